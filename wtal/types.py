@@ -1,0 +1,134 @@
+"""The few words that every part of the house shares.
+
+A *snippet* is one feature row; ``B`` videos, ``T`` snippets, ``D`` channels, ``C`` classes. Seconds end in
+``_s``; a place on a video's snippet grid is an ``index``. Ground-truth segments appear in none of these types
+that a training step sees: weak supervision holds by type.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+__all__ = ["BranchOutput", "Detections", "Protocol", "PseudoLabels", "SnippetBatch", "SnippetScores", "TimeGrid", "Video"]
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    """Where the snippets of a video lie in time.
+
+    Snippet ``i`` sees the frames ``[i * stride, i * stride + window)``, counted from ``offset_s``. It stands for
+    the *cell* of one stride around the centre of its window, so that cells tile the video without overlap.
+
+    Args:
+        fps: Frames a second of the decoded video.
+        stride: Frames between the starts of neighbouring snippets.
+        window: Frames that one snippet sees.
+        offset_s: Time of the first frame of snippet 0, in seconds.
+
+    >>> TimeGrid(fps=25, stride=16, window=16).cell_s(2)
+    (1.28, 1.92)
+    >>> TimeGrid(fps=30, stride=4, window=16).cell_s(0)  # centred at frame 8
+    (0.2, 0.3333333333333333)
+    """
+
+    fps: float = 25.0
+    stride: float = 16.0
+    window: float = 16.0
+    offset_s: float = 0.0
+
+    @property
+    def step_s(self) -> float:
+        """Seconds from one snippet to the next."""
+        return self.stride / self.fps
+
+    def edge_s(self, index: float) -> float:
+        """Start in seconds of the cell of snippet ``index``; ``edge_s(T)`` is the end of the last one."""
+        return self.offset_s + (index * self.stride + (self.window - self.stride) / 2) / self.fps
+
+    def cell_s(self, index: int) -> tuple[float, float]:
+        """Start and end in seconds of the cell of snippet ``index``."""
+        return self.edge_s(index), self.edge_s(index + 1)
+
+    def index_of(self, time_s: float) -> float:
+        """Fractional place of a time on the grid: the inverse of :meth:`edge_s`."""
+        return ((time_s - self.offset_s) * self.fps - (self.window - self.stride) / 2) / self.stride
+
+
+@dataclass(frozen=True)
+class Video:
+    """What is known of one video without its features or segments.
+
+    Args:
+        video_id: Its name, as in the annotations.
+        num_snippets: Rows on its grid, ``T``.
+        grid: Where these lie in time.
+        duration_s: Its length in seconds; detections are clipped to it.
+    """
+
+    video_id: str
+    num_snippets: int
+    grid: TimeGrid
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a number is made, and the name that goes with it into every table.
+
+    Args:
+        name: For example ``"thumos14-212"``.
+        tious: Temporal IoU thresholds.
+        averages: Ranges of tIoU, both ends included, whose mAP is averaged and reported.
+    """
+
+    name: str
+    tious: tuple[float, ...]
+    averages: tuple[tuple[float, float], ...]
+
+
+class SnippetBatch(NamedTuple):
+    """Videos, cropped and padded, as a training or inference step sees them.
+
+    An absent feature stream has zero channels. Padding is what ``mask`` says, never "the row is zero".
+    """
+
+    i3d: Tensor  # (B, T, D) RGB then flow
+    clip: Tensor  # (B, T, D)
+    mask: Tensor  # (B, T) bool, True on real snippets
+    grid_index: Tensor  # (B, T) long, place on the video's own grid, to find pseudo-labels
+    labels: Tensor  # (B, C) float multi-hot, of the whole video
+    video: Tensor  # (B,) long, row in the split's list of videos
+
+
+@dataclass
+class BranchOutput:
+    """What a branch says of each snippet; heads extend it with what their own losses need."""
+
+    cas: Tensor  # (B, T, C) class logits
+    attention: Tensor  # (B, T) actionness in [0, 1]
+    embedding: Tensor  # (B, T, E)
+
+
+class SnippetScores(NamedTuple):
+    """What the localizer reads of one video, of one branch or of both fused."""
+
+    probability: Tensor  # (T, C) class probability of each snippet, in [0, 1]
+    attention: Tensor  # (T,) actionness in [0, 1]
+    video: Tensor  # (C,) class probability of the video, in [0, 1]
+
+
+class PseudoLabels(NamedTuple):
+    """A teacher's confident opinion of each snippet."""
+
+    label: Tensor  # (B, T) int8: 1 foreground, 0 background, -1 ignored
+    klass: Tensor  # (B, T) int16: class of a foreground snippet, else -1
+
+
+class Detections(NamedTuple):
+    """Action instances of one video, best first."""
+
+    start_s: Tensor  # (N,) float64
+    end_s: Tensor  # (N,) float64
+    label: Tensor  # (N,) long, index in the class names
+    score: Tensor  # (N,) float64
