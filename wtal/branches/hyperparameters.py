@@ -1,0 +1,24 @@
+"""What of a constructor's arguments goes into a checkpoint."""
+
+import inspect
+from types import FrameType
+from typing import cast
+
+from pytorch_lightning import LightningModule
+
+__all__ = ["save_plain_hyperparameters"]
+
+
+def save_plain_hyperparameters(module: LightningModule) -> None:
+    """`save_hyperparameters` of the calling constructor, leaving out functions and classes.
+
+    These cannot be loaded with ``weights_only=True``. From the command line arguments are not callables but the
+    configuration that makes them, and are kept: such a checkpoint rebuilds its module by itself.
+
+    Args:
+        module: The module whose constructor calls this, before it makes anything else.
+    """
+    frame = cast(FrameType, cast(FrameType, inspect.currentframe()).f_back)
+    module.save_hyperparameters(frame=frame)
+    for name in [name for name, value in module.hparams.items() if callable(value)]:
+        del module.hparams[name]

@@ -1,0 +1,90 @@
+"""A teacher's pseudo-labels for every snippet of every training video."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from wtal.errors import CheckpointError
+from wtal.types import PseudoLabels
+
+__all__ = ["PseudoLabelBuffer"]
+
+_UNSEEN = -2  # below every label, so that an element-wise maximum over processes joins what each wrote
+
+
+class PseudoLabelBuffer:
+    """Pseudo-labels on the full grid of all training videos, end to end in one tensor.
+
+    Training state, not weights: the loop keeps it in the checkpoint. In a module's buffers it would tie the weights
+    to a training set and be broadcast by DDP at every step.
+
+    Args:
+        lengths: Snippets of each training video, in the order of ``SnippetBatch.video``.
+    """
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self.offsets = torch.tensor([0, *lengths]).cumsum(0)
+        total = int(self.offsets[-1])
+        self.label = torch.full((total,), -1, dtype=torch.int8)
+        self.klass = torch.full((total,), -1, dtype=torch.int16)
+
+    def to(self, device: torch.device) -> "PseudoLabelBuffer":
+        """Move the tensors in place."""
+        self.offsets, self.label, self.klass = (t.to(device) for t in (self.offsets, self.label, self.klass))
+        return self
+
+    def lookup(self, video: Tensor, grid_index: Tensor) -> PseudoLabels:
+        """Labels of the snippets of a batch.
+
+        Args:
+            video: Rows of the videos, ``(B,)``.
+            grid_index: Places on their grids, ``(B, T)``; what padding gets must be masked by the caller.
+        """
+        place = self.offsets[video][:, None] + grid_index
+        return PseudoLabels(self.label[place], self.klass[place])
+
+    def begin(self) -> None:
+        """Forget everything before a new pass of the teacher."""
+        self.label.fill_(_UNSEEN)
+        self.klass.fill_(_UNSEEN)
+
+    def write(self, video: Tensor, grid_index: Tensor, mask: Tensor, pseudo: PseudoLabels) -> None:
+        """Store the labels of full-length videos; arguments as for :meth:`lookup`, padding is left out."""
+        place = (self.offsets[video][:, None] + grid_index)[mask]
+        self.label[place], self.klass[place] = pseudo.label[mask], pseudo.klass[mask]
+
+    def end(self, reduce_max: Callable[[Tensor], Tensor]) -> None:
+        """Join what every process wrote.
+
+        Args:
+            reduce_max: Element-wise maximum over processes.
+
+        Raises:
+            RuntimeError: If a snippet was labelled by no process.
+        """
+        self.label, self.klass = reduce_max(self.label), reduce_max(self.klass)
+        if (self.label == _UNSEEN).any():
+            raise RuntimeError("The pass over the training videos left snippets without a pseudo-label.")
+
+    def shares(self) -> dict[str, float]:
+        """Share of foreground, background and ignored snippets."""
+        kinds = {"foreground": 1, "background": 0, "ignored": -1}
+        return {name: (self.label == kind).float().mean().item() for name, kind in kinds.items()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Tensors alone, so that a checkpoint loads with ``weights_only=True``."""
+        return {"offsets": self.offsets.cpu(), "label": self.label.cpu(), "klass": self.klass.cpu()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take over saved labels.
+
+        Raises:
+            CheckpointError: If they belong to a training set with other videos or lengths.
+        """
+        if not torch.equal(state["offsets"], self.offsets.cpu()):
+            raise CheckpointError(
+                f"The checkpoint's pseudo-labels cover {len(state['offsets']) - 1} training videos of other lengths than "
+                f"the {len(self.offsets) - 1} here: resume on the training set that the checkpoint was made on."
+            )
+        self.label, self.klass = state["label"].to(self.label.device), state["klass"].to(self.klass.device)

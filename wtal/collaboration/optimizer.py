@@ -1,0 +1,78 @@
+"""The branches' own optimizers and schedulers behind one of each, for Lightning's automatic optimization."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+__all__ = ["BranchOptimizer", "BranchScheduler"]
+
+
+class BranchOptimizer(Optimizer):
+    """Steps every optimizer it holds.
+
+    A frozen branch has no gradients (None), and an optimizer leaves such parameters alone, weight decay included: the
+    branch stays bit-identical.
+
+    Args:
+        optimizers: By the name of the branch.
+    """
+
+    def __init__(self, optimizers: dict[str, Optimizer]) -> None:
+        self.optimizers = optimizers
+        super().__init__([group for o in optimizers.values() for group in o.param_groups], {})
+        self._share_groups()
+
+    def _share_groups(self) -> None:
+        """The same dictionaries: a change by a scheduler or by Lightning is seen from both sides."""
+        self.param_groups = [group for o in self.optimizers.values() for group in o.param_groups]
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]  # noqa: ANN401
+        """Run the closure once, then step every branch."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of each optimizer by branch."""
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore each optimizer."""
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state_dict[name])
+        self._share_groups()
+
+
+class BranchScheduler:
+    """One learning-rate scheduler a branch; only those of the branches that trained move on.
+
+    Args:
+        optimizer: The composite that the schedulers' optimizers belong to (Lightning asks for it).
+        schedulers: By the name of the branch; a branch may have none.
+    """
+
+    def __init__(self, optimizer: BranchOptimizer, schedulers: dict[str, LRScheduler]) -> None:
+        self.optimizer, self.schedulers = optimizer, schedulers
+
+    def step(self, students: Iterable[str]) -> None:
+        """One epoch of ``students`` is over."""
+        for name in students:
+            if name in self.schedulers:
+                self.schedulers[name].step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of each scheduler by branch."""
+        return {name: scheduler.state_dict() for name, scheduler in self.schedulers.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore each scheduler."""
+        for name, scheduler in self.schedulers.items():
+            scheduler.load_state_dict(state[name])

@@ -1,0 +1,78 @@
+"""From a teacher's scores to pseudo-labels. Pure; knows no branch and no schedule."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wtal.functional.pooling import min_max
+from wtal.types import PseudoLabels, SnippetScores
+
+__all__ = ["Thresholds", "foreground_score", "pseudo_labels"]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """How sure a teacher must be.
+
+    Args:
+        high: A foreground score above it is confident foreground (``δ_h`` of the paper).
+        low: A foreground score below it is confident background (``δ_l``).
+
+    Raises:
+        ValueError: Unless ``0 <= low <= high <= 1``.
+    """
+
+    high: float = 0.7
+    low: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.high <= 1:
+            raise ValueError(f"Thresholds need 0 <= low <= high <= 1, got low {self.low} and high {self.high}.")
+
+
+def foreground_score(scores: SnippetScores, labels: Tensor, mask: Tensor) -> Tensor:
+    """Actionness times the largest probability among the video's own labels, min-max normalised within the video.
+
+    Args:
+        scores: Of full-length videos; ``probability`` is ``(B, T, C)``, ``attention`` is ``(B, T)``.
+        labels: Multi-hot of the videos, ``(B, C)``.
+        mask: True on real snippets, ``(B, T)``.
+
+    Returns:
+        In [0, 1], ``(B, T)``; zero on padding.
+
+    Source:
+        The score is our choice; arXiv:2212.09335, section 3.3 leaves it open.
+    """
+    best = scores.probability.masked_fill(labels[:, None] == 0, 0).amax(dim=2)
+    return min_max(scores.attention * best, mask)
+
+
+def pseudo_labels(
+    scores: SnippetScores, labels: Tensor, mask: Tensor, thresholds: Thresholds, keep: tuple[int, ...]
+) -> PseudoLabels:
+    """A teacher's confident opinion of each snippet.
+
+    Args:
+        scores: As for :func:`foreground_score`.
+        labels: Multi-hot of the videos, ``(B, C)``.
+        mask: True on real snippets, ``(B, T)``.
+        thresholds: How sure the teacher must be.
+        keep: The kinds that are handed over; the others are ignored.
+
+    Returns:
+        Labels and classes, ``(B, T)``; padding is ignored. The class is that of the video's labels that scores highest.
+
+    Source:
+        arXiv:2212.09335, section 3.3.
+    """
+    score = foreground_score(scores, labels, mask)
+    label = torch.full(score.shape, -1, dtype=torch.int8, device=score.device)
+    if 0 in keep:
+        label[score < thresholds.low] = 0
+    if 1 in keep:
+        label[score > thresholds.high] = 1
+    label[~mask] = -1
+    klass = scores.probability.masked_fill(labels[:, None] == 0, -1).argmax(dim=2)
+    return PseudoLabels(label, klass.masked_fill(label != 1, -1).to(torch.int16))

@@ -1,0 +1,75 @@
+"""From snippet scores to video scores: masked means and top-k multiple-instance pooling."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["masked_mean", "min_max", "topk_pool"]
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Average over the real snippets of each video.
+
+    Args:
+        values: ``(B, T, ...)``.
+        mask: True on the snippets that count, ``(B, T)``.
+
+    Returns:
+        ``(B, ...)``; zero for a video without any such snippet.
+    """
+    weight = mask.reshape(*mask.shape, *[1] * (values.dim() - 2)).to(values.dtype)
+    return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+def topk_pool(cas: Tensor, mask: Tensor, ratio: int = 8) -> Tensor:
+    """Pool snippet scores into video scores by averaging the best ones (top-k MIL).
+
+    A video with ``n`` real snippets casts ``k = max(1, n // ratio)`` votes per class.
+
+    Args:
+        cas: Class logits, ``(B, T, C)``.
+        mask: True on real snippets, ``(B, T)``.
+        ratio: Real snippets per vote, at least 1.
+
+    Returns:
+        Video logits, ``(B, C)``.
+
+    Raises:
+        ValueError: If shapes disagree, ``ratio < 1`` or a video has no real snippet.
+
+    Source:
+        W-TALC, arXiv:1807.10418. Floor as in CO2-Net; W-TALC's own code takes the ceiling.
+
+    >>> cas = torch.tensor([[[1.0], [3.0], [9.0]]])
+    >>> topk_pool(cas, torch.tensor([[True, True, False]]), ratio=2)
+    tensor([[3.]])
+    """
+    if ratio < 1:
+        raise ValueError(f"`ratio` must be at least 1, got {ratio}.")
+    if cas.shape[:2] != mask.shape:
+        raise ValueError(f"`cas` {tuple(cas.shape)} and `mask` {tuple(mask.shape)} disagree.")
+    real = mask.sum(dim=1, keepdim=True)  # (B, 1)
+    if (real == 0).any():
+        raise ValueError("Every video needs at least one real snippet.")
+    k = (real // ratio).clamp(min=1)
+    best = cas.masked_fill(~mask[..., None], -torch.inf).topk(int(k.max()), dim=1).values
+    votes = torch.arange(best.shape[1], device=cas.device) < k  # (B, K)
+    return best.masked_fill(~votes[..., None], 0).sum(dim=1) / k
+
+
+def min_max(values: Tensor, mask: Tensor) -> Tensor:
+    """Stretch each video's values to [0, 1] over its real snippets.
+
+    Args:
+        values: ``(B, T)``.
+        mask: True on real snippets, ``(B, T)``.
+
+    Returns:
+        ``(B, T)``; zero on padding and in a video of constant value.
+
+    >>> min_max(torch.tensor([[2.0, 4.0, 3.0, 9.0]]), torch.tensor([[True, True, True, False]]))
+    tensor([[0.0000, 1.0000, 0.5000, 0.0000]])
+    """
+    low = values.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)
+    high = values.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
+    span = (high - low).clamp(min=torch.finfo(values.dtype).tiny)
+    return ((values - low) / span).masked_fill(~mask, 0)

@@ -1,0 +1,107 @@
+"""Losses that need nothing but video-level labels."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wtal.functional.pooling import masked_mean
+
+__all__ = ["co_activity_loss", "guidance_loss", "mil_loss", "sparsity_loss", "with_background"]
+
+
+def with_background(labels: Tensor, present: bool) -> Tensor:
+    """Append the background class, present or absent, to multi-hot labels.
+
+    Args:
+        labels: ``(B, C)``.
+        present: On for the plain CAS, off for the one that actionness has suppressed.
+
+    Returns:
+        ``(B, C + 1)``.
+
+    Source:
+        BaS-Net, arXiv:1911.09963, section 3.
+    """
+    return F.pad(labels, (0, 1), value=float(present))
+
+
+def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy between pooled video logits and the labels, shared evenly among a video's classes.
+
+    Args:
+        logits: Video logits, ``(B, C)``.
+        labels: Multi-hot, ``(B, C)``; a video without label adds nothing.
+
+    Returns:
+        Scalar.
+
+    Source:
+        W-TALC, arXiv:1807.10418, eq. 4.
+
+    >>> mil_loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+    tensor(0.6931)
+    """
+    target = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
+    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def sparsity_loss(attention: Tensor, mask: Tensor) -> Tensor:
+    """Mean actionness: most of an untrimmed video is background.
+
+    Args:
+        attention: In [0, 1], ``(B, T)``.
+        mask: True on real snippets, ``(B, T)``.
+
+    Returns:
+        Scalar.
+
+    Source:
+        STPN, arXiv:1712.05080, eq. 4; called the normalization loss by CO2-Net.
+    """
+    return masked_mean(attention, mask).mean()
+
+
+def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor) -> Tensor:
+    """Actionness and background probability of a snippet must add up to one.
+
+    Args:
+        attention: In [0, 1], ``(B, T)``.
+        background: Probability of the background class, ``(B, T)``.
+        mask: True on real snippets, ``(B, T)``.
+
+    Returns:
+        Scalar.
+
+    Source:
+        HAM-Net, arXiv:2101.00545, eq. 9.
+    """
+    return masked_mean((1 - attention - background).abs(), mask).mean()
+
+
+def co_activity_loss(embedding: Tensor, cas: Tensor, labels: Tensor, mask: Tensor, margin: float = 0.5) -> Tensor:
+    """Videos that share a class look alike where it happens, and unlike each other's remainder.
+
+    For each class and each pair of videos that share it, the class's attended embedding ``h`` of one video must be
+    nearer (cosine distance, by ``margin``) to that of the other than to the other's remainder ``l``.
+
+    Args:
+        embedding: ``(B, T, E)``.
+        cas: Class logits, ``(B, T, C)``.
+        labels: Multi-hot, ``(B, C)``.
+        mask: True on real snippets, ``(B, T)``.
+        margin: Of the ranking hinge.
+
+    Returns:
+        Scalar; zero where no two videos share a class.
+
+    Source:
+        W-TALC, arXiv:1807.10418, eq. 7. Over all pairs of the batch; W-TALC's code builds batches of chosen pairs.
+    """
+    attend = cas.masked_fill(~mask[..., None], -torch.inf).softmax(dim=1)  # (B, T, C)
+    rest = (1 - attend) * mask[..., None] / (mask.sum(dim=1)[:, None, None] - 1).clamp(min=1)
+    high = F.normalize(torch.einsum("btc,bte->cbe", attend, embedding), dim=-1)
+    low = F.normalize(torch.einsum("btc,bte->cbe", rest, embedding), dim=-1)
+    near, far = 1 - high @ high.transpose(1, 2), 1 - high @ low.transpose(1, 2)  # (C, B, B)
+    share = labels.T[:, :, None] * labels.T[:, None, :] * (1 - torch.eye(len(labels), device=labels.device))
+    hinge = (near - far + margin).clamp(min=0)
+    return (hinge * share).sum() / share.sum().clamp(min=1)

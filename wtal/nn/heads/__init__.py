@@ -1,0 +1,8 @@
+"""Published CBP methods, each one file with its own losses and defaults."""
+
+from wtal.nn.heads.attention_mil import AttentionMILHead
+from wtal.nn.heads.basnet import BaSNetHead
+from wtal.nn.heads.co2 import CO2Head
+from wtal.nn.heads.head import Head, HeadOutput
+
+__all__ = ["AttentionMILHead", "BaSNetHead", "CO2Head", "Head", "HeadOutput"]

@@ -1,0 +1,90 @@
+"""A BaS-Net-like head: one classifier looks at each video twice, with its background and with it filtered out."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wtal.functional.pooling import topk_pool
+from wtal.losses.video import mil_loss, sparsity_loss, with_background
+from wtal.nn.heads.head import Head, HeadOutput
+from wtal.nn.temporal import TemporalConv
+
+__all__ = ["BaSNetHead", "BaSNetOutput", "BaSNetWeights"]
+
+
+@dataclass(frozen=True)
+class BaSNetWeights:
+    """Weights of the loss terms.
+
+    Args:
+        base: Of the MIL loss that sees the background.
+        suppressed: Of the MIL loss that must not.
+        sparsity: Of the mean actionness.
+    """
+
+    base: float = 1.0
+    suppressed: float = 1.0
+    sparsity: float = 0.1
+
+
+@dataclass
+class BaSNetOutput(HeadOutput):
+    """CAS and background of the suppression branch, and the CAS of the base branch."""
+
+    base: Tensor  # (B, T, C + 1)
+
+
+class BaSNetHead(Head):
+    """Two branches that share their weights; actionness filters the features of the second.
+
+    Args:
+        num_classes: Action classes.
+        in_dim: Width of the features.
+        hidden: Width of the classifier's embedding (the paper's is ``in_dim``).
+        filter_dim: Width of the filtering module.
+        dropout: Before the last layer.
+        ratio: Snippets per vote of top-k pooling.
+        weights: Of the loss terms.
+
+    Source:
+        BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_dim: int = 2048,
+        hidden: int = 2048,
+        filter_dim: int = 512,
+        dropout: float = 0.7,
+        ratio: int = 8,
+        weights: BaSNetWeights = BaSNetWeights(),  # noqa: B008  frozen
+    ) -> None:
+        super().__init__(ratio)
+        self.weights = weights
+        self.filter = nn.Sequential(nn.Linear(in_dim, filter_dim), nn.LeakyReLU(0.2), nn.Linear(filter_dim, 1))
+        self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
+        self.classifier = nn.Linear(hidden, num_classes + 1)
+
+    def forward(self, features: Tensor, mask: Tensor) -> BaSNetOutput:
+        """Score each snippet; the base branch is there for the loss alone."""
+        attention = self.filter(features).squeeze(2).sigmoid()
+        twice = torch.cat([features, features * attention[..., None]])
+        embedding = self.embed(twice, torch.cat([mask, mask]))
+        base, suppressed = self.classifier(embedding).chunk(2)
+        return BaSNetOutput(suppressed[..., :-1], attention, embedding.chunk(2)[1], suppressed[..., -1], base)
+
+    def losses(self, out: HeadOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """MIL of both branches, sparsity."""
+        assert isinstance(out, BaSNetOutput)
+        base, suppressed = (topk_pool(cas, mask, self.ratio) for cas in (out.base, self.plain_cas(out)))
+        return {
+            "mil": self.weights.base * mil_loss(base, with_background(labels, present=True)),
+            "mil_suppressed": self.weights.suppressed * mil_loss(suppressed, with_background(labels, present=False)),
+            "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
+        }
+
+    def suppressed_cas(self, out: HeadOutput) -> Tensor:
+        """The suppression branch is suppressed already."""
+        return self.plain_cas(out)
