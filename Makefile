@@ -1,0 +1,45 @@
+# `make demo` and `make test` work in a fresh clone: what they need, they install first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint configs/constraints.txt
+PYTEST := $(BIN)/python -m pytest -q -n 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow lint bench clean
+
+help:  ## Say what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+# The stamp comes last: an interrupted installation is taken up again.
+# torch comes first and alone, so that a build for this machine (a local wheel, a CPU index) is what all else is fitted to.
+$(INSTALLED): pyproject.toml configs/constraints.txt
+	@echo "Installing into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) torch
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+install: $(INSTALLED)  ## Make .venv with everything in tested versions
+
+demo: install  ## Train every method on the embedded benchmark and end with their table (two minutes)
+	@$(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo
+
+test: install  ## Run the quick tests
+	@$(PYTEST) -m "not slow"
+
+test-slow: install  ## Run the slow tests
+	@$(PYTEST) -m slow
+
+lint: install  ## Check style, formatting and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: install  ## Measure speed and memory
+	@set -e; for file in experiments/benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean:  ## Remove the caches and what was built, not the runs or .venv
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
