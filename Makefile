@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint configs/constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint configs/constraints.txt
 PYTEST := $(BIN)/python -m pytest -q -n 2
 
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ help:  ## Say what there is to make
 # The stamp comes last: an interrupted installation is taken up again.
 # torch comes first and alone, so that a build for this machine (a local wheel, a CPU index) is what all else is fitted to.
 $(INSTALLED): pyproject.toml configs/constraints.txt
-	@echo "Installing into $(VENV) ..."
+	@echo "Installing into $(VENV), which takes a minute or more ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) torch
 	@$(PIP_INSTALL) --editable '.[dev]'

@@ -1,0 +1,110 @@
+"""``wtal``: Lightning's fit, validate, test and predict, and this project's own commands.
+
+Nothing heavy is imported before a command is chosen, so that help and misspelt commands answer at once.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from wtal import __version__
+from wtal.errors import WTALError
+
+__all__ = ["main"]
+
+
+class _Command(NamedTuple):
+    help: str
+    function: str  # "module:name"; its signature and docstring make the command's options
+    positional: bool = False  # whether arguments without default are given by place
+
+
+_TRAINER = {
+    "fit": "Train a branch or the collaboration.",
+    "validate": "Measure a model on the held-out training videos.",
+    "test": "Measure a model on the test videos.",
+    "predict": "Localize actions in the test videos.",
+}
+_OWN = {
+    "compare": _Command("Train and test all methods and end with their table.", "wtal.compare:compare"),
+    "data check": _Command(
+        "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", positional=True
+    ),
+}
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        args: Without the program's name; None takes them from the command line.
+
+    Returns:
+        The exit code: 0, 2 after a mistake that the user can mend, 130 after Ctrl-C.
+    """
+    argv = list(sys.argv[1:] if args is None else args)
+    debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
+    try:
+        _run([word for word in argv if word != "--debug"])
+    except WTALError as error:
+        if debug:
+            raise
+        print(f"wtal: error: {_sentence(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has shut the training down, and leaves with 1
+            return 130
+        raise
+    return 0
+
+
+def _run(argv: list[str]) -> None:
+    if argv and argv[0] in _TRAINER:
+        from wtal.trainer_cli import WTALCLI
+
+        WTALCLI(args=argv)
+        return
+    for name, command in _OWN.items():
+        words = name.split()
+        if argv[: len(words)] == words:
+            _run_own(name, command, argv[len(words) :])
+            return
+    _overview().parse_args(argv or ["--help"])
+
+
+def _run_own(name: str, command: _Command, argv: list[str]) -> None:
+    from jsonargparse import auto_cli
+
+    module, function = command.function.split(":")
+    component = getattr(importlib.import_module(module), function)
+    auto_cli(component, args=argv, prog=f"wtal {name}", as_positional=command.positional)
+
+
+def _overview() -> argparse.ArgumentParser:
+    """The top level's help; also says what is wrong with an unknown command."""
+    parser = argparse.ArgumentParser(
+        "wtal",
+        description="Weakly-supervised temporal action localization.",
+        epilog="`wtal COMMAND --help` tells more. `--debug` shows where an error arose.",
+    )
+    parser.add_argument("--version", action="version", version=f"wtal {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, text in {**_TRAINER, **{name: command.help for name, command in _OWN.items()}}.items():
+        commands.add_parser(name, help=text, add_help=False)
+    return parser
+
+
+def _sentence(error: WTALError) -> str:
+    """An error's message; what a loader's worker process raised arrives with its whole traceback before it."""
+    last = str(error).strip().splitlines()[-1] if "Traceback" in str(error) else str(error)
+    prefix = f"{type(error).__module__}.{type(error).__name__}: "
+    return last.removeprefix(prefix)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
