@@ -8,6 +8,7 @@ that a training step sees: weak supervision holds by type.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 __all__ = ["BranchOutput", "Detections", "Protocol", "PseudoLabels", "SnippetBatch", "SnippetScores", "TimeGrid", "Video"]
@@ -106,8 +107,24 @@ class BranchOutput:
     """What a branch says of each snippet; heads extend it with what their own losses need."""
 
     cas: Tensor  # (B, T, C) class logits
+    background: Tensor  # (B, T) logit of the background class
     attention: Tensor  # (B, T) actionness in [0, 1]
     embedding: Tensor  # (B, T, E)
+
+    @property
+    def plain(self) -> Tensor:
+        """Logits of all classes and, last, of the background, ``(B, T, C + 1)``."""
+        return torch.cat([self.cas, self.background[..., None]], dim=2)
+
+    @property
+    def suppressed(self) -> Tensor:
+        """The same, with snippets of little actionness pulled down to their smallest logit, ``(B, T, C + 1)``.
+
+        Source:
+            CO2-Net, arXiv:2107.12589, public code; HAM-Net multiplies the logits by actionness, whatever their sign.
+        """
+        low = self.plain.amin(dim=2, keepdim=True)
+        return low + self.attention[..., None] * (self.plain - low)
 
 
 class SnippetScores(NamedTuple):

@@ -1,0 +1,7 @@
+"""The two branches, each a LightningModule that also fits alone."""
+
+from wtal.branches.branch import Branch, DistillationWeights
+from wtal.branches.cbp import CBPBranch
+from wtal.branches.vlp import VLPBranch
+
+__all__ = ["Branch", "CBPBranch", "DistillationWeights", "VLPBranch"]

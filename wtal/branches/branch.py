@@ -1,20 +1,25 @@
-"""The contract and the shared steps of a branch."""
+"""A branch: one feature stream, one head, learned from video labels and, in a pair, from a teacher."""
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from wtal.branches.localization import LocalizationModule
+from wtal.functional.pooling import topk_pool
 from wtal.localization.localizer import Localizer
 from wtal.losses.distillation import attention_distillation, class_distillation, contrastive_distillation
+from wtal.nn.averaging import WeightAverage
+from wtal.nn.heads import Head
+from wtal.nn.normalization import FeatureNorm
 from wtal.types import BranchOutput, PseudoLabels, SnippetBatch, SnippetScores
 
-__all__ = ["Branch", "DistillationWeights"]
+__all__ = ["Branch", "DistillationWeights", "HeadFactory"]
+
+HeadFactory = Callable[[list[str]], Head]
 
 
 @dataclass(frozen=True)
@@ -38,60 +43,74 @@ class DistillationWeights:
 
 
 class Branch(LocalizationModule):
-    """One way to see a video: snippet features to CAS and actionness, learned from video-level labels.
+    """One way to see a video: snippet features to CAS and actionness, by a pluggable head.
 
-    It fits alone, or inside a :class:`~wtal.collaboration.CollaborationModule`, which calls :meth:`learn`.
+    It fits alone, or inside a :class:`~wtal.collaboration.CollaborationModule`, which calls :meth:`learn`. In
+    evaluation mode, and so as a teacher, it answers with the average of its weights.
 
     Args:
         class_names: Names of the classes, in the order of the labels.
+        head: From class names to the head.
         distillation: Weights of what a teacher hands over.
+        average: Share of the weight average that one step keeps, see :class:`~wtal.nn.averaging.WeightAverage`; 0: none.
         optimizer: From parameters to an optimizer.
         lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
         localizer: From scores to detections, when the branch stands alone.
     """
 
-    name: str  # prefix of what it logs inside a pair
+    name: Literal["cbp", "vlp"]  # prefix of what it logs inside a pair
+    stream: Literal["i3d", "clip"]  # what it reads of a batch
 
     def __init__(
         self,
         class_names: Sequence[str],
+        head: HeadFactory,
         distillation: DistillationWeights,
+        average: float,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable | None,
         localizer: Localizer,
     ) -> None:
         super().__init__(class_names, localizer)
         self.sources = (self.name,)
+        self.head = head(self.class_names)
+        self.average = WeightAverage(self.head, average) if average else None
         self.distillation, self.optimizer, self.lr_scheduler = distillation, optimizer, lr_scheduler
 
-    # What a branch must answer ----------------------------------------------------------------------------------
+    @property
+    def note(self) -> str:
+        """The head's."""
+        return self.head.note
 
-    @abstractmethod
+    # Inference --------------------------------------------------------------------------------------------------
+
     def forward(self, batch: SnippetBatch) -> BranchOutput:
         """Class logits, actionness and embedding of each snippet."""
-
-    @abstractmethod
-    def video_losses(self, out: BranchOutput, batch: SnippetBatch) -> dict[str, Tensor]:
-        """Weighted loss terms from video-level labels alone; they add up."""
-
-    @abstractmethod
-    def probability(self, out: BranchOutput) -> Tensor:
-        """Class probability of each snippet, in [0, 1], ``(B, T, C)``."""
-
-    @abstractmethod
-    def video_probability(self, out: BranchOutput, mask: Tensor) -> Tensor:
-        """Class probability of each video, in [0, 1], ``(B, C)``."""
-
-    # Shared steps -----------------------------------------------------------------------------------------------
+        features = getattr(batch, self.stream)
+        if self.training or self.average is None:
+            return self.head(features, batch.mask)  # type: ignore[no-any-return]
+        return self.average(self.head, features, batch.mask)  # type: ignore[no-any-return]
 
     def scores(self, batch: SnippetBatch) -> SnippetScores:
         """What localizer and teacher read, with a leading batch dimension."""
         out = self(batch)
-        return SnippetScores(self.probability(out), out.attention, self.video_probability(out, batch.mask))
+        video = topk_pool(out.suppressed, batch.mask, self.head.ratio)
+        return SnippetScores(_class_probability(out.plain), out.attention, _class_probability(video))
 
     def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
         """The scores under the branch's own name."""
         return {self.name: self.scores(batch)}
+
+    # Training ---------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Before training, measure the features that the head normalises."""
+        if stage == "fit":
+            norms = [module for module in self.head.modules() if isinstance(module, FeatureNorm)]
+            if norms:
+                statistics = self.trainer.datamodule.feature_statistics(self.stream)  # type: ignore[attr-defined]
+                for norm in norms:
+                    norm.set_statistics(*statistics)
 
     def distillation_losses(self, out: BranchOutput, batch: SnippetBatch, pseudo: PseudoLabels) -> dict[str, Tensor]:
         """Weighted loss terms from a teacher's pseudo-labels; they add up.
@@ -105,7 +124,8 @@ class Branch(LocalizationModule):
         if weights.attention:
             terms["distil_attention"] = weights.attention * attention_distillation(out.attention, pseudo)
         if weights.classes:
-            terms["distil_classes"] = weights.classes * class_distillation(self.probability(out), batch.labels, pseudo)
+            classes = class_distillation(_class_probability(out.plain), batch.labels, pseudo)
+            terms["distil_classes"] = weights.classes * classes
         if weights.contrast:
             contrast = contrastive_distillation(out.embedding, pseudo, weights.temperature)
             terms["distil_contrast"] = weights.contrast * contrast
@@ -119,7 +139,7 @@ class Branch(LocalizationModule):
             pseudo: A teacher's labels of its snippets, ``(B, T)``; None to learn from video labels alone.
         """
         out = self(batch)
-        terms = self.video_losses(out, batch)
+        terms = self.head.losses(out, batch.mask, batch.labels)
         if pseudo is not None:
             terms |= self.distillation_losses(out, batch, pseudo)
         loss = torch.stack(list(terms.values())).sum()
@@ -131,9 +151,19 @@ class Branch(LocalizationModule):
         """One step alone, from video-level labels."""
         return self.learn(batch)
 
+    def after_step(self) -> None:
+        """Take the new weights into the average."""
+        if self.average is not None:
+            self.average.update(self.head)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
+        """Average at once: a checkpoint written after this batch must hold it."""
+        super().optimizer_step(*args, **kwargs)
+        self.after_step()
+
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own type is a long union
         """The optimizer over what is trainable, with its scheduler if there is one."""
-        optimizer = self.optimizer(p for p in self.parameters() if p.requires_grad)
+        optimizer = self.optimizer(p for p in self.head.parameters() if p.requires_grad)
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
@@ -146,3 +176,8 @@ class Branch(LocalizationModule):
         else:
             stage, _, key = name.partition("/")
             root.log(f"{stage}/{self.name}/{key}", value, **options)
+
+
+def _class_probability(logits: Tensor) -> Tensor:
+    """Probability of each class beside the background, which is the last one and left out."""
+    return logits.softmax(dim=-1)[..., :-1]

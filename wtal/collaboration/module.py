@@ -87,6 +87,8 @@ class CollaborationModule(LocalizationModule):
 
     def setup(self, stage: str) -> None:
         """Install the loop, so that it works from Python and from the command line alike."""
+        for branch in self.branches.values():
+            branch.setup(stage)
         if stage == "fit":
             CollaborationLoop.install(self.trainer, self.schedule)
 
@@ -113,6 +115,12 @@ class CollaborationModule(LocalizationModule):
             pseudo = None if buffer is None else buffer.lookup(batch.video, batch.grid_index)
             losses.append(self.branches[student].learn(batch, pseudo))
         return torch.stack(losses).sum()
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
+        """Only the students' weight averages move on."""
+        super().optimizer_step(*args, **kwargs)
+        for student in self.step.students:
+            self.branches[student].after_step()
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401
         """Each branch's own optimizer and scheduler behind one of each."""

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wtal.functional.pooling import masked_mean
+from wtal.functional.pooling import masked_mean, topk_pool
 
-__all__ = ["co_activity_loss", "guidance_loss", "mil_loss", "sparsity_loss", "with_background"]
+__all__ = ["background_mil_losses", "co_activity_loss", "guidance_loss", "mil_loss", "sparsity_loss", "with_background"]
 
 
 def with_background(labels: Tensor, present: bool) -> Tensor:
@@ -43,6 +43,28 @@ def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """
     target = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def background_mil_losses(plain: Tensor, suppressed: Tensor, mask: Tensor, labels: Tensor, ratio: int) -> dict[str, Tensor]:
+    """MIL with a background class: on for the plain CAS, off for the one that actionness has suppressed.
+
+    Args:
+        plain: Logits, background last, ``(B, T, C + 1)``.
+        suppressed: The same after suppression.
+        mask: True on real snippets, ``(B, T)``.
+        labels: Multi-hot, ``(B, C)``.
+        ratio: Snippets per vote, see :func:`~wtal.functional.pooling.topk_pool`.
+
+    Returns:
+        ``mil`` and ``mil_suppressed``.
+
+    Source:
+        BaS-Net, arXiv:1911.09963, section 3.
+    """
+    return {
+        "mil": mil_loss(topk_pool(plain, mask, ratio), with_background(labels, present=True)),
+        "mil_suppressed": mil_loss(topk_pool(suppressed, mask, ratio), with_background(labels, present=False)),
+    }
 
 
 def sparsity_loss(attention: Tensor, mask: Tensor) -> Tensor:

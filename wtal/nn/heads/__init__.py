@@ -1,8 +1,10 @@
-"""Published CBP methods, each one file with its own losses and defaults."""
+"""Heads: published CBP methods and the two of VLP, each one file with its own losses and defaults."""
 
 from wtal.nn.heads.attention_mil import AttentionMILHead
 from wtal.nn.heads.basnet import BaSNetHead
 from wtal.nn.heads.co2 import CO2Head
-from wtal.nn.heads.head import Head, HeadOutput
+from wtal.nn.heads.head import Head
+from wtal.nn.heads.text import TextHead
+from wtal.nn.heads.zero_shot import ZeroShotHead
 
-__all__ = ["AttentionMILHead", "BaSNetHead", "CO2Head", "Head", "HeadOutput"]
+__all__ = ["AttentionMILHead", "BaSNetHead", "CO2Head", "Head", "TextHead", "ZeroShotHead"]

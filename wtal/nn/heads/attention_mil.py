@@ -1,12 +1,15 @@
 """The plain head: one embedding, a classifier and an attention, trained by multiple-instance learning."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from wtal.losses.video import guidance_loss, sparsity_loss
-from wtal.nn.heads.head import Head, HeadOutput
+from wtal.losses.video import background_mil_losses, guidance_loss, sparsity_loss
+from wtal.nn.heads.head import Head
+from wtal.nn.normalization import FeatureNorm
 from wtal.nn.temporal import TemporalConv
+from wtal.types import BranchOutput
 
 __all__ = ["AttentionMILHead", "AttentionMILWeights"]
 
@@ -28,7 +31,7 @@ class AttentionMILHead(Head):
     """``E = conv(F)``, ``S = classifier(E)`` with a background class, ``A = sigmoid(attention(E))``.
 
     Args:
-        num_classes: Action classes.
+        class_names: Names of the action classes.
         in_dim: Width of the features.
         hidden: Width of the embedding.
         dropout: On the embedding.
@@ -41,7 +44,7 @@ class AttentionMILHead(Head):
 
     def __init__(
         self,
-        num_classes: int,
+        class_names: Sequence[str],
         in_dim: int = 2048,
         hidden: int = 512,
         dropout: float = 0.5,
@@ -50,22 +53,23 @@ class AttentionMILHead(Head):
     ) -> None:
         super().__init__(ratio)
         self.weights = weights
+        self.norm = FeatureNorm(in_dim)
         self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
-        self.classifier = nn.Linear(hidden, num_classes + 1)
+        self.classifier = nn.Linear(hidden, len(class_names) + 1)
         self.attention = nn.Linear(hidden, 1)
 
-    def forward(self, features: Tensor, mask: Tensor) -> HeadOutput:
+    def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet."""
-        embedding = self.embed(features, mask)
+        embedding = self.embed(self.norm(features, mask), mask)
         logits = self.classifier(embedding)
         attention = self.attention(embedding).squeeze(2).sigmoid()
-        return HeadOutput(logits[..., :-1], attention, embedding, logits[..., -1])
+        return BranchOutput(logits[..., :-1], logits[..., -1], attention, embedding)
 
-    def losses(self, out: HeadOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """MIL with and without suppression, sparsity, guidance."""
-        background = self.plain_cas(out).softmax(dim=2)[..., -1]
+        background = out.plain.softmax(dim=2)[..., -1]
         return {
-            **self.mil_losses(out, mask, labels),
+            **background_mil_losses(out.plain, out.suppressed, mask, labels, self.ratio),
             "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
             "guidance": self.weights.guidance * guidance_loss(out.attention, background, mask),
         }

@@ -1,14 +1,16 @@
 """A BaS-Net-like head: one classifier looks at each video twice, with its background and with it filtered out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from wtal.functional.pooling import topk_pool
-from wtal.losses.video import mil_loss, sparsity_loss, with_background
-from wtal.nn.heads.head import Head, HeadOutput
+from wtal.losses.video import background_mil_losses, sparsity_loss
+from wtal.nn.heads.head import Head
+from wtal.nn.normalization import FeatureNorm
 from wtal.nn.temporal import TemporalConv
+from wtal.types import BranchOutput
 
 __all__ = ["BaSNetHead", "BaSNetOutput", "BaSNetWeights"]
 
@@ -29,17 +31,22 @@ class BaSNetWeights:
 
 
 @dataclass
-class BaSNetOutput(HeadOutput):
+class BaSNetOutput(BranchOutput):
     """CAS and background of the suppression branch, and the CAS of the base branch."""
 
     base: Tensor  # (B, T, C + 1)
+
+    @property
+    def suppressed(self) -> Tensor:
+        """The filter has suppressed the features already."""
+        return self.plain
 
 
 class BaSNetHead(Head):
     """Two branches that share their weights; actionness filters the features of the second.
 
     Args:
-        num_classes: Action classes.
+        class_names: Names of the action classes.
         in_dim: Width of the features.
         hidden: Width of the classifier's embedding (the paper's is ``in_dim``).
         filter_dim: Width of the filtering module.
@@ -53,7 +60,7 @@ class BaSNetHead(Head):
 
     def __init__(
         self,
-        num_classes: int,
+        class_names: Sequence[str],
         in_dim: int = 2048,
         hidden: int = 2048,
         filter_dim: int = 512,
@@ -63,28 +70,26 @@ class BaSNetHead(Head):
     ) -> None:
         super().__init__(ratio)
         self.weights = weights
+        self.norm = FeatureNorm(in_dim)
         self.filter = nn.Sequential(nn.Linear(in_dim, filter_dim), nn.LeakyReLU(0.2), nn.Linear(filter_dim, 1))
         self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
-        self.classifier = nn.Linear(hidden, num_classes + 1)
+        self.classifier = nn.Linear(hidden, len(class_names) + 1)
 
     def forward(self, features: Tensor, mask: Tensor) -> BaSNetOutput:
         """Score each snippet; the base branch is there for the loss alone."""
+        features = self.norm(features, mask)
         attention = self.filter(features).squeeze(2).sigmoid()
         twice = torch.cat([features, features * attention[..., None]])
         embedding = self.embed(twice, torch.cat([mask, mask]))
-        base, suppressed = self.classifier(embedding).chunk(2)
-        return BaSNetOutput(suppressed[..., :-1], attention, embedding.chunk(2)[1], suppressed[..., -1], base)
+        base, cas = self.classifier(embedding).chunk(2)
+        return BaSNetOutput(cas[..., :-1], cas[..., -1], attention, embedding.chunk(2)[1], base)
 
-    def losses(self, out: HeadOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """MIL of both branches, sparsity."""
         assert isinstance(out, BaSNetOutput)
-        base, suppressed = (topk_pool(cas, mask, self.ratio) for cas in (out.base, self.plain_cas(out)))
+        mil = background_mil_losses(out.base, out.suppressed, mask, labels, self.ratio)
         return {
-            "mil": self.weights.base * mil_loss(base, with_background(labels, present=True)),
-            "mil_suppressed": self.weights.suppressed * mil_loss(suppressed, with_background(labels, present=False)),
+            "mil": self.weights.base * mil["mil"],
+            "mil_suppressed": self.weights.suppressed * mil["mil_suppressed"],
             "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
         }
-
-    def suppressed_cas(self, out: HeadOutput) -> Tensor:
-        """The suppression branch is suppressed already."""
-        return self.plain_cas(out)

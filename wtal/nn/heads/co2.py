@@ -1,5 +1,6 @@
 """A CO2-Net-like head: RGB and flow must agree on what is redundant in each other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,9 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wtal.functional.pooling import masked_mean
-from wtal.losses.video import co_activity_loss, guidance_loss, sparsity_loss
-from wtal.nn.heads.head import Head, HeadOutput
+from wtal.losses.video import background_mil_losses, co_activity_loss, guidance_loss, sparsity_loss
+from wtal.nn.heads.head import Head
+from wtal.nn.normalization import FeatureNorm
 from wtal.nn.temporal import TemporalConv
+from wtal.types import BranchOutput
 
 __all__ = ["CO2Head", "CO2Output", "CO2Weights"]
 
@@ -32,7 +35,7 @@ class CO2Weights:
 
 
 @dataclass
-class CO2Output(HeadOutput):
+class CO2Output(BranchOutput):
     """With the actionness that each modality holds by itself."""
 
     rgb_attention: Tensor  # (B, T)
@@ -72,7 +75,7 @@ class CO2Head(Head):
     """Cross-modal consensus of RGB and flow, and a classifier on both.
 
     Args:
-        num_classes: Action classes.
+        class_names: Names of the action classes.
         in_dim: Width of the features, RGB then flow, half each.
         hidden: Width of the classifier's embedding (the paper's is ``in_dim``).
         attention_dim: Width of the attention layers.
@@ -89,7 +92,7 @@ class CO2Head(Head):
 
     def __init__(
         self,
-        num_classes: int,
+        class_names: Sequence[str],
         in_dim: int = 2048,
         hidden: int = 2048,
         attention_dim: int = 512,
@@ -100,32 +103,33 @@ class CO2Head(Head):
     ) -> None:
         super().__init__(ratio)
         self.weights = weights
+        self.norm = FeatureNorm(in_dim)
         self.rgb = CrossModalConsensus(in_dim // 2, attention_dim, dropout)
         self.flow = CrossModalConsensus(in_dim // 2, attention_dim, dropout)
         self.fuse = nn.Sequential(nn.Linear(in_dim, in_dim), nn.LeakyReLU(0.2), nn.Dropout(dropout))
         self.embed = TemporalConv(in_dim, hidden, dropout=classifier_dropout)
-        self.classifier = nn.Linear(hidden, num_classes + 1)
+        self.classifier = nn.Linear(hidden, len(class_names) + 1)
 
     def forward(self, features: Tensor, mask: Tensor) -> CO2Output:
         """Score each snippet."""
-        rgb, flow = features.chunk(2, dim=2)
+        rgb, flow = self.norm(features, mask).chunk(2, dim=2)
         rgb_attention, rgb_features = self.rgb(rgb, flow, mask)
         flow_attention, flow_features = self.flow(flow, rgb, mask)
         embedding = self.fuse(torch.cat([rgb_features, flow_features], dim=2))
         logits = self.classifier(self.embed(embedding, mask))
         attention = (rgb_attention + flow_attention) / 2
-        return CO2Output(logits[..., :-1], attention, embedding, logits[..., -1], rgb_attention, flow_attention)
+        return CO2Output(logits[..., :-1], logits[..., -1], attention, embedding, rgb_attention, flow_attention)
 
-    def losses(self, out: HeadOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """MIL, sparsity and guidance of each actionness, co-activity, and agreement of the modalities."""
         assert isinstance(out, CO2Output)
-        background = self.plain_cas(out).softmax(dim=2)[..., -1]
+        background = out.plain.softmax(dim=2)[..., -1]
         actionness = (out.attention, out.rgb_attention, out.flow_attention)
         sparsity = torch.stack([sparsity_loss(a, mask) for a in actionness]).mean()
         guidance = torch.stack([guidance_loss(a, background, mask) for a in actionness]).mean()
-        suppressed = self.suppressed_cas(out)[..., :-1]
+        suppressed = out.suppressed[..., :-1]
         return {
-            **self.mil_losses(out, mask, labels),
+            **background_mil_losses(out.plain, out.suppressed, mask, labels, self.ratio),
             "sparsity": self.weights.sparsity * sparsity,
             "guidance": self.weights.guidance * guidance,
             "co_activity": self.weights.co_activity * co_activity_loss(out.embedding, suppressed, labels, mask),

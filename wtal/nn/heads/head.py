@@ -1,27 +1,16 @@
-"""The contract of a CBP head, and what the published ones share: a background class and attention-suppressed CAS."""
+"""The contract of a head."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
-from wtal.functional.pooling import topk_pool
-from wtal.losses.video import mil_loss, with_background
 from wtal.types import BranchOutput
 
-__all__ = ["Head", "HeadOutput"]
-
-
-@dataclass
-class HeadOutput(BranchOutput):
-    """A branch's output with the logit of the background class."""
-
-    background: Tensor  # (B, T)
+__all__ = ["Head"]
 
 
 class Head(nn.Module):
-    """From I3D features to class logits and actionness, with losses from video-level labels.
+    """From snippet features to class logits and actionness, with losses from video-level labels.
 
     Args:
         ratio: Snippets per vote of top-k pooling, see :func:`~wtal.functional.pooling.topk_pool`.
@@ -31,8 +20,13 @@ class Head(nn.Module):
         super().__init__()
         self.ratio = ratio
 
+    @property
+    def note(self) -> str:
+        """What a reader of a table must know of the weights, such as a text tower with random ones; else empty."""
+        return ""
+
     @abstractmethod
-    def forward(self, features: Tensor, mask: Tensor) -> HeadOutput:
+    def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet.
 
         Args:
@@ -41,7 +35,7 @@ class Head(nn.Module):
         """
 
     @abstractmethod
-    def losses(self, out: HeadOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Weighted loss terms; they add up.
 
         Args:
@@ -49,30 +43,3 @@ class Head(nn.Module):
             mask: True on real snippets, ``(B, T)``.
             labels: Multi-hot of the videos, ``(B, C)``.
         """
-
-    def plain_cas(self, out: HeadOutput) -> Tensor:
-        """Logits of all classes and of the background, ``(B, T, C + 1)``."""
-        return torch.cat([out.cas, out.background[..., None]], dim=2)
-
-    def suppressed_cas(self, out: HeadOutput) -> Tensor:
-        """Logits in which actionness has pulled background snippets down to their smallest, ``(B, T, C + 1)``."""
-        cas = self.plain_cas(out)
-        low = cas.amin(dim=2, keepdim=True)
-        return low + out.attention[..., None] * (cas - low)
-
-    def mil_losses(self, out: HeadOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Background class on for the plain CAS, off for the suppressed one (BaS-Net, arXiv:1911.09963)."""
-        plain = topk_pool(self.plain_cas(out), mask, self.ratio)
-        suppressed = topk_pool(self.suppressed_cas(out), mask, self.ratio)
-        return {
-            "mil": mil_loss(plain, with_background(labels, present=True)),
-            "mil_suppressed": mil_loss(suppressed, with_background(labels, present=False)),
-        }
-
-    def probability(self, out: HeadOutput) -> Tensor:
-        """Class probability of each snippet beside the background class, ``(B, T, C)``."""
-        return self.plain_cas(out).softmax(dim=2)[..., :-1]
-
-    def video_probability(self, out: HeadOutput, mask: Tensor) -> Tensor:
-        """Class probability of each video from the suppressed CAS, ``(B, C)``."""
-        return topk_pool(self.suppressed_cas(out), mask, self.ratio).softmax(dim=1)[:, :-1]

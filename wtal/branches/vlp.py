@@ -1,0 +1,55 @@
+"""VLP: the branch of vision-language pre-training, over-complete."""
+
+from collections.abc import Sequence
+
+import torch
+from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+
+from wtal.branches.branch import Branch, DistillationWeights, HeadFactory
+from wtal.branches.hyperparameters import save_plain_hyperparameters
+from wtal.localization.localizer import Localizer
+from wtal.nn.heads import TextHead, ZeroShotHead
+
+__all__ = ["VLPBranch"]
+
+
+class VLPBranch(Branch):
+    """CLIP snippets to CAS and actionness, the classes being texts.
+
+    Args:
+        class_names: Names of the classes, in the order of the labels.
+        head: From class names to the head: :class:`~wtal.nn.heads.TextHead` learns,
+            :class:`~wtal.nn.heads.ZeroShotHead` does not.
+        distillation: Weights of what CBP hands over.
+        average: Share of the weight average that one step keeps; 0: none.
+        optimizer: From parameters to an optimizer.
+        lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
+        localizer: From scores to detections, when the branch stands alone.
+
+    Source:
+        arXiv:2212.09335, section 3.2.
+    """
+
+    name, stream = "vlp", "clip"
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        head: HeadFactory = TextHead,
+        distillation: DistillationWeights = DistillationWeights(),  # noqa: B008  frozen
+        average: float = 0.99,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        localizer: Localizer = Localizer(),  # noqa: B008
+    ) -> None:
+        super().__init__(class_names, head, distillation, average, optimizer, lr_scheduler, localizer)
+        save_plain_hyperparameters(self)
+
+    def vanilla(self) -> "VLPBranch":
+        """This branch before any learning: cosines of raw features and hand-written texts."""
+        text = self.head.text.vanilla()
+
+        def head(class_names: list[str]) -> ZeroShotHead:
+            return ZeroShotHead(class_names, lambda _: text)
+
+        return VLPBranch(self.class_names, head, average=0, localizer=self.localizer)

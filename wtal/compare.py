@@ -1,0 +1,176 @@
+"""``wtal compare``: every method of the paper's argument, trained and tested alike, in one table."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pandas as pd
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from wtal.collaboration import CollaborationModule
+from wtal.errors import ConfigError
+from wtal.report.comparison import print_comparison, save_comparison
+from wtal.trainer_cli import WTALCLI
+
+__all__ = ["Method", "compare"]
+
+Method = Literal["cbp", "vlp_vanilla", "vlp", "late_fusion", "b_only", "f_only", "joint", "alternation"]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One training (or none), and which of its sources answers for which method.
+
+    Args:
+        name: Of its folder.
+        pattern: Of the schedule after the warm-up; empty to test what is not trained at all.
+        answers: Method to source.
+    """
+
+    name: str
+    pattern: str
+    answers: dict[Method, str]
+
+
+_RUNS = (
+    _Run("vanilla", "", {"vlp_vanilla": "vlp"}),
+    _Run("apart", "W", {"cbp": "cbp", "vlp": "vlp", "late_fusion": "fused"}),
+    _Run("b_only", "B", {"b_only": "fused"}),
+    _Run("f_only", "F", {"f_only": "fused"}),
+    _Run("joint", "J", {"joint": "fused"}),
+    _Run("alternation", "BF", {"alternation": "fused"}),
+)
+
+
+class _WarmUp(Callback):
+    """The warm-up that all runs of a seed share: written by the first, gone on from by the others.
+
+    Args:
+        folder: Of the seed.
+        said: The configuration; another one has another warm-up.
+        epochs: Its length.
+    """
+
+    def __init__(self, folder: Path, said: Sequence[str], epochs: int) -> None:
+        digest = hashlib.sha256("\0".join(said).encode()).hexdigest()[:8]
+        self.checkpoint, self.epochs = folder / f"warm_up-{digest}.ckpt", epochs
+
+    @property
+    def exists(self) -> bool:
+        return self.checkpoint.is_file()
+
+    @property
+    def seconds(self) -> float:
+        """What it took."""
+        return float(self.checkpoint.with_suffix(".seconds").read_text())
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 == self.epochs and not self.exists:
+            self.checkpoint.with_suffix(".seconds").write_text(str(time.monotonic() - self.began))
+            draft = self.checkpoint.with_suffix(".tmp")
+            trainer.save_checkpoint(draft)
+            os.replace(draft, self.checkpoint)
+
+
+def compare(
+    config: Sequence[Path],
+    output: Path = Path("runs/compare"),
+    seeds: Sequence[int] = (0,),
+    methods: Sequence[Method] = get_args(Method),
+) -> None:
+    """Train and test all methods and end with their table.
+
+    The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches trained
+    apart and fused (``late_fusion``), distillation in one direction (``b_only``, ``f_only``), in both at once (``joint``),
+    and in turn (``alternation``). All of a seed share one warm-up, which is what they would compute anyway, bit for bit;
+    after it each branch trains for as many epochs in every method that trains it. Results are those of the last epoch on
+    the test videos. What is finished is not repeated: call it again after an interruption.
+
+    Args:
+        config: Configuration of a collaboration, as for ``wtal fit``; a second one overrides the first.
+        output: Folder for the runs, ``comparison.csv`` (a row a method and seed) and ``comparison.md``.
+        seeds: Of weights, order and crops; each makes a row of every method.
+        methods: Which ones.
+    """
+    records = []
+    for seed in seeds:
+        folder = output / f"seed_{seed}"
+        for run in _RUNS:
+            if set(run.answers) & set(methods):
+                records += _rows(run, _record(run, config, folder, seed), seed)
+    table = pd.DataFrame([row for row in records if row["method"] in methods])
+    order = {method: place for place, method in enumerate(get_args(Method))}
+    table = table.sort_values(["method", "seed"], key=lambda column: column.map(order).fillna(column)).reset_index(drop=True)
+    save_comparison(table, output)
+    print_comparison(table)
+
+
+def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[str, Any]:
+    """Results of a run: those on disk if the configuration is still the same, else by doing it."""
+    said = [path.read_text() for path in config]
+    path = folder / run.name / "record.json"
+    if path.is_file():
+        record: dict[str, Any] = json.loads(path.read_text())
+        if record["config"] == said:
+            return record
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"config": said, **_train_and_test(run, config, said, folder, seed)}
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(record, indent=1))
+    os.replace(draft, path)
+    return record
+
+
+def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: Path, seed: int) -> dict[str, Any]:
+    arguments = [f"--config={path}" for path in config]
+    arguments += [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder / run.name}"]
+    if run.pattern:
+        arguments.append(f"--model.init_args.schedule.pattern={run.pattern}")
+    cli = WTALCLI(arguments, run=False)
+    model, trainer = cli.model, cli.trainer
+    if not isinstance(model, CollaborationModule):
+        raise ConfigError(f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}.")
+    if run.pattern:
+        seconds = _fit(run, cli, _WarmUp(folder, said, model.schedule.warm_up))
+    else:
+        seconds, model.vlp = 0.0, model.vlp.vanilla()
+    (metrics,) = trainer.test(model, cli.datamodule, verbose=False)
+    return {
+        "metrics": metrics,
+        "train_seconds": seconds,
+        "features": cli.datamodule.features_note,
+        "protocol": cli.datamodule.protocol.name,
+        "weights": model.note,
+    }
+
+
+def _fit(run: _Run, cli: WTALCLI, warm_up: _WarmUp) -> float:
+    """Train, from the seed's warm-up if it is there; the seconds that it would have taken from the start."""
+    trainer, shared = cli.trainer, warm_up.exists
+    if len(set(run.pattern)) == 1:  # each epoch trains what an alternation trains in every other one
+        after = trainer.max_epochs - warm_up.epochs
+        trainer.fit_loop.max_epochs = warm_up.epochs + -(-after // 2)
+    trainer.callbacks.append(warm_up)
+    start = time.monotonic()
+    trainer.fit(cli.model, cli.datamodule, ckpt_path=warm_up.checkpoint if shared else None)
+    return time.monotonic() - start + (warm_up.seconds if shared else 0)
+
+
+def _rows(run: _Run, record: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    """One row of the table a method that the run answers for."""
+    rows = []
+    for method, source in run.answers.items():
+        prefix = f"test/{source}/"
+        measured = {key.removeprefix(prefix): value for key, value in record["metrics"].items() if key.startswith(prefix)}
+        measured["mAP_avg"] = measured.pop("mAP")
+        said = {key: record[key] for key in ("train_seconds", "features", "protocol", "weights")}
+        rows.append({"method": method, "seed": seed, **measured, **said})
+    return rows

@@ -1,0 +1,189 @@
+"""The embedded benchmark: timelines and features made up by seed, in the layouts of real ones.
+
+It shows in small what the method is about. I3D-like features carry a class's direction in the climax of an instance
+and little of it in the rest: a localizer built on them is incomplete. CLIP-like features resemble a class's text
+during the whole instance, but nearly as much wherever its scene is shown: over-complete. Results on it are about the
+code and the idea, not about real video; every table says so.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wtal.data.annotations import read_annotations
+from wtal.data.datamodule import SnippetDataModule
+from wtal.data.features import FeatureSource
+from wtal.types import Protocol, TimeGrid
+
+__all__ = ["SyntheticDataModule", "SyntheticParams", "write_synthetic"]
+
+_CLASSES = ("archery", "bowling", "diving", "fencing", "juggling", "rowing")
+
+
+@dataclass(frozen=True)
+class SyntheticParams:
+    """How the made-up videos come about. Lengths are in snippets, levels relative to full evidence.
+
+    Args:
+        seed: Of everything; equal parameters give equal files.
+        train_videos: Number of training videos.
+        test_videos: Number of test videos.
+        i3d_dim: Width of the I3D-like features, RGB then flow, half each.
+        clip_dim: Width of the CLIP-like features and texts.
+        climax: Mean share of an instance that shows strong I3D evidence.
+        weak: I3D evidence in the rest of an instance.
+        distractors: Un-annotated bursts of I3D evidence a hundred snippets.
+        context: Median length of the scene shown before and after an instance.
+        context_level: CLIP evidence there.
+        noise: Standard deviation of the white noise on either kind of feature.
+    """
+
+    seed: int = 0
+    train_videos: int = 80
+    test_videos: int = 60
+    i3d_dim: int = 64
+    clip_dim: int = 48
+    climax: float = 0.45
+    weak: float = 0.25
+    distractors: float = 1.0
+    context: float = 6.0
+    context_level: float = 0.75
+    noise: float = 1.0
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def _slow(rng: np.random.Generator, length: int, width: int, memory: float = 0.85) -> np.ndarray:
+    """Noise of unit variance that wanders, ``(length, width)``."""
+    steps = rng.standard_normal((length, width))
+    for t in range(1, length):
+        steps[t] = memory * steps[t - 1] + np.sqrt(1 - memory**2) * steps[t]
+    return steps
+
+
+class _World:
+    """What all videos share: the directions of the classes."""
+
+    def __init__(self, params: SyntheticParams) -> None:
+        rng = np.random.default_rng([params.seed, 0])
+        count = len(_CLASSES)
+        self.climax = _unit(rng.standard_normal((count, params.i3d_dim)))
+        self.rest = _unit(0.6 * self.climax + 0.4 * _unit(rng.standard_normal((count, params.i3d_dim))))
+        common = _unit(rng.standard_normal(params.clip_dim))
+        self.text = _unit(common + 0.9 * _unit(rng.standard_normal((count, params.clip_dim))))
+        self.image = _unit(rng.standard_normal(params.clip_dim))  # the modality gap: images have a direction of their own
+
+
+def _video(
+    world: _World, params: SyntheticParams, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, list[tuple[float, float, int]]]:
+    """I3D-like features, CLIP-like features and instances (start and end on the grid, class) of one video."""
+    length = int(rng.integers(70, 160))
+    classes = rng.choice(len(_CLASSES), size=1 + int(rng.random() < 0.2), replace=False)
+    i3d, clip = np.zeros((length, len(_CLASSES))), np.full((length, len(_CLASSES)), 0.05)
+    rest, instances = np.zeros_like(i3d), []
+    place = rng.uniform(4, 16)
+    while place < length - 20:
+        klass, size = int(rng.choice(classes)), rng.uniform(5, 18)
+        start, end = place, place + size
+        instances.append((start, end, klass))
+        inside = _share(length, start, end)
+        strength = rng.lognormal(0, 0.3) * (0.35 if rng.random() < 0.15 else 1)  # some instances hardly show
+        share = size * np.clip(rng.normal(params.climax, 0.12), 0.2, 0.9)
+        peak = start + (size - share) * rng.beta(2, 2)
+        i3d[:, klass] += strength * _share(length, peak, peak + share)
+        rest[:, klass] += strength * params.weak * inside
+        before, after = params.context * rng.lognormal(0, 0.7, 2)
+        scene = _share(length, start - before, end + after)
+        clip[:, klass] = np.maximum(clip[:, klass], params.context_level * rng.normal(1, 0.12) * scene)
+        clip[:, klass] = np.maximum(clip[:, klass], rng.normal(1, 0.1) * inside)
+        place = end + before * 0.5 + rng.uniform(6, 26)
+    for _ in range(rng.poisson(params.distractors * length / 100)):
+        at, klass = rng.uniform(0, length - 4), int(rng.choice(classes))
+        i3d[:, klass] += rng.uniform(0.4, 1.0) * _share(length, at, at + rng.uniform(1.5, 4)) * (clip[:, klass] < 0.9)
+
+    fast = params.noise / np.sqrt(params.i3d_dim)
+    i3d_features = 3 * (i3d @ world.climax + rest @ world.rest) + _slow(rng, length, params.i3d_dim) * fast
+    i3d_features += rng.standard_normal(params.i3d_dim) * fast + rng.standard_normal(i3d_features.shape) * 2 * fast
+    evidence = clip + 0.12 * _slow(rng, length, len(_CLASSES)) + rng.normal(0, 0.12, len(_CLASSES))
+    clip_features = 2 * world.image + evidence @ world.text
+    clip_features += _slow(rng, length, params.clip_dim) * 0.05 * params.noise
+    clip_features += rng.standard_normal(clip_features.shape) * 0.06 * params.noise
+    return np.maximum(i3d_features, -0.3), _unit(clip_features), instances
+
+
+def _share(length: int, start: float, end: float) -> np.ndarray:
+    """Share of each snippet's cell that lies in [start, end], ``(length,)``."""
+    index = np.arange(length)
+    return np.clip(np.minimum(end, index + 1) - np.maximum(start, index), 0, 1)
+
+
+def write_synthetic(root: Path, params: SyntheticParams) -> None:
+    """Write annotations, features and texts to a folder; a folder that has them from equal parameters is left alone.
+
+    Written: ``annotations.json`` (ActivityNet form), ``i3d/VIDEO.npy`` (T, i3d_dim), ``clip/VIDEO.npy`` (T, clip_dim),
+    ``text/text.npy`` (C, clip_dim) with ``text/classes.txt``, and ``params.json``. The folder appears at once and whole.
+    """
+    said = root / "params.json"
+    if said.is_file() and json.loads(said.read_text()) == asdict(params):
+        return
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as scratch:
+        fresh = Path(scratch) / "fresh"
+        for folder in ("i3d", "clip", "text"):
+            (fresh / folder).mkdir(parents=True)
+        world, grid, database = _World(params), TimeGrid(), {}
+        for number in range(params.train_videos + params.test_videos):
+            i3d, clip, instances = _video(world, params, np.random.default_rng([params.seed, 1, number]))
+            name = f"video_{number:04d}"
+            np.save(fresh / "i3d" / f"{name}.npy", i3d.astype(np.float32))
+            np.save(fresh / "clip" / f"{name}.npy", clip.astype(np.float32))
+            database[name] = {
+                "subset": "train" if number < params.train_videos else "test",
+                "duration": grid.edge_s(len(i3d)),
+                "annotations": [
+                    {"segment": [grid.edge_s(start), grid.edge_s(end)], "label": _CLASSES[klass]}
+                    for start, end, klass in instances
+                ],
+            }
+        np.save(fresh / "text" / "text.npy", world.text.astype(np.float32))
+        (fresh / "text" / "classes.txt").write_text("\n".join(_CLASSES) + "\n")
+        (fresh / "annotations.json").write_text(json.dumps({"version": "synthetic", "database": database}, indent=1))
+        (fresh / "params.json").write_text(json.dumps(asdict(params)))
+        if root.exists():
+            shutil.rmtree(root)
+        fresh.rename(root)
+
+
+class SyntheticDataModule(SnippetDataModule):
+    """The embedded benchmark, made on first use.
+
+    Args:
+        root: Folder that it is written to, and taken from if it is there already.
+        params: How the made-up videos come about.
+        **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: Path = Path("runs/synthetic"),
+        params: SyntheticParams = SyntheticParams(),  # noqa: B008  frozen
+        **options: Any,
+    ) -> None:
+        write_synthetic(root, params)
+        self.root, self.params = root, params
+        tious = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+        super().__init__(
+            read_annotations(root / "annotations.json"),
+            Protocol("synthetic", tious, ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))),
+            FeatureSource(root / "i3d"),
+            FeatureSource(root / "clip"),
+            **{"features_note": f"synthetic, made up by seed {params.seed}", **options},
+        )

@@ -1,0 +1,61 @@
+"""Vanilla VLP: cosines of raw CLIP features and texts, nothing learned."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wtal.functional.pooling import min_max
+from wtal.nn.heads.head import Head
+from wtal.nn.heads.text import TextFactory
+from wtal.nn.prompts import TemplateText
+from wtal.types import BranchOutput
+
+__all__ = ["ZeroShotHead"]
+
+
+class ZeroShotHead(Head):
+    """``S = F Z^T / tau``; actionness is the largest cosine, min-max normalised within the video.
+
+    Works for class names never seen in training. Used for testing alone: it has no losses.
+
+    Args:
+        class_names: Names of the action classes.
+        text: From class names to text features: hand-written templates, or a file.
+        temperature: ``tau``; CLIP's own is 0.01.
+        ratio: Snippets per vote of top-k pooling.
+
+    Source:
+        Vanilla baseline of arXiv:2212.09335; the actionness is our choice.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        text: TextFactory = TemplateText,
+        temperature: float = 0.01,
+        ratio: int = 8,
+    ) -> None:
+        super().__init__(ratio)
+        self.text, self.temperature = text(list(class_names)), temperature
+
+    @property
+    def note(self) -> str:
+        """Which texts."""
+        return self.text.note
+
+    def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
+        """Score each snippet; the background is never likely."""
+        image = F.normalize(features, dim=2)
+        cosine = image @ self.text().T
+        background = torch.full_like(cosine[..., 0], -1 / self.temperature)
+        return BranchOutput(cosine / self.temperature, background, min_max(cosine.amax(dim=2), mask), image)
+
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """There is nothing to learn.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError("ZeroShotHead learns nothing: test it, or train a TextHead.")

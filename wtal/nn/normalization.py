@@ -1,0 +1,36 @@
+"""Features on a common scale, by statistics of the training videos."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FeatureNorm"]
+
+
+class FeatureNorm(nn.Module):
+    """Subtracts each channel's mean and, on request, divides by its standard deviation.
+
+    The statistics are set once before training and kept in the checkpoint; until then nothing is changed.
+
+    Args:
+        dim: Channels.
+        scale: Divide by the standard deviation; off for unit-norm features, whose directions matter.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, dim: int, scale: bool = True) -> None:
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("std", torch.ones(dim))
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Take the mean and standard deviation of each channel over the training snippets, ``(D,)`` each."""
+        self.mean.copy_(mean)
+        self.std.copy_(std.clamp(min=1e-3))
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Normalise ``(B, T, D)``; padding becomes zero."""
+        centred = features - self.mean
+        return (centred / self.std if self.scale else centred).masked_fill(~mask[..., None], 0)

@@ -1,0 +1,1 @@
+"""Predictions in and out, tables, plots and pages; never a network."""

@@ -1,0 +1,82 @@
+"""The table of a comparison: mean and deviation over seeds, for terminal, Markdown and CSV."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["print_comparison", "save_comparison", "summarize"]
+
+_NAMES = {
+    "cbp": "CBP alone",
+    "vlp_vanilla": "VLP vanilla",
+    "vlp": "VLP trained",
+    "late_fusion": "late fusion",
+    "b_only": "B only",
+    "f_only": "F only",
+    "joint": "B+F jointly",
+    "alternation": "alternation",
+}
+_OTHER = {
+    "false_positive_rate": "FP rate",
+    "false_negative_rate": "FN rate",
+    "completeness": "complete",
+    "background_share": "backgr.",
+}
+
+
+def summarize(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a method, ready to print: percentages as ``mean`` or ``mean ± sd`` over seeds, seconds as a mean.
+
+    Args:
+        table: One row a method and seed, with ``mAP@...`` and the other measures as fractions.
+    """
+    single = [name for name in table.columns if name.startswith("mAP@") and ":" not in name]
+    ranges = [name for name in table.columns if name.startswith("mAP@") and ":" in name]
+    averages = [name for name in ranges if not _is_whole(name, single)]
+    shown = {name: name.removeprefix("mAP@") for name in [*single, *averages]} | {"mAP_avg": "avg"} | _OTHER
+    groups = table.groupby("method", sort=False)
+    summary = pd.DataFrame({title: groups[name].apply(_cell) for name, title in shown.items() if name in table})
+    summary["train s"] = groups["train_seconds"].mean().map("{:.0f}".format)
+    return summary.rename(index=_NAMES).rename_axis("method")
+
+
+def _is_whole(name: str, single: list[str]) -> bool:
+    """Whether a range covers all thresholds: its mean is the average already."""
+    return name.removeprefix("mAP@") == ":".join(s.removeprefix("mAP@") for s in (single[0], single[-1]))
+
+
+def _cell(values: pd.Series) -> str:
+    text = f"{100 * values.mean():.1f}"
+    return text if len(values) == 1 else f"{text} ± {100 * values.std():.1f}"
+
+
+def caption(table: pd.DataFrame) -> str:
+    """What every table must say: features, protocol, seeds, weights."""
+    said = {"features": table["features"], "protocol": table["protocol"], "weights": table["weights"]}
+    parts = [f"{name}: {', '.join(sorted(set(filter(None, values))))}" for name, values in said.items() if any(values)]
+    return "; ".join([*parts, f"seeds: {', '.join(map(str, sorted(set(table['seed']))))}", "last epoch; mAP in %"])
+
+
+def save_comparison(table: pd.DataFrame, folder: Path) -> None:
+    """Write ``comparison.csv`` (all rows, fractions) and ``comparison.md`` (the summary)."""
+    summary = summarize(table).reset_index()
+    lines = [" | ".join(row) for row in [summary.columns, ["---"] * summary.shape[1], *summary.to_numpy(str)]]
+    markdown = "\n".join(f"| {line} |" for line in lines) + f"\n\n{caption(table)}\n"
+    for name, text in {"comparison.csv": table.to_csv(index=False), "comparison.md": markdown}.items():
+        draft = folder / f".{name}.tmp"
+        draft.write_text(text)
+        os.replace(draft, folder / name)
+
+
+def print_comparison(table: pd.DataFrame, console: Console | None = None) -> None:
+    """Print the summary with its caption."""
+    summary = summarize(table).reset_index()
+    shown = Table(caption=caption(table), caption_justify="left")
+    for name in summary.columns:
+        shown.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
+    for row in summary.to_numpy(str):
+        shown.add_row(*row)
+    (console or Console()).print(shown)
