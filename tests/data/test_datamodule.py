@@ -1,0 +1,229 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wtal.data import CustomDataModule, FeatureSource
+from wtal.data.datamodule import hold_out
+from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
+from wtal.types import SnippetBatch
+
+STEP_S = 16 / 25
+LENGTHS = {"a": 5, "b": 30, "c": 12, "d": 8, "t": 9, "u": 4}
+TABLE = """video,start,end,label,subset
+a,,,run,train
+b,1,2,run,train
+b,3,4,jump,train
+c,0,1,jump,train
+d,0,1,run,train
+t,0.5,1.5,jump,test
+t,2,3,run,test
+u,1,2,run,test
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Annotations and features of six videos; row ``i`` of video number ``n`` is ``100 n + i``."""
+    (tmp_path / "own.csv").write_text(TABLE)
+    for stream, dim in (("i3d", 6), ("clip", 4)):
+        (tmp_path / stream).mkdir()
+        for number, (name, length) in enumerate(LENGTHS.items()):
+            rows = 100 * number + np.arange(length)[:, None] + np.zeros(dim)
+            np.save(tmp_path / stream / f"{name}.npy", rows.astype(np.float32))
+    return tmp_path
+
+
+def module(files: Path, **options: Any) -> CustomDataModule:
+    defaults = {
+        "i3d": FeatureSource(files / "i3d", layout="joint"),
+        "clip": FeatureSource(files / "clip", layout="clip_snippet"),
+        "batch_size": 2,
+        "num_snippets": 6,
+        "seed": 1,
+    }
+    return CustomDataModule(files / "own.csv", **(defaults | options))
+
+
+def test_tells_videos_classes_and_lengths(files: Path) -> None:
+    data = module(files)
+    assert data.class_names == ["jump", "run"]
+    assert [video.video_id for video in data.videos("train")] == ["a", "b", "c", "d"]
+    assert data.train_lengths == [5, 30, 12, 8]
+    (t, u) = data.videos("test")
+    assert (t.video_id, t.num_snippets, u.num_snippets) == ("t", 9, 4)
+    assert t.duration_s == pytest.approx(9 * STEP_S)  # the table does not say: the end of the last snippet
+
+
+def test_loaders_give_whole_videos_in_order(files: Path) -> None:
+    data = module(files)
+    for loader, rows in (
+        (data.pseudo_label_dataloader(), 4),
+        (data.test_dataloader(), 2),
+        (data.predict_dataloader(), 2),
+    ):
+        batches: list[SnippetBatch] = list(loader)
+        assert [batch.video.tolist() for batch in batches] == [[row] for row in range(rows)]
+        assert all(batch.mask.all() for batch in batches)
+    assert batches[1].i3d[0, :, 0].tolist() == [500, 501, 502, 503]
+    assert batches[0].labels.tolist() == [[1, 1]]
+
+
+def test_training_batches_find_their_video_and_place(files: Path) -> None:
+    batches = list(module(files).train_dataloader())
+    assert sorted(row for batch in batches for row in batch.video.tolist()) == [0, 1, 2, 3]
+    for batch in batches:
+        assert batch.mask.shape[1] <= 6
+        expected = (100 * batch.video[:, None] + batch.grid_index).float()
+        assert torch.equal(batch.i3d[batch.mask][:, 0], expected[batch.mask])
+        assert torch.equal(batch.clip[batch.mask][:, 0], expected[batch.mask])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_epoch_is_a_function_of_seed_and_epoch(files: Path, workers: int) -> None:
+    loader, other = module(files).train_dataloader(), module(files, num_workers=workers).train_dataloader()
+    for epoch in (0, 1):
+        loader.sampler.set_epoch(epoch)
+        other.sampler.set_epoch(epoch)
+        for one, two in zip(loader, other, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_processes_take_their_share(files: Path) -> None:
+    rows = []
+    for rank in (0, 1):
+        data = module(files)
+        data.trainer = SimpleNamespace(world_size=2, global_rank=rank)  # type: ignore[assignment]
+        rows += [row for batch in data.train_dataloader() for row in batch.video.tolist()]
+    assert sorted(rows) == [0, 1, 2, 3]
+
+
+def test_the_runs_seed_is_the_default(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PL_GLOBAL_SEED", "9")
+    assert module(files, seed=None).train_dataloader().sampler.seed == 9
+    assert module(files, seed=2).train_dataloader().sampler.seed == 2
+
+
+def test_only_evaluation_sees_segments(files: Path) -> None:
+    data = module(files, held_out=0.5)
+    assert data.ground_truth("train") is None
+    assert data.ground_truth("val") is None
+    truth = data.ground_truth("test")
+    assert truth is not None
+    assert truth.to_numpy().tolist() == [[0, 0, 0.5, 1.5], [0, 1, 2, 3], [1, 1, 1, 2]]
+    open_data = module(files, held_out=0.5, validate_on="segments")
+    assert open_data.ground_truth("train") is None
+    shown = open_data.ground_truth("val")
+    assert shown is not None
+    assert set(shown["video"]) <= set(range(len(open_data.videos("val"))))
+
+
+def test_held_out_videos_leave_training(files: Path) -> None:
+    data = module(files, held_out=0.5)
+    train, val = ([video.video_id for video in data.videos(split)] for split in ("train", "val"))
+    assert sorted(train + val) == ["a", "b", "c", "d"]
+    assert val
+    assert val == [video.video_id for video in module(files, held_out=0.5).videos("val")]
+    assert [batch.video.tolist() for batch in data.val_dataloader()] == [[row] for row in range(len(val))]
+    assert module(files).val_dataloader() == []
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 3), min_size=1, max_size=2), min_size=1, max_size=40),
+    st.floats(0, 0.95),
+    st.integers(0, 5),
+)
+def test_no_class_loses_its_last_training_video(videos: list[set[int]], share: float, seed: int) -> None:
+    labels = np.array([[klass in video for klass in range(4)] for video in videos], float)
+    out = hold_out(labels, share, seed)
+    present = labels.any(axis=0)
+    assert labels[~out].any(axis=0)[present].all()
+    assert (labels[out].sum(axis=0) <= np.round(labels.sum(axis=0) * share) + len(videos)).all()
+    assert (out == hold_out(labels, share, seed)).all()
+
+
+def test_every_class_gives_its_share() -> None:
+    labels = np.repeat(np.eye(4), 10, axis=0)
+    out = hold_out(labels, 0.2, seed=0)
+    assert labels[out].sum(axis=0).tolist() == [2, 2, 2, 2]
+    assert (hold_out(labels, 0.2, seed=1) != out).any()
+    assert not hold_out(labels, 0.0, seed=0).any()
+
+
+def test_cached_videos_are_read_once(files: Path) -> None:
+    data = module(files, cache=True)
+    data.setup("fit")
+    expected = [tuple(batch) for batch in module(files).pseudo_label_dataloader()]
+    for path in files.glob("*/*.npy"):
+        path.unlink()
+    for batch, plain in zip(data.pseudo_label_dataloader(), expected, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(batch, plain, strict=True))
+
+
+# What may be wrong --------------------------------------------------------------------------------------------------
+
+
+def test_names_videos_without_features(files: Path) -> None:
+    (files / "clip" / "t.npy").unlink()
+    data = module(files)
+    data.setup("fit")
+    with pytest.raises(
+        FeatureNotFoundError, match=r"1 of 2 test videos have no clip features in .*clip: t;.*missing: skip"
+    ):
+        data.setup("test")
+
+
+def test_skipped_videos_are_in_the_protocols_name(files: Path) -> None:
+    (files / "clip" / "t.npy").unlink()
+    data = module(files, missing="skip")
+    with pytest.warns(UserWarning, match="1 test videos have no features and are left out: t"):
+        data.setup("test")
+    assert data.protocol.name == "custom without 1 videos"
+    assert [video.video_id for video in data.videos("test")] == ["u"]
+    truth = data.ground_truth("test")
+    assert truth is not None
+    assert truth.to_numpy().tolist() == [[0, 1, 1, 2]]
+
+
+def test_short_videos_can_be_left_out(files: Path) -> None:
+    data = module(files, drop_up_to=8)
+    assert [video.video_id for video in data.videos("train")] == ["b", "c"]
+    assert [video.video_id for video in data.videos("test")] == ["t"]
+    with pytest.raises(AnnotationError, match="no train video is left"):
+        module(files, drop_up_to=30).setup("fit")
+
+
+def test_says_which_subsets_exist(files: Path) -> None:
+    with pytest.raises(
+        AnnotationError, match=r"no video of subset 'val'; its subsets are: 'train' \(4 videos\), 'test' \(2"
+    ):
+        module(files, train_subset=["val"]).setup("fit")
+
+
+def test_refuses_training_videos_without_label(files: Path) -> None:
+    (files / "own.csv").write_text("video,label\na,run\nb,\n")
+    with pytest.raises(AnnotationError, match="1 training videos have no label: b"):
+        module(files).setup("fit")
+
+
+def test_refuses_streams_of_different_length(files: Path) -> None:
+    np.save(files / "clip" / "b.npy", np.zeros((60, 4), np.float32))
+    with pytest.raises(FeatureError, match="streams of video b differ"):
+        module(files).setup("fit")
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("num_snippets", 0), ("held_out", 1.0)])
+def test_refuses_senseless_numbers(files: Path, name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"`data.{name}`"):
+        module(files, **{name: value})
+
+
+def test_warns_of_segments_after_the_end(files: Path) -> None:
+    (files / "own.csv").write_text(TABLE + "u,50,60,run,test\n")
+    with pytest.warns(UserWarning, match=r"1 test segments start after the end of their video .*: u \(1\)"):
+        module(files).setup("test")

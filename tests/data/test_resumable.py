@@ -1,0 +1,80 @@
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from wtal.data.resumable import EpochSampler, ResumableLoader, derive_seed
+
+
+class Echo(Dataset[tuple[int, int]]):
+    """Gives back the key it is asked for: what was drawn, and with which seed."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, int]:
+        return key
+
+
+def loader(workers: int = 0, size: int = 11) -> ResumableLoader[tuple[int, int]]:
+    data = Echo(size)
+    return ResumableLoader(data, EpochSampler(data, seed=3), batch_size=2, num_workers=workers, collate_fn=list)
+
+
+def test_seeds_of_neighbours_differ() -> None:
+    seeds = {derive_seed(a, b, c) for a in range(5) for b in range(5) for c in range(5)}
+    assert len(seeds) == 125
+    assert derive_seed(1, 2) == derive_seed(1, 2)
+
+
+def test_an_epoch_has_every_item_once_in_its_own_order() -> None:
+    sampler = EpochSampler(Echo(11), seed=3)
+    first = list(sampler)
+    assert sorted(index for index, _ in first) == list(range(11))
+    assert list(sampler) == first
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert [index for index, _ in second] != [index for index, _ in first]
+    assert {seed for _, seed in second}.isdisjoint(seed for _, seed in first)
+    assert list(EpochSampler(Echo(11), seed=4)) != first
+
+
+def test_processes_share_an_epoch() -> None:
+    ranks = [list(EpochSampler(Echo(12), seed=3, num_replicas=2, rank=rank)) for rank in (0, 1)]
+    together = dict(ranks[0]) | dict(ranks[1])
+    assert together == dict(EpochSampler(Echo(12), seed=3))  # the same seeds, whoever draws
+    assert len(ranks[0]) == len(ranks[1]) == 6
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_restart_goes_on_where_it_was(workers: int) -> None:
+    whole = loader()
+    whole.sampler.set_epoch(5)
+    expected = list(whole)
+
+    interrupted = loader(workers)
+    interrupted.sampler.set_epoch(5)
+    batches = iter(interrupted)
+    taken = [next(batches) for _ in range(2)]
+    state = interrupted.state_dict()
+    assert state == {"epoch": 5, "taken": 2}
+
+    resumed = loader(workers)
+    resumed.load_state_dict(state)
+    rest = iter(resumed)
+    resumed.sampler.set_epoch(5)  # Lightning says the epoch after it has made the iterator
+    assert taken + list(rest) == expected
+    assert resumed.state_dict() == {"epoch": 5, "taken": 6}
+
+    resumed.sampler.set_epoch(6)  # the next epoch is whole again
+    whole.sampler.set_epoch(6)
+    assert list(resumed) == list(whole)
+
+
+def test_a_pass_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    list(loader())
+    assert torch.equal(torch.get_rng_state(), before)

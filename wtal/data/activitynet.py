@@ -1,0 +1,55 @@
+"""ActivityNet 1.2: 4819 training and 2383 validation videos, 100 classes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wtal.data.annotations import read_annotations
+from wtal.data.datamodule import SnippetDataModule
+from wtal.errors import AnnotationError
+from wtal.types import Protocol
+
+__all__ = ["ActivityNet12DataModule"]
+
+
+class ActivityNet12DataModule(SnippetDataModule):
+    """ActivityNet 1.2 in any form of annotation, tested on its validation subset.
+
+    Detections are measured at tIoU 0.5 to 0.95. Features are found with and without the prefix ``v_`` of their names.
+
+    Args:
+        annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
+        train_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
+        test_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
+        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; becomes part of the protocol's
+            name. CO2-Net's loader does this with 10.
+        class_names: Order of the classes; None takes the file's. A file must have all 100 classes for the order to be the
+            usual, alphabetical one.
+        **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
+
+    Raises:
+        AnnotationError: If the file has not 100 classes and ``class_names`` is not given.
+    """
+
+    def __init__(
+        self,
+        annotations: Path,
+        train_subset: Sequence[str] = ("training", "train"),
+        test_subset: Sequence[str] = ("validation", "val"),
+        drop_up_to: int = 0,
+        class_names: Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        content = read_annotations(annotations, class_names)
+        if class_names is None and len(content.class_names) != 100:
+            raise AnnotationError(
+                f"{annotations} has {len(content.class_names)} classes, ActivityNet 1.2 has 100: give its own annotations, "
+                "name the classes in `data.class_names`, or use CustomDataModule."
+            )
+        suffix = f"-more-than-{drop_up_to}-snippets" if drop_up_to else ""
+        protocol = Protocol(
+            f"activitynet1.2{suffix}", tuple(percent / 100 for percent in range(50, 100, 5)), ((0.5, 0.95),)
+        )
+        super().__init__(
+            content, protocol, train_subset=train_subset, test_subset=test_subset, drop_up_to=drop_up_to, **options
+        )

@@ -1,0 +1,237 @@
+"""``wtal data check``: what is found, missing and mismatched, before anyone waits for a training."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from jsonargparse import ArgumentParser
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from wtal.data.datamodule import SnippetDataModule, Split
+from wtal.data.dataset import SnippetFeatures
+from wtal.data.features import FeatureStore
+from wtal.errors import AnnotationError, ConfigError, FeatureError
+
+__all__ = ["DataReport", "SplitReport", "StreamReport", "check", "inspect", "load_data"]
+
+
+@dataclass
+class StreamReport:
+    """One feature stream of one split."""
+
+    found: int = 0
+    missing: list[str] = field(default_factory=list)
+    dim: int = 0
+    rows: int = 0
+    not_finite: list[str] = field(default_factory=list)
+    off_duration: dict[str, float] = field(default_factory=dict)  # seconds too long, by video
+
+
+@dataclass
+class SplitReport:
+    """One split."""
+
+    videos: int = 0
+    instances: int = 0
+    streams: dict[str, StreamReport] = field(default_factory=dict)
+
+
+@dataclass
+class DataReport:
+    """What was found; a training cannot run while there are ``problems``."""
+
+    splits: dict[Split, SplitReport] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def check(config: Path, also: Sequence[Path] = (), scan: bool = True) -> None:
+    """Say which annotations and features are found, missing or mismatched; leave with code 2 if no training could run.
+
+    Args:
+        config: The YAML given to ``wtal fit``; only its ``data`` part is read.
+        also: More of them, each merged over what comes before.
+        scan: Read every feature value to find NaN.
+    """
+    report = inspect(load_data([config, *also]), scan)
+    _print(report)
+    if report.problems:
+        sys.exit(2)
+
+
+def load_data(configs: Sequence[Path]) -> SnippetDataModule:
+    """Make the data module that these YAML files describe, and nothing else of them.
+
+    Raises:
+        ConfigError: If a file cannot be read, or its ``data`` part does not fit the data module.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
+    chosen: Any = None
+    for path in configs:
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML: {error}.") from error
+        if isinstance(content, dict) and "data" in content:
+            chosen = parser.parse_object({"data": content["data"]}, cfg_base=chosen)
+    if chosen is None:
+        raise ConfigError(f"{', '.join(map(str, configs))} has no `data` part: name a data module there.")
+    data: SnippetDataModule = parser.instantiate_classes(chosen).data
+    return data
+
+
+def inspect(data: SnippetDataModule, scan: bool = True) -> DataReport:
+    """Look at annotations and features of every split without stopping at the first mistake.
+
+    Args:
+        data: The data module.
+        scan: Read every feature value to find NaN.
+    """
+    report = DataReport()
+    splits: list[Split] = ["train", "val", "test"] if data.held_out else ["train", "test"]
+    for split in splits:
+        try:
+            table = data.split_table(split)
+        except AnnotationError as error:
+            (report.remarks if split == "test" else report.problems).append(str(error))
+            continue
+        _inspect_split(data, split, table, report, scan)
+    return report
+
+
+def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, report: DataReport, scan: bool) -> None:
+    segments = data.annotations.segments
+    result = report.splits[split] = SplitReport(len(table), int(segments["video_id"].isin(table.index).sum()))
+    fatal = report.remarks if split == "test" else report.problems
+    stores: dict[str, FeatureStore] = {}
+    for name, source in (("i3d", data.i3d), ("clip", data.clip)):
+        if source is None:
+            continue
+        try:
+            stores[name] = data.open_stream(source, list(table.index))
+        except FeatureError as error:
+            fatal.append(str(error))
+            continue
+        result.streams[name] = _inspect_stream(stores[name], table, data.length_tolerance_s, f"{split} {name}", scan)
+    if not stores:
+        fatal.append(f"No features of the {split} videos could be opened.")
+        return
+    missing = sorted({video_id for stream in result.streams.values() for video_id in stream.missing})
+    lost = int(segments["video_id"].isin(missing).sum())
+    if missing:
+        more = f", with {lost} instances that can never be found" if split == "test" and lost else ""
+        (fatal if data.missing == "error" else report.remarks).append(
+            f"{len(missing)} of {len(table)} {split} videos have no features{more}: {_some(missing)}."
+        )
+    for name, stream in result.streams.items():
+        if stream.not_finite:
+            fatal.append(
+                f"{name} features of {len(stream.not_finite)} {split} videos hold NaN: {_some(stream.not_finite)}."
+            )
+        if stream.off_duration:
+            worst = max(stream.off_duration, key=lambda video_id: abs(stream.off_duration[video_id]))
+            report.remarks.append(
+                f"{name} features of {len(stream.off_duration)} {split} videos differ by more than "
+                f"{data.length_tolerance_s:g} s from the annotated duration, most {worst} ({stream.off_duration[worst]:+.1f} s)."
+            )
+    present = table.drop(index=missing)
+    _inspect_pairs(
+        SnippetFeatures(stores.get("i3d"), stores.get("clip"), data.length_tolerance_s), present, split, fatal
+    )
+    if split == "train":
+        _inspect_labels(data, present, report)
+    if split == "test":
+        _inspect_segments(data, present, report)
+
+
+def _inspect_stream(
+    store: FeatureStore, table: pd.DataFrame, tolerance_s: float, title: str, scan: bool
+) -> StreamReport:
+    result = StreamReport(missing=[video_id for video_id in table.index if video_id not in store])
+    present = table.drop(index=result.missing)
+    result.found, result.dim = len(present), store.dim if len(present) else 0
+    videos: Iterable[tuple[Any, float]] = present["duration_s"].items()
+    if scan:
+        videos = track(list(videos), description=title, console=Console(stderr=True), transient=True)
+    for video_id, duration_s in videos:
+        length = store.length(video_id)
+        result.rows += length
+        off_s = store.grid(video_id).edge_s(length) - duration_s
+        if abs(off_s) > tolerance_s:  # never for an unknown duration, which is NaN
+            result.off_duration[video_id] = off_s
+        if scan and not np.isfinite(store[video_id]).all():
+            result.not_finite.append(video_id)
+    return result
+
+
+def _inspect_pairs(features: SnippetFeatures, table: pd.DataFrame, split: Split, fatal: list[str]) -> None:
+    refused = []
+    for video_id in table.index:
+        try:
+            features.length(video_id)
+        except FeatureError as error:
+            refused.append(str(error))
+    if refused:
+        fatal.append(f"{len(refused)} {split} videos cannot be used; the first: {refused[0]}")
+
+
+def _inspect_labels(data: SnippetDataModule, table: pd.DataFrame, report: DataReport) -> None:
+    counts: dict[str, int] = defaultdict(int)
+    for labels in table["labels"]:
+        for label in labels:
+            counts[label] += 1
+    absent = [name for name in data.class_names if not counts[name]]
+    if table.empty:
+        report.problems.append("No training video has features.")
+    elif absent:
+        report.remarks.append(
+            f"{len(absent)} of {len(data.class_names)} classes have no training video: {_some(absent)}."
+        )
+    unlabelled = [video_id for video_id, labels in table["labels"].items() if not labels]
+    if unlabelled:
+        report.problems.append(f"{len(unlabelled)} training videos have no label: {_some(unlabelled)}.")
+
+
+def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: DataReport) -> None:
+    segments = data.annotations.segments
+    segments = segments[segments["video_id"].isin(table.index)]
+    if segments.empty:
+        report.remarks.append("The test videos have no segments: a test can localize, but not measure.")
+    late = segments["start_s"] >= segments["video_id"].map(table["duration_s"])
+    if late.any():
+        names = sorted(set(segments["video_id"][late]))
+        report.remarks.append(f"{late.sum()} test segments start after the end of their video: {_some(names)}.")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _print(report: DataReport) -> None:
+    console = Console()
+    table = Table(title="Data")
+    for column in ("split", "stream"):
+        table.add_column(column)
+    for column in ("videos", "found", "missing", "channels", "snippets", "with NaN", "off duration", "instances"):
+        table.add_column(column, justify="right")
+    for split, result in report.splits.items():
+        instances = str(result.instances)
+        for name, stream in result.streams.items() or {"none": StreamReport()}.items():
+            counts = (result.videos, stream.found, len(stream.missing), stream.dim, stream.rows)
+            lists = (len(stream.not_finite), len(stream.off_duration))
+            table.add_row(split, name, *map(str, (*counts, *lists)), instances)
+    console.print(table)
+    for title, lines in (("Cannot train", report.problems), ("To know", report.remarks)):
+        for line in dict.fromkeys(lines):
+            console.print(f"{title}: {line}", markup=False, highlight=False, soft_wrap=True)
+    if not report.problems:
+        console.print("A training can run.")

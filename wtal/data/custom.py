@@ -1,0 +1,70 @@
+"""A user's own videos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wtal.data.annotations import Annotations, read_annotations
+from wtal.data.datamodule import SnippetDataModule
+from wtal.errors import AnnotationError
+from wtal.types import Protocol
+
+__all__ = ["CustomDataModule"]
+
+
+class CustomDataModule(SnippetDataModule):
+    """Own videos with video-level labels, for example a table ``video,label``; segments are needed only to measure.
+
+    Where the annotations name no subset, all videos are for training, and they are the test videos too: the question is
+    then where in them the actions are. The protocol's name says so.
+
+    Args:
+        annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
+        test_annotations: Of the test videos, where they have a file of their own; subsets in either file are then ignored.
+        class_names: Order of the classes; None takes that of the annotations.
+        name: Of the protocol, for tables.
+        tious: Temporal IoU thresholds.
+        **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
+
+    Raises:
+        AnnotationError: If a label of the test videos is not among the classes, or a video is in both files.
+    """
+
+    def __init__(
+        self,
+        annotations: Path,
+        test_annotations: Path | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str = "custom",
+        tious: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+        **options: Any,
+    ) -> None:
+        content = read_annotations(annotations, class_names)
+        if test_annotations is not None:
+            content = _joined(content, read_annotations(test_annotations, content.class_names))
+        self._undivided = not content.videos["subset"].any()
+        if self._undivided:
+            name += " (the training videos)"
+        super().__init__(content, Protocol(name, tuple(tious), ((min(tious), max(tious)),)), **options)
+
+    def train_table(self) -> pd.DataFrame:
+        """All videos if there are no subsets, else those of the training subset."""
+        return self.annotations.videos if self._undivided else super().train_table()
+
+    def test_table(self) -> pd.DataFrame:
+        """All videos if there are no subsets, else those of the test subset."""
+        return self.annotations.videos if self._undivided else super().test_table()
+
+
+def _joined(train: Annotations, test: Annotations) -> Annotations:
+    both = train.videos.index.intersection(test.videos.index)
+    if len(both):
+        raise AnnotationError(f"{len(both)} videos are in {train.path} and in {test.path}, for example {both[0]}.")
+    return Annotations(
+        train.path,
+        pd.concat([train.videos.assign(subset="train"), test.videos.assign(subset="test")]),
+        pd.concat([train.segments, test.segments], ignore_index=True),
+        train.class_names,
+    )

@@ -1,0 +1,337 @@
+"""What every data set has in common: splits, held-out videos, loaders, the full-length pass."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import rank_zero_warn
+from torch.utils.data import DataLoader
+
+from wtal.data.annotations import Annotations
+from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
+from wtal.data.features import FeatureSource, FeatureStore, open_features
+from wtal.data.resumable import EpochSampler, ResumableLoader
+from wtal.errors import AnnotationError, ConfigError, FeatureNotFoundError
+from wtal.types import Protocol, SnippetBatch, Video
+
+__all__ = ["SnippetDataModule", "Split", "SplitVideos", "hold_out"]
+
+Split = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True)
+class SplitVideos:
+    """The videos of a split, in the order of ``SnippetBatch.video``.
+
+    Args:
+        table: Rows of :attr:`Annotations.videos`.
+        features: Of these videos.
+        videos: What is known of each without features and segments.
+        left_out: Annotated videos of this split that have no features.
+    """
+
+    table: pd.DataFrame
+    features: SnippetFeatures
+    videos: list[Video]
+    left_out: list[str]
+
+
+class SnippetDataModule(LightningDataModule):
+    """Loaders for any data set of snippet features with video-level labels.
+
+    A subclass reads its annotations, names its protocol and, where subsets are not the whole story, answers
+    :meth:`train_table` and :meth:`test_table`. Segments leave it through :meth:`ground_truth` alone.
+
+    Args:
+        annotations: Labels, subsets, and segments for evaluation.
+        protocol: How detections are measured.
+        i3d: Where the I3D features are; None to do without.
+        clip: Where the CLIP features are; None to do without.
+        train_subset: Subset of the training videos; several names are alternatives.
+        test_subset: Subset of the test videos; several names are alternatives.
+        batch_size: Videos of a training batch.
+        num_snippets: Longest crop in training; tests see whole videos.
+        sampling: How a crop is taken, ``random`` (a run of neighbours) or ``uniform`` (spread over the video).
+        eval_batch_size: Videos of a batch at full length.
+        num_workers: Processes that load; 0 loads in the main one.
+        held_out: Share of the training videos that is kept for validation, in [0, 1).
+        held_out_seed: Which ones. No class loses its last training video.
+        validate_on: What validation may see of the held-out videos: their video-level ``labels``, or their ``segments`` too.
+        missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
+            protocol's name, since it makes another benchmark.
+        drop_up_to: Leave out videos of so many snippets or fewer.
+        length_tolerance_s: By how many seconds the streams of a video may differ.
+        cache: Hold the training videos in memory. Useful on slow disks and where CLIP lies on another grid.
+        seed: Of order and crops; None takes the run's own (``seed_everything``).
+        features_note: What the features are, for every table: ``simulated, seed 14`` or ``I3D + CLIP ViT-B/16``.
+
+    Raises:
+        ConfigError: For a number out of range.
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        protocol: Protocol,
+        i3d: FeatureSource | None = None,
+        clip: FeatureSource | None = None,
+        *,
+        train_subset: Sequence[str] = ("train", "training"),
+        test_subset: Sequence[str] = ("test", "testing"),
+        batch_size: int = 10,
+        num_snippets: int = 320,
+        sampling: Sampling = "random",
+        eval_batch_size: int = 1,
+        num_workers: int = 0,
+        held_out: float = 0.0,
+        held_out_seed: int = 0,
+        validate_on: Literal["labels", "segments"] = "labels",
+        missing: Literal["error", "skip"] = "error",
+        drop_up_to: int = 0,
+        length_tolerance_s: float = 2.0,
+        cache: bool = False,
+        seed: int | None = None,
+        features_note: str = "not stated",
+    ) -> None:
+        super().__init__()
+        for name, value in {
+            "batch_size": batch_size,
+            "num_snippets": num_snippets,
+            "eval_batch_size": eval_batch_size,
+        }.items():
+            if value < 1:
+                raise ConfigError(f"`data.{name}` must be at least 1, got {value}.")
+        if not 0 <= held_out < 1:
+            raise ConfigError(f"`data.held_out` is a share in [0, 1), got {held_out}.")
+        self.annotations, self.protocol, self.features_note = annotations, protocol, features_note
+        self.class_names = list(annotations.class_names)
+        self.i3d, self.clip = i3d, clip
+        self.train_subset, self.test_subset = tuple(train_subset), tuple(test_subset)
+        self.batch_size, self.num_snippets, self.sampling = batch_size, num_snippets, sampling
+        self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
+        self.held_out, self.held_out_seed, self.validate_on = held_out, held_out_seed, validate_on
+        self.missing, self.drop_up_to, self.length_tolerance_s = missing, drop_up_to, length_tolerance_s
+        self.cache, self.seed = cache, seed
+        self._splits: dict[Split, SplitVideos] = {}
+
+    # What a data set may answer otherwise -----------------------------------------------------------------------
+
+    def train_table(self) -> pd.DataFrame:
+        """Rows of :attr:`Annotations.videos` that may be trained on, held-out ones included."""
+        return self.annotations.in_subset(self.train_subset)
+
+    def test_table(self) -> pd.DataFrame:
+        """Rows of :attr:`Annotations.videos` that are tested on."""
+        return self.annotations.in_subset(self.test_subset)
+
+    def open_stream(self, source: FeatureSource, video_ids: Sequence[str]) -> FeatureStore:
+        """Features of those of the videos that have any."""
+        return open_features(source, video_ids)
+
+    # What branches, loop and localizer ask ----------------------------------------------------------------------
+
+    def videos(self, split: Split) -> list[Video]:
+        """Videos of a split; ``SnippetBatch.video`` is a row of it."""
+        return self.split(split).videos
+
+    @property
+    def train_lengths(self) -> list[int]:
+        """Snippets of each training video."""
+        return [video.num_snippets for video in self.videos("train")]
+
+    def ground_truth(self, split: Split) -> pd.DataFrame | None:
+        """Segments of a split: ``video`` (row), ``label`` (class index), ``start_s``, ``end_s``.
+
+        Returns:
+            None where they must not be seen (the training videos; held-out ones unless ``validate_on`` is ``segments``)
+            and where the annotations have none.
+        """
+        if split == "train" or (split == "val" and self.validate_on == "labels"):
+            return None
+        rows = {video.video_id: row for row, video in enumerate(self.videos(split))}
+        segments = self.annotations.segments
+        segments = segments[segments["video_id"].isin(rows.keys())]
+        if segments.empty:
+            return None
+        classes = {name: index for index, name in enumerate(self.class_names)}
+        truth = segments.assign(video=segments["video_id"].map(rows), label=segments["label"].map(classes))
+        return truth[["video", "label", "start_s", "end_s"]].reset_index(drop=True)
+
+    def split(self, split: Split) -> SplitVideos:
+        """The videos of a split with their features, opened when first asked for.
+
+        Raises:
+            AnnotationError: If the split is empty, or if a training video has no label.
+            FeatureNotFoundError: If videos have no features and ``missing`` is ``error``.
+            FeatureError: If the streams of a video disagree.
+        """
+        if split not in self._splits:
+            self._splits[split] = self._open(split)
+        return self._splits[split]
+
+    def setup(self, stage: str) -> None:
+        """Open what the stage needs, so that what is wrong with it is said before anything is computed."""
+        splits: dict[str, list[Split]] = {"fit": ["train", "val"], "validate": ["val"]}
+        for split in splits.get(stage, ["test"]):
+            if split != "val" or self.held_out:
+                self.split(split)
+        if stage == "fit" and self.cache:
+            train = self.split("train")
+            train.features.keep(list(train.table.index))
+        if stage == "test":
+            self._name_skipped()
+            self._warn_of_unfindable()
+
+    # Loaders ----------------------------------------------------------------------------------------------------
+
+    def train_dataloader(self) -> ResumableLoader[Item]:
+        """Crops, shuffled; order and crops follow from seed and epoch, so a resumed run sees what it would have seen."""
+        dataset = self.dataset("train", self.num_snippets)
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+        return ResumableLoader(
+            dataset,
+            EpochSampler(dataset, seed, world, rank),
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            collate_fn=dataset.collate,
+            persistent_workers=self.num_workers > 0,
+        )
+
+    def pseudo_label_dataloader(self) -> DataLoader[Item]:
+        """The training videos at full length, in order."""
+        return self._whole("train")
+
+    def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
+        """The held-out videos at full length; nothing if none are held out."""
+        return self._whole("val") if self.held_out else []
+
+    def test_dataloader(self) -> DataLoader[Item]:
+        """The test videos at full length."""
+        return self._whole("test")
+
+    def predict_dataloader(self) -> DataLoader[Item]:
+        """The test videos at full length."""
+        return self._whole("test")
+
+    def dataset(self, split: Split, num_snippets: int | None = None) -> SnippetDataset:
+        """The videos of a split, whole or in crops of at most ``num_snippets``."""
+        videos = self.split(split)
+        return SnippetDataset(
+            videos.features, videos.table.index, self._multi_hot(videos.table), num_snippets, self.sampling
+        )
+
+    def _whole(self, split: Split) -> DataLoader[Item]:
+        dataset = self.dataset(split)
+        return DataLoader(
+            dataset, batch_size=self.eval_batch_size, num_workers=self.num_workers, collate_fn=dataset.collate
+        )
+
+    # Splits -----------------------------------------------------------------------------------------------------
+
+    def _multi_hot(self, table: pd.DataFrame) -> np.ndarray:
+        classes = {name: index for index, name in enumerate(self.class_names)}
+        labels = np.zeros((len(table), len(classes)), np.float32)
+        for row, names in enumerate(table["labels"]):
+            labels[row, [classes[name] for name in names]] = 1
+        return labels
+
+    @cached_property
+    def _train_val(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        table = self.train_table()
+        out = hold_out(self._multi_hot(table), self.held_out, self.held_out_seed)
+        return table[~out], table[out]
+
+    def split_table(self, split: Split) -> pd.DataFrame:
+        """Annotated videos of a split, whether they have features or not."""
+        if split == "test":
+            return self.test_table()
+        return self._train_val[0 if split == "train" else 1]
+
+    def _open(self, split: Split) -> SplitVideos:
+        annotated = self.split_table(split)
+        video_ids = list(annotated.index)
+        i3d, clip = (
+            None if source is None else self.open_stream(source, video_ids) for source in (self.i3d, self.clip)
+        )
+        features = SnippetFeatures(i3d, clip, self.length_tolerance_s)
+        left_out = self._without_features(annotated, features, split)
+        table = annotated.drop(index=left_out)
+        lengths = pd.Series({video_id: features.length(video_id) for video_id in table.index}, dtype=int)
+        table = table[lengths > self.drop_up_to]
+        if table.empty:
+            raise AnnotationError(f"{self.annotations.path}: no {split} video is left that has features.")
+        unlabelled = [video_id for video_id, labels in table["labels"].items() if not labels]
+        if split == "train" and unlabelled:
+            raise AnnotationError(
+                f"{self.annotations.path}: {len(unlabelled)} training videos have no label: {', '.join(unlabelled[:3])}."
+            )
+        videos = []
+        for video_id, duration_s in table["duration_s"].items():
+            grid, length = features.grid(video_id), int(lengths[video_id])
+            videos.append(Video(video_id, length, grid, grid.edge_s(length) if np.isnan(duration_s) else duration_s))
+        return SplitVideos(table, features, videos, left_out)
+
+    def _without_features(self, table: pd.DataFrame, features: SnippetFeatures, split: Split) -> list[str]:
+        left_out: set[str] = set()
+        for name, stream in features.streams.items():
+            absent = [video_id for video_id in table.index if video_id not in stream]
+            if absent and self.missing == "error":
+                raise FeatureNotFoundError(
+                    f"{len(absent)} of {len(table)} {split} videos have no {name} features in {stream.path}: "
+                    f"{', '.join(absent[:3])}{', ...' if len(absent) > 3 else ''}; extract them, name a protocol without them, "
+                    "or leave them out with `data.missing: skip`."
+                )
+            left_out.update(absent)
+        return [video_id for video_id in table.index if video_id in left_out]
+
+    def _name_skipped(self) -> None:
+        left_out = self.split("test").left_out
+        if left_out and "without" not in self.protocol.name:
+            self.protocol = replace(self.protocol, name=f"{self.protocol.name} without {len(left_out)} videos")
+            rank_zero_warn(
+                f"{len(left_out)} test videos have no features and are left out: {', '.join(left_out[:3])}, ..."
+            )
+
+    def _warn_of_unfindable(self) -> None:
+        truth = self.ground_truth("test")
+        if truth is None:
+            return
+        videos = self.videos("test")
+        late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
+        if late.any():
+            names = [f"{videos[row].video_id} ({count})" for row, count in truth["video"][late].value_counts().items()]
+            rank_zero_warn(
+                f"{late.sum()} test segments start after the end of their video and can never be found: {', '.join(names[:5])}"
+                f"{', ...' if len(names) > 5 else ''}."
+            )
+
+
+def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Choose videos to hold out, class by class.
+
+    The rarest classes choose first. Each gives up to its share of videos, and always keeps one.
+
+    Args:
+        labels: Multi-hot labels, ``(N, C)``.
+        share: Share of each class's videos to hold out.
+        seed: Which ones.
+
+    Returns:
+        True on held-out videos, ``(N,)``.
+    """
+    out = np.zeros(len(labels), bool)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    quota = np.round(labels.sum(axis=0) * share)
+    for label in np.argsort(labels.sum(axis=0), kind="stable"):
+        for row in order[labels[order, label] == 1]:
+            with_row = labels[out].sum(axis=0) + labels[row]
+            keeps_all = ((labels.sum(axis=0) - with_row)[labels[row] == 1] >= 1).all()
+            if not out[row] and keeps_all and with_row[label] <= quota[label]:
+                out[row] = True
+    return out
