@@ -5,13 +5,16 @@ Nothing heavy is imported before a command is chosen, so that help and misspelt 
 
 import argparse
 import importlib
+import logging
 import os
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from wtal import __version__
-from wtal.errors import WTALError
+from wtal.errors import ConfigError, WTALError
 
 __all__ = ["main"]
 
@@ -46,6 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 after a mistake that the user can mend, 130 after Ctrl-C.
     """
     argv = list(sys.argv[1:] if args is None else args)
+    _quieten()
     debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
     try:
         _run([word for word in argv if word != "--debug"])
@@ -63,26 +67,49 @@ def main(args: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(argv: list[str]) -> None:
-    if argv and argv[0] in _TRAINER:
-        from wtal.trainer_cli import WTALCLI
+def _quieten() -> None:
+    """Leave out what libraries advertise, and warn of without need."""
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logger = logging.getLogger(f"{library}.utilities.rank_zero")
+        logger.addFilter(lambda record: not re.search(r"Tip: |^TPU available", record.getMessage()))
+    for message in (
+        r".*does not have many workers",  # features are memory-mapped: workers are no faster
+        r"The dirpath has changed",  # of a resumed run, which has a folder of its own
+        r"`isinstance\(treespec, LeafSpec\)` is deprecated",
+    ):
+        warnings.filterwarnings("ignore", message)
 
-        WTALCLI(args=argv)
-        return
-    for name, command in _OWN.items():
+
+def _run(argv: list[str]) -> None:
+    for name in (*_TRAINER, *_OWN):
         words = name.split()
         if argv[: len(words)] == words:
-            _run_own(name, command, argv[len(words) :])
+            _run_command(name, argv)
             return
     _overview().parse_args(argv or ["--help"])
 
 
-def _run_own(name: str, command: _Command, argv: list[str]) -> None:
-    from jsonargparse import auto_cli
+def _run_command(name: str, argv: list[str]) -> None:
+    from jsonargparse import ArgumentError, auto_cli
 
-    module, function = command.function.split(":")
-    component = getattr(importlib.import_module(module), function)
-    auto_cli(component, args=argv, prog=f"wtal {name}", as_positional=command.positional)
+    from wtal.usage import mistake
+
+    try:
+        if name in _TRAINER:
+            from wtal.trainer_cli import WTALCLI
+
+            WTALCLI(argv)
+        else:
+            module, function = _OWN[name].function.split(":")
+            auto_cli(
+                getattr(importlib.import_module(module), function),
+                args=argv[len(name.split()) :],
+                prog=f"wtal {name}",
+                as_positional=_OWN[name].positional,
+                exit_on_error=False,
+            )
+    except ArgumentError as error:
+        raise ConfigError(mistake(str(error), argv)) from error
 
 
 def _overview() -> argparse.ArgumentParser:

@@ -1,0 +1,163 @@
+"""Lightning's command line for ``fit``, ``validate``, ``test`` and ``predict``, with this project's defaults."""
+
+import os
+import pickle
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+import wtal.branches
+import wtal.collaboration
+import wtal.data  # noqa: F401  what is imported here can be named without its module
+from wtal import __version__
+from wtal.errors import CheckpointError, ConfigError
+from wtal.training.progress import FitProgress
+from wtal.training.saving import SaveConfig
+from wtal.training.seeding import SeedSteps
+
+__all__ = ["TRAINER_DEFAULTS", "WTALCLI"]
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "default_root_dir": "runs",
+    "log_every_n_steps": 1,
+    "max_epochs": 100,
+    "num_sanity_val_steps": 0,
+    "use_distributed_sampler": False,  # the data modules' samplers know the process themselves, and how to resume
+}
+
+
+class WTALCLI(LightningCLI):
+    """Any model and data module, linked by the class names.
+
+    A run's metrics, checkpoints and configuration lie in ``<trainer.default_root_dir>/<name>/version_<n>``.
+
+    Args:
+        args: What follows ``wtal`` on the command line; without ``run``, the options alone.
+        run: Whether to run a command; else model, data module and trainer are made and kept as attributes.
+
+    Raises:
+        WTALError: For settings, files and checkpoints that the user can mend.
+    """
+
+    def __init__(self, args: list[str] | None = None, run: bool = True) -> None:
+        # A checkpoint must not run code. Lightning 2.5 has no option for that, hence torch's own.
+        os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
+        parser_kwargs: dict[str, Any] = {"exit_on_error": False, "parser_mode": "yaml"}
+        commands: dict[str, Any] = {command: dict(parser_kwargs) for command in self.subcommands()}
+        with _mendable(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LightningCLI's args parameter")
+            super().__init__(
+                model_class=LightningModule,
+                datamodule_class=LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                save_config_callback=SaveConfig,
+                parser_kwargs={**parser_kwargs, "prog": "wtal", "version": f"wtal {__version__}", **commands},
+                trainer_defaults=TRAINER_DEFAULTS,
+                args=args,
+                run=run,
+            )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's commands, and what is no option of theirs."""
+        return {name: skipped | {"weights_only"} for name, skipped in LightningCLI.subcommands().items()}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the link, and the options that are not the trainer's."""
+        parser.link_arguments("data.class_names", "model.init_args.class_names", apply_on="instantiate")
+        parser.add_argument(
+            "--logger",
+            type=Literal["csv", "tensorboard", "wandb"],
+            default="csv",
+            help="Where metrics go; `trainer.logger` takes loggers with options of their own.",
+        )
+        parser.add_argument(
+            "--name",
+            type=str | None,
+            help="Name of the run, a folder of `trainer.default_root_dir` (default: the model's).",
+        )
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the settings as given: Lightning would put those saved in the checkpoint over them."""
+
+    def instantiate_classes(self) -> None:
+        """Make model, data module and trainer; what their constructors refuse is a wrong setting."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
+        """Make the trainer, with the chosen logger and with this project's callbacks."""
+        settings = self._get(self.config_init, "trainer")
+        if settings["logger"] in (None, True):
+            kwargs["logger"] = self._logger(settings["default_root_dir"])
+        self.trainer_defaults = {**self.trainer_defaults, "callbacks": self._callbacks(settings)}
+        return super().instantiate_trainer(**kwargs)
+
+    def _logger(self, root: str) -> Logger:
+        name = self._get(self.config, "name") or type(self.model).__name__
+        kind = self._get(self.config, "logger")
+        if kind == "wandb":
+            Path(root).mkdir(parents=True, exist_ok=True)  # wandb would take the system's temporary folder
+            return WandbLogger(name=name, save_dir=root, project="wtal")
+        if kind == "tensorboard":
+            return TensorBoardLogger(root, name, default_hp_metric=False)
+        return CSVLogger(root, name)
+
+    def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
+        callbacks: list[Callback] = [SeedSteps()]
+        if settings["enable_progress_bar"] is not False:
+            callbacks.append(FitProgress())
+        if settings["enable_checkpointing"] is not False:
+            callbacks.append(
+                ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+            )
+        return callbacks
+
+
+@contextmanager
+def _mendable() -> Iterator[None]:
+    """Turn what Lightning and torch say of wrong settings and checkpoints into errors of this project."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    except FileNotFoundError as error:
+        if "heckpoint" not in str(error):
+            raise
+        raise CheckpointError(str(error)) from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            "The checkpoint was not loaded: it is damaged, or holds more than tensors and plain values and could run code."
+        ) from error
+    except RuntimeError as error:
+        if "PytorchStreamReader" in str(error):
+            raise CheckpointError(f"The checkpoint is damaged: {error}") from error
+        if "loading state_dict" in str(error):
+            raise CheckpointError(_misfit(str(error))) from error
+        raise
+
+
+def _misfit(message: str) -> str:
+    """One sentence out of the list that torch makes of all weights that do not fit."""
+    shapes = re.findall(
+        r"size mismatch for (\S+): .*?torch.Size\((.*?)\) from checkpoint.*?torch.Size\((.*?)\)", message
+    )
+    mend = "give the configuration that it was trained with."
+    if shapes:
+        name, saved, here = shapes[0]
+        return f"{len(shapes)} weights of the checkpoint have other shapes, {name} {saved} and not {here}: {mend}"
+    return f"The checkpoint belongs to another model, as it has other weights: {mend}"

@@ -1,0 +1,64 @@
+"""jsonargparse's messages in one sentence that names the file."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+__all__ = ["mistake"]
+
+
+def mistake(message: str, argv: Sequence[str]) -> str:
+    """Say what is wrong with the options.
+
+    Args:
+        message: What jsonargparse says, over many lines.
+        argv: The words of the command line, among them the configuration files.
+
+    Returns:
+        One sentence that names the key, the file that it stands in, and what was expected.
+    """
+    files = [Path(word) for word in argv if word.endswith((".yaml", ".yml")) and Path(word).is_file()]
+    if message.startswith("Problems parsing config"):
+        return next(filter(None, map(_syntax_error, files)), _one_line(message))
+    unknown = re.search(r"[Oo]ption '([^']+)'", message)
+    if unknown:
+        owners = re.findall(r"class_path '([^']+)'", message[: unknown.start()])
+        of = f" of {owners[-1]}" if owners else ""
+        return f"{_prefix(unknown[1], files)}there is no option {unknown[1]!r}{of}; look for a misspelling."
+    key = re.match(r'Parser key "([^"]+)":', message)
+    if not key:
+        return _one_line(message)
+    return f"{_prefix(key[1], files)}{key[1]}: {_reason(message[key.end() :])}"
+
+
+def _reason(message: str) -> str:
+    """What a value should have been, out of the list of every type that was tried."""
+    tried = re.findall(r"^\s*- (.*(?:\n\s+(?!- |Given )\S.*)*)", message, re.MULTILINE)
+    reasons = [_one_line(reason).replace("Expected a ", "expected ") for reason in tried if "NoneType" not in reason]
+    given = re.search(r"Given value: ([^{\n]{1,50})$", message, re.MULTILINE)
+    value = f", not {given[1]!r}" if given else ""
+    return f"{' or '.join(reasons)}{value}." if reasons else _one_line(message)
+
+
+def _prefix(key: str, files: Sequence[Path]) -> str:
+    """The last file that has all words of a key, as a sentence's beginning."""
+    words = [rf"\b{re.escape(word)}[\"']?\s*:" for word in key.split(".")]
+    for file in reversed(files):
+        text = file.read_text()
+        if all(re.search(word, text) for word in words):
+            return f"{file}: "
+    return ""
+
+
+def _syntax_error(file: Path) -> str | None:
+    try:
+        yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        return f"{file} is no YAML: {_one_line(str(error))}"
+    return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).split())
