@@ -21,10 +21,9 @@ class ActivityNet12DataModule(SnippetDataModule):
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
         train_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
         test_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
-        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; becomes part of the protocol's
-            name. CO2-Net's loader does this with 10.
-        class_names: Order of the classes; None takes the file's. A file must have all 100 classes for the order to be the
-            usual, alphabetical one.
+        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the protocol's name then
+            says it. CO2-Net's loader does this with 10.
+        class_names: Order of the classes; None takes the file's, which is the usual one if it has all 100.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
     Raises:
@@ -38,13 +37,13 @@ class ActivityNet12DataModule(SnippetDataModule):
         test_subset: Sequence[str] = ("validation", "val"),
         drop_up_to: int = 0,
         class_names: Sequence[str] | None = None,
-        **options: Any,
+        **options: Any,  # noqa: ANN401  the base class's, by name
     ) -> None:
         content = read_annotations(annotations, class_names)
         if class_names is None and len(content.class_names) != 100:
             raise AnnotationError(
-                f"{annotations} has {len(content.class_names)} classes, ActivityNet 1.2 has 100: give its own annotations, "
-                "name the classes in `data.class_names`, or use CustomDataModule."
+                f"{annotations} has {len(content.class_names)} classes, ActivityNet 1.2 has 100: give its own "
+                "annotations, name the classes in `data.class_names`, or use CustomDataModule."
             )
         suffix = f"-more-than-{drop_up_to}-snippets" if drop_up_to else ""
         protocol = Protocol(

@@ -23,9 +23,9 @@ class Annotations:
 
     Args:
         path: Where they were read; named in errors.
-        videos: One row a video in the order of the file, indexed by ``video_id``. Columns: ``subset`` (as in the file, empty
-            where it does not say), ``duration_s`` (NaN where unknown), ``labels`` (tuple of the video-level labels) and
-            ``alias`` (another name that its feature files may have; empty for none).
+        videos: One row a video in the order of the file, indexed by ``video_id``. Columns: ``subset`` (as in the file,
+            empty where it does not say), ``duration_s`` (NaN where unknown), ``labels`` (tuple of the video-level
+            labels) and ``alias`` (another name that its feature files may have; empty for none).
         segments: One row an instance: ``video_id``, ``label``, ``start_s``, ``end_s``. For evaluation only.
         class_names: In the order of the class indices.
     """
@@ -47,7 +47,7 @@ class Annotations:
             counts = self.videos["subset"].value_counts().items()
             existing = ", ".join(f"{name!r} ({count} videos)" if name else f"{count} without" for name, count in counts)
             raise AnnotationError(
-                f"{self.path} has no video of subset {' or '.join(map(repr, names))}; its subsets are: {existing or 'none'}."
+                f"{self.path} has no video of subset {' or '.join(map(repr, names))}; its subsets are: {existing}."
             )
         return found
 
@@ -55,19 +55,20 @@ class Annotations:
 def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> Annotations:
     """Read annotations; the form is found from the file.
 
-    Forms: ActivityNet JSON (with or without the ``database`` level, ``duration`` or ``duration_second``, numbers written as
-    strings), the W-TALC folder of ``.npy`` files, the organisers' THUMOS14 text files (one folder or several below the
-    path), and a table ``video,label`` or ``video,start,end,label`` with optional ``subset`` and ``duration`` (CSV or TSV).
+    Forms: ActivityNet JSON (with or without the level ``database``, ``duration`` or ``duration_second``, numbers or
+    strings), the W-TALC folder of ``.npy`` files, the organisers' THUMOS14 text files (in one folder or several below
+    the path), and a table ``video,label`` or ``video,start,end,label`` with optional ``subset`` and ``duration`` (CSV
+    or TSV).
 
-    Video-level labels are W-TALC's ``labels_all``, the labels of a table, and elsewhere the set of the segments' labels.
+    Video-level labels are W-TALC's ``labels_all``, the labels of a table, elsewhere the set of the segments' labels.
 
     Args:
         path: A file or a folder.
         class_names: Order of the classes. By default W-TALC's ``classlist``, else the names in alphabetical order.
 
     Raises:
-        AnnotationError: If the path does not exist, the form is unknown, a value is missing or senseless, or a label is not
-            among the class names.
+        AnnotationError: If the path does not exist, the form is unknown, a value is missing or senseless, or a label is
+            not among the class names.
     """
     path = Path(path)
     content = _reader(path)(path)
@@ -107,7 +108,8 @@ def _reader(path: Path) -> Callable[[Path], _Content]:
         if any(_thumos_files(path)):
             return _read_thumos_text
         raise AnnotationError(
-            f"{path} holds neither `videoname.npy` (a W-TALC folder) nor `<Class>_val.txt` or `<Class>_test.txt` files (THUMOS14)."
+            f"{path} holds neither `videoname.npy` (a W-TALC folder) nor files `<Class>_val.txt` or `<Class>_test.txt` "
+            "(THUMOS14)."
         )
     readers = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
     if path.suffix.lower() not in readers:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from wtal.data.datamodule import SnippetDataModule, Split
+from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.features import FeatureStore
 from wtal.errors import AnnotationError, ConfigError, FeatureError
@@ -130,18 +130,19 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
     if missing:
         more = f", with {lost} instances that can never be found" if split == "test" and lost else ""
         (fatal if data.missing == "error" else report.remarks).append(
-            f"{len(missing)} of {len(table)} {split} videos have no features{more}: {_some(missing)}."
+            f"{len(missing)} of {len(table)} {split} videos have no features{more}: {first(missing)}."
         )
     for name, stream in result.streams.items():
         if stream.not_finite:
             fatal.append(
-                f"{name} features of {len(stream.not_finite)} {split} videos hold NaN: {_some(stream.not_finite)}."
+                f"{name} features of {len(stream.not_finite)} {split} videos hold NaN: {first(stream.not_finite)}."
             )
         if stream.off_duration:
             worst = max(stream.off_duration, key=lambda video_id: abs(stream.off_duration[video_id]))
             report.remarks.append(
                 f"{name} features of {len(stream.off_duration)} {split} videos differ by more than "
-                f"{data.length_tolerance_s:g} s from the annotated duration, most {worst} ({stream.off_duration[worst]:+.1f} s)."
+                f"{data.length_tolerance_s:g} s from the annotated duration, most {worst} "
+                f"({stream.off_duration[worst]:+.1f} s)."
             )
     present = table.drop(index=missing)
     _inspect_pairs(
@@ -194,11 +195,11 @@ def _inspect_labels(data: SnippetDataModule, table: pd.DataFrame, report: DataRe
         report.problems.append("No training video has features.")
     elif absent:
         report.remarks.append(
-            f"{len(absent)} of {len(data.class_names)} classes have no training video: {_some(absent)}."
+            f"{len(absent)} of {len(data.class_names)} classes have no training video: {first(absent)}."
         )
     unlabelled = [video_id for video_id, labels in table["labels"].items() if not labels]
     if unlabelled:
-        report.problems.append(f"{len(unlabelled)} training videos have no label: {_some(unlabelled)}.")
+        report.problems.append(f"{len(unlabelled)} training videos have no label: {first(unlabelled)}.")
 
 
 def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: DataReport) -> None:
@@ -209,11 +210,7 @@ def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: Data
     late = segments["start_s"] >= segments["video_id"].map(table["duration_s"])
     if late.any():
         names = sorted(set(segments["video_id"][late]))
-        report.remarks.append(f"{late.sum()} test segments start after the end of their video: {_some(names)}.")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        report.remarks.append(f"{late.sum()} test segments start after the end of their video: {first(names)}.")
 
 
 def _print(report: DataReport) -> None:

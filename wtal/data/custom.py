@@ -22,7 +22,7 @@ class CustomDataModule(SnippetDataModule):
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
-        test_annotations: Of the test videos, where they have a file of their own; subsets in either file are then ignored.
+        test_annotations: Of the test videos, where they have a file of their own; subsets in either are then ignored.
         class_names: Order of the classes; None takes that of the annotations.
         name: Of the protocol, for tables.
         tious: Temporal IoU thresholds.
@@ -39,7 +39,7 @@ class CustomDataModule(SnippetDataModule):
         class_names: Sequence[str] | None = None,
         name: str = "custom",
         tious: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
-        **options: Any,
+        **options: Any,  # noqa: ANN401  the base class's, by name
     ) -> None:
         content = read_annotations(annotations, class_names)
         if test_annotations is not None:

@@ -4,12 +4,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from wtal.data.annotations import Annotations
@@ -17,9 +19,9 @@ from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features
 from wtal.data.resumable import EpochSampler, ResumableLoader
 from wtal.errors import AnnotationError, ConfigError, FeatureNotFoundError
-from wtal.types import Protocol, SnippetBatch, Video
+from wtal.types import Protocol, Video
 
-__all__ = ["SnippetDataModule", "Split", "SplitVideos", "hold_out"]
+__all__ = ["SnippetDataModule", "Split", "SplitVideos", "first", "hold_out"]
 
 Split = Literal["train", "val", "test"]
 
@@ -61,7 +63,7 @@ class SnippetDataModule(LightningDataModule):
         num_workers: Processes that load; 0 loads in the main one.
         held_out: Share of the training videos that is kept for validation, in [0, 1).
         held_out_seed: Which ones. No class loses its last training video.
-        validate_on: What validation may see of the held-out videos: their video-level ``labels``, or their ``segments`` too.
+        validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
             protocol's name, since it makes another benchmark.
         drop_up_to: Leave out videos of so many snippets or fewer.
@@ -144,6 +146,21 @@ class SnippetDataModule(LightningDataModule):
         """Snippets of each training video."""
         return [video.num_snippets for video in self.videos("train")]
 
+    def feature_statistics(self, stream: Literal["i3d", "clip"]) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel over the training snippets, ``(D,)`` each.
+
+        Every fourth snippet is read: neighbours are much alike.
+        """
+        train = self.split("train")
+        column = ("i3d", "clip").index(stream)
+        count, total, squares = 0, 0.0, 0.0
+        for video in train.videos:
+            rows = train.features.read(video.video_id, slice(None, None, 4))[column].astype(np.float64)
+            count, total, squares = count + len(rows), total + rows.sum(axis=0), squares + (rows**2).sum(axis=0)
+        mean = total / count
+        std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+        return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+
     def ground_truth(self, split: Split) -> pd.DataFrame | None:
         """Segments of a split: ``video`` (row), ``label`` (class index), ``start_s``, ``end_s``.
 
@@ -190,7 +207,7 @@ class SnippetDataModule(LightningDataModule):
     # Loaders ----------------------------------------------------------------------------------------------------
 
     def train_dataloader(self) -> ResumableLoader[Item]:
-        """Crops, shuffled; order and crops follow from seed and epoch, so a resumed run sees what it would have seen."""
+        """Crops, shuffled; order and crops follow from seed and epoch, so a resumed run goes on as if uninterrupted."""
         dataset = self.dataset("train", self.num_snippets)
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
@@ -269,7 +286,7 @@ class SnippetDataModule(LightningDataModule):
         unlabelled = [video_id for video_id, labels in table["labels"].items() if not labels]
         if split == "train" and unlabelled:
             raise AnnotationError(
-                f"{self.annotations.path}: {len(unlabelled)} training videos have no label: {', '.join(unlabelled[:3])}."
+                f"{self.annotations.path}: {len(unlabelled)} training videos have no label: {first(unlabelled)}."
             )
         videos = []
         for video_id, duration_s in table["duration_s"].items():
@@ -284,8 +301,8 @@ class SnippetDataModule(LightningDataModule):
             if absent and self.missing == "error":
                 raise FeatureNotFoundError(
                     f"{len(absent)} of {len(table)} {split} videos have no {name} features in {stream.path}: "
-                    f"{', '.join(absent[:3])}{', ...' if len(absent) > 3 else ''}; extract them, name a protocol without them, "
-                    "or leave them out with `data.missing: skip`."
+                    f"{first(absent)}; extract them, name a protocol without them, or leave them out with "
+                    "`data.missing: skip`."
                 )
             left_out.update(absent)
         return [video_id for video_id in table.index if video_id in left_out]
@@ -294,9 +311,7 @@ class SnippetDataModule(LightningDataModule):
         left_out = self.split("test").left_out
         if left_out and "without" not in self.protocol.name:
             self.protocol = replace(self.protocol, name=f"{self.protocol.name} without {len(left_out)} videos")
-            rank_zero_warn(
-                f"{len(left_out)} test videos have no features and are left out: {', '.join(left_out[:3])}, ..."
-            )
+            rank_zero_warn(f"{len(left_out)} test videos have no features and are left out: {first(left_out)}.")
 
     def _warn_of_unfindable(self) -> None:
         truth = self.ground_truth("test")
@@ -307,9 +322,17 @@ class SnippetDataModule(LightningDataModule):
         if late.any():
             names = [f"{videos[row].video_id} ({count})" for row, count in truth["video"][late].value_counts().items()]
             rank_zero_warn(
-                f"{late.sum()} test segments start after the end of their video and can never be found: {', '.join(names[:5])}"
-                f"{', ...' if len(names) > 5 else ''}."
+                f"{late.sum()} test segments start after the end of their video and can never be found: {first(names)}."
             )
+
+
+def first(names: Sequence[str]) -> str:
+    """The first few names, for a message.
+
+    >>> first(["a", "b", "c", "d"])
+    'a, b, c, ...'
+    """
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:

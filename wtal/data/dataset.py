@@ -76,8 +76,8 @@ class SnippetFeatures:
             if abs(i3d_s - clip_s) > self.tolerance_s:
                 said = " and ".join(f"{name} {n} rows = {g.edge_s(n):.1f} s" for name, (n, g) in rows.items())
                 raise FeatureError(
-                    f"The streams of video {video_id} differ by more than rounding: {said}; correct `fps` and `stride` of "
-                    f"{self.i3d.path} or {self.clip.path}, or extract the video again."
+                    f"The streams of video {video_id} differ by more than rounding: {said}; correct `fps` and `stride` "
+                    f"of {self.i3d.path} or {self.clip.path}, or extract the video again."
                 )
         return length
 
@@ -119,8 +119,8 @@ def sample_snippets(length: int, num_snippets: int, sampling: Sampling, seed: in
     Args:
         length: Snippets of the video.
         num_snippets: How many to take at most; a shorter video is taken whole.
-        sampling: ``random`` takes a run of neighbours from anywhere. ``uniform`` cuts the video into equal parts and takes
-            one from anywhere in each.
+        sampling: ``random`` takes a run of neighbours from anywhere. ``uniform`` cuts the video into equal parts and
+            takes one from anywhere in each.
         seed: Says what "anywhere" is.
 
     Source:
@@ -206,9 +206,10 @@ class SnippetDataset(Dataset[Item]):
             values[place, : len(rows)] = rows
             values[place, len(rows) :] = 0
             if not math.isfinite(values[place].sum()) and not np.isfinite(rows).all():  # the sum is quick
+                path, video_id = self.features.streams[stream].path, self.video_ids[items[place].row]
                 row = items[place].grid_index[~np.isfinite(rows).all(axis=1)][0]
                 raise FeatureError(
-                    f"{self.features.streams[stream].path}: the features of video {self.video_ids[items[place].row]} hold NaN "
-                    f"or infinity, first in row {row}; extract the video again."
+                    f"{path}: the features of video {video_id} hold NaN or infinity, first in row {row}; "
+                    "extract the video again."
                 )
         return padded

@@ -61,7 +61,7 @@ class ResumableLoader(DataLoader[T_co]):
     sampler: EpochSampler
     _taken = 0
 
-    def __init__(self, dataset: Dataset[T_co], sampler: EpochSampler, **options: Any) -> None:
+    def __init__(self, dataset: Dataset[T_co], sampler: EpochSampler, **options: Any) -> None:  # noqa: ANN401
         # A generator of its own: workers' base seeds would else be drawn from the global one, each epoch.
         super().__init__(dataset, sampler=sampler, generator=torch.Generator(), **options)
 

@@ -53,20 +53,26 @@ _LEFT_OUT: dict[TestList, frozenset[str]] = {
 class THUMOS14DataModule(SnippetDataModule):
     """THUMOS14 in any form of annotation.
 
-    The training videos are the subset ``validation``, which some files call ``train``; files without subsets are divided
-    by the videos' names. Detections are measured at tIoU 0.1 to 0.7.
+    Videos are divided by their names, as subsets are called differently from file to file or not at all. The training
+    videos are the organisers' validation set. Detections are measured at tIoU 0.1 to 0.7.
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
-        test_list: Which test videos. ``213``: all that the organisers name. ``212``: without 1292, which has only Ambiguous
-            segments (W-TALC and its family). ``211``: also without 270 (OpenTAD). ``210``: also without 1496 (BaS-Net, UM).
+        test_list: Which test videos. ``213``: all that the organisers name. ``212``: without 1292, which has only
+            Ambiguous segments (W-TALC and its family). ``211``: also without 270 (OpenTAD). ``210``: also without 1496
+            (BaS-Net, UM).
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
     Source:
         The lists as their authors' files have them; changing from 212 to 210 moves the mAP by up to 0.8 points.
     """
 
-    def __init__(self, annotations: Path, test_list: TestList = "212", **options: Any) -> None:
+    def __init__(
+        self,
+        annotations: Path,
+        test_list: TestList = "212",
+        **options: Any,  # noqa: ANN401  the base class's, by name
+    ) -> None:
         self.test_list = test_list
         super().__init__(
             read_annotations(annotations, THUMOS14_CLASSES),
@@ -93,8 +99,8 @@ class THUMOS14DataModule(SnippetDataModule):
             table.loc[_NO_CLASS] = {"subset": "test", "duration_s": np.nan, "labels": (), "alias": ""}
         elif lacking:
             raise AnnotationError(
-                f"{self.annotations.path} has no {' and no '.join(lacking)}, which the test list of {self.test_list} videos "
-                f"has: use `data.test_list: '210'` or another annotation file."
+                f"{self.annotations.path} has no {' and no '.join(lacking)}, which the test list of {self.test_list} "
+                "videos has: use `data.test_list: '210'` or another annotation file."
             )
         return table
 

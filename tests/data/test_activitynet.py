@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wtal.data import ActivityNet12DataModule, FeatureSource
+from wtal.errors import AnnotationError
+
+
+@pytest.mark.parametrize("form", ["activity_net.v1-2.min.json", "ActivityNet1.2-Annotations"])
+def test_subsets_and_classes(shared: Path, form: str) -> None:
+    data = ActivityNet12DataModule(shared / "data/activitynet1.2" / form)
+    assert (len(data.train_table()), len(data.test_table())) == (4819, 2383)
+    assert len(data.class_names) == 100
+    assert data.class_names[0] == "Archery"
+    assert data.protocol.name == "activitynet1.2"
+
+
+def test_thresholds_are_the_decimal_numbers(shared: Path) -> None:
+    protocol = ActivityNet12DataModule(shared / "data/activitynet1.2/ActivityNet1.2-Annotations").protocol
+    assert protocol.tious == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+    assert protocol.averages == ((0.5, 0.95),)
+
+
+def test_a_smaller_file_needs_a_class_list(tmp_path: Path) -> None:
+    path = tmp_path / "some.csv"
+    path.write_text("video,label,subset\na,Archery,training\n")
+    with pytest.raises(AnnotationError, match=r"some.csv has 1 classes, ActivityNet 1.2 has 100"):
+        ActivityNet12DataModule(path)
+    assert ActivityNet12DataModule(path, class_names=["Zumba", "Archery"]).class_names == ["Zumba", "Archery"]
+
+
+@pytest.mark.parametrize(("named", "stored"), [("v_abc", "abc"), ("abc", "v_abc")])
+def test_finds_features_with_and_without_prefix(tmp_path: Path, named: str, stored: str) -> None:
+    (tmp_path / "own.csv").write_text(f"video,label,subset\n{named},Archery,training\n")
+    (tmp_path / "clip").mkdir()
+    np.save(tmp_path / "clip" / f"{stored}.npy", np.zeros((11, 4), np.float32))
+    clip = FeatureSource(tmp_path / "clip", layout="clip_snippet")
+    data = ActivityNet12DataModule(tmp_path / "own.csv", class_names=["Archery"], clip=clip, drop_up_to=10)
+    assert [video.video_id for video in data.videos("train")] == [named]
+    assert data.protocol.name == "activitynet1.2-more-than-10-snippets"
