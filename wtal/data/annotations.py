@@ -215,7 +215,7 @@ def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> _Record:
 def _read_wtalc(folder: Path) -> _Content:
     names, subsets = _strings(folder, "videoname"), _strings(folder, "subset")
     labels_all = _array(folder, "labels_all")
-    columns: dict[str, Sequence[Any]] = {"subset.npy": subsets, "labels_all.npy": labels_all}
+    columns: dict[str, Any] = {"subset.npy": subsets, "labels_all.npy": labels_all}
     for optional in ("duration", "labels", "segments"):
         if (folder / f"{optional}.npy").is_file():
             columns[f"{optional}.npy"] = _array(folder, optional)
@@ -260,9 +260,10 @@ def _array(folder: Path, name: str) -> np.ndarray:
     if not path.is_file():
         raise AnnotationError(f"{path} is missing: a W-TALC annotation folder needs it.")
     try:
-        return np.load(path, allow_pickle=False)
+        array: np.ndarray = np.load(path, allow_pickle=False)
     except ValueError:  # an object array
-        return load_object_array(path)
+        array = load_object_array(path)
+    return array
 
 
 def _strings(folder: Path, name: str) -> list[str]:

@@ -71,7 +71,8 @@ def load_data(configs: Sequence[Path]) -> SnippetDataModule:
     """Make the data module that these YAML files describe, and nothing else of them.
 
     Raises:
-        ConfigError: If a file cannot be read, or its ``data`` part does not fit the data module.
+        ConfigError: If a file cannot be read, or none has a ``data`` part.
+        argparse.ArgumentError: If that part does not fit the data module.
     """
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
@@ -82,10 +83,11 @@ def load_data(configs: Sequence[Path]) -> SnippetDataModule:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConfigError(f"{path} cannot be read as YAML: {error}.") from error
         if isinstance(content, dict) and "data" in content:
-            chosen = parser.parse_object({"data": content["data"]}, cfg_base=chosen)
+            chosen = parser.parse_object({"data": content["data"]}, chosen)
     if chosen is None:
         raise ConfigError(f"{', '.join(map(str, configs))} has no `data` part: name a data module there.")
-    data: SnippetDataModule = parser.instantiate_classes(chosen).data
+    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
+    data: SnippetDataModule = instantiate(chosen).data
     return data
 
 
@@ -197,7 +199,7 @@ def _inspect_labels(data: SnippetDataModule, table: pd.DataFrame, report: DataRe
         report.remarks.append(
             f"{len(absent)} of {len(data.class_names)} classes have no training video: {first(absent)}."
         )
-    unlabelled = [video_id for video_id, labels in table["labels"].items() if not labels]
+    unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
     if unlabelled:
         report.problems.append(f"{len(unlabelled)} training videos have no label: {first(unlabelled)}.")
 

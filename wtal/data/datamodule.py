@@ -1,6 +1,7 @@
 """What every data set has in common: splits, held-out videos, loaders, the full-length pass."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -240,7 +241,7 @@ class SnippetDataModule(LightningDataModule):
         """The videos of a split, whole or in crops of at most ``num_snippets``."""
         videos = self.split(split)
         return SnippetDataset(
-            videos.features, videos.table.index, self._multi_hot(videos.table), num_snippets, self.sampling
+            videos.features, list(videos.table.index), self._multi_hot(videos.table), num_snippets, self.sampling
         )
 
     def _whole(self, split: Split) -> DataLoader[Item]:
@@ -279,18 +280,18 @@ class SnippetDataModule(LightningDataModule):
         features = SnippetFeatures(i3d, clip, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
         table = annotated.drop(index=left_out)
-        lengths = pd.Series({video_id: features.length(video_id) for video_id in table.index}, dtype=int)
-        table = table[lengths > self.drop_up_to]
+        table = table.assign(length=[features.length(video_id) for video_id in table.index])
+        table = table[table["length"] > self.drop_up_to]
         if table.empty:
             raise AnnotationError(f"{self.annotations.path}: no {split} video is left that has features.")
-        unlabelled = [video_id for video_id, labels in table["labels"].items() if not labels]
+        unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
         if split == "train" and unlabelled:
             raise AnnotationError(
                 f"{self.annotations.path}: {len(unlabelled)} training videos have no label: {first(unlabelled)}."
             )
         videos = []
-        for video_id, duration_s in table["duration_s"].items():
-            grid, length = features.grid(video_id), int(lengths[video_id])
+        for video_id, length, duration_s in zip(table.index, table["length"], table["duration_s"], strict=True):
+            grid = features.grid(video_id)
             videos.append(Video(video_id, length, grid, grid.edge_s(length) if np.isnan(duration_s) else duration_s))
         return SplitVideos(table, features, videos, left_out)
 
@@ -320,7 +321,8 @@ class SnippetDataModule(LightningDataModule):
         videos = self.videos("test")
         late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
         if late.any():
-            names = [f"{videos[row].video_id} ({count})" for row, count in truth["video"][late].value_counts().items()]
+            counts = Counter(videos[row].video_id for row in truth["video"][late])
+            names = [f"{video_id} ({count})" for video_id, count in counts.most_common()]
             rank_zero_warn(
                 f"{late.sum()} test segments start after the end of their video and can never be found: {first(names)}."
             )

@@ -79,6 +79,8 @@ class THUMOS14DataModule(SnippetDataModule):
             Protocol(
                 f"thumos14-{test_list}", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
             ),
+            train_subset=("validation",),
+            test_subset=("test",),
             **options,
         )
 
@@ -96,7 +98,7 @@ class THUMOS14DataModule(SnippetDataModule):
         table = named.drop(index=list(_LEFT_OUT[self.test_list]), errors="ignore")
         lacking = sorted(_LEFT_OUT["210"] - _LEFT_OUT[self.test_list] - set(named.index))
         if lacking == [_NO_CLASS]:  # most files do not name it, as it has no class
-            table.loc[_NO_CLASS] = {"subset": "test", "duration_s": np.nan, "labels": (), "alias": ""}
+            table.loc[_NO_CLASS] = pd.Series({"subset": "test", "duration_s": np.nan, "labels": (), "alias": ""})
         elif lacking:
             raise AnnotationError(
                 f"{self.annotations.path} has no {' and no '.join(lacking)}, which the test list of {self.test_list} "
