@@ -3,12 +3,8 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 import wtal  # noqa: F401  before anything that imports torchvision
-
-settings.register_profile("repeatable", deadline=None, derandomize=True)
-settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +14,17 @@ def shared() -> Path:
     if not (folder / "data" / "README.md").is_file():
         pytest.skip("the folder of real data, ../shared, is not here")
     return folder
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration of the toy model, ``toy.yaml``, in an empty working directory."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "toy.yaml"
+    file.write_text(
+        "model: {class_path: toy.ToyModel}\n"
+        "data: {class_path: toy.ToyData}\n"
+        "trainer: {max_epochs: 2, accelerator: cpu, enable_model_summary: false}\n"
+    )
+    return file

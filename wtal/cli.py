@@ -53,10 +53,13 @@ def main(args: Sequence[str] | None = None) -> int:
     debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
     try:
         _run([word for word in argv if word != "--debug"])
-    except WTALError as error:
-        if debug:
+    except Exception as error:
+        from wtal.usage import origin
+
+        cause = origin(error)
+        if debug or not isinstance(cause, WTALError):
             raise
-        print(f"wtal: error: {_sentence(error)}", file=sys.stderr)
+        print(f"wtal: error: {_sentence(cause)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -19,10 +19,11 @@ import wtal.branches
 import wtal.collaboration
 import wtal.data  # noqa: F401  what is imported here can be named without its module
 from wtal import __version__
-from wtal.errors import CheckpointError, ConfigError
+from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.training.progress import FitProgress
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
+from wtal.usage import origin
 
 __all__ = ["TRAINER_DEFAULTS", "WTALCLI"]
 
@@ -97,7 +98,10 @@ class WTALCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except ValueError as error:
-            raise ConfigError(str(error)) from error
+            cause = origin(error)
+            if isinstance(cause, WTALError):
+                raise cause from cause.__cause__
+            raise ConfigError(str(cause)) from cause
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Make the trainer, with the chosen logger and with this project's callbacks."""
@@ -141,7 +145,7 @@ def _mendable() -> Iterator[None]:
         raise CheckpointError(str(error)) from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            "The checkpoint was not loaded: it is damaged, or holds more than tensors and plain values and could run code."
+            "The checkpoint was not loaded: it is damaged, or holds more than plain values and could run code."
         ) from error
     except RuntimeError as error:
         if "PytorchStreamReader" in str(error):

@@ -1,4 +1,4 @@
-"""jsonargparse's messages in one sentence that names the file."""
+"""What went wrong with options and settings, in one sentence that names the file."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,19 @@ from pathlib import Path
 
 import yaml
 
-__all__ = ["mistake"]
+from wtal.errors import WTALError
+
+__all__ = ["mistake", "origin"]
+
+
+def origin(error: BaseException) -> BaseException:
+    """What an error came from: the first in its chain of causes that is this project's, else the very first.
+
+    jsonargparse wraps what a constructor raises in a list of everything else that the setting could have been.
+    """
+    while error.__cause__ is not None and not isinstance(error, WTALError):
+        error = error.__cause__
+    return error
 
 
 def mistake(message: str, argv: Sequence[str]) -> str:
