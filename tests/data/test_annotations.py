@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wtal.data.annotations import Annotations, read_annotations
+from wtal.data.annotations import Annotations, read_annotations, with_subsets
 from wtal.errors import AnnotationError
 
 THUMOS = "data/thumos14"
@@ -275,3 +275,28 @@ def test_names_a_class_that_the_list_lacks(tmp_path: Path) -> None:
         read_annotations(path, ["jump"])
     with pytest.raises(AnnotationError, match="names 'run' twice"):
         read_annotations(path, ["run", "run"])
+
+
+def test_subsets_from_a_table_of_their_own(shared: Path, tmp_path: Path) -> None:
+    bsn = read_annotations(shared / ANET13 / "anet_anno_action.json")
+    found = with_subsets(bsn, shared / ANET13 / "video_info_new.csv")
+    by_subset = found.segments["video_id"].map(found.videos["subset"]).value_counts().to_dict()
+    assert by_subset == {"training": 14859, "validation": 7293}
+    assert len(found.in_subset(["training"])) == 9649
+    assert len(found.in_subset(["validation"])) == 4728
+    with pytest.raises(AnnotationError, match="must name `video` and `subset`"):
+        with_subsets(bsn, shared / ANET13 / "action_name.csv")
+    with pytest.raises(AnnotationError, match="names none of the videos"):
+        with_subsets(bsn, write(tmp_path / "other.csv", "video,subset\nx,train\n"))
+
+
+def test_names_files_that_are_damaged(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_bytes("video,label\na,lauf\xe4\n".encode("latin-1"))
+    with pytest.raises(AnnotationError, match="own.csv cannot be read as UTF-8"):
+        read_annotations(tmp_path / "own.csv")
+    folder = _wtalc_folder(tmp_path / "set")
+    whole = (folder / "duration.npy").read_bytes()
+    for damaged in (b"", whole[:-3], b"no array"):
+        (folder / "duration.npy").write_bytes(damaged)
+        with pytest.raises(AnnotationError, match="duration.npy is no complete .npy file"):
+            read_annotations(folder)

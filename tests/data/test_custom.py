@@ -56,3 +56,11 @@ def test_refuses_a_video_in_both_files(folder: Path) -> None:
         module(folder, "video,label\na,run\n", "video,label\na,run\n")
     with pytest.raises(AnnotationError, match="class 'swim' of video c"):
         module(folder, "video,label\na,run\n", "video,label\nc,swim\n")
+
+
+def test_subsets_may_come_from_a_table(folder: Path) -> None:
+    (folder / "own.csv").write_text("video,label\na,run\nb,jump\n")
+    (folder / "subsets.csv").write_text("video,fps,subset\na,25,train\nb,25,test\n")
+    data = CustomDataModule(folder / "own.csv", subsets=folder / "subsets.csv")
+    assert data.train_table().index.tolist() == ["a"]
+    assert data.test_table().index.tolist() == ["b"]

@@ -198,6 +198,11 @@ def test_short_videos_can_be_left_out(files: Path) -> None:
         module(files, drop_up_to=30).setup("fit")
 
 
+def test_refuses_to_validate_on_nothing(files: Path) -> None:
+    with pytest.raises(ConfigError, match="`data.held_out` is 0"):
+        module(files).setup("validate")
+
+
 def test_says_which_subsets_exist(files: Path) -> None:
     with pytest.raises(
         AnnotationError, match=r"no video of subset 'val'; its subsets are: 'train' \(4 videos\), 'test' \(2"

@@ -1,5 +1,10 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch.utils.data import Dataset
 
 from wtal.data.resumable import EpochSampler, ResumableLoader, derive_seed
@@ -20,7 +25,14 @@ class Echo(Dataset[tuple[int, int]]):
 
 def loader(workers: int = 0, size: int = 11) -> ResumableLoader[tuple[int, int]]:
     data = Echo(size)
-    return ResumableLoader(data, EpochSampler(data, seed=3), batch_size=2, num_workers=workers, collate_fn=list)
+    return ResumableLoader(
+        data,
+        EpochSampler(data, seed=3),
+        batch_size=2,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=list,
+    )
 
 
 def test_seeds_of_neighbours_differ() -> None:
@@ -78,3 +90,42 @@ def test_a_pass_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     list(loader())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Diary(LightningModule):
+    """Writes down what each step of each epoch is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.pages: list[tuple[int, list[tuple[int, int]]]] = []
+
+    def training_step(self, batch: list[tuple[int, int]], batch_idx: int) -> torch.Tensor:
+        self.pages.append((self.current_epoch, [(int(index), int(seed)) for index, seed in batch]))
+        return self.weight.sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(folder: Path, workers: int, **options: Any) -> Diary:
+    diary = Diary()
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(
+        max_epochs=3,
+        accelerator="cpu",
+        use_distributed_sampler=False,
+        callbacks=ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1),
+        **quiet,
+    )
+    trainer.fit(diary, loader(workers), **options)
+    return diary
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_training_sees_what_it_would_have_seen(tmp_path: Path, workers: int) -> None:
+    whole = fit(tmp_path / "whole", 0).pages
+    assert len(whole) == 18  # three epochs of six batches
+    for step in (4, 6, 8):  # inside the first epoch, at its end, inside the second
+        resumed = fit(tmp_path / "resumed", workers, ckpt_path=tmp_path / "whole" / f"step={step}.ckpt")
+        assert resumed.pages == whole[step:]

@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import pandas as pd
 from wtal.data.unpickle import load_object_array
 from wtal.errors import AnnotationError
 
-__all__ = ["Annotations", "read_annotations"]
+__all__ = ["Annotations", "read_annotations", "with_subsets"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,28 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> An
     content = _reader(path)(path)
     names = tuple(class_names or content.class_names or _sorted_labels(content.records))
     return _tabulate(path, content.records, names)
+
+
+def with_subsets(annotations: Annotations, path: Path) -> Annotations:
+    """Annotations with the subsets of a table ``video,subset``; BSN's ``video_info_new.csv`` is one.
+
+    Args:
+        annotations: Of any subsets, which are forgotten.
+        path: CSV or TSV; other columns are not read, and videos without annotations are no matter.
+
+    Raises:
+        AnnotationError: If a column is missing, or no annotated video is in the table.
+    """
+    header, rows = _cells(Path(path))
+    if not {"video", "subset"} <= set(header):
+        raise AnnotationError(
+            f"{path} has the columns {', '.join(header) or 'none'}: it must name `video` and `subset`."
+        )
+    subsets = {row["video"]: row["subset"] for _, row in rows}
+    if not subsets.keys() & set(annotations.videos.index):
+        raise AnnotationError(f"{path} names none of the videos of {annotations.path}.")
+    videos = annotations.videos
+    return replace(annotations, videos=videos.assign(subset=[subsets.get(name, "") for name in videos.index]))
 
 
 class _Segment(NamedTuple):
@@ -179,13 +201,20 @@ def _number(value: object, path: Path, video_id: str, what: str) -> float:
     return number
 
 
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # with or without the mark that spreadsheets put first
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+
+
 # ActivityNet JSON and its relatives ---------------------------------------------------------------------------------
 
 
 def _read_json(path: Path) -> _Content:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = json.loads(_text_of(path))
+    except json.JSONDecodeError as error:
         raise AnnotationError(f"{path} is not valid JSON: {error}.") from error
     database = content.get("database", content) if isinstance(content, dict) else None
     if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
@@ -261,7 +290,9 @@ def _array(folder: Path, name: str) -> np.ndarray:
         raise AnnotationError(f"{path} is missing: a W-TALC annotation folder needs it.")
     try:
         array: np.ndarray = np.load(path, allow_pickle=False)
-    except ValueError:  # an object array
+    except (ValueError, EOFError, OSError) as error:
+        if "Object arrays" not in str(error):
+            raise AnnotationError(f"{path} is no complete .npy file: {error}.") from error
         array = load_object_array(path)
     return array
 
@@ -297,7 +328,7 @@ def _thumos_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
 def _read_thumos_text(folder: Path) -> _Content:
     segments: dict[tuple[str, str], list[_Segment]] = {}  # by video and subset
     for path, label, subset in _thumos_files(folder):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(_text_of(path).splitlines(), start=1):
             if not line.strip():
                 continue
             words = line.split()
@@ -312,24 +343,32 @@ def _read_thumos_text(folder: Path) -> _Content:
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
+def _cells(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Names of the columns, and each line's number with its cells."""
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    table = csv.DictReader(_text_of(path).splitlines(), delimiter=delimiter, skipinitialspace=True)
+    header = [name.strip().lower() for name in table.fieldnames or ()]
+    table.fieldnames = header
+    rows = []
+    for row in table:
+        if None in row or None in row.values():
+            raise AnnotationError(f"{path}, line {table.line_num}: {len(header)} columns expected.")
+        rows.append((table.line_num, {name: value.strip() for name, value in row.items()}))
+    return header, rows
+
+
 def _read_table(path: Path) -> _Content:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", skipinitialspace=True)
-        header = [name.strip().lower() for name in rows.fieldnames or ()]
-        if not {"video", "label"} <= set(header) or ("start" in header) != ("end" in header):
-            raise AnnotationError(
-                f"{path} has the columns {', '.join(header) or 'none'}: its first line must name `video,label` or "
-                "`video,start,end,label`, and may name `subset` and `duration`."
-            )
-        rows.fieldnames = header
-        videos: dict[str, list[dict[str, str]]] = {}
-        for row in rows:
-            if None in row or None in row.values():
-                raise AnnotationError(f"{path}, line {rows.line_num}: {len(header)} columns expected.")
-            cells = {name: value.strip() for name, value in row.items()}
-            if not cells["video"]:
-                raise AnnotationError(f"{path}, line {rows.line_num}: the video has no name.")
-            videos.setdefault(cells["video"], []).append(cells)
+    header, rows = _cells(path)
+    if not {"video", "label"} <= set(header) or ("start" in header) != ("end" in header):
+        raise AnnotationError(
+            f"{path} has the columns {', '.join(header) or 'none'}: its first line must name `video,label` or "
+            "`video,start,end,label`, and may name `subset` and `duration`."
+        )
+    videos: dict[str, list[dict[str, str]]] = {}
+    for line, cells in rows:
+        if not cells["video"]:
+            raise AnnotationError(f"{path}, line {line}: the video has no name.")
+        videos.setdefault(cells["video"], []).append(cells)
     return _Content([_table_record(path, name, cells) for name, cells in videos.items()])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from wtal.data.annotations import Annotations, read_annotations
+from wtal.data.annotations import Annotations, read_annotations, with_subsets
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import AnnotationError
 from wtal.types import Protocol
@@ -23,6 +23,7 @@ class CustomDataModule(SnippetDataModule):
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
         test_annotations: Of the test videos, where they have a file of their own; subsets in either are then ignored.
+        subsets: A table ``video,subset``, where the annotations do not say it themselves (BSN's ActivityNet file).
         class_names: Order of the classes; None takes that of the annotations.
         name: Of the protocol, for tables.
         tious: Temporal IoU thresholds.
@@ -36,12 +37,15 @@ class CustomDataModule(SnippetDataModule):
         self,
         annotations: Path,
         test_annotations: Path | None = None,
+        subsets: Path | None = None,
         class_names: Sequence[str] | None = None,
         name: str = "custom",
         tious: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
         **options: Any,  # noqa: ANN401  the base class's, by name
     ) -> None:
         content = read_annotations(annotations, class_names)
+        if subsets is not None:
+            content = with_subsets(content, subsets)
         if test_annotations is not None:
             content = _joined(content, read_annotations(test_annotations, content.class_names))
         self._undivided = not content.videos["subset"].any()

@@ -193,7 +193,14 @@ class SnippetDataModule(LightningDataModule):
         return self._splits[split]
 
     def setup(self, stage: str) -> None:
-        """Open what the stage needs, so that what is wrong with it is said before anything is computed."""
+        """Open what the stage needs, so that what is wrong with it is said before anything is computed.
+
+        Raises:
+            ConfigError: If there are no held-out videos to validate on.
+            WTALError: As :meth:`split` does.
+        """
+        if stage == "validate" and not self.held_out:
+            raise ConfigError("`data.held_out` is 0, so there is nothing to validate on: set it to 0.1, for example.")
         splits: dict[str, list[Split]] = {"fit": ["train", "val"], "validate": ["val"]}
         for split in splits.get(stage, ["test"]):
             if split != "val" or self.held_out:
