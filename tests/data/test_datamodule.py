@@ -95,12 +95,15 @@ def test_a_training_epoch_is_a_function_of_seed_and_epoch(files: Path, workers: 
 
 
 def test_processes_take_their_share(files: Path) -> None:
-    rows = []
+    train, test = [], []
     for rank in (0, 1):
         data = module(files)
         data.trainer = SimpleNamespace(world_size=2, global_rank=rank)  # type: ignore[assignment]
-        rows += [row for batch in data.train_dataloader() for row in batch.video.tolist()]
-    assert sorted(rows) == [0, 1, 2, 3]
+        train += [row for batch in data.train_dataloader() for row in batch.video.tolist()]
+        test.append([row for batch in data.test_dataloader() for row in batch.video.tolist()])
+        assert len(list(data.pseudo_label_dataloader())) == 4
+    assert sorted(train) == [0, 1, 2, 3]
+    assert test == [[0], [1]]
 
 
 def test_the_runs_seed_is_the_default(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -217,7 +217,7 @@ class SnippetDataModule(LightningDataModule):
     def train_dataloader(self) -> ResumableLoader[Item]:
         """Crops, shuffled; order and crops follow from seed and epoch, so a resumed run goes on as if uninterrupted."""
         dataset = self.dataset("train", self.num_snippets)
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        world, rank = self._process()
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
         return ResumableLoader(
             dataset,
@@ -229,20 +229,20 @@ class SnippetDataModule(LightningDataModule):
         )
 
     def pseudo_label_dataloader(self) -> DataLoader[Item]:
-        """The training videos at full length, in order."""
-        return self._whole("train")
+        """The training videos at full length, in order; all of them in every process."""
+        return self._whole("train", range(len(self.videos("train"))))
 
     def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
         """The held-out videos at full length; nothing if none are held out."""
-        return self._whole("val") if self.held_out else []
+        return self._share("val") if self.held_out else []
 
     def test_dataloader(self) -> DataLoader[Item]:
         """The test videos at full length."""
-        return self._whole("test")
+        return self._share("test")
 
     def predict_dataloader(self) -> DataLoader[Item]:
         """The test videos at full length."""
-        return self._whole("test")
+        return self._share("test")
 
     def dataset(self, split: Split, num_snippets: int | None = None) -> SnippetDataset:
         """The videos of a split, whole or in crops of at most ``num_snippets``."""
@@ -251,11 +251,24 @@ class SnippetDataModule(LightningDataModule):
             videos.features, list(videos.table.index), self._multi_hot(videos.table), num_snippets, self.sampling
         )
 
-    def _whole(self, split: Split) -> DataLoader[Item]:
+    def _whole(self, split: Split, rows: Iterable[int]) -> DataLoader[Item]:
         dataset = self.dataset(split)
         return DataLoader(
-            dataset, batch_size=self.eval_batch_size, num_workers=self.num_workers, collate_fn=dataset.collate
+            dataset,
+            batch_size=self.eval_batch_size,
+            sampler=rows,
+            num_workers=self.num_workers,
+            collate_fn=dataset.collate,
         )
+
+    def _share(self, split: Split) -> DataLoader[Item]:
+        """Each video in one process only, as a metric that is gathered must meet none twice."""
+        world, rank = self._process()
+        return self._whole(split, range(rank, len(self.videos(split)), world))
+
+    def _process(self) -> tuple[int, int]:
+        """Number of processes, and which one this is."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     # Splits -----------------------------------------------------------------------------------------------------
 
