@@ -1,0 +1,46 @@
+"""Every configuration that is shipped fits the classes it names, and builds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wtal.trainer_cli import WTALCLI
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted((ROOT / "configs").rglob("*.yaml"))
+BASE = ROOT / "configs" / "synthetic.yaml"  # what an ablation's few keys are put over
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT / "configs").as_posix()
+
+
+def options(file: Path) -> list[str]:
+    alone = {"model", "data"} <= yaml.safe_load(file.read_text()).keys()
+    return [f"--config={path}" for path in ([file] if alone else [BASE, file])]
+
+
+class Parsed(WTALCLI):
+    """Reads and checks all keys, and makes nothing."""
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(args, run=False)
+
+    def instantiate_classes(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_names_only_what_exists(file: Path):
+    config = Parsed(options(file)).config
+    assert config["model"]["class_path"].startswith("wtal.")
+    assert config["data"]["class_path"].startswith("wtal.")
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_every_key_is_checked(file: Path):
+    with pytest.raises(Exception, match="mispelt"):
+        Parsed([*options(file), "--model.init_args.mispelt=1"])
