@@ -1,0 +1,174 @@
+"""Average precision of temporal detections, by the rule of the ActivityNet challenge, without a loop over them."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wtal.functional.segments import elementwise_iou, pairs_of_equal_key
+
+__all__ = ["AveragePrecision", "Ties", "average_precision", "by_score", "group_keys", "match", "mean_average_precision"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Ties = Literal["last", "first"]
+
+
+class AveragePrecision(NamedTuple):
+    """Average precision in [0, 1] of each class at each threshold."""
+
+    labels: Ints  # (C,) the labels that the ground truth has, ascending
+    values: Floats  # (C, K)
+
+    @property
+    def mean(self) -> Floats:
+        """Mean over the classes, ``(K,)``; NaN without ground truth."""
+        if len(self.labels) == 0:
+            return np.full(self.values.shape[1], np.nan)
+        return np.asarray(self.values.mean(axis=0))
+
+
+def mean_average_precision(
+    detections: ArrayLike, segments: ArrayLike, tious: Sequence[float], ties: Ties = "last"
+) -> Floats:
+    """Mean over the classes of :func:`average_precision`, ``(K,)``; NaN without ground truth.
+
+    >>> found = [[0, 0, 0.0, 10.0, 0.9], [0, 0, 12.0, 20.0, 0.8], [1, 0, 0.0, 5.0, 0.7]]
+    >>> truth = [[0, 0, 0.0, 8.0], [1, 0, 0.0, 5.0]]
+    >>> mean_average_precision(found, truth, [0.5, 0.9]).round(4).tolist()
+    [0.8333, 0.1667]
+    """
+    return average_precision(detections, segments, tious, ties).mean
+
+
+def average_precision(
+    detections: ArrayLike,
+    segments: ArrayLike,
+    tious: Sequence[float],
+    ties: Ties = "last",
+    interpolated: bool = True,
+) -> AveragePrecision:
+    """Average precision of each class at each threshold of temporal IoU.
+
+    The classes are those of the ground truth. A class's detections of all videos are taken from the best score down;
+    each is true if an instance of its video and class that no better one has taken has a tIoU of at least the threshold
+    with it, and takes the one of largest tIoU. Any other is false, also one in a video without ground truth.
+
+    Args:
+        detections: ``(N, 5)`` rows of video, label, start, end, score.
+        segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
+        tious: Thresholds, ``(K,)``.
+        ties: Which of equally scored detections goes first, by row.
+        interpolated: Take as precision at a recall the best one at that recall or a larger one.
+
+    Returns:
+        Labels ``(C,)`` and average precision ``(C, K)``.
+
+    Raises:
+        ValueError: If a shape is wrong, a value is not finite, or a segment ends before it starts.
+
+    Source:
+        activitynet/ActivityNet: Evaluation/eval_detection.py. Equal scores come there in an order that depends on the
+        build of NumPy; ``ties="last"`` is what a stable sort gives in its place.
+    """
+    found, truth = _rows(detections, 5, "detections"), _rows(segments, 4, "segments")
+    order = by_score(found[:, 4], ties)
+    order = order[np.argsort(found[order, 1], kind="stable")]  # class by class, best first
+    found = found[order]
+    is_true = match(found, truth, tious) >= 0
+    labels, instances = np.unique(truth[:, 1], return_counts=True)
+    begin, end = (np.searchsorted(found[:, 1], labels, side) for side in ("left", "right"))
+    values = [_area(is_true[:, i:j], count, interpolated) for i, j, count in zip(begin, end, instances, strict=True)]
+    return AveragePrecision(labels.astype(int), np.reshape(values, (len(labels), len(tious))))
+
+
+def by_score(score: Floats, ties: Ties = "last") -> Ints:
+    """Order from the best score down; of equal ones the last row, or the first, goes first."""
+    return np.argsort(score, kind="stable")[::-1] if ties == "last" else np.argsort(-score, kind="stable")
+
+
+def group_keys(*tables: Floats) -> list[Ints]:
+    """Number the pairs of video and class that occur in the tables' first two columns, the same in all tables."""
+    pairs = np.concatenate([table[:, :2] for table in tables])
+    videos, labels = (np.unique(column, return_inverse=True)[1] for column in pairs.T)
+    key = videos * (labels.max(initial=0) + 1) + labels
+    return np.split(key, np.cumsum([len(table) for table in tables])[:-1])
+
+
+def match(found: Floats, truth: Floats, tious: Sequence[float]) -> Ints:
+    """Give detections, the first being the best, the instances of their video and class.
+
+    Each takes the instance of largest tIoU (of equal ones the last) among those that no better one has taken. All
+    thresholds, classes and videos go at once: every detection asks for its best instance, an instance keeps the best
+    that asked, the others ask for their next one, until no one is left. As all instances agree on which detection is
+    better, this ends with what taking turns would give.
+
+    Args:
+        found: ``(N, >= 4)`` rows of video, label, start, end, best first within a video and class.
+        truth: ``(M, 4)`` rows of the same.
+        tious: Thresholds, ``(K,)``.
+
+    Returns:
+        Row of the instance that a detection takes at a threshold, -1 for none, ``(K, N)``.
+
+    Source:
+        Gale and Shapley, College Admissions and the Stability of Marriage, 1962.
+    """
+    thresholds = np.asarray(tious, dtype=float)
+    taken = np.full((len(thresholds), len(found)), -1)
+    row, instance, tiou = _overlapping(found, truth, thresholds.min(initial=np.inf))
+    if len(row) == 0:
+        return taken
+    wishes = np.stack([np.bincount(row[tiou >= t], minlength=len(found)) for t in thresholds])
+    first = np.searchsorted(row, np.arange(len(found)))  # of a detection's wishes; at a threshold they begin its list
+    level, who = np.nonzero(wishes)
+    wish, last = first[who], (first + wishes)[level, who]
+    best = np.full((len(thresholds), len(truth)), len(found))
+    while len(who):
+        asked = instance[wish]
+        np.minimum.at(best, (level, asked), who)
+        refused = best[level, asked] != who
+        taken[level, who] = np.where(refused, -1, asked)
+        wish = wish + refused
+        if not refused.any():
+            break
+        left = wish < last
+        level, who, wish, last = level[left], who[left], wish[left], last[left]
+    return taken
+
+
+def _overlapping(found: Floats, truth: Floats, least: float) -> tuple[Ints, Ints, Floats]:
+    """Pairs of a detection and an instance with at least this tIoU: by detection, then best instance first."""
+    parts = []
+    found_key, true_key = group_keys(found, truth)
+    for row, instance in pairs_of_equal_key(found_key, true_key):
+        tiou = elementwise_iou(found[row, 2:4], truth[instance, 2:4])
+        enough = tiou >= least
+        parts.append((row[enough], instance[enough], tiou[enough]))
+    if not parts:
+        return np.empty(0, int), np.empty(0, int), np.empty(0)
+    row, instance, tiou = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.lexsort((-instance, -tiou, row))
+    return row[order], instance[order], tiou[order]
+
+
+def _area(is_true: NDArray[np.bool_], instances: int, interpolated: bool) -> Floats:
+    """Area under the curve of precision over recall, ``(K, N)`` -> ``(K,)``."""
+    precision = np.cumsum(is_true, axis=1) / np.arange(1, is_true.shape[1] + 1)
+    if interpolated:
+        precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray((precision * is_true).sum(axis=1) / instances)
+
+
+def _rows(table: ArrayLike, width: int, name: str) -> Floats:
+    rows = np.asarray(table, dtype=float)
+    if rows.size == 0:
+        rows = rows.reshape(0, width)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise ValueError(f"`{name}` must be rows of {width} numbers, got the shape {rows.shape}.")
+    if not np.isfinite(rows).all():
+        raise ValueError(f"`{name}` has a value that is not finite in row {np.argmin(np.isfinite(rows).all(axis=1))}.")
+    if (rows[:, 3] < rows[:, 2]).any():
+        raise ValueError(f"`{name}` ends before it starts in row {np.argmax(rows[:, 3] < rows[:, 2])}.")
+    return rows

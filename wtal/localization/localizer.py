@@ -1,0 +1,178 @@
+"""From the snippet scores of a video to detections in seconds."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wtal.functional.nms import nms, soft_nms
+from wtal.localization.proposals import propose, stretch, upsample
+from wtal.types import Detections, SnippetScores, TimeGrid, Video
+
+__all__ = ["Localizer", "SequenceName"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+SequenceName = Literal["cas", "attention", "product"]
+
+
+@dataclass(frozen=True)
+class Localizer:
+    """Cuts sequences at many thresholds, scores the runs by outer-inner contrast and thins them out class by class.
+
+    Three sequences are at hand for each class: ``cas``, the class's probability; ``attention``, the actionness, the
+    same for all classes; ``product``, the weighted geometric mean of the two.
+
+    Args:
+        cut: Sequences to cut into proposals.
+        contrast: Sequence whose mean inside a proposal is compared with that around it.
+        attention_weight: Weight of actionness in ``product``, in [0, 1]; the class's probability has the rest.
+        stretch_cut: Stretch each sequence to [0, 1] within the video before it is cut.
+        stretch_contrast: The same for the contrast; the score of a proposal is then relative to the video.
+        thresholds: Where to cut. None: at ``num_thresholds`` evenly spaced ones.
+        num_thresholds: How many.
+        lowest_threshold: The first of them.
+        highest_threshold: The last of them.
+        upsampling: Steps in place of each snippet, interpolated, for bounds finer than a snippet; 1 is off.
+        outer_ratio: Length of the margin on each side of a proposal, as a share of the proposal's.
+        min_margin: Its least length, in snippets.
+        min_length: Least length of a proposal, in snippets.
+        class_threshold: A class is localized if the video's probability of it is above this; if none is, the best one.
+        video_weight: What the video's probability of the class adds to the score, times this.
+        min_score: Detections of a lower score are dropped, before suppression and after.
+        max_proposals: The best ones of a class that go into the suppression.
+        suppression: ``gaussian`` or ``linear`` lower the score of what overlaps a better detection of the class,
+            ``hard`` drops it, ``none`` lets all stand.
+        sigma: Width of the Gaussian.
+        tiou: Where ``linear`` and ``hard`` begin.
+        max_detections: The best ones of a video that are kept.
+
+    Raises:
+        ValueError: If a parameter is out of its range.
+
+    Source:
+        Outer-inner contrast with a margin of a quarter, plus the video's score: arXiv:1807.08333 and BaS-Net's code.
+        The paper's own settings are unknown; all defaults are our choice.
+    """
+
+    cut: tuple[SequenceName, ...] = ("product",)
+    contrast: SequenceName = "product"
+    attention_weight: float = 0.4
+    stretch_cut: bool = False
+    stretch_contrast: bool = False
+    thresholds: tuple[float, ...] | None = None
+    num_thresholds: int = 19
+    lowest_threshold: float = 0.05
+    highest_threshold: float = 0.95
+    upsampling: int = 4
+    outer_ratio: float = 0.25
+    min_margin: float = 1.0
+    min_length: float = 0.0
+    class_threshold: float = 0.2
+    video_weight: float = 0.0
+    min_score: float = 0.001
+    max_proposals: int = 600
+    suppression: Literal["gaussian", "linear", "hard", "none"] = "gaussian"
+    sigma: float = 0.3
+    tiou: float = 0.45
+    max_detections: int = 200
+
+    def __post_init__(self) -> None:
+        positive = ("num_thresholds", "upsampling", "sigma", "max_proposals", "max_detections")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        if not self.cut or self.thresholds == ():
+            raise ValueError("`cut` and `thresholds` need at least one entry.")
+        if not 0 <= self.attention_weight <= 1:
+            raise ValueError(f"`attention_weight` must lie in [0, 1], got {self.attention_weight}.")
+        if self.outer_ratio < 0:
+            raise ValueError(f"`outer_ratio` must not be negative, got {self.outer_ratio}.")
+
+    @property
+    def cuts(self) -> Floats:
+        """The thresholds that are used."""
+        if self.thresholds is not None:
+            return np.asarray(self.thresholds, dtype=float)
+        return np.linspace(self.lowest_threshold, self.highest_threshold, self.num_thresholds)
+
+    def __call__(self, scores: SnippetScores, video: Video) -> Detections:
+        """Localize the actions of one video.
+
+        Args:
+            scores: Of its real snippets, without padding.
+            video: Its grid in time and its duration; NaN where that is unknown.
+
+        Returns:
+            Its detections, best first, within the video.
+
+        Raises:
+            ValueError: If the scores disagree in shape or have no snippet.
+        """
+        probability, attention, video_score = (t.detach().cpu().double().numpy() for t in scores)
+        if probability.shape != (len(attention), len(video_score)) or not probability.size:
+            shapes = [tuple(t.shape) for t in scores]
+            raise ValueError(f"Scores of video {video.video_id} must be (T, C), (T,) and (C,), got {shapes}.")
+        labels = np.flatnonzero(video_score > self.class_threshold)
+        if len(labels) == 0:
+            labels = np.array([video_score.argmax()])
+        sequences = self._sequences(probability[:, labels].T, attention)
+        cut = np.stack([sequences[name] for name in self.cut])
+        contrast = sequences[self.contrast]
+        found = propose(
+            stretch(cut) if self.stretch_cut else cut,
+            stretch(contrast) if self.stretch_contrast else contrast,
+            self.cuts,
+            self.outer_ratio,
+            max(1, round(self.min_margin * self.upsampling)),
+            max(1, round(self.min_length * self.upsampling)),
+        )
+        spans = self._seconds(np.stack([found.start, found.end], axis=1), video)
+        score = found.contrast + self.video_weight * video_score[labels][found.row]
+        good = np.flatnonzero((score > self.min_score) & (spans[:, 1] > spans[:, 0]))
+        good = good[_best_of_each(score[good], found.row[good], self.max_proposals)]
+        kept, score = self._suppress(spans[good], score[good], found.row[good])
+        best = np.argsort(-score, kind="stable")[: self.max_detections]
+        rows = good[kept[best]]
+        return Detections(
+            start_s=torch.from_numpy(spans[rows, 0]),
+            end_s=torch.from_numpy(spans[rows, 1]),
+            label=torch.from_numpy(labels[found.row[rows]]),
+            score=torch.from_numpy(score[best]),
+        )
+
+    def _sequences(self, probability: Floats, attention: Floats) -> dict[SequenceName, Floats]:
+        """All sequences of the classes ``(L, T)``, upsampled."""
+        weight = self.attention_weight
+        sequences: dict[SequenceName, Floats] = {
+            "cas": probability,
+            "attention": np.broadcast_to(attention, probability.shape),
+            "product": probability ** (1 - weight) * attention**weight,
+        }
+        return {name: upsample(sequences[name], self.upsampling) for name in {*self.cut, self.contrast}}
+
+    def _seconds(self, spans: Ints, video: Video) -> Floats:
+        """Steps to seconds on the video's grid, clipped to the video."""
+        grid: TimeGrid = video.grid
+        seconds = grid.edge_s(0) + spans * (grid.step_s / self.upsampling)
+        return np.asarray(np.fmin(np.maximum(seconds, 0.0), video.duration_s))  # fmin passes over NaN
+
+    def _suppress(self, spans: Floats, score: Floats, groups: Ints) -> tuple[Ints, Floats]:
+        if self.suppression == "none":
+            return np.arange(len(spans)), score
+        if self.suppression == "hard":
+            kept = nms(spans, score, groups, self.tiou, self.max_detections)
+            return kept, score[kept]
+        return soft_nms(
+            spans, score, groups, self.suppression, self.sigma, self.tiou, self.min_score, self.max_detections
+        )
+
+
+def _best_of_each(score: Floats, groups: Ints, count: int) -> Ints:
+    """Rows of the best ``count`` of each group, in the order of the rows."""
+    order = np.lexsort((-score, groups))
+    ordered = groups[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return np.sort(order[rank < count])

@@ -1,0 +1,84 @@
+"""Mean average precision of detections, collected batch by batch and over processes."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from wtal.functional.average_precision import mean_average_precision
+from wtal.types import Protocol
+
+__all__ = ["TemporalMAP"]
+
+
+class TemporalMAP(Metric):
+    """Mean average precision at the thresholds of temporal IoU of a protocol, in [0, 1].
+
+    Rows are ``(video, label, start_s, end_s, score)``; ground truth has no score. The video is in the row, so
+    detections and ground truth may come in any order, in one update or several, and survive a gather over processes.
+
+    Args:
+        protocol: Its thresholds, and the ranges of them to average over.
+        **kwargs: Of :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: If a threshold lies outside (0, 1], or a range holds none.
+    """
+
+    full_state_update = False
+    higher_is_better = True
+    detections: list[Tensor]
+    segments: list[Tensor]
+
+    def __init__(self, protocol: Protocol, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(**kwargs)
+        if not protocol.tious or not all(0 < tiou <= 1 for tiou in protocol.tious):
+            raise ValueError(f"The tIoU thresholds of {protocol.name!r} must lie in (0, 1], got {protocol.tious}.")
+        for low, high in protocol.averages:
+            if not any(_within(tiou, low, high) for tiou in protocol.tious):
+                raise ValueError(f"{protocol.name!r} averages over {low:g}:{high:g}, where it has no tIoU threshold.")
+        self.protocol = protocol
+        self.add_state("detections", default=[], dist_reduce_fx="cat")
+        self.add_state("segments", default=[], dist_reduce_fx="cat")
+
+    def update(self, detections: Tensor, segments: Tensor) -> None:
+        """Add detections ``(N, 5)`` and ground-truth segments ``(M, 4)``, either possibly of no rows.
+
+        Raises:
+            ValueError: If the rows have another width.
+        """
+        if detections.shape[1:] != (5,) or segments.shape[1:] != (4,):
+            raise ValueError(f"Not (N, 5), (M, 4): {tuple(detections.shape)}, {tuple(segments.shape)}.")
+        self.detections.append(detections.double())
+        self.segments.append(segments.double())
+
+    def rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """All detections ``(N, 5)`` and all segments ``(M, 4)`` so far."""
+        return _stacked(self.detections, 5), _stacked(self.segments, 4)
+
+    def compute(self) -> dict[str, Tensor]:
+        """``mAP@0.5`` for each threshold, ``mAP@0.1:0.7`` for each range, ``mAP`` for the mean of all thresholds.
+
+        They are NaN without ground truth.
+        """
+        tious = self.protocol.tious
+        values = dict(zip(tious, mean_average_precision(*self.rows(), tious), strict=True))
+        scores = {f"mAP@{tiou:g}": value for tiou, value in values.items()}
+        for low, high in self.protocol.averages:
+            among = [value for tiou, value in values.items() if _within(tiou, low, high)]
+            scores[f"mAP@{low:g}:{high:g}"] = np.mean(among)
+        scores["mAP"] = np.mean(list(values.values()))
+        return {name: torch.tensor(float(value), dtype=torch.float64) for name, value in scores.items()}
+
+
+def _within(tiou: float, low: float, high: float) -> bool:
+    return low - 1e-9 <= tiou <= high + 1e-9  # linspace makes 0.30000000000000004
+
+
+def _stacked(parts: list[Tensor], width: int) -> NDArray[np.float64]:
+    rows: NDArray[np.float64] = dim_zero_cat(parts).cpu().numpy() if len(parts) else np.empty((0, width))
+    return rows

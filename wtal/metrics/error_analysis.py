@@ -1,0 +1,123 @@
+"""How a method fails: what it misses of the actions, and what it takes for an action that is none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wtal.functional.average_precision import by_score, group_keys, match
+from wtal.functional.segments import elementwise_iou, intersection, merge_segments, pairs_of_equal_key
+
+__all__ = ["ErrorProfile", "error_profile"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ErrorProfile:
+    """Shares in [0, 1] of the errors of a method; NaN where there is nothing to share.
+
+    Counted are the best-scored detections, of each class as many as it has instances: methods that give few and many
+    detections are then alike, and the many of low score, which cost little mAP, don't drown the others. "Its" instance
+    or detection is always one of the same video and class.
+
+    The first two tell of time, whatever the number of detections: an incomplete method has many false negatives and few
+    false positives, an over-complete one the reverse. The next two tell how well a detection that meets an instance
+    bounds it. The last two count detections and instances.
+
+    Args:
+        false_positive_rate: Share of the detected time outside the instances; time detected twice counts once.
+        false_negative_rate: Share of the instances' time that no detection covers.
+        completeness: Mean, over the instances that some detection meets, of the share of the instance that the one of
+            largest tIoU covers.
+        background_share: Mean, over the detections that meet an instance, of the share of the detection that lies
+            outside all instances: its over-completeness.
+        precision: Share of the detections that are true as :func:`~wtal.functional.average_precision.match` says.
+        recall: Share of the instances that are found so.
+    """
+
+    false_positive_rate: float
+    false_negative_rate: float
+    completeness: float
+    background_share: float
+    precision: float
+    recall: float
+
+
+def error_profile(detections: ArrayLike, segments: ArrayLike, tiou: float = 0.5) -> ErrorProfile:
+    """Profile the errors of detections of any number of videos and classes.
+
+    Args:
+        detections: ``(N, 5)`` rows of video, label, start, end, score.
+        segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
+        tiou: Threshold from which a detection is true, for precision and recall.
+
+    Source:
+        As many detections as instances: the cut ``1G`` of DETAD, arXiv:1807.10706. The measures are our choice.
+
+    >>> error_profile([[0, 0, 0.0, 6.0, 0.9], [0, 0, 6.0, 8.0, 0.1]], [[0, 0, 4.0, 8.0]])
+    ErrorProfile(false_positive_rate=0.6666666666666667, false_negative_rate=0.5, completeness=0.5, \
+background_share=0.6666666666666667, precision=0.0, recall=0.0)
+    """
+    truth = np.asarray(segments, dtype=float).reshape(-1, 4)
+    found = _best_as_many(np.asarray(detections, dtype=float).reshape(-1, 5), truth)
+    found_key, true_key = group_keys(found, truth)
+    found_span, true_span = found[:, 2:4], truth[:, 2:4]
+    covered_key, covered = merge_segments(found_key, found_span)
+    action_key, action = merge_segments(true_key, true_span)
+    both = _shared(covered_key, covered, action_key, action).sum()
+    inside = _shared(found_key, found_span, action_key, action)
+    meets = inside > 0
+    true_ones = int((match(found, truth, [tiou]) >= 0).sum())
+    return ErrorProfile(
+        false_positive_rate=1 - _share(both, _length(covered).sum()),
+        false_negative_rate=1 - _share(both, _length(action).sum()),
+        completeness=_mean(_covered_by_best(found_key, found_span, true_key, true_span)),
+        background_share=1 - _mean(inside[meets] / _length(found_span)[meets]),
+        precision=_share(true_ones, len(found)),
+        recall=_share(true_ones, len(truth)),
+    )
+
+
+def _best_as_many(found: Floats, truth: Floats) -> Floats:
+    """The best-scored detections of each class of the ground truth, at most as many as it has instances."""
+    found = found[by_score(found[:, 4])]
+    found = found[np.argsort(found[:, 1], kind="stable")]
+    labels, instances = np.unique(truth[:, 1], return_counts=True)
+    begin, end = (np.searchsorted(found[:, 1], labels, side) for side in ("left", "right"))
+    slices = [found[i : min(i + n, j)] for i, j, n in zip(begin, end, instances, strict=True)]
+    return np.concatenate([found[:0], *slices])
+
+
+def _length(spans: Floats) -> Floats:
+    return np.asarray(spans[:, 1] - spans[:, 0])
+
+
+def _shared(key: Ints, spans: Floats, others_key: Ints, others: Floats) -> Floats:
+    """Seconds that each segment shares with others of its key, which are disjoint."""
+    shared = np.zeros(len(spans))
+    for row, other in pairs_of_equal_key(key, others_key):
+        shared += np.bincount(row, intersection(spans[row], others[other]), minlength=len(spans))
+    return shared
+
+
+def _covered_by_best(found_key: Ints, found: Floats, true_key: Ints, truth: Floats) -> Floats:
+    """Share of each instance that its detection of largest tIoU covers; instances that none meets are left out."""
+    shares = []
+    for row, other in pairs_of_equal_key(true_key, found_key):
+        tiou = elementwise_iou(truth[row], found[other])
+        order = np.lexsort((tiou, row))
+        row, other, tiou = row[order], other[order], tiou[order]
+        best = np.append(row[1:] != row[:-1], True)[: len(row)] & (tiou > 0)
+        length = _length(truth[row[best]])
+        shares.append(intersection(truth[row[best]], found[other[best]])[length > 0] / length[length > 0])
+    return np.concatenate([np.empty(0), *shares])
+
+
+def _share(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else float("nan")
