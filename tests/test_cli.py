@@ -1,3 +1,4 @@
+import os
 import pickle
 import signal
 import subprocess
@@ -135,6 +136,33 @@ def test_wandb_offline_by_one_option(toy: Path, monkeypatch):
     assert run("fit", "-c", str(toy), "--logger=wandb") == 0
     assert list(Path("runs/wandb").glob("offline-run-*/run-*.wandb"))
     assert len(list(Path("runs/wtal").glob("*/config.yaml"))) == 1
+
+
+@pytest.fixture
+def command(toy: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """``wtal fit`` of the toy model as a process of its own."""
+    tests = Path(__file__).parent
+    monkeypatch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{tests.parent}")
+    return [sys.executable, "-m", "wtal", "fit", "-c", str(toy), "--name=own"]
+
+
+@pytest.mark.slow
+def test_two_processes_share_one_folder(command: list[str]):
+    subprocess.run([*command, "--trainer.devices=2", "--trainer.strategy=ddp"], check=True, timeout=120)
+    assert [p.name for p in Path("runs/own").iterdir()] == ["version_0"]
+    assert Path("runs/own/version_0/checkpoints/last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_a_real_ctrl_c_leaves_with_130_and_a_checkpoint(command: list[str]):
+    with subprocess.Popen([*command, "--trainer.max_epochs=-1"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("epoch 3"))
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert Path("runs/own/version_0/checkpoints/last.ckpt").is_file()
 
 
 def test_a_logger_with_options_of_its_own(toy: Path):
