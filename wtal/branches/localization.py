@@ -26,7 +26,7 @@ class DetectionQuality(TemporalMAP):
     def compute(self) -> dict[str, Tensor]:
         """mAP by tIoU and its averages, false-positive and false-negative rate, completeness, background share."""
         profile = error_profile(*self.rows())
-        return super().compute() | {name: torch.tensor(value) for name, value in vars(profile).items()}
+        return super().compute() | {name: torch.tensor(value, dtype=torch.float64) for name, value in vars(profile).items()}
 
 
 class LocalizationModule(LightningModule):
