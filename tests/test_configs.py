@@ -1,8 +1,6 @@
 """Every configuration that is shipped fits the classes it names, and builds."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml

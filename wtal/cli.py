@@ -93,7 +93,7 @@ def _run(argv: list[str]) -> None:
 
 
 def _run_command(name: str, argv: list[str]) -> None:
-    from jsonargparse import ArgumentError, auto_cli
+    from jsonargparse import ArgumentError
 
     from wtal.usage import mistake
 
@@ -103,16 +103,23 @@ def _run_command(name: str, argv: list[str]) -> None:
 
             WTALCLI(argv)
         else:
-            module, function = _OWN[name].function.split(":")
-            auto_cli(
-                getattr(importlib.import_module(module), function),
-                args=argv[len(name.split()) :],
-                prog=f"wtal {name}",
-                as_positional=_OWN[name].positional,
-                exit_on_error=False,
-            )
+            _run_own(name, argv[len(name.split()) :])
     except ArgumentError as error:
         raise ConfigError(mistake(str(error), argv)) from error
+
+
+def _run_own(name: str, argv: list[str]) -> None:
+    """Call the command's function with the options that its signature asks for."""
+    from jsonargparse import ArgumentParser
+
+    from wtal.usage import gather
+
+    command = _OWN[name]
+    module, _, function_name = command.function.partition(":")
+    function = getattr(importlib.import_module(module), function_name)
+    parser = ArgumentParser(prog=f"wtal {name}", description=command.help, exit_on_error=False)
+    parser.add_function_arguments(function, as_positional=command.positional)
+    function(**parser.instantiate(parser.parse_args(gather(function, argv))))
 
 
 def _overview() -> argparse.ArgumentParser:

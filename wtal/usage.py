@@ -1,14 +1,52 @@
 """What went wrong with options and settings, in one sentence that names the file."""
 
+import inspect
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, get_origin
 
 import yaml
 
 from wtal.errors import WTALError
 
-__all__ = ["mistake", "origin"]
+__all__ = ["gather", "mistake", "origin"]
+
+
+def gather(function: Callable[..., object], argv: Sequence[str]) -> list[str]:
+    """Join what is said of an option that is a list: ``-c a -c b`` and ``--seeds 0 1``, as ``--seeds=[0, 1]``.
+
+    Args:
+        function: Its parameters of type ``Sequence`` are such options.
+        argv: Words of the command line.
+
+    >>> def compare(config: Sequence[Path], seeds: Sequence[int] = (0,), output: str = "") -> None: ...
+    >>> gather(compare, ["-c", "a.yaml", "--seeds", "0", "1", "--output", "x", "--config=b.yaml"])
+    ['--output', 'x', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
+    """
+    parameters = inspect.signature(function).parameters
+    lists: dict[str, list[Any]] = {
+        name: [] for name, parameter in parameters.items() if get_origin(parameter.annotation) is Sequence
+    }
+    rest: list[str] = []
+    current: list[Any] | None = None  # the list that words go to
+    for word in argv:
+        text = word
+        if word.startswith("-"):
+            option, _, text = word.partition("=")
+            current = lists.get({"-c": "config"}.get(option, option.removeprefix("--")))
+        if current is None:
+            rest.append(word)
+        elif text:
+            value = yaml.safe_load(text)
+            current += value if isinstance(value, list) else [value]
+    joined = {
+        name: yaml.safe_dump(values, default_flow_style=True, width=sys.maxsize)
+        for name, values in lists.items()
+        if values
+    }
+    return rest + [f"--{name}={values.strip()}" for name, values in joined.items()]
 
 
 def origin(error: BaseException) -> BaseException:
