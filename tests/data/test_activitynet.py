@@ -39,3 +39,28 @@ def test_finds_features_with_and_without_prefix(tmp_path: Path, named: str, stor
     data = ActivityNet12DataModule(tmp_path / "own.csv", class_names=["Archery"], clip=clip, drop_up_to=10)
     assert [video.video_id for video in data.videos("train")] == [named]
     assert data.protocol.name == "activitynet1.2-more-than-10-snippets"
+
+
+def test_finds_features_by_the_name_in_the_url(tmp_path: Path) -> None:
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    labels = np.empty(2, object)
+    labels[:] = [["Archery"], ["Zumba"]]
+    arrays = {
+        "videoname": np.array([b"video_1", b"video_2"]),
+        "url": np.array([b"https://www.youtube.com/watch?v=-abc", b"https://www.youtube.com/watch?v=xyz"]),
+        "subset": np.array([b"training", b"validation"]),
+        "classlist": np.array([b"Archery", b"Zumba"]),
+        "labels_all": labels,
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=True)
+    (tmp_path / "clip").mkdir()
+    for name, length in (("v_-abc", 3), ("xyz", 5)):
+        np.save(tmp_path / "clip" / f"{name}.npy", np.full((length, 4), length, np.float32))
+    clip = FeatureSource(tmp_path / "clip", layout="clip_snippet")
+    data = ActivityNet12DataModule(folder, class_names=["Archery", "Zumba"], clip=clip)
+    assert [(video.video_id, video.num_snippets) for video in data.videos("train")] == [("video_1", 3)]
+    (batch,) = data.test_dataloader()
+    assert batch.clip.shape == (1, 5, 4)
+    assert (batch.clip == 5).all()

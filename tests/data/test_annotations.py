@@ -292,11 +292,11 @@ def test_subsets_from_a_table_of_their_own(shared: Path, tmp_path: Path) -> None
 
 def test_names_files_that_are_damaged(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_bytes("video,label\na,lauf\xe4\n".encode("latin-1"))
-    with pytest.raises(AnnotationError, match="own.csv cannot be read as UTF-8"):
+    with pytest.raises(AnnotationError, match=r"own.csv cannot be read as UTF-8"):
         read_annotations(tmp_path / "own.csv")
     folder = _wtalc_folder(tmp_path / "set")
     whole = (folder / "duration.npy").read_bytes()
     for damaged in (b"", whole[:-3], b"no array"):
         (folder / "duration.npy").write_bytes(damaged)
-        with pytest.raises(AnnotationError, match="duration.npy is no complete .npy file"):
+        with pytest.raises(AnnotationError, match=r"duration.npy is no complete .npy file"):
             read_annotations(folder)

@@ -45,7 +45,7 @@ def test_sound_data(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train, test = report.splits["train"], report.splits["test"]
     assert (train.videos, train.instances, test.videos, test.instances) == (3, 0, 2, 3)
     i3d = train.streams["i3d"]
-    assert (i3d.found, i3d.missing, i3d.dim, i3d.rows, i3d.not_finite, i3d.off_duration) == (3, [], 6, 15, [], {})
+    assert (i3d.found, i3d.missing, i3d.dim, i3d.rows, i3d.unreadable, i3d.off_duration) == (3, [], 6, 15, [], {})
     assert test.streams["clip"].off_duration == {"u": pytest.approx(3.2 - 30)}
     remarks = "\n".join(report.remarks)
     assert (
@@ -62,18 +62,25 @@ def test_says_all_that_is_wrong_at_once(config: Path, capsys: pytest.CaptureFixt
     (folder / "i3d" / "c.npy").unlink()
     (folder / "clip" / "u.npy").unlink()
     np.save(folder / "clip" / "b.npy", np.full((5, 4), np.nan, np.float32))
-    np.save(folder / "i3d" / "a.npy", np.zeros((50, 6), np.float32))
+    np.save(folder / "i3d" / "more.npy", np.zeros((5, 6), np.float32))
     report = inspect(load_data([config]))
     problems, remarks = "\n".join(report.problems), "\n".join(report.remarks)
     assert "1 of 3 train videos have no features: c." in problems
-    assert "clip features of 1 train videos hold NaN: b." in problems
-    assert "1 train videos cannot be used; the first: The streams of video a differ" in problems
+    assert "1 train videos have unusable clip features; the first: The features of video b" in problems
+    assert "1 videos have i3d features and no annotation: more." in remarks
     assert "1 of 2 test videos have no features, with 1 instances that can never be found: u." in remarks
     assert "1 of 3 classes have no training video: swim." in remarks
     with pytest.raises(SystemExit) as stop:
         check(config)
     assert stop.value.code == 2
     assert "Cannot train: 1 of 3 train videos have no features: c." in capsys.readouterr().out
+
+
+def test_says_that_streams_differ(config: Path) -> None:
+    np.save(config.parent / "i3d" / "a.npy", np.zeros((50, 6), np.float32))
+    report = inspect(load_data([config]), scan=False)
+    (problem,) = report.problems
+    assert problem.startswith("1 train videos cannot be used; the first: The streams of video a differ")
 
 
 def test_a_later_file_is_merged_over_an_earlier_one(config: Path) -> None:

@@ -202,7 +202,7 @@ def test_short_videos_can_be_left_out(files: Path) -> None:
 
 
 def test_refuses_to_validate_on_nothing(files: Path) -> None:
-    with pytest.raises(ConfigError, match="`data.held_out` is 0"):
+    with pytest.raises(ConfigError, match=r"`data.held_out` is 0"):
         module(files).setup("validate")
 
 

@@ -7,24 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wtal.data.dataset import SnippetDataset, SnippetFeatures, sample_snippets
+from wtal.data.features import FeatureStore
 from wtal.errors import FeatureError
 from wtal.types import TimeGrid
 
 
-class Arrays(dict[str, np.ndarray]):
-    """Features in memory, in the shape of a store."""
-
-    def __init__(self, arrays: dict[str, np.ndarray], grid: TimeGrid | None = None) -> None:
-        super().__init__(arrays)
-        self._grid = grid or TimeGrid()
-        self.dim = next(iter(arrays.values())).shape[1]
-        self.path = Path("some/folder")
-
-    def grid(self, video_id: str) -> TimeGrid:
-        return self._grid
-
-    def length(self, video_id: str) -> int:
-        return len(self[video_id])
+def store(arrays: dict[str, np.ndarray], grid: TimeGrid | None = None) -> FeatureStore:
+    """Features in memory."""
+    readers = {name: lambda rows=rows: rows for name, rows in arrays.items()}
+    shapes = {name: lambda rows=rows: rows.shape for name, rows in arrays.items()}
+    return FeatureStore(Path("some/folder"), readers, shapes, lambda _: grid or TimeGrid())
 
 
 def counted(length: int, dim: int, start: float = 0, dtype: type = np.float32) -> np.ndarray:
@@ -33,9 +25,9 @@ def counted(length: int, dim: int, start: float = 0, dtype: type = np.float32) -
 
 
 def features(lengths: tuple[int, ...] = (3, 7), clip_lengths: tuple[int, ...] | None = None) -> SnippetFeatures:
-    i3d = Arrays({f"v{n}": counted(length, 4, 100 * n, np.float16) for n, length in enumerate(lengths)})
-    clip = Arrays({f"v{n}": counted(length, 2, 1000 * n) for n, length in enumerate(clip_lengths or lengths)})
-    return SnippetFeatures(i3d, clip)  # type: ignore[arg-type]
+    i3d = store({f"v{n}": counted(length, 4, 100 * n, np.float16) for n, length in enumerate(lengths)})
+    clip = store({f"v{n}": counted(length, 2, 1000 * n) for n, length in enumerate(clip_lengths or lengths)})
+    return SnippetFeatures(i3d, clip)
 
 
 def dataset(num_snippets: int | None = None, **options: object) -> SnippetDataset:
@@ -99,8 +91,8 @@ def test_a_crop_knows_its_places_on_the_grid(sampling: str) -> None:
 
 
 def test_an_absent_stream_has_no_channels() -> None:
-    clip = Arrays({"v0": counted(3, 2)}, TimeGrid(stride=8))
-    alone = SnippetFeatures(None, clip)  # type: ignore[arg-type]
+    clip = store({"v0": counted(3, 2)}, TimeGrid(stride=8))
+    alone = SnippetFeatures(None, clip)
     assert alone.grid("v0").stride == 8
     data = SnippetDataset(alone, ["v0"], np.ones((1, 1)))
     batch = data.collate([data[0]])
@@ -119,9 +111,9 @@ def test_lengths_that_differ_by_rounding_are_made_equal(clip_length: int, rows: 
 
 
 def test_clip_on_another_grid_is_resampled() -> None:
-    i3d = Arrays({"v0": counted(4, 3)}, TimeGrid(stride=16, window=16))
-    clip = Arrays({"v0": counted(8, 2)}, TimeGrid(stride=8, window=8))
-    pair = SnippetFeatures(i3d, clip)  # type: ignore[arg-type]
+    i3d = store({"v0": counted(4, 3)}, TimeGrid(stride=16, window=16))
+    clip = store({"v0": counted(8, 2)}, TimeGrid(stride=8, window=8))
+    pair = SnippetFeatures(i3d, clip)
     assert pair.read("v0", slice(1, 3))[1][:, 0].tolist() == [2.5, 4.5]
     pair.keep(["v0"])
     assert pair.read("v0", np.array([0, 3]))[1][:, 0].tolist() == [0.5, 6.5]
@@ -133,19 +125,3 @@ def test_lengths_that_differ_by_more_are_refused() -> None:
         FeatureError, match=r"video v0 differ .*: i3d 8 rows = 5.1 s and clip 20 rows = 12.8 s.*some/folder"
     ):
         pair.length("v0")
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_is_refused_with_its_place(value: float) -> None:
-    data = dataset()
-    data.features.clip["v1"][4, 1] = value  # type: ignore[index]
-    data.collate([data[0]])
-    with pytest.raises(
-        FeatureError, match="some/folder: the features of video v1 hold NaN or infinity, first in row 4"
-    ):
-        data.collate([data[0], data[1]])
-
-
-def test_an_empty_video_is_refused() -> None:
-    with pytest.raises(FeatureError, match="video v0 have no row"):
-        features((0,)).length("v0")

@@ -2,12 +2,11 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
 from jsonargparse import ArgumentParser
@@ -31,7 +30,7 @@ class StreamReport:
     missing: list[str] = field(default_factory=list)
     dim: int = 0
     rows: int = 0
-    not_finite: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)  # what was said of each
     off_duration: dict[str, float] = field(default_factory=dict)  # seconds too long, by video
 
 
@@ -119,7 +118,7 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
         if source is None:
             continue
         try:
-            stores[name] = data.open_stream(source, list(table.index))
+            stores[name] = data.open_stream(source, table)
         except FeatureError as error:
             fatal.append(str(error))
             continue
@@ -135,10 +134,9 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
             f"{len(missing)} of {len(table)} {split} videos have no features{more}: {first(missing)}."
         )
     for name, stream in result.streams.items():
-        if stream.not_finite:
-            fatal.append(
-                f"{name} features of {len(stream.not_finite)} {split} videos hold NaN: {first(stream.not_finite)}."
-            )
+        if stream.unreadable:
+            said = stream.unreadable[0]
+            fatal.append(f"{len(stream.unreadable)} {split} videos have unusable {name} features; the first: {said}")
         if stream.off_duration:
             worst = max(stream.off_duration, key=lambda video_id: abs(stream.off_duration[video_id]))
             report.remarks.append(
@@ -147,11 +145,12 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
                 f"({stream.off_duration[worst]:+.1f} s)."
             )
     present = table.drop(index=missing)
-    _inspect_pairs(
-        SnippetFeatures(stores.get("i3d"), stores.get("clip"), data.length_tolerance_s), present, split, fatal
-    )
+    if len(stores) == 2 and not any(stream.unreadable for stream in result.streams.values()):
+        pairs = SnippetFeatures(stores["i3d"], stores["clip"], data.length_tolerance_s)
+        _inspect_pairs(pairs, present, split, fatal)
     if split == "train":
         _inspect_labels(data, present, report)
+        _inspect_unlabelled(data, stores, report)
     if split == "test":
         _inspect_segments(data, present, report)
 
@@ -166,13 +165,16 @@ def _inspect_stream(
     if scan:
         videos = track(list(videos), description=title, console=Console(stderr=True), transient=True)
     for video_id, duration_s in videos:
-        length = store.length(video_id)
+        try:
+            length = store.length(video_id)
+            off_s = store.grid(video_id).edge_s(length) - duration_s
+            _ = store[video_id] if scan else None  # the store itself looks for NaN
+        except FeatureError as error:
+            result.unreadable.append(str(error))
+            continue
         result.rows += length
-        off_s = store.grid(video_id).edge_s(length) - duration_s
         if abs(off_s) > tolerance_s:  # never for an unknown duration, which is NaN
             result.off_duration[video_id] = off_s
-        if scan and not np.isfinite(store[video_id]).all():
-            result.not_finite.append(video_id)
     return result
 
 
@@ -204,6 +206,15 @@ def _inspect_labels(data: SnippetDataModule, table: pd.DataFrame, report: DataRe
         report.problems.append(f"{len(unlabelled)} training videos have no label: {first(unlabelled)}.")
 
 
+def _inspect_unlabelled(data: SnippetDataModule, stores: Mapping[str, FeatureStore], report: DataReport) -> None:
+    videos = data.annotations.videos
+    known = {name.removeprefix("v_") for name in (*videos.index, *videos["alias"])}
+    for name, store in stores.items():
+        unknown = sorted(video_id for video_id in store if video_id.removeprefix("v_") not in known)
+        if unknown:
+            report.remarks.append(f"{len(unknown)} videos have {name} features and no annotation: {first(unknown)}.")
+
+
 def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: DataReport) -> None:
     segments = data.annotations.segments
     segments = segments[segments["video_id"].isin(table.index)]
@@ -220,13 +231,13 @@ def _print(report: DataReport) -> None:
     table = Table(title="Data")
     for column in ("split", "stream"):
         table.add_column(column)
-    for column in ("videos", "found", "missing", "channels", "snippets", "with NaN", "off duration", "instances"):
+    for column in ("videos", "found", "missing", "channels", "snippets", "unusable", "off duration", "instances"):
         table.add_column(column, justify="right")
     for split, result in report.splits.items():
         instances = str(result.instances)
         for name, stream in result.streams.items() or {"none": StreamReport()}.items():
             counts = (result.videos, stream.found, len(stream.missing), stream.dim, stream.rows)
-            lists = (len(stream.not_finite), len(stream.off_duration))
+            lists = (len(stream.unreadable), len(stream.off_duration))
             table.add_row(split, name, *map(str, (*counts, *lists)), instances)
     console.print(table)
     for title, lines in (("Cannot train", report.problems), ("To know", report.remarks)):

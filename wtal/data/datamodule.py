@@ -2,9 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -132,9 +132,12 @@ class SnippetDataModule(LightningDataModule):
         """Rows of :attr:`Annotations.videos` that are tested on."""
         return self.annotations.in_subset(self.test_subset)
 
-    def open_stream(self, source: FeatureSource, video_ids: Sequence[str]) -> FeatureStore:
-        """Features of those of the videos that have any."""
-        return open_features(source, video_ids)
+    def open_stream(self, source: FeatureSource, table: pd.DataFrame) -> FeatureStore:
+        """Features of the videos of a table, as far as they exist."""
+        names = self.annotations.path if (self.annotations.path / "videoname.npy").is_file() else None
+        store = open_features(source, list(table.index), names)
+        aliases = {str(v): alias for v, alias in table["alias"].items() if alias and v not in store and alias in store}
+        return _renamed(store, aliases) if aliases else store
 
     # What branches, loop and localizer ask ----------------------------------------------------------------------
 
@@ -293,9 +296,8 @@ class SnippetDataModule(LightningDataModule):
 
     def _open(self, split: Split) -> SplitVideos:
         annotated = self.split_table(split)
-        video_ids = list(annotated.index)
         i3d, clip = (
-            None if source is None else self.open_stream(source, video_ids) for source in (self.i3d, self.clip)
+            None if source is None else self.open_stream(source, annotated) for source in (self.i3d, self.clip)
         )
         features = SnippetFeatures(i3d, clip, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
@@ -346,6 +348,21 @@ class SnippetDataModule(LightningDataModule):
             rank_zero_warn(
                 f"{late.sum()} test segments start after the end of their video and can never be found: {first(names)}."
             )
+
+
+def _renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
+    """The features of some videos under the names of the annotations; ``aliases`` are the names in the store."""
+    return FeatureStore(
+        store.path,
+        {name: partial(store.__getitem__, alias) for name, alias in aliases.items()},
+        {name: partial(_shape, store, alias) for name, alias in aliases.items()},
+        lambda name: store.grid(aliases[name]),
+        store.dim,
+    )
+
+
+def _shape(store: FeatureStore, name: str) -> tuple[int, int]:
+    return store.length(name), store.dim
 
 
 def first(names: Sequence[str]) -> str:

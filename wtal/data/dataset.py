@@ -1,6 +1,5 @@
 """Videos as batches of snippets: both streams on one grid, temporal sampling, padding."""
 
-import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -65,11 +64,9 @@ class SnippetFeatures:
         """Snippets of a video.
 
         Raises:
-            FeatureError: If there is none, or if the streams differ in length by more than rounding.
+            FeatureError: If the streams differ in length by more than rounding.
         """
         length = next(iter(self.streams.values())).length(video_id)
-        if length == 0:
-            raise FeatureError(f"The features of video {video_id} have no row.")
         if self.i3d is not None and self.clip is not None:
             rows = {name: (s.length(video_id), s.grid(video_id)) for name, s in self.streams.items()}
             (i3d_s, clip_s) = (grid.edge_s(count) for count, grid in rows.values())
@@ -177,12 +174,9 @@ class SnippetDataset(Dataset[Item]):
         i3d, clip = self.features.read(video_id, slice(index[0], index[-1] + 1) if run else index)
         return Item(i3d, clip, index, self.labels[row], row)
 
-    def collate(self, items: Sequence[Item]) -> SnippetBatch:
-        """Pad videos to the longest one.
-
-        Raises:
-            FeatureError: If a video holds NaN or infinite values.
-        """
+    @staticmethod
+    def collate(items: Sequence[Item]) -> SnippetBatch:
+        """Pad videos to the longest one."""
         size, longest = len(items), max(len(item.grid_index) for item in items)
         grid_index = torch.zeros(size, longest, dtype=torch.long)
         mask = torch.zeros(size, longest, dtype=torch.bool)
@@ -190,26 +184,20 @@ class SnippetDataset(Dataset[Item]):
             grid_index[place, : len(item.grid_index)] = torch.from_numpy(item.grid_index)
             mask[place, : len(item.grid_index)] = True
         return SnippetBatch(
-            i3d=self._pad("i3d", [item.i3d for item in items], items, longest),
-            clip=self._pad("clip", [item.clip for item in items], items, longest),
+            i3d=_pad([item.i3d for item in items], longest),
+            clip=_pad([item.clip for item in items], longest),
             mask=mask,
             grid_index=grid_index,
             labels=torch.from_numpy(np.stack([item.labels for item in items])),
             video=torch.tensor([item.row for item in items]),
         )
 
-    def _pad(self, stream: str, arrays: Sequence[np.ndarray], items: Sequence[Item], longest: int) -> torch.Tensor:
-        """Rows of one stream as float32, ``(B, T, D)``; zeros after the end of a video."""
-        padded = torch.empty(len(arrays), longest, arrays[0].shape[1])
-        values = padded.numpy()  # converts precision while it copies
-        for place, rows in enumerate(arrays):
-            values[place, : len(rows)] = rows
-            values[place, len(rows) :] = 0
-            if not math.isfinite(values[place].sum()) and not np.isfinite(rows).all():  # the sum is quick
-                path, video_id = self.features.streams[stream].path, self.video_ids[items[place].row]
-                row = items[place].grid_index[~np.isfinite(rows).all(axis=1)][0]
-                raise FeatureError(
-                    f"{path}: the features of video {video_id} hold NaN or infinity, first in row {row}; "
-                    "extract the video again."
-                )
-        return padded
+
+def _pad(arrays: Sequence[np.ndarray], longest: int) -> torch.Tensor:
+    """Arrays ``(T, D)`` of any precision as float32 ``(B, longest, D)``, with zeros after their ends."""
+    padded = torch.empty(len(arrays), longest, arrays[0].shape[1])
+    values = padded.numpy()
+    for place, rows in enumerate(arrays):
+        values[place, : len(rows)] = rows
+        values[place, len(rows) :] = 0
+    return padded
