@@ -6,8 +6,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wtal.functional.segments import elementwise_iou
-
 __all__ = ["nms", "soft_nms"]
 
 Floats = NDArray[np.float64]
@@ -24,10 +22,10 @@ def nms(
         scores: ``(N,)``; of equal ones the first row is the better.
         groups: Segments of different groups, such as classes, leave each other alone, ``(N,)``; None for a single one.
         tiou: Overlap of at least this much is too much.
-        max_kept: How many to keep in a group at most.
+        max_kept: How many to keep at most, over all groups; None for all.
 
     Returns:
-        Rows that are kept, by group and within it best first.
+        Rows that are kept, best first.
 
     >>> nms(np.array([[0.0, 4.0], [1.0, 4.0], [5.0, 6.0]]), np.array([0.8, 0.9, 0.1])).tolist()
     [1, 2]
@@ -55,10 +53,10 @@ def soft_nms(
         sigma: Width of the Gaussian.
         tiou: Where the linear decay begins.
         min_score: A segment is dropped as soon as its score is not above this.
-        max_kept: How many to keep in a group at most.
+        max_kept: How many to keep at most, over all groups; None for all.
 
     Returns:
-        Rows that are kept, by group and within it in the order of their lowered scores, and these scores.
+        Rows that are kept, by their lowered scores, best first, and these scores.
 
     Source:
         Bodla et al., Soft-NMS, arXiv:1704.04503.
@@ -89,27 +87,35 @@ def _suppress(
     order = np.lexsort((-scores, group))
     sizes = np.bincount(group)
     place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    source = np.full((len(sizes), sizes.max()), -1)  # (G, N) padded
-    source[group[order], place] = order
-    spans, left = segments[source], np.where(source >= 0, scores[source], -np.inf)
-    alive = np.arange(len(sizes))
-    kept: list[tuple[Ints, Ints, Floats]] = []
-    for _ in range(source.shape[1] if max_kept is None else min(max_kept, source.shape[1])):
+    rows = np.full((len(sizes), sizes.max()), -1)  # (G, N) padded
+    rows[group[order], place] = order
+    start, end = segments[rows, 0], segments[rows, 1]
+    length, left = end - start, np.where(rows >= 0, scores[rows], -np.inf)
+    lane, kept, floor = np.arange(len(rows)), [], min_score
+    top = np.empty(0)  # the best scores kept so far: what cannot come among them need not be searched
+    for _ in range(rows.shape[1]):
         best = left.argmax(axis=1)
-        lane = np.arange(len(best))
-        score = left[lane, best]
-        go_on = score > min_score
-        if not go_on.all():
-            alive, source, spans, left = alive[go_on], source[go_on], spans[go_on], left[go_on]
-            best, lane, score = best[go_on], np.arange(go_on.sum()), score[go_on]
-            if len(alive) == 0:
-                break
-        kept.append((alive, source[lane, best], score))
-        weight = factor(elementwise_iou(spans, spans[lane, best][:, None]))
-        weight[lane, best] = 0
-        left = np.where(weight > 0, left * np.where(weight > 0, weight, 1), -np.inf)
+        score = left[np.arange(len(best)), best]
+        alive = score > floor if floor == min_score else score >= floor
+        if not alive.all():
+            lane, rows, start, end, length, left = (part[alive] for part in (lane, rows, start, end, length, left))
+            best, score = best[alive], score[alive]
+        if len(lane) == 0:
+            break
+        at = np.arange(len(lane)), best
+        kept.append((lane, rows[at], score))
+        if max_kept is not None:
+            top = np.append(top, score)
+            if len(top) > max_kept:
+                top = np.partition(top, -max_kept)[-max_kept:]
+            floor = max(min_score, top.min()) if len(top) == max_kept else min_score
+        shared = np.maximum(np.minimum(end, end[at][:, None]) - np.maximum(start, start[at][:, None]), 0)
+        union = length + length[at][:, None] - shared
+        weight = factor(shared / np.maximum(union, np.finfo(float).tiny))
+        weight[at] = 0
+        left = np.where(weight > 0, left, -np.inf) * np.where(weight > 0, weight, 1)
     if not kept:
         return np.empty(0, dtype=int), np.empty(0)
-    owner, rows, lowered = (np.concatenate(part) for part in zip(*kept, strict=True))
-    by_group = np.argsort(owner, kind="stable")
-    return rows[by_group], lowered[by_group]
+    owner, taken, lowered = (np.concatenate(part) for part in zip(*kept, strict=True))
+    order = np.lexsort((owner, -lowered))[:max_kept]
+    return taken[order], lowered[order]

@@ -37,8 +37,8 @@ class Localizer:
         highest_threshold: The last of them.
         upsampling: Steps in place of each snippet, interpolated, for bounds finer than a snippet; 1 is off.
         outer_ratio: Length of the margin on each side of a proposal, as a share of the proposal's.
-        min_margin: Its least length, in snippets.
-        min_length: Least length of a proposal, in snippets.
+        min_margin: Its least length, in snippets, and at least one step.
+        min_length: Least length of a proposal, in snippets, and at least one step.
         class_threshold: A class is localized if the video's probability of it is above this; if none is, the best one.
         video_weight: What the video's probability of the class adds to the score, times this.
         min_score: Detections of a lower score are dropped, before suppression and after.
@@ -68,16 +68,16 @@ class Localizer:
     highest_threshold: float = 0.95
     upsampling: int = 4
     outer_ratio: float = 0.25
-    min_margin: float = 1.0
+    min_margin: float = 0.0
     min_length: float = 0.0
     class_threshold: float = 0.2
     video_weight: float = 0.0
     min_score: float = 0.001
-    max_proposals: int = 600
+    max_proposals: int = 2000
     suppression: Literal["gaussian", "linear", "hard", "none"] = "gaussian"
     sigma: float = 0.3
     tiou: float = 0.45
-    max_detections: int = 200
+    max_detections: int = 500
 
     def __post_init__(self) -> None:
         positive = ("num_thresholds", "upsampling", "sigma", "max_proposals", "max_detections")
@@ -134,13 +134,12 @@ class Localizer:
         good = np.flatnonzero((score > self.min_score) & (spans[:, 1] > spans[:, 0]))
         good = good[_best_of_each(score[good], found.row[good], self.max_proposals)]
         kept, score = self._suppress(spans[good], score[good], found.row[good])
-        best = np.argsort(-score, kind="stable")[: self.max_detections]
-        rows = good[kept[best]]
+        rows = good[kept]
         return Detections(
             start_s=torch.from_numpy(spans[rows, 0]),
             end_s=torch.from_numpy(spans[rows, 1]),
             label=torch.from_numpy(labels[found.row[rows]]),
-            score=torch.from_numpy(score[best]),
+            score=torch.from_numpy(score),
         )
 
     def _sequences(self, probability: Floats, attention: Floats) -> dict[SequenceName, Floats]:
@@ -161,7 +160,8 @@ class Localizer:
 
     def _suppress(self, spans: Floats, score: Floats, groups: Ints) -> tuple[Ints, Floats]:
         if self.suppression == "none":
-            return np.arange(len(spans)), score
+            best = np.argsort(-score, kind="stable")[: self.max_detections]
+            return best, score[best]
         if self.suppression == "hard":
             kept = nms(spans, score, groups, self.tiou, self.max_detections)
             return kept, score[kept]
