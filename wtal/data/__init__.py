@@ -6,6 +6,7 @@ from wtal.data.custom import CustomDataModule
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.dataset import SnippetDataset
 from wtal.data.features import FeatureSource
+from wtal.data.synthetic import SyntheticDataModule, SyntheticParams
 from wtal.data.thumos14 import THUMOS14DataModule
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "FeatureSource",
     "SnippetDataModule",
     "SnippetDataset",
+    "SyntheticDataModule",
+    "SyntheticParams",
     "THUMOS14DataModule",
     "read_annotations",
 ]
