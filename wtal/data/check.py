@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 from jsonargparse import ArgumentParser
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -228,15 +229,15 @@ def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: Data
 
 def _print(report: DataReport) -> None:
     console = Console()
-    table = Table(title="Data")
+    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
     for column in ("split", "stream"):
         table.add_column(column)
-    for column in ("videos", "found", "missing", "channels", "snippets", "unusable", "off duration", "instances"):
+    for column in ("videos", "missing", "dim", "snippets", "unusable", "off duration", "segments"):
         table.add_column(column, justify="right")
     for split, result in report.splits.items():
         instances = str(result.instances)
         for name, stream in result.streams.items() or {"none": StreamReport()}.items():
-            counts = (result.videos, stream.found, len(stream.missing), stream.dim, stream.rows)
+            counts = (result.videos, len(stream.missing), stream.dim, stream.rows)
             lists = (len(stream.unreadable), len(stream.off_duration))
             table.add_row(split, name, *map(str, (*counts, *lists)), instances)
     console.print(table)
