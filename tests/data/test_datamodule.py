@@ -197,6 +197,7 @@ def test_short_videos_can_be_left_out(files: Path) -> None:
     data = module(files, drop_up_to=8)
     assert [video.video_id for video in data.videos("train")] == ["b", "c"]
     assert [video.video_id for video in data.videos("test")] == ["t"]
+    assert data.protocol.name == "custom-more-than-8-snippets"
     with pytest.raises(AnnotationError, match="no train video is left"):
         module(files, drop_up_to=30).setup("fit")
 
@@ -204,6 +205,11 @@ def test_short_videos_can_be_left_out(files: Path) -> None:
 def test_refuses_to_validate_on_nothing(files: Path) -> None:
     with pytest.raises(ConfigError, match=r"`data.held_out` is 0"):
         module(files).setup("validate")
+
+
+def test_needs_a_stream(files: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no features: say where they are, in `data.i3d`"):
+        module(files, i3d=None, clip=None).setup("fit")
 
 
 def test_says_which_subsets_exist(files: Path) -> None:

@@ -21,8 +21,6 @@ class ActivityNet12DataModule(SnippetDataModule):
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
         train_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
         test_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
-        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the protocol's name then
-            says it. CO2-Net's loader does this with 10.
         class_names: Order of the classes; None takes the file's, which is the usual one if it has all 100.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
@@ -35,7 +33,6 @@ class ActivityNet12DataModule(SnippetDataModule):
         annotations: Path,
         train_subset: Sequence[str] = ("training", "train"),
         test_subset: Sequence[str] = ("validation", "val"),
-        drop_up_to: int = 0,
         class_names: Sequence[str] | None = None,
         **options: Any,  # noqa: ANN401  the base class's, by name
     ) -> None:
@@ -45,10 +42,5 @@ class ActivityNet12DataModule(SnippetDataModule):
                 f"{annotations} has {len(content.class_names)} classes, ActivityNet 1.2 has 100: give its own "
                 "annotations, name the classes in `data.class_names`, or use CustomDataModule."
             )
-        suffix = f"-more-than-{drop_up_to}-snippets" if drop_up_to else ""
-        protocol = Protocol(
-            f"activitynet1.2{suffix}", tuple(percent / 100 for percent in range(50, 100, 5)), ((0.5, 0.95),)
-        )
-        super().__init__(
-            content, protocol, train_subset=train_subset, test_subset=test_subset, drop_up_to=drop_up_to, **options
-        )
+        protocol = Protocol("activitynet1.2", tuple(percent / 100 for percent in range(50, 100, 5)), ((0.5, 0.95),))
+        super().__init__(content, protocol, train_subset=train_subset, test_subset=test_subset, **options)

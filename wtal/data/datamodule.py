@@ -67,7 +67,8 @@ class SnippetDataModule(LightningDataModule):
         validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
             protocol's name, since it makes another benchmark.
-        drop_up_to: Leave out videos of so many snippets or fewer.
+        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the protocol's name then says
+            it. CO2-Net's loader does this with 10 on ActivityNet.
         length_tolerance_s: By how many seconds the streams of a video may differ.
         cache: Hold the training videos in memory. Useful on slow disks and where CLIP lies on another grid.
         seed: Of order and crops; None takes the run's own (``seed_everything``).
@@ -111,6 +112,8 @@ class SnippetDataModule(LightningDataModule):
                 raise ConfigError(f"`data.{name}` must be at least 1, got {value}.")
         if not 0 <= held_out < 1:
             raise ConfigError(f"`data.held_out` is a share in [0, 1), got {held_out}.")
+        if drop_up_to:
+            protocol = replace(protocol, name=f"{protocol.name}-more-than-{drop_up_to}-snippets")
         self.annotations, self.protocol, self.features_note = annotations, protocol, features_note
         self.class_names = list(annotations.class_names)
         self.i3d, self.clip = i3d, clip
@@ -187,6 +190,7 @@ class SnippetDataModule(LightningDataModule):
         """The videos of a split with their features, opened when first asked for.
 
         Raises:
+            ConfigError: If no stream is given.
             AnnotationError: If the split is empty, or if a training video has no label.
             FeatureNotFoundError: If videos have no features and ``missing`` is ``error``.
             FeatureError: If the streams of a video disagree.
@@ -295,6 +299,8 @@ class SnippetDataModule(LightningDataModule):
         return self._train_val[0 if split == "train" else 1]
 
     def _open(self, split: Split) -> SplitVideos:
+        if self.i3d is None and self.clip is None:
+            raise ConfigError("There are no features: say where they are, in `data.i3d`, `data.clip` or both.")
         annotated = self.split_table(split)
         i3d, clip = (
             None if source is None else self.open_stream(source, annotated) for source in (self.i3d, self.clip)
