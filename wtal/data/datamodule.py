@@ -67,8 +67,8 @@ class SnippetDataModule(LightningDataModule):
         validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
             protocol's name, since it makes another benchmark.
-        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the protocol's name then says
-            it. CO2-Net's loader does this with 10 on ActivityNet.
+        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the protocol's name then
+            says it. CO2-Net's loader does this with 10 on ActivityNet.
         length_tolerance_s: By how many seconds the streams of a video may differ.
         cache: Hold the training videos in memory. Useful on slow disks and where CLIP lies on another grid.
         seed: Of order and crops; None takes the run's own (``seed_everything``).
