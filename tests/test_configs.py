@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from jsonargparse import Namespace
 
 from wtal.trainer_cli import WTALCLI
 
@@ -42,3 +44,28 @@ def test_names_only_what_exists(file: Path):
 def test_every_key_is_checked(file: Path):
     with pytest.raises(Exception, match="mispelt"):
         Parsed([*options(file), "--model.init_args.mispelt=1"])
+
+
+class Built(WTALCLI):
+    """Makes the model for three classes, on made-up texts or, where it has a text tower, with random weights."""
+
+    def __init__(self, args: list[str]) -> None:
+        super().__init__(args, run=False)
+
+    def before_instantiate_classes(self) -> None:
+        self.config["data"] = Namespace(class_path="toy.ToyData", init_args=Namespace())
+        for key, value in list(self.config.items()):
+            if key.endswith(".text.class_path"):
+                head, text = key.removesuffix("text.class_path"), key.removesuffix("class_path") + "init_args."
+                if value.endswith("FileText"):
+                    np.save("text.npy", np.eye(3, self.config[head + "dim"], dtype=np.float32))
+                    self.config[text + "path"] = Path("text.npy")
+                else:
+                    self.config[text + "pretrained"] = "random"
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_builds(file: Path, toy: Path):
+    cli = Built(options(file))
+    assert cli.model.class_names == cli.datamodule.class_names
+    assert any(parameter.requires_grad for parameter in cli.model.parameters())
