@@ -6,6 +6,7 @@ __all__ = [
     "ConfigError",
     "FeatureError",
     "FeatureNotFoundError",
+    "PredictionError",
     "WTALError",
 ]
 
@@ -24,6 +25,10 @@ class FeatureError(WTALError):
 
 class FeatureNotFoundError(FeatureError):
     """A labelled video has no features."""
+
+
+class PredictionError(WTALError):
+    """A prediction file is unreadable, incomplete or disagrees with the class list."""
 
 
 class ConfigError(WTALError):

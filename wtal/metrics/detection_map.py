@@ -25,6 +25,9 @@ class TemporalMAP(Metric):
         protocol: Its thresholds, and the ranges of them to average over.
         **kwargs: Of :class:`torchmetrics.Metric`.
 
+    Source:
+        As :func:`~wtal.functional.average_precision.average_precision`, with official ties.
+
     Raises:
         ValueError: If a threshold lies outside (0, 1], or a range holds none.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wtal.functional.average_precision import by_score, group_keys, match
+from wtal.functional.average_precision import best_first_by_class, group_keys, match
 from wtal.functional.segments import elementwise_iou, intersection, merge_segments, pairs_of_equal_key
 
 __all__ = ["ErrorProfile", "error_profile"]
@@ -82,8 +82,7 @@ background_share=0.6666666666666667, precision=0.0, recall=0.0)
 
 def _best_as_many(found: Floats, truth: Floats) -> Floats:
     """The best-scored detections of each class of the ground truth, at most as many as it has instances."""
-    found = found[by_score(found[:, 4])]
-    found = found[np.argsort(found[:, 1], kind="stable")]
+    found = best_first_by_class(found)
     labels, instances = np.unique(truth[:, 1], return_counts=True)
     begin, end = (np.searchsorted(found[:, 1], labels, side) for side in ("left", "right"))
     slices = [found[i : min(i + n, j)] for i, j, n in zip(begin, end, instances, strict=True)]

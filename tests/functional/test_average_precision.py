@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wtal.functional.average_precision import average_precision, match, mean_average_precision
+
+TIOUS = (0.1, 0.3, 0.5, 1.0)
+
+
+def slow(detections, segments, tiou, ties="last", interpolated=True):
+    """The rule as it is told, one detection after another: average precision by label."""
+    values = {}
+    for label in sorted({row[1] for row in segments}):
+        truth = [row for row in segments if row[1] == label]
+        ranked = [row for row in detections if row[1] == label]
+        if ties == "last":
+            ranked.reverse()
+        ranked.sort(key=lambda row: -row[4])
+        taken, hits = set(), []
+        for video, _, start, end, _ in ranked:
+            best, place = -1.0, None
+            for index, (other, _, s, e) in enumerate(truth):
+                if other != video or index in taken:
+                    continue
+                shared = max(0.0, min(end, e) - max(start, s))
+                union = (end - start) + (e - s) - shared
+                overlap = shared / union if union > 0 else float(start == s)
+                if overlap >= max(best, tiou):
+                    best, place = overlap, index
+            hits.append(place is not None)
+            taken.add(place)
+        precision = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
+        if interpolated:
+            precision = [max(precision[i:]) for i in range(len(hits))]
+        values[label] = sum(p for p, hit in zip(precision, hits, strict=True) if hit) / len(truth)
+    return values
+
+
+times = st.tuples(st.integers(0, 8), st.integers(0, 6)).map(lambda pair: (float(pair[0]), float(sum(pair))))
+places = st.tuples(st.integers(0, 2), st.integers(0, 2))
+found = st.lists(st.tuples(places, times, st.sampled_from([0.1, 0.5, 0.5001, 0.9])), max_size=25)
+truths = st.lists(st.tuples(places, times), max_size=12)
+
+
+def rows(drawn):
+    return [(*place, *time, *score) for place, time, *score in drawn]
+
+
+@settings(max_examples=300)
+@given(found, truths, st.sampled_from(["last", "first"]), st.booleans())
+def test_is_what_a_loop_over_detections_finds(detections, segments, ties, interpolated):
+    detections, segments = rows(detections), rows(segments)
+    result = average_precision(detections, segments, TIOUS, ties, interpolated)
+    for place, tiou in enumerate(TIOUS):
+        expected = slow(detections, segments, tiou, ties, interpolated)
+        assert result.labels.tolist() == list(expected)
+        assert result.values[:, place] == pytest.approx(list(expected.values()), abs=1e-12)
+
+
+def test_by_hand():
+    truth = [(0, 3, 0, 10), (0, 3, 20, 30), (1, 3, 0, 10)]
+    detections = [
+        (0, 3, 0, 10, 0.9),  # true
+        (0, 3, 1, 10, 0.8),  # the same again: false
+        (1, 3, 0, 6, 0.7),  # true up to 0.6
+        (2, 3, 0, 10, 0.6),  # no ground truth in this video: false
+        (0, 3, 21, 30, 0.5),  # true up to 0.9
+        (0, 5, 20, 30, 0.4),  # a class without ground truth: does not count
+    ]
+    result = average_precision(detections, truth, [0.5, 0.6, 0.7])
+    assert result.labels.tolist() == [3]
+    assert result.values[0].tolist() == pytest.approx(
+        [(1 + 2 / 3 + 3 / 5) / 3, (1 + 2 / 3 + 3 / 5) / 3, (1 + 2 / 5) / 3]
+    )
+
+
+def test_a_detection_takes_the_best_instance_that_is_left():
+    truth = np.array([[0, 0, 0.0, 10.0], [0, 0, 4.0, 14.0]])
+    detections = np.array([[0, 0, 1.0, 11.0], [0, 0, 1.0, 10.0]])  # both like the first instance best
+    assert match(detections, truth, [0.3, 0.6]).tolist() == [[0, 1], [0, -1]]
+
+
+def test_of_equal_scores_the_last_row_goes_first_unless_told():
+    truth, right, wrong = [(0, 0, 0, 1)], (0, 0, 0, 1, 0.5), (0, 0, 5, 6, 0.5)
+    assert mean_average_precision([wrong, right], truth, [0.5], ties="last") == [1.0]
+    assert mean_average_precision([wrong, right], truth, [0.5], ties="first") == [0.5]
+
+
+def test_without_detections_zero_and_without_truth_nan():
+    assert mean_average_precision([], [(0, 0, 0, 1)], [0.5, 0.7]).tolist() == [0, 0]
+    assert np.isnan(mean_average_precision([(0, 0, 0, 1, 0.5)], [], [0.5, 0.7])).all()
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ((0, 0, 0, 1), "rows of 5"),
+        ((0, 0, np.nan, 1, 0.5), "not finite in row 0"),
+        ((0, 0, 2, 1, 0.5), "before it starts"),
+    ],
+)
+def test_refuses_senseless_rows(row, message):
+    with pytest.raises(ValueError, match=message):
+        average_precision([row], [(0, 0, 0, 1)], [0.5])
+
+
+distinct = found.map(lambda drawn: [(*row[:2], 1 / (2 + place)) for place, row in enumerate(drawn)])
+
+
+@given(distinct, truths.filter(bool), st.randoms())
+def test_order_of_rows_does_not_matter_without_ties(detections, segments, random):
+    shuffled = rows(detections)
+    random.shuffle(shuffled)
+    args = rows(segments), TIOUS
+    assert mean_average_precision(shuffled, *args).tolist() == mean_average_precision(rows(detections), *args).tolist()
+
+
+@given(distinct, truths.filter(bool), st.tuples(places, times))
+def test_one_more_detection_of_lowest_score_never_harms(detections, segments, last):
+    args = rows(segments), TIOUS
+    more = [*rows(detections), *rows([(*last, 0.001)])]
+    assert (mean_average_precision(more, *args) >= mean_average_precision(rows(detections), *args) - 1e-12).all()
+
+
+@given(found, truths.filter(bool), st.sampled_from([-7, 64, 1024]))
+def test_a_shift_of_time_changes_nothing(detections, segments, shift):
+    def moved(drawn):
+        return rows([(place, (time[0] + shift, time[1] + shift), *score) for place, time, *score in drawn])
+
+    after = mean_average_precision(moved(detections), moved(segments), TIOUS)
+    assert after.tolist() == mean_average_precision(rows(detections), rows(segments), TIOUS).tolist()
+
+
+def literal(detections, segments, tiou):
+    """The official code, line by line, with NumPy's own order of equal values."""
+    values = []
+    for label in np.unique(segments[:, 1]):
+        truth, ranked = segments[segments[:, 1] == label], detections[detections[:, 1] == label]
+        ranked = ranked[ranked[:, 4].argsort()[::-1]]
+        taken, hits = np.zeros(len(truth), bool), np.zeros(len(ranked), bool)
+        for place, (video, _, start, end, _) in enumerate(ranked):
+            here = np.flatnonzero(truth[:, 0] == video)
+            s, e = truth[here, 2], truth[here, 3]
+            shared = (np.minimum(e, end) - np.maximum(s, start)).clip(0)
+            overlap = shared / ((e - s) + (end - start) - shared)
+            for index in overlap.argsort()[::-1]:
+                if overlap[index] < tiou:
+                    break
+                if not taken[here[index]]:
+                    taken[here[index]] = hits[place] = True
+                    break
+        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+        values.append((np.maximum.accumulate(precision[::-1])[::-1] * hits).sum() / len(truth))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_follows_the_official_code_through_ties_of_many(seed):
+    rng = np.random.default_rng(seed)
+
+    def made(count):
+        start = rng.integers(0, 40, count)
+        return np.stack(
+            [rng.integers(0, 2, count), rng.integers(0, 2, count), start, start + rng.integers(1, 9, count)], 1
+        )
+
+    segments, detections = made(100).astype(float), np.column_stack([made(400), rng.integers(0, 9, 400)]).astype(float)
+    found = mean_average_precision(detections, segments, [0.1, 0.5])
+    assert found.tolist() == pytest.approx([literal(detections, segments, t) for t in (0.1, 0.5)], abs=1e-12)

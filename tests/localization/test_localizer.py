@@ -1,0 +1,166 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from wtal.localization.localizer import Localizer
+from wtal.types import SnippetScores, TimeGrid, Video
+
+GRIDS = {"usual": TimeGrid(), "dense": TimeGrid(fps=30, stride=4, window=16, offset_s=0.5)}
+
+
+def slow(localizer, scores, video):
+    """What the localizer does, told step by step; for the Gaussian suppression and cuts of ``product`` or ``cas``."""
+    probability, attention, of_video = (part.double().numpy() for part in scores)
+    steps, factor = len(attention) * localizer.upsampling, localizer.upsampling
+    labels = [c for c, p in enumerate(of_video) if p > localizer.class_threshold] or [int(of_video.argmax())]
+    centres, fine = np.arange(len(attention)), (np.arange(steps) + 0.5) / factor - 0.5
+    detections = []
+    for label in labels:
+        cas, weight = probability[:, label], localizer.attention_weight
+        at_hand = {"cas": cas, "attention": attention, "product": cas ** (1 - weight) * attention**weight}
+        at_hand = {name: np.interp(fine, centres, values) for name, values in at_hand.items()}
+
+        def stretched(values, wanted):
+            return (values - values.min()) / (values.max() - values.min()) if wanted else values
+
+        contrast = stretched(at_hand[localizer.contrast], localizer.stretch_contrast)
+        spans = set()
+        for name in localizer.cut:
+            sequence = stretched(at_hand[name], localizer.stretch_cut)
+            for cut in localizer.cuts:
+                above = [*(sequence > cut), False]
+                begin = None
+                for step, on in enumerate(above):
+                    if on and begin is None:
+                        begin = step
+                    if not on and begin is not None:
+                        spans.add((begin, step))
+                        begin = None
+        proposals = []
+        for begin, end in sorted(spans):
+            if end - begin < round(localizer.min_length * factor):
+                continue
+            margin = max(1, round(localizer.min_margin * factor), round(localizer.outer_ratio * (end - begin)))
+            around = [*contrast[max(0, begin - margin) : begin], *contrast[end : end + margin]]
+            score = contrast[begin:end].mean() - (np.mean(around) if around else 0)
+            score += localizer.video_weight * of_video[label]
+            times = [min(max(0.0, video.grid.edge_s(step / factor)), video.duration_s) for step in (begin, end)]
+            if score > localizer.min_score and times[1] > times[0]:
+                proposals.append([*times, score])
+        proposals = sorted(proposals, key=lambda row: -row[2])[: localizer.max_proposals]
+        while proposals:
+            best = max(proposals, key=lambda row: row[2])
+            proposals.remove(best)
+            if best[2] <= localizer.min_score:
+                break
+            detections.append((best[0], best[1], label, best[2]))
+            for row in proposals:
+                shared = max(0.0, min(best[1], row[1]) - max(best[0], row[0]))
+                overlap = shared / ((best[1] - best[0]) + (row[1] - row[0]) - shared)
+                row[2] *= math.exp(-(overlap**2) / localizer.sigma)
+    return sorted(detections, key=lambda row: -row[3])[: localizer.max_detections]
+
+
+def made(seed, length=40, classes=4):
+    generator = torch.Generator().manual_seed(seed)
+    rough = torch.randn(classes + 1, length + 4, generator=generator)
+    smooth = torch.sigmoid(2 * rough.unfold(1, 5, 1).mean(-1)).T
+    return SnippetScores(smooth[:, :classes], smooth[:, classes], torch.rand(classes, generator=generator))
+
+
+def as_rows(detections):
+    columns = (detections.start_s, detections.end_s, detections.label, detections.score)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"upsampling": 1, "stretch_cut": True, "stretch_contrast": True, "video_weight": 0.2},
+        {"cut": ("cas", "attention"), "contrast": "cas", "min_length": 1.5, "min_margin": 1.0},
+        {"thresholds": (0.3, 0.5), "class_threshold": 0.6, "sigma": 0.7, "outer_ratio": 0.5, "max_detections": 5},
+        {"class_threshold": 1.0, "attention_weight": 0.0, "max_proposals": 6, "num_thresholds": 5},
+    ],
+    ids=["default", "stretched", "two-cuts", "few", "top-1"],
+)
+def test_is_what_a_loop_finds(grid, options):
+    for seed in range(3):
+        scores, video = made(seed), Video("v", 40, grid, grid.edge_s(38.3))
+        found, expected = Localizer(**options)(scores, video), slow(Localizer(**options), scores, video)
+        assert as_rows(found) == [pytest.approx(row, abs=1e-9) for row in expected]
+
+
+def box(start, end, length=20, video=(0.9, 0.1)):
+    probability = torch.full((length, 2), 0.001)
+    probability[start:end, 0] = 0.9
+    return SnippetScores(probability, torch.ones(length), torch.tensor(video))
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"), [(TimeGrid(), (3.2, 6.4)), (TimeGrid(30, 4, 16, 1.0), (1 + 26 / 30, 1 + 46 / 30))]
+)
+def test_snippets_become_seconds_of_their_grid(grid, expected):
+    (row,) = as_rows(Localizer(upsampling=1)(box(5, 10), Video("v", 20, grid, 99.0)))
+    assert row == (pytest.approx(expected[0]), pytest.approx(expected[1]), 0, pytest.approx(0.9**0.6 - 0.001**0.6))
+
+
+def test_detections_are_clipped_to_the_video_unless_its_length_is_unknown():
+    grid = TimeGrid(fps=25, stride=16, window=16, offset_s=-0.5)
+    found = Localizer(upsampling=1)
+    assert as_rows(found(box(0, 20), Video("v", 20, grid, 9.0)))[0][:2] == (0, 9)
+    assert as_rows(found(box(10, 20), Video("v", 20, grid, math.nan)))[0][1] == pytest.approx(12.3)
+    assert as_rows(found(box(18, 20), Video("v", 20, grid, 9.0))) == []
+
+
+def test_a_video_without_a_sure_class_is_searched_for_its_best_one():
+    found = Localizer(class_threshold=0.5)(box(5, 10, video=(0.3, 0.2)), Video("v", 20, TimeGrid(), 12.8))
+    assert set(found.label.tolist()) == {0}
+
+
+def test_scores_of_nothing_find_nothing():
+    found = Localizer()(
+        SnippetScores(torch.zeros(7, 2), torch.zeros(7), torch.zeros(2)), Video("v", 7, TimeGrid(), 4.0)
+    )
+    assert [column.dtype for column in found] == [torch.float64, torch.float64, torch.long, torch.float64]
+    assert [len(column) for column in found] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("suppression", ["none", "hard", "linear"])
+def test_other_suppressions_choose_among_the_same_proposals(suppression):
+    scores, video = made(1), Video("v", 40, TimeGrid(), 25.6)
+    everything = Localizer(suppression="none", max_detections=9999)(scores, video)
+    found = Localizer(suppression=suppression, max_detections=9999)(scores, video)
+    spans = {row[:3] for row in as_rows(everything)}
+    assert {row[:3] for row in as_rows(found)} <= spans
+    assert found.score.tolist() == sorted(found.score.tolist(), reverse=True)
+    assert (len(found.score) == len(spans)) == (suppression == "none")
+
+
+def test_a_class_is_localized_the_same_whichever_others_are():
+    scores, video = made(2), Video("v", 40, TimeGrid(), 25.6)
+    together = as_rows(Localizer(class_threshold=-1)(scores, video))
+    alone = SnippetScores(scores.probability, scores.attention, torch.tensor([0.0, 0.0, 1.0, 0.0]))
+    assert as_rows(Localizer(class_threshold=0.5)(alone, video)) == [row for row in together if row[2] == 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"upsampling": 0}, "`upsampling` must be positive"),
+        ({"cut": ()}, "`cut` and `thresholds`"),
+        ({"attention_weight": 1.5}, r"`attention_weight` must lie in \[0, 1\]"),
+        ({"outer_ratio": -1.0}, "`outer_ratio` must not be negative"),
+    ],
+)
+def test_refuses_parameters_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        Localizer(**options)
+
+
+def test_refuses_scores_that_disagree():
+    with pytest.raises(ValueError, match=r"video v must be \(T, C\)"):
+        Localizer()(SnippetScores(torch.zeros(5, 2), torch.zeros(4), torch.zeros(2)), Video("v", 5, TimeGrid(), 3.0))

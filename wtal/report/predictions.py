@@ -1,0 +1,171 @@
+"""Prediction files in and out: ActivityNet's JSON, as every tool of the field writes it, and CSV."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from wtal.errors import PredictionError
+
+if TYPE_CHECKING:  # evaluating a file needs no torch
+    from wtal.types import Detections
+
+__all__ = ["COLUMNS", "as_detections", "as_table", "read_predictions", "write_predictions"]
+
+COLUMNS = ("video_id", "label", "start_s", "end_s", "score")
+
+
+def as_table(detections: Mapping[str, "Detections"], class_names: Sequence[str]) -> pd.DataFrame:
+    """Detections of videos by name as one table, a row each: :data:`COLUMNS`, the label by its name."""
+    rows = [
+        (video, class_names[label], start_s, end_s, score)
+        for video, found in detections.items()
+        for start_s, end_s, label, score in zip(*(column.tolist() for column in found), strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], float))
+
+
+def as_detections(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, "Detections"]:
+    """The table's rows as detections of each video by name, best first.
+
+    Raises:
+        PredictionError: If a label is not among the class names.
+    """
+    import torch
+
+    from wtal.types import Detections
+
+    index = {name: label for label, name in enumerate(class_names)}
+    unknown = table[~table["label"].isin(index.keys())]
+    if len(unknown):
+        video, label = unknown.iloc[0][["video_id", "label"]]
+        raise PredictionError(
+            f"The label {label!r} predicted in video {video} is not among the {len(index)} class names; "
+            "give the class list that the predictions were made with."
+        )
+    found = {}
+    for video, rows in table.groupby("video_id", sort=False):
+        rows = rows.sort_values("score", ascending=False, kind="stable")
+        start_s, end_s, score = (torch.tensor(rows[name].to_numpy(float)) for name in ("start_s", "end_s", "score"))
+        found[str(video)] = Detections(start_s, end_s, torch.tensor(rows["label"].map(index).tolist()), score)
+    return found
+
+
+def write_predictions(path: Path, detections: Mapping[str, "Detections"], class_names: Sequence[str]) -> None:
+    """Write detections of videos by name, with all digits.
+
+    Args:
+        path: Ends in ``.json`` (ActivityNet's form; a video without detections has an empty list) or ``.csv`` (a row
+            each). An existing file is replaced at once when the new one is complete.
+        detections: By name of the video.
+        class_names: By index of the label.
+
+    Raises:
+        PredictionError: If the path ends otherwise, or a value is not finite.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in {".json", ".csv"}:
+        raise PredictionError(f"{path} must end in .json or .csv: predictions are written in these forms.")
+    table = as_table(detections, class_names)
+    for row in table[~table[["start_s", "end_s", "score"]].map(math.isfinite).all(axis=1)].itertuples():
+        raise PredictionError(
+            f"{path} is not written: a detection in video {row.video_id} has start, end and score "
+            f"{row.start_s}, {row.end_s}, {row.score}, which must be finite; look for NaN in the features or weights."
+        )
+    text = table.to_csv(index=False) if path.suffix.lower() == ".csv" else _as_json(table, detections)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
+
+
+def _as_json(table: pd.DataFrame, videos: Mapping[str, object]) -> str:
+    results: dict[str, list[dict[str, Any]]] = {video: [] for video in videos}
+    for video, label, start_s, end_s, score in table.itertuples(index=False):
+        results[video].append({"label": label, "score": score, "segment": [start_s, end_s]})
+    return json.dumps({"version": "VERSION 1.3", "results": results, "external_data": {}}, ensure_ascii=False)
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read predictions in ActivityNet's form or as a table.
+
+    Args:
+        path: A ``.json`` file with ``results`` (what else it has is not looked at), or a ``.csv`` or ``.tsv`` file with
+            the columns ``video_id`` (or ``video``), ``label``, ``start_s``, ``end_s`` (or ``start``, ``end``) and
+            ``score``.
+
+    Returns:
+        A row each, in the order of the file: :data:`COLUMNS`.
+
+    Raises:
+        PredictionError: If the file is unreadable or has another form, or a value is missing or no finite number, or a
+            segment ends before it starts.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise PredictionError(f"{path} does not exist: give a prediction file.")
+    readers = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
+    if path.suffix.lower() not in readers:
+        raise PredictionError(f"{path} is no prediction file known here: give a .json, .csv or .tsv file.")
+    rows = [_checked(path, *row) for row in readers[path.suffix.lower()](path)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], float))
+
+
+def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise PredictionError(f"{path} is not valid JSON: {error}.") from error
+    results = content.get("results") if isinstance(content, dict) else None
+    if not isinstance(results, dict):
+        raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's form.")
+    for video, found in results.items():
+        if not isinstance(found, list):
+            raise PredictionError(f"{path}: the predictions of video {video} must be a list.")
+        for one in found:
+            try:
+                start_s, end_s = one["segment"]
+                yield video, one["label"], start_s, end_s, one["score"]
+            except (KeyError, TypeError, ValueError) as error:
+                raise PredictionError(
+                    f"{path}: a prediction of video {video} must have `label`, `score` and a `segment` of start and "
+                    f"end, not {str(one)[:80]}."
+                ) from error
+
+
+def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise PredictionError(f"{path} is not a table: {str(error).strip()}.") from error
+    table = table.rename(columns={"video": "video_id", "start": "start_s", "end": "end_s"})
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise PredictionError(
+            f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}."
+        )
+    yield from table[list(COLUMNS)].itertuples(index=False, name=None)
+
+
+def _checked(path: Path, video: str, label: object, *values: object) -> tuple[str, str, float, float, float]:
+    if not isinstance(label, str) or not label:
+        raise PredictionError(
+            f"{path}: a prediction of video {video} has the label {label!r}; it must be a class name."
+        )
+    try:
+        start_s, end_s, score = (float(value) for value in values)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        start_s = end_s = score = math.nan
+    if not (math.isfinite(start_s) and math.isfinite(end_s) and math.isfinite(score)):
+        raise PredictionError(
+            f"{path}: a prediction of video {video} has start, end and score {', '.join(map(repr, values))}; "
+            "they must be finite numbers."
+        )
+    if end_s < start_s:
+        raise PredictionError(f"{path}: a prediction of video {video} ends before it starts: [{start_s:g}, {end_s:g}].")
+    return video, label, start_s, end_s, score
