@@ -160,10 +160,14 @@ def _overlapping(found: Floats, truth: Floats, least: float, ties: Ties) -> tupl
     found_key, true_key = group_keys(found, truth)
     for row, instance in pairs_of_equal_key(found_key, true_key):
         tiou = elementwise_iou(found[row, 2:4], truth[instance, 2:4])
-        turn = _official_turn(row, tiou) if ties == "official" else -instance
-        enough = tiou >= least
-        row, instance, tiou, turn = row[enough], instance[enough], tiou[enough], turn[enough]
-        order = np.lexsort((turn, -tiou, row))
+        enough = np.flatnonzero(tiou >= least)
+        order = enough[np.lexsort((-instance[enough], -tiou[enough], row[enough]))]
+        if ties == "official":  # which depends on all tIoUs of a detection, also those that are too small
+            equal = (row[order[1:]] == row[order[:-1]]) & (tiou[order[1:]] == tiou[order[:-1]])
+            tied = np.flatnonzero(np.bincount(row[order[1:]][equal], minlength=len(found))[row])
+            turn = -instance
+            turn[tied] = _official_turn(row[tied], tiou[tied])
+            order = enough[np.lexsort((turn[enough], -tiou[enough], row[enough]))] if len(tied) else order
         parts.append((row[order], instance[order], tiou[order]))
     if not parts:
         return np.empty(0, int), np.empty(0, int), np.empty(0)
