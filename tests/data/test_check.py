@@ -66,7 +66,7 @@ def test_says_all_that_is_wrong_at_once(config: Path, capsys: pytest.CaptureFixt
     report = inspect(load_data([config]))
     problems, remarks = "\n".join(report.problems), "\n".join(report.remarks)
     assert "1 of 3 train videos have no features: c." in problems
-    assert "1 train videos have unusable clip features; the first: The features of video b" in problems
+    assert f"1 train videos have unusable clip features; the first: {folder}/clip/b.npy, video b: NaN" in problems
     assert "1 videos have i3d features and no annotation: more." in remarks
     assert "1 of 2 test videos have no features, with 1 instances that can never be found: u." in remarks
     assert "1 of 3 classes have no training video: swim." in remarks

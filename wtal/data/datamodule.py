@@ -138,7 +138,7 @@ class SnippetDataModule(LightningDataModule):
     def open_stream(self, source: FeatureSource, table: pd.DataFrame) -> FeatureStore:
         """Features of the videos of a table, as far as they exist."""
         names = self.annotations.path if (self.annotations.path / "videoname.npy").is_file() else None
-        store = open_features(source, list(table.index), names)
+        store = open_features(source, [*table.index, *filter(None, table["alias"])], names)
         aliases = {str(v): alias for v, alias in table["alias"].items() if alias and v not in store and alias in store}
         return _renamed(store, aliases) if aliases else store
 

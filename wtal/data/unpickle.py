@@ -1,216 +1,300 @@
-"""Object arrays in ``.npy`` files without running what strangers put there.
+"""Pickled arrays without running what strangers put there.
 
-Such a file is a pickle, and unpickling runs any function that it names. Here the names of numpy's own reconstruction are
-known and nothing else; the rest is refused by name.
+A pickle is a program that may call any function that it names. Here it may build numbers, strings, lists, tuples,
+dictionaries and arrays of plain types; the rest is refused by name, and even numpy's own constructors are never called.
 """
 
-import _codecs
-import io
+import os
 import pickle
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
 from wtal.errors import FeatureError
 
-__all__ = ["iterate_joint_arrays", "load_object_array", "load_pickle"]
+__all__ = ["iterate_joint_arrays", "load_object_array", "load_pickle", "read_npy_header"]
 
-_NUMPY = ("numpy.core", "numpy._core")
 _LARGE = 1 << 16  # bytes; what is larger is not remembered for a second use in the same pickle
+_MAX_HEADER = 1 << 16  # bytes
+_PLAIN = re.compile(r"[biufcSU]\d+|O[48]?|\?")  # without fields, dates and anything that could pose as another type
+
+_Base: Any = pickle._Unpickler  # in Python, as the other one keeps all that it has read
+_INSTRUCTIONS = """
+    PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT
+    STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8
+    TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 LIST EMPTY_LIST APPEND APPENDS DICT EMPTY_DICT SETITEM SETITEMS
+    BYTEARRAY8 GLOBAL STACK_GLOBAL REDUCE BUILD PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET
+"""
 
 
-class _Array:
-    """Stands for an array while its pickle is read; numeric ones are handed over at once."""
+class _Pending:
+    """An array or type that a pickle has named and not yet described; ``value`` is there afterwards."""
 
-    def __init__(self, take: Callable[[np.ndarray], Any]) -> None:
-        self.take, self.value = take, None
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        shape, dtype, fortran, content = state[-4:]
-        if not isinstance(dtype, np.dtype):
-            raise pickle.UnpicklingError("an array without a type")
-        if dtype.hasobject:
-            self.value = list(content)
-            return
-        raw = content.encode("latin1") if isinstance(content, str) else content
-        self.value = self.take(np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C"))
+    def __init__(self, code: str | None = None) -> None:
+        self.code = code  # of a type
+        self.value: Any = None
 
 
-class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
-    """The pure Python unpickler, with numpy's names alone, forgetting large strings when they have been used."""
+class _Instructions(dict[int, Callable[[Any], None]]):
+    """What a pickle may say."""
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    def __missing__(self, key: int) -> Callable[[Any], None]:
+        raise pickle.UnpicklingError(f"it holds the pickle instruction {bytes([key])!r}")
 
-    def __init__(self, file: BinaryIO, take: Callable[[np.ndarray], Any]) -> None:
-        super().__init__(file, encoding="bytes")
-        self.take = take
+
+class _File:
+    """A file that does not make room for more than it holds."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.readline = file, file.readline
+        self.size = os.fstat(file.fileno()).st_size
+
+    def read(self, count: int) -> bytes:
+        if count > _LARGE and count > self.size - self.file.tell():
+            raise EOFError("it ends too early")
+        return self.file.read(count)
+
+
+class _Unpickler(_Base):  # type: ignore[misc]
+    """Reads a pickle, Python 2's strings as bytes.
+
+    Args:
+        file: The pickle.
+        take: Called with each array of numbers or strings; what it returns is put in the array's place.
+    """
+
+    def __init__(self, file: IO[bytes], take: Callable[[np.ndarray], Any]) -> None:
+        super().__init__(_File(file), encoding="bytes")
+        self.take, self.memoized = take, 0
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
-        if isinstance(module, bytes):
-            module, name = module.decode(), name.decode()  # type: ignore[attr-defined]
-        if module == "numpy" and name in ("ndarray", "dtype"):
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):
-            return _codecs.encode
-        if any(module == f"{root}.multiarray" for root in _NUMPY):
-            if name == "_reconstruct":
-                return lambda *_: _Array(self.take)
-            if name == "scalar":
-                return _scalar
-        if any(module == f"{root}.numeric" for root in _NUMPY) and name == "_frombuffer":
-            return self._from_buffer
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is no part of an array")
+        known = {"_codecs.encode": _encode, "numpy.dtype": _type, "numpy.ndarray": "numpy.ndarray"}
+        for core in ("numpy.core", "numpy._core"):  # before and after numpy 2
+            known[f"{core}.multiarray._reconstruct"] = lambda *_: _Pending()
+            known[f"{core}.multiarray.scalar"] = _scalar
+            known[f"{core}.numeric._frombuffer"] = self._from_buffer
+        if f"{module}.{name}" not in known:
+            raise pickle.UnpicklingError(f"it names `{module}.{name}`")
+        return known[f"{module}.{name}"]
 
-    def _from_buffer(self, buffer: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: str) -> Any:  # noqa: ANN401
-        return self.take(np.frombuffer(buffer, dtype).reshape(shape, order=order))  # type: ignore[call-overload]
+    def load_build(self) -> None:
+        state, pending = self.stack.pop(), self.stack[-1]
+        if not isinstance(pending, _Pending) or pending.value is not None:
+            raise pickle.UnpicklingError("it changes something that is no new array")
+        pending.value = _described_type(pending.code, state) if pending.code else self._described_array(state)
+        self.stack[-1] = pending.value
 
-    def _keep(self, read_index: Callable[[], int]) -> None:
-        index = read_index()
+    def _described_array(self, state: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        shape, dtype, fortran, content = state[-4:]
+        order = "F" if fortran else "C"
+        if dtype != np.dtype(object):
+            return self._from_buffer(content, dtype, shape, order)
+        array = np.empty(len(content), object)
+        for place, item in enumerate(content):
+            array[place] = item
+        return array.reshape(shape, order=order)  # type: ignore[call-overload]
+
+    def _from_buffer(self, content: bytes | str, dtype: object, shape: tuple[int, ...], order: str) -> Any:  # noqa: ANN401
+        if not isinstance(dtype, np.dtype) or dtype.hasobject:
+            raise pickle.UnpicklingError("it holds an array without a type")
+        return self.take(np.frombuffer(_bytes(content), dtype).reshape(shape, order=order))  # type: ignore[call-overload]
+
+    def load_bytearray8(self) -> None:
+        self.append(self.read(int.from_bytes(self.read(8), "little")))
+
+    def _remember(self, index: int) -> None:
         top = self.stack[-1]
-        if not _is_large(top):
+        if not any(isinstance(x, bytes | str) and len(x) > _LARGE for x in (top if isinstance(top, tuple) else (top,))):
             self.memo[index] = top
 
+    def load_put(self) -> None:
+        self._remember(int(self.readline()))
+
     def load_binput(self) -> None:
-        self._keep(lambda: self.read(1)[0])
+        self._remember(self.read(1)[0])
 
     def load_long_binput(self) -> None:
-        self._keep(lambda: int.from_bytes(self.read(4), "little"))
-
-    def load_put(self) -> None:
-        self._keep(lambda: int(self.readline()[:-1]))
+        self._remember(int.from_bytes(self.read(4), "little"))
 
     def load_memoize(self) -> None:
-        index = len(self.memo)
-        top = self.stack[-1]
-        self.memo[index] = None if _is_large(top) else top
+        self._remember(self.memoized)
+        self.memoized += 1  # the memo's own size would not count what is forgotten
 
-    dispatch[pickle.BINPUT[0]] = load_binput
-    dispatch[pickle.LONG_BINPUT[0]] = load_long_binput
-    dispatch[pickle.PUT[0]] = load_put
-    dispatch[pickle.MEMOIZE[0]] = load_memoize
+    def _recall(self, index: int) -> None:
+        item = self.memo[index]
+        self.append(item.value if isinstance(item, _Pending) and item.value is not None else item)
+
+    def load_get(self) -> None:
+        self._recall(int(self.readline()))
+
+    def load_binget(self) -> None:
+        self._recall(self.read(1)[0])
+
+    def load_long_binget(self) -> None:
+        self._recall(int.from_bytes(self.read(4), "little"))
 
 
-def _is_large(value: Any) -> bool:  # noqa: ANN401
-    """Whether it is the content of an array, or the tuple around it."""
-    parts = value if isinstance(value, tuple) else (value,)
-    return any(isinstance(part, bytes | str) and len(part) > _LARGE for part in parts)
+def _dispatch() -> _Instructions:
+    codes = [getattr(pickle, name)[0] for name in _INSTRUCTIONS.split()]
+    return _Instructions({code: getattr(_Unpickler, _Base.dispatch[code].__name__) for code in codes})
+
+
+_Unpickler.dispatch = _dispatch()
+
+
+def _bytes(content: bytes | str) -> bytes:
+    return content.encode("latin1") if isinstance(content, str) else content
+
+
+def _encode(text: str, encoding: str | bytes) -> bytes:
+    """Bytes as Python 3 writes them for Python 2."""
+    if encoding not in ("latin1", b"latin1"):
+        raise pickle.UnpicklingError(f"it encodes text as {encoding!r}")
+    return text.encode("latin1")
+
+
+def _type(code: str | bytes, *_: object) -> _Pending:
+    said = code.decode("ascii") if isinstance(code, bytes) else str(code)
+    if not _PLAIN.fullmatch(said):
+        raise pickle.UnpicklingError(f"it holds an array of the type {said[:40]!r}")
+    return _Pending(said)
+
+
+def _described_type(code: str, state: tuple[Any, ...]) -> np.dtype[Any]:
+    """The type, of whose description only the byte order counts: the rest can make one type pose as another."""
+    order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
+    if order not in ("<", ">", "|", "="):
+        raise pickle.UnpicklingError(f"it holds numbers in the byte order {order!r}")
+    return np.dtype(object if code.startswith("O") else code).newbyteorder(order)  # type: ignore[arg-type]
 
 
 def _scalar(dtype: np.dtype[Any], content: bytes | str) -> Any:  # noqa: ANN401
-    if dtype.hasobject:
-        raise pickle.UnpicklingError("a scalar that is an object")
-    raw = content.encode("latin1") if isinstance(content, str) else content
-    return np.frombuffer(raw, dtype, count=1)[0]
+    if not isinstance(dtype, np.dtype) or dtype.hasobject:
+        raise pickle.UnpicklingError("it holds a number without a type")
+    return np.frombuffer(_bytes(content), dtype, count=1)[0]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Arrays in the place of their stand-ins, at any depth."""
-    if isinstance(value, _Array):
-        return _object_array([_plain(item) for item in value.value]) if isinstance(value.value, list) else value.value
-    if isinstance(value, list | tuple):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    return value
-
-
-def _object_array(items: list[Any]) -> np.ndarray:
-    array = np.empty(len(items), dtype=object)
-    for place, item in enumerate(items):
-        array[place] = item
-    return array
-
-
-def _load(path: Path, file: BinaryIO, take: Callable[[np.ndarray], Any]) -> Any:  # noqa: ANN401
+def _load(path: Path, file: IO[bytes], take: Callable[[np.ndarray], Any]) -> Any:  # noqa: ANN401
     try:
         return _Unpickler(file, take).load()
-    except FeatureError:
+    except (FeatureError, OSError):
         raise
-    except RecursionError as error:
-        raise FeatureError(f"{path} is nested too deeply to be an array: download it again.") from error
     except pickle.UnpicklingError as error:
-        raise FeatureError(f"{path} is refused, as {error}: a file of arrays needs no code; get it from its authors.") from error
+        raise FeatureError(
+            f"{path} is refused, as {error}, and arrays need no such thing: get it from its authors."
+        ) from error
     except Exception as error:  # a broken pickle fails in any way there is
-        said = f"{type(error).__name__}: {error}"
-        raise FeatureError(f"{path} is truncated or damaged ({said[:120]}): download it again.") from error
+        raise FeatureError(f"{path} is truncated or damaged ({str(error)[:100]}): download it again.") from error
 
 
-def _payload(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of a ``.npy`` file, its position set to the content."""
+def _open(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise FeatureError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_npy_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read the head of a ``.npy`` file and stop where its content begins.
+
+    Args:
+        path: For messages.
+        file: The opened file, at its beginning.
+        size: Its bytes.
+
+    Returns:
+        Shape and type of the array.
+
+    Raises:
+        FeatureError: If this is no ``.npy`` file, or too short for that shape.
+    """
     try:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        width, read = (2, np.lib.format.read_array_header_1_0)
+        if version != (1, 0):
+            width, read = (4, np.lib.format.read_array_header_2_0)
+        length = int.from_bytes(file.read(width), "little")
+        if length > _MAX_HEADER:
+            raise ValueError(f"a header of {length} bytes")
+        file.seek(-width, os.SEEK_CUR)
         shape, _, dtype = read(file)
     except (ValueError, EOFError, OSError) as error:
-        raise FeatureError(f"{path} is no .npy file ({error}): download it again.") from error
+        raise FeatureError(f"{path} is no .npy file, or a damaged one ({error}): download it again.") from error
+    has, needs = size - file.tell(), np.prod(shape, dtype=object) * dtype.itemsize
+    if has < needs and not dtype.hasobject:
+        raise FeatureError(f"{path} is truncated: {has} of {needs} bytes of its array are there; download it again.")
     return shape, dtype
 
 
 def load_object_array(path: Path) -> np.ndarray:
-    """Read a ``.npy`` file, an array of objects or not, without running anything.
+    """Read a ``.npy`` file, of objects or not, without running anything.
 
     Strings of Python 2 come as bytes.
 
     Raises:
-        FeatureError: If the file is missing, damaged, or names anything but arrays.
+        FeatureError: If the file is missing, damaged, or holds anything but plain data and arrays.
     """
-    try:
-        with Path(path).open("rb") as file:
-            _, dtype = _payload(path, file)
-            if not dtype.hasobject:
-                return np.load(path, allow_pickle=False)  # type: ignore[no-any-return]
-            content = _plain(_load(path, file, lambda array: array.copy()))
-    except OSError as error:
-        raise FeatureError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise FeatureError(f"{path} is truncated or damaged ({error}): download it again.") from error
-    return content if isinstance(content, np.ndarray) else _object_array([content])
+    path = Path(path)
+    with _open(path) as file:
+        shape, dtype = read_npy_header(path, file, path.stat().st_size)
+        if not dtype.hasobject:
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+        array = _load(path, file, np.copy)
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        raise FeatureError(f"{path} holds something else than its header says: download it again.")
+    return array
 
 
 def load_pickle(path: Path) -> Any:  # noqa: ANN401
-    """Read a ``.pkl`` of arrays, lists and dictionaries, without running anything.
+    """Read a pickle of arrays, lists, dictionaries, numbers and strings, without running anything.
 
     Raises:
-        FeatureError: If the file is missing, damaged, or names anything but arrays.
+        FeatureError: If the file is missing, damaged, or holds anything else.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise FeatureError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return _plain(_load(path, io.BytesIO(content), lambda array: array.copy()))
+    path = Path(path)
+    with _open(path) as file:
+        return _load(path, file, np.copy)
 
 
 def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) -> int:
-    """Hand over the arrays of an object array one by one, so that memory holds one of them at a time.
+    """Hand over the arrays in a ``.npy`` file one by one, so that memory holds one of them at a time.
 
     Args:
-        path: A ``.npy`` file whose one-dimensional object array holds numeric arrays.
-        take: Called with the place and the array, which must not be kept.
+        path: A one-dimensional object array of arrays, or one plain array whose first axis counts them.
+        take: Called with place and array, which must not be kept.
 
     Returns:
         How many there were.
 
     Raises:
-        FeatureError: If the file is missing, damaged, names anything but arrays, or holds something else.
+        FeatureError: If the file is missing, damaged, or holds anything else.
     """
-    places: Iterator[int] = iter(range(1 << 62))
+    path = Path(path)
+    places: list[int] = []
 
     def hand_over(array: np.ndarray) -> int:
-        place = next(places)
-        take(place, array)
-        return place
+        take(len(places), array)
+        places.append(len(places))
+        return places[-1]
 
-    try:
-        with Path(path).open("rb") as file:
-            shape, dtype = _payload(path, file)
-            if not dtype.hasobject or len(shape) != 1:
-                raise FeatureError(f"{path} holds an array of shape {shape}, not one array a video: is it a joint feature file?")
-            content = _load(path, file, hand_over)
-    except OSError as error:
-        raise FeatureError(f"{path} cannot be read: {error.strerror or error}.") from error
-    order = [item.value if isinstance(item, _Array) else item for item in content.value]
-    if order != list(range(shape[0])):
-        raise FeatureError(f"{path} says it holds {shape[0]} arrays and holds {len(order)}: download it again.")
-    return len(order)
+    with _open(path) as file:
+        shape, dtype = read_npy_header(path, file, path.stat().st_size)
+        if not dtype.hasobject and len(shape) == 3:
+            for array in np.load(path, mmap_mode="r", allow_pickle=False):
+                hand_over(array)
+        elif dtype.hasobject and len(shape) == 1:
+            array = _load(path, file, hand_over)
+            if not isinstance(array, np.ndarray) or array.tolist() != places or array.shape != shape:
+                raise FeatureError(
+                    f"{path} says it holds {shape[0]} arrays and holds something else: download it again."
+                )
+        elif dtype.hasobject and len(shape) == 3:  # what numpy makes of videos of equal length
+            for array in load_object_array(path):
+                hand_over(array.astype(np.float32))
+        else:
+            raise FeatureError(f"{path} holds an array of shape {shape}, not one array a video: is it the right file?")
+    return len(places)
