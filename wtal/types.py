@@ -118,13 +118,12 @@ class BranchOutput:
 
     @property
     def suppressed(self) -> Tensor:
-        """The same, with snippets of little actionness pulled down to their smallest logit, ``(B, T, C + 1)``.
+        """The same, times actionness, ``(B, T, C + 1)``.
 
         Source:
-            CO2-Net, arXiv:2107.12589, public code; HAM-Net multiplies the logits by actionness, whatever their sign.
+            HAM-Net, arXiv:2101.00545, section 3.2.
         """
-        low = self.plain.amin(dim=2, keepdim=True)
-        return low + self.attention[..., None] * (self.plain - low)
+        return self.attention[..., None] * self.plain
 
 
 class SnippetScores(NamedTuple):

@@ -1,18 +1,32 @@
 """Layers that look along time and never at padding."""
 
-import math
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["TemporalConv", "TemporalTransformer"]
+__all__ = ["MaskedConv", "TemporalConv", "TemporalTransformer"]
+
+
+class MaskedConv(nn.Conv1d):
+    """A convolution over time that keeps the length.
+
+    Padding is zeroed before it, so that a video's end looks the same whatever it is batched with.
+
+    Args:
+        in_dim: Channels in.
+        out_dim: Channels out.
+        kernel_size: Snippets that one output sees; odd.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 3) -> None:
+        super().__init__(in_dim, out_dim, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
+        return super().forward(x.masked_fill(~mask[..., None], 0).transpose(1, 2)).transpose(1, 2)
 
 
 class TemporalConv(nn.Module):
     """A convolution over time, LeakyReLU and dropout.
-
-    Padding is zeroed before the convolution, so that a video's end looks the same whatever it is batched with.
 
     Args:
         in_dim: Channels in.
@@ -23,44 +37,43 @@ class TemporalConv(nn.Module):
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 3, dropout: float = 0.5) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(in_dim, out_dim, kernel_size, padding=kernel_size // 2)
-        self.dropout = nn.Dropout(dropout)
+        self.conv, self.dropout = MaskedConv(in_dim, out_dim, kernel_size), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
-        x = x.masked_fill(~mask[..., None], 0)
-        hidden = self.conv(x.transpose(1, 2)).transpose(1, 2)
-        return self.dropout(F.leaky_relu(hidden, 0.2))  # type: ignore[no-any-return]
+        return self.dropout(F.leaky_relu(self.conv(x, mask), 0.2))  # type: ignore[no-any-return]
 
 
 class TemporalTransformer(nn.Module):
-    """A residual Transformer over time that starts as the identity.
+    """A narrow Transformer over time.
+
+    A convolution tells the layers what is near (conditional position, arXiv:2102.10882): it works at lengths never seen,
+    and moves with the video.
 
     Args:
-        dim: Channels.
-        depth: Layers; 0 leaves the features as they are.
+        in_dim: Channels in.
+        width: Channels inside and out.
+        depth: Layers; 0 leaves the convolution alone.
         heads: Attention heads.
-        dropout: In each layer.
+        kernel_size: Snippets that the convolution sees; odd.
+        dropout: On the input and in each layer.
     """
 
-    def __init__(self, dim: int, depth: int = 1, heads: int = 8, dropout: float = 0.1) -> None:
+    def __init__(
+        self, in_dim: int, width: int = 128, depth: int = 1, heads: int = 8, kernel_size: int = 5, dropout: float = 0.3
+    ) -> None:
         super().__init__()
+        self.dropout, self.reduce = nn.Dropout(dropout), nn.Linear(in_dim, width)
+        self.near = MaskedConv(width, width, kernel_size)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout, "gelu", batch_first=True, norm_first=True)
+            nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True)
             for _ in range(depth)
         )
-        self.out = nn.Linear(dim, dim)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """From ``(B, T, dim)`` and mask ``(B, T)`` to ``(B, T, dim)``."""
-        if not self.layers:
-            return x
-        place = torch.arange(x.shape[1], device=x.device)[:, None]
-        rate = torch.exp(torch.arange(0, x.shape[2], 2, device=x.device) * (-math.log(10_000) / x.shape[2]))
-        angle = place * rate
-        hidden = x + torch.cat([angle.sin(), angle.cos()], dim=1)[:, : x.shape[2]] / math.sqrt(x.shape[2])
+        """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, width)``."""
+        hidden = self.reduce(self.dropout(x))
+        hidden = hidden + F.gelu(self.near(hidden, mask))
         for layer in self.layers:
             hidden = layer(hidden, src_key_padding_mask=~mask)
-        return x + self.out(hidden)  # type: ignore[no-any-return]
+        return hidden  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from wtal.losses.video import background_mil_losses, guidance_loss, sparsity_loss
 from wtal.nn.heads.head import Head
 from wtal.nn.normalization import FeatureNorm
-from wtal.nn.temporal import TemporalConv
+from wtal.nn.temporal import MaskedConv, TemporalConv
 from wtal.types import BranchOutput
 
 __all__ = ["AttentionMILHead", "AttentionMILWeights"]
@@ -23,18 +23,19 @@ class AttentionMILWeights:
         guidance: Of the agreement between actionness and background class.
     """
 
-    sparsity: float = 0.1
+    sparsity: float = 0.8
     guidance: float = 0.8
 
 
 class AttentionMILHead(Head):
-    """``E = conv(F)``, ``S = classifier(E)`` with a background class, ``A = sigmoid(attention(E))``.
+    """``E = conv(F)``, ``S = conv(E)`` with a background class, ``A = sigmoid(conv(conv(E)))``.
 
     Args:
         class_names: Names of the action classes.
         in_dim: Width of the features.
         hidden: Width of the embedding.
-        dropout: On the embedding.
+        input_dropout: On the features.
+        dropout: On the embedding and in the attention.
         ratio: Snippets per vote of top-k pooling.
         weights: Of the loss terms.
 
@@ -47,22 +48,25 @@ class AttentionMILHead(Head):
         class_names: Sequence[str],
         in_dim: int = 2048,
         hidden: int = 512,
-        dropout: float = 0.5,
+        input_dropout: float = 0.5,
+        dropout: float = 0.6,
         ratio: int = 8,
         weights: AttentionMILWeights = AttentionMILWeights(),  # noqa: B008  frozen
     ) -> None:
         super().__init__(ratio)
         self.weights = weights
         self.norm = FeatureNorm(in_dim)
+        self.input_dropout = nn.Dropout(input_dropout)
         self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
-        self.classifier = nn.Linear(hidden, len(class_names) + 1)
-        self.attention = nn.Linear(hidden, 1)
+        self.classifier = MaskedConv(hidden, len(class_names) + 1)
+        self.attend = TemporalConv(hidden, hidden // 2, dropout=dropout)
+        self.attention = nn.Linear(hidden // 2, 1)
 
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet."""
-        embedding = self.embed(self.norm(features, mask), mask)
-        logits = self.classifier(embedding)
-        attention = self.attention(embedding).squeeze(2).sigmoid()
+        embedding = self.embed(self.input_dropout(self.norm(features, mask)), mask)
+        logits = self.classifier(embedding, mask)
+        attention = self.attention(self.attend(embedding, mask)).squeeze(2).sigmoid()
         return BranchOutput(logits[..., :-1], logits[..., -1], attention, embedding)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:

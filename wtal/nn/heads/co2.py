@@ -41,6 +41,12 @@ class CO2Output(BranchOutput):
     rgb_attention: Tensor  # (B, T)
     flow_attention: Tensor  # (B, T)
 
+    @property
+    def suppressed(self) -> Tensor:
+        """Snippets of little actionness are pulled down to their smallest logit, as in the public code."""
+        low = self.plain.amin(dim=2, keepdim=True)
+        return low + self.attention[..., None] * (self.plain - low)
+
 
 class CrossModalConsensus(nn.Module):
     """Filters one modality by its own global view and the other's local view, then scores actionness.

@@ -12,7 +12,7 @@ from wtal.losses.video import background_mil_losses, guidance_loss, sparsity_los
 from wtal.nn.heads.head import Head
 from wtal.nn.normalization import FeatureNorm
 from wtal.nn.prompts import PromptedText, TextSource
-from wtal.nn.temporal import TemporalConv, TemporalTransformer
+from wtal.nn.temporal import TemporalTransformer
 from wtal.types import BranchOutput
 
 __all__ = ["TextFactory", "TextHead", "TextHeadWeights"]
@@ -37,22 +37,24 @@ class TextHead(Head):
     """``S = V Z^T / tau`` of temporally modelled CLIP features ``V`` and text features ``Z``.
 
     Both modalities are centred, images on the training snippets' mean and texts on the classes': raw cosines of CLIP lie
-    in a narrow band, and what all images or all texts share says nothing of a class. A learned vector stands for the
-    background beside the texts; actionness is a small convolutional head.
+    in a narrow band, and what all images or all texts share says nothing of a class. ``V`` is the image feature plus what
+    the temporal Transformer makes of its surroundings, nothing at first. A learned vector stands for the background beside
+    the texts; actionness comes from the Transformer.
 
     Args:
         class_names: Names of the action classes.
         text: From class names to text features: learned prompts, templates, or a file.
         dim: Width of the CLIP features.
-        depth: Layers of the temporal Transformer; 0 for none.
+        width: Of the temporal Transformer.
+        depth: Its layers; 0 for none.
         heads: Of its attention.
-        dropout: In the Transformer and the actionness head.
+        dropout: In it.
         temperature: ``tau`` to start from; it is learned.
         ratio: Snippets per vote of top-k pooling.
         weights: Of the loss terms.
 
     Source:
-        arXiv:2212.09335, section 3.2. Centring, background vector and actionness head are our choice.
+        arXiv:2212.09335, section 3.2. Centring, background vector and actionness are our choice.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class TextHead(Head):
         class_names: Sequence[str],
         text: TextFactory = PromptedText,
         dim: int = 512,
+        width: int = 128,
         depth: int = 1,
         heads: int = 8,
         dropout: float = 0.3,
@@ -71,12 +74,14 @@ class TextHead(Head):
         self.weights = weights
         self.text = text(list(class_names))
         self.norm = FeatureNorm(dim, scale=False)
-        self.temporal = TemporalTransformer(dim, depth=depth, heads=heads, dropout=dropout)
+        self.temporal = TemporalTransformer(dim + len(class_names), width, depth, heads, dropout=dropout)
+        self.dropout, self.residual = nn.Dropout(dropout), nn.Linear(width, dim)
+        nn.init.zeros_(self.residual.weight)
+        nn.init.zeros_(self.residual.bias)
+        self.attention = nn.Linear(width, 1)
         self.background = nn.Parameter(torch.randn(dim) * 0.02)
         self.bias = nn.Parameter(torch.zeros(len(class_names) + 1))
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
-        self.embed = TemporalConv(dim + len(class_names), 128, dropout=dropout)
-        self.attention = nn.Linear(128, 1)
 
     @property
     def note(self) -> str:
@@ -86,13 +91,13 @@ class TextHead(Head):
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet."""
         image = F.normalize(self.norm(features, mask), dim=2)
-        embedding = F.normalize(self.temporal(image, mask), dim=2)
-        texts = self.text()
-        texts = F.normalize(torch.cat([texts - texts.mean(dim=0), self.background[None]]), dim=1)
-        logits = self.log_scale.exp() * embedding @ texts.T + self.bias
-        cas, background = logits[..., :-1], logits[..., -1]
-        hidden = self.embed(torch.cat([embedding, cas * self.log_scale.neg().exp()], dim=2), mask)
-        return BranchOutput(cas, background, self.attention(hidden).squeeze(2).sigmoid(), embedding)
+        text = self.text()
+        text = F.normalize(text - text.mean(dim=0), dim=1)
+        hidden = self.temporal(8 * torch.cat([image, image @ text.T], dim=2), mask)
+        embedding = F.normalize(image + self.residual(self.dropout(hidden)), dim=2)
+        anchors = torch.cat([text, F.normalize(self.background[None], dim=1)])
+        logits = self.log_scale.exp() * embedding @ anchors.T + self.bias
+        return BranchOutput(logits[..., :-1], logits[..., -1], self.attention(hidden).squeeze(2).sigmoid(), embedding)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """MIL with and without suppression, sparsity, guidance."""
