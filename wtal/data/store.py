@@ -219,8 +219,9 @@ def npy_shape(file: Path) -> tuple[int, ...]:
             shape, dtype = read_npy_header(file, opened, file.stat().st_size)
     except OSError as error:
         raise FeatureError(f"{file} cannot be read: {error.strerror}.") from error
-    if dtype.hasobject:
-        raise FeatureError(f"{file} holds Python objects where numbers belong: save it again as one plain array.")
+    if dtype.kind not in "fiu":
+        kind = "Python objects" if dtype.hasobject else f"an array of {dtype}"
+        raise FeatureError(f"{file} holds {kind} where numbers belong: save it again as one plain array.")
     return shape
 
 

@@ -9,7 +9,7 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -92,6 +92,8 @@ class _Unpickler(_Base):  # type: ignore[misc]
         order = "F" if fortran else "C"
         if dtype != np.dtype(object):
             return self._from_buffer(content, dtype, shape, order)
+        if not isinstance(content, list):
+            raise pickle.UnpicklingError("it holds an array of objects without its objects")
         array = np.empty(len(content), object)
         for place, item in enumerate(content):
             array[place] = item
@@ -221,12 +223,21 @@ def read_npy_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, 
             raise ValueError(f"a header of {length} bytes")
         file.seek(-width, os.SEEK_CUR)
         shape, _, dtype = read(file)
-    except (ValueError, EOFError, OSError) as error:
-        raise FeatureError(f"{path} is no .npy file, or a damaged one ({error}): download it again.") from error
+        if min(shape, default=0) < 0:
+            raise ValueError(f"shape {shape}")
+    except Exception as error:  # a broken header fails in any way there is
+        raise FeatureError(f"{path} is no .npy file or damaged ({str(error)[:100]}): download it again.") from error
     has, needs = size - file.tell(), np.prod(shape, dtype=object) * dtype.itemsize
     if has < needs and not dtype.hasobject:
         raise FeatureError(f"{path} is truncated: {has} of {needs} bytes of its array are there; download it again.")
     return shape, dtype
+
+
+def _read_plain(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode, allow_pickle=False)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise FeatureError(f"{path} is damaged ({str(error)[:100]}): download it again.") from error
 
 
 def load_object_array(path: Path) -> np.ndarray:
@@ -241,8 +252,7 @@ def load_object_array(path: Path) -> np.ndarray:
     with _open(path) as file:
         shape, dtype = read_npy_header(path, file, path.stat().st_size)
         if not dtype.hasobject:
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+            return _read_plain(path)
         array = _load(path, file, np.copy)
     if not isinstance(array, np.ndarray) or array.shape != shape:
         raise FeatureError(f"{path} holds something else than its header says: download it again.")
@@ -284,7 +294,7 @@ def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) ->
     with _open(path) as file:
         shape, dtype = read_npy_header(path, file, path.stat().st_size)
         if not dtype.hasobject and len(shape) == 3:
-            for array in np.load(path, mmap_mode="r", allow_pickle=False):
+            for array in _read_plain(path, "r"):
                 hand_over(array)
         elif dtype.hasobject and len(shape) == 1:
             array = _load(path, file, hand_over)
