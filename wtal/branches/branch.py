@@ -42,6 +42,10 @@ class DistillationWeights:
     temperature: float = 0.1
 
 
+# Settings that a module made in Python keeps in its checkpoint, which loads with `weights_only=True`.
+torch.serialization.add_safe_globals([DistillationWeights, Localizer])
+
+
 class Branch(LocalizationModule):
     """One way to see a video: snippet features to CAS and actionness, by a pluggable head.
 

@@ -24,6 +24,9 @@ __all__ = ["BranchFactory", "CollaborationModule"]
 
 BranchFactory = Callable[[list[str]], Branch]
 
+# As in `wtal.branches.branch`: what a checkpoint of a module made in Python holds beside tensors and primitives.
+torch.serialization.add_safe_globals([Fusion, Schedule, Thresholds])
+
 
 class CollaborationModule(LocalizationModule):
     """CBP and VLP, teaching each other what each sees better.

@@ -65,8 +65,8 @@ class AttentionMILHead(Head):
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet."""
         embedding = self.embed(self.input_dropout(self.norm(features, mask)), mask)
-        logits = self.classifier(embedding, mask)
-        attention = self.attention(self.attend(embedding, mask)).squeeze(2).sigmoid()
+        logits = self.classifier(embedding, mask).float()
+        attention = self.attention(self.attend(embedding, mask)).squeeze(2).float().sigmoid()
         return BranchOutput(logits[..., :-1], logits[..., -1], attention, embedding)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:

@@ -78,10 +78,10 @@ class BaSNetHead(Head):
     def forward(self, features: Tensor, mask: Tensor) -> BaSNetOutput:
         """Score each snippet; the base branch is there for the loss alone."""
         features = self.norm(features, mask)
-        attention = self.filter(features).squeeze(2).sigmoid()
+        attention = self.filter(features).squeeze(2).float().sigmoid()
         twice = torch.cat([features, features * attention[..., None]])
         embedding = self.embed(twice, torch.cat([mask, mask]))
-        base, cas = self.classifier(embedding).chunk(2)
+        base, cas = self.classifier(embedding).float().chunk(2)
         return BaSNetOutput(cas[..., :-1], cas[..., -1], attention, embedding.chunk(2)[1], base)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:

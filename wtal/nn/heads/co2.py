@@ -74,7 +74,7 @@ class CrossModalConsensus(nn.Module):
         hidden = filtered
         for layer in self.attend:
             hidden = layer(hidden, mask)
-        return self.score(hidden).squeeze(2).sigmoid(), filtered
+        return self.score(hidden).squeeze(2).float().sigmoid(), filtered
 
 
 class CO2Head(Head):
@@ -122,7 +122,7 @@ class CO2Head(Head):
         rgb_attention, rgb_features = self.rgb(rgb, flow, mask)
         flow_attention, flow_features = self.flow(flow, rgb, mask)
         embedding = self.fuse(torch.cat([rgb_features, flow_features], dim=2))
-        logits = self.classifier(self.embed(embedding, mask))
+        logits = self.classifier(self.embed(embedding, mask)).float()
         attention = (rgb_attention + flow_attention) / 2
         return CO2Output(logits[..., :-1], logits[..., -1], attention, embedding, rgb_attention, flow_attention)
 

@@ -94,10 +94,10 @@ class TextHead(Head):
         text = self.text()
         text = F.normalize(text - text.mean(dim=0), dim=1)
         hidden = self.temporal(8 * torch.cat([image, image @ text.T], dim=2), mask)
-        embedding = F.normalize(image + self.residual(self.dropout(hidden)), dim=2)
+        embedding = F.normalize(image + self.residual(self.dropout(hidden)).float(), dim=2)
         anchors = torch.cat([text, F.normalize(self.background[None], dim=1)])
-        logits = self.log_scale.exp() * embedding @ anchors.T + self.bias
-        return BranchOutput(logits[..., :-1], logits[..., -1], self.attention(hidden).squeeze(2).sigmoid(), embedding)
+        logits = (self.log_scale.exp() * embedding @ anchors.T).float() + self.bias
+        return BranchOutput(logits[..., :-1], logits[..., -1], self.attention(hidden).squeeze(2).float().sigmoid(), embedding)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """MIL with and without suppression, sparsity, guidance."""
