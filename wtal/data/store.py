@@ -1,6 +1,7 @@
 """Features by video, read when asked for, and the folder that keeps them: one ``.npy`` a video and a manifest."""
 
 import json
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -254,7 +255,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it into a store's folder, at once and whole."""
-        fresh = folder / f".{_MANIFEST}.new"
+        fresh = folder / f".{_MANIFEST}.{os.getpid()}"
         fresh.write_text(json.dumps({"version": _VERSION, **asdict(self)}, indent=1), encoding="utf-8")
         fresh.replace(folder / _MANIFEST)
 
