@@ -14,17 +14,19 @@ def labels(label, klass):
 NOTHING = labels([-1, -1, -1], [-1, -1, -1])
 
 
-def test_each_kind_of_snippet_weighs_the_same_however_many_there_are():
-    attention = torch.tensor([[0.5, 0.25, 0.25]])
-    loss = attention_distillation(attention, labels([1, 0, 0], [0, -1, -1]))
-    torch.testing.assert_close(loss, torch.tensor(-math.log(0.5) - math.log(0.75)))
+def test_confident_snippets_count_alike_or_their_kinds_do():
+    attention = torch.tensor([[0.5, 0.25, 0.75]])
+    pseudo = labels([1, 0, 0], [0, -1, -1])
+    fore, back = -math.log(0.5), [-math.log(0.75), -math.log(0.25)]
+    torch.testing.assert_close(attention_distillation(attention, pseudo), torch.tensor((fore + sum(back)) / 3))
+    balanced = attention_distillation(attention, pseudo, balanced=True)
+    torch.testing.assert_close(balanced, torch.tensor(fore + sum(back) / 2))
 
 
-def test_class_distillation_asks_for_the_class_and_against_the_videos_own_classes():
-    probability = torch.tensor([[[0.5, 0.2], [0.25, 0.9], [0.9, 0.9]]])
-    pseudo = labels([1, 0, -1], [0, -1, -1])
-    loss = class_distillation(probability, torch.tensor([[1.0, 0.0]]), pseudo)
-    torch.testing.assert_close(loss, torch.tensor(-math.log(0.5) - math.log(0.75)))
+def test_class_distillation_asks_for_the_class_or_the_background():
+    plain = torch.tensor([[[0.5, 0.2, 0.3], [0.25, 0.5, 0.25], [0.9, 0.05, 0.05]]]).log()
+    loss = class_distillation(plain, labels([1, 0, -1], [0, -1, -1]))
+    torch.testing.assert_close(loss, torch.tensor((-math.log(0.5) - math.log(0.25)) / 2))
 
 
 def slow_contrast(embedding, pseudo, temperature):
@@ -58,8 +60,7 @@ def test_contrast_equals_the_slow_rule():
 @pytest.mark.parametrize("pseudo", [NOTHING, labels([1, -1, -1], [0, -1, -1]), labels([0, 0, 0], [-1, -1, -1])])
 def test_a_silent_teacher_gives_finite_losses_and_gradients(pseudo):
     x = torch.rand(1, 3, 2, requires_grad=True)
-    video = torch.tensor([[1.0, 0.0]])
-    loss = attention_distillation(x[..., 0], pseudo) + class_distillation(x, video, pseudo)
+    loss = attention_distillation(x[..., 0], pseudo) + class_distillation(x, pseudo)
     (loss + contrastive_distillation(x, pseudo)).backward()
     assert torch.isfinite(x.grad).all()
 
@@ -67,7 +68,7 @@ def test_a_silent_teacher_gives_finite_losses_and_gradients(pseudo):
 def test_an_ignored_batch_teaches_nothing():
     x = torch.rand(1, 3, 2)
     assert attention_distillation(x[..., 0], NOTHING) == 0
-    assert class_distillation(x, torch.ones(1, 2), NOTHING) == 0
+    assert class_distillation(x, NOTHING) == 0
     assert contrastive_distillation(x, NOTHING) == 0
 
 

@@ -31,15 +31,17 @@ class DistillationWeights:
         classes: Of :func:`~wtal.losses.distillation.class_distillation`.
         contrast: Of :func:`~wtal.losses.distillation.contrastive_distillation`.
         temperature: Of the contrast's cosine similarities.
+        balanced: Whether confident foreground and background weigh the same, however many there are of each.
 
     Source:
         ``λ_B`` and ``λ_F`` of arXiv:2212.09335, section 3.3, one a term; the values are our choice.
     """
 
-    attention: float = 1.0
-    classes: float = 1.0
-    contrast: float = 0.1
+    attention: float = 0.3
+    classes: float = 0.3
+    contrast: float = 0.0
     temperature: float = 0.1
+    balanced: bool = False
 
 
 # Settings that a module made in Python keeps in its checkpoint, which loads with `weights_only=True`.
@@ -126,10 +128,10 @@ class Branch(LocalizationModule):
         pseudo = pseudo._replace(label=pseudo.label.masked_fill(~batch.mask, -1))
         terms = {}
         if weights.attention:
-            terms["distil_attention"] = weights.attention * attention_distillation(out.attention, pseudo)
+            attention = attention_distillation(out.attention, pseudo, weights.balanced)
+            terms["distil_attention"] = weights.attention * attention
         if weights.classes:
-            classes = class_distillation(_class_probability(out.plain), batch.labels, pseudo)
-            terms["distil_classes"] = weights.classes * classes
+            terms["distil_classes"] = weights.classes * class_distillation(out.plain, pseudo, weights.balanced)
         if weights.contrast:
             contrast = contrastive_distillation(out.embedding, pseudo, weights.temperature)
             terms["distil_contrast"] = weights.contrast * contrast

@@ -145,11 +145,12 @@ class CollaborationLoop(_FitLoop):
             collate_fn=source.collate_fn,
         )
         buffer.begin()
-        with _evaluating(teacher), trainer.precision_plugin.forward_context():
+        with _evaluating(module), trainer.precision_plugin.forward_context():
             for cpu_batch in loader:
                 batch: SnippetBatch = strategy.batch_to_device(cpu_batch)
+                scores = module.all_scores(batch)["fused"] if self.schedule.agree else teacher.scores(batch)
                 labels = pseudo_labels(
-                    teacher.scores(batch), batch.labels, batch.mask, module.thresholds[lesson.teacher], lesson.keep
+                    scores, batch.labels, batch.mask, module.thresholds[lesson.teacher], lesson.keep
                 )
                 buffer.write(batch.video, batch.grid_index, batch.mask, labels)
         buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))  # type: ignore[return-value]

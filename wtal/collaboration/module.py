@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from wtal.branches.branch import Branch
 from wtal.branches.cbp import CBPBranch
@@ -124,6 +125,17 @@ class CollaborationModule(LocalizationModule):
         super().optimizer_step(*args, **kwargs)
         for student in self.step.students:
             self.branches[student].after_step()
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip each branch by itself: one with large gradients must not slow the other down."""
+        assert isinstance(optimizer, BranchOptimizer)
+        for part in optimizer.optimizers.values():
+            self.clip_gradients(part, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401
         """Each branch's own optimizer and scheduler behind one of each."""

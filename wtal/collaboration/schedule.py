@@ -41,6 +41,8 @@ class Schedule:
         exchange: Exchange the roles (ablation): ``B`` hands background from VLP to CBP, ``F`` foreground from CBP to VLP.
         from_cbp: Labels that CBP hands to VLP; the paper's are background alone.
         from_vlp: Labels that VLP hands to CBP; the paper's are foreground alone.
+        agree: Label by the fused scores of both branches instead of the teacher's alone: it hands over what the student does
+            not contradict.
 
     Raises:
         ConfigError: For an unknown letter or a number out of range.
@@ -58,6 +60,7 @@ class Schedule:
     exchange: bool = False
     from_cbp: Literal["background", "foreground", "both"] = "background"
     from_vlp: Literal["background", "foreground", "both"] = "foreground"
+    agree: bool = False
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("BFJW"):

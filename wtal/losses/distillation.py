@@ -14,52 +14,53 @@ def _mean_over(values: Tensor, chosen: Tensor) -> Tensor:
     return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
-def attention_distillation(attention: Tensor, pseudo: PseudoLabels) -> Tensor:
-    """Binary cross-entropy of actionness on the confident snippets.
+def _mean_confident(values: Tensor, pseudo: PseudoLabels, balanced: bool) -> Tensor:
+    """Mean over the confident snippets, or the sum of the means over foreground and over background."""
+    if balanced:
+        return _mean_over(values, pseudo.label == 1) + _mean_over(values, pseudo.label == 0)
+    return _mean_over(values, pseudo.label >= 0)
 
-    Foreground and background snippets are averaged apart and then added, as confident background is far more frequent.
+
+def attention_distillation(attention: Tensor, pseudo: PseudoLabels, balanced: bool = False) -> Tensor:
+    """Binary cross-entropy of actionness on the confident snippets.
 
     Args:
         attention: In [0, 1], ``(B, T)``.
         pseudo: The teacher's labels, ``(B, T)``.
+        balanced: Average foreground and background apart and add them; else all confident snippets count alike.
 
     Returns:
         Scalar.
 
     Source:
-        arXiv:2212.09335, section 3.3 (the distillation terms); averaging the two kinds apart is our choice.
+        arXiv:2212.09335, section 3.3 (the distillation terms).
 
-    >>> out = attention_distillation(torch.tensor([[0.5, 0.9]]), PseudoLabels(torch.tensor([[0, -1]]), torch.tensor([[-1, -1]])))
-    >>> round(out.item(), 4)  # -log(1 - 0.5): the ignored snippet adds nothing
-    0.6931
+    >>> pseudo = PseudoLabels(torch.tensor([[0, -1]]), torch.tensor([[-1, -1]]))
+    >>> attention_distillation(torch.tensor([[0.5, 0.9]]), pseudo)  # -log(1 - 0.5): the ignored snippet adds nothing
+    tensor(0.6931)
     """
     attention = attention.float().clamp(1e-6, 1 - 1e-6)
-    foreground, background = pseudo.label == 1, pseudo.label == 0
-    return _mean_over(-attention.log(), foreground) + _mean_over(-(1 - attention).log(), background)
+    right = torch.where(pseudo.label == 1, attention, 1 - attention)
+    return _mean_confident(-right.log(), pseudo, balanced)
 
 
-def class_distillation(probability: Tensor, labels: Tensor, pseudo: PseudoLabels) -> Tensor:
-    """Cross-entropy of the class probabilities on the confident snippets.
-
-    A foreground snippet must show its class; a background one must show none of the video's classes.
+def class_distillation(plain: Tensor, pseudo: PseudoLabels, balanced: bool = False) -> Tensor:
+    """Cross-entropy of the CAS on the confident snippets: foreground to its class, background to the background class.
 
     Args:
-        probability: Class probability of each snippet, in [0, 1], ``(B, T, C)``.
-        labels: Multi-hot of the video, ``(B, C)``.
+        plain: Logits, background last, ``(B, T, C + 1)``.
         pseudo: The teacher's labels, ``(B, T)``.
+        balanced: As for :func:`attention_distillation`.
 
     Returns:
         Scalar.
 
     Source:
-        arXiv:2212.09335, section 3.3. Our choice: background touches the video's own classes only.
+        arXiv:2212.09335, section 3.3 (the distillation terms).
     """
-    probability = probability.float().clamp(1e-6, 1 - 1e-6)
-    foreground, background = pseudo.label == 1, pseudo.label == 0
-    shown = probability.gather(2, pseudo.klass.long().clamp(min=0)[..., None]).squeeze(2)
-    absent = -(1 - probability).log() * labels[:, None]
-    absent = absent.sum(dim=2) / labels.sum(dim=1, keepdim=True).clamp(min=1)
-    return _mean_over(-shown.log(), foreground) + _mean_over(absent, background)
+    target = torch.where(pseudo.label == 1, pseudo.klass.long(), plain.shape[2] - 1)
+    log_probability = plain.float().log_softmax(dim=2).gather(2, target[..., None]).squeeze(2)
+    return _mean_confident(-log_probability, pseudo, balanced)
 
 
 def contrastive_distillation(

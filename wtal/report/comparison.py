@@ -19,12 +19,7 @@ _NAMES = {
     "joint": "B+F jointly",
     "alternation": "alternation",
 }
-_OTHER = {
-    "false_positive_rate": "FP rate",
-    "false_negative_rate": "FN rate",
-    "completeness": "complete",
-    "background_share": "backgr.",
-}
+_OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
@@ -79,4 +74,5 @@ def print_comparison(table: pd.DataFrame, console: Console | None = None) -> Non
         shown.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in summary.to_numpy(str):
         shown.add_row(*row)
-    (console or Console()).print(shown)
+    console = console or Console()
+    console.print(shown, width=max(console.width, 150), crop=False)  # a cut number helps nobody
