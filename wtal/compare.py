@@ -88,11 +88,11 @@ def compare(
 ) -> None:
     """Train and test all methods and end with their table.
 
-    The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches trained
-    apart and fused (``late_fusion``), distillation in one direction (``b_only``, ``f_only``), in both at once (``joint``),
-    and in turn (``alternation``). All of a seed share one warm-up, which is what they would compute anyway, bit for bit;
-    after it each branch trains for as many epochs in every method that trains it. Results are those of the last epoch on
-    the test videos. What is finished is not repeated: call it again after an interruption.
+    The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches
+    trained apart and fused (``late_fusion``), distillation in one direction (``b_only``, ``f_only``), in both at once
+    (``joint``), and in turn (``alternation``). All of a seed share one warm-up, which is what they would compute
+    anyway, bit for bit; after it each branch trains for as many epochs in every method that trains it. Results are
+    those of the last epoch on the test videos. What is finished is not repeated: call it again after an interruption.
 
     Args:
         config: Configuration of a collaboration, as for ``wtal fit``; a second one overrides the first.
@@ -108,7 +108,9 @@ def compare(
                 records += _rows(run, _record(run, config, folder, seed), seed)
     table = pd.DataFrame([row for row in records if row["method"] in methods])
     order = {method: place for place, method in enumerate(get_args(Method))}
-    table = table.sort_values(["method", "seed"], key=lambda column: column.map(order).fillna(column)).reset_index(drop=True)
+    table = table.sort_values(["method", "seed"], key=lambda column: column.map(order).fillna(column)).reset_index(
+        drop=True
+    )
     save_comparison(table, output)
     print_comparison(table)
 
@@ -137,7 +139,9 @@ def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: 
     cli = WTALCLI(arguments, run=False)
     model, trainer = cli.model, cli.trainer
     if not isinstance(model, CollaborationModule):
-        raise ConfigError(f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}.")
+        raise ConfigError(
+            f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}."
+        )
     if run.pattern:
         seconds = _fit(run, cli, _WarmUp(folder, said, model.schedule.warm_up))
     else:
@@ -169,7 +173,9 @@ def _rows(run: _Run, record: dict[str, Any], seed: int) -> list[dict[str, Any]]:
     rows = []
     for method, source in run.answers.items():
         prefix = f"test/{source}/"
-        measured = {key.removeprefix(prefix): value for key, value in record["metrics"].items() if key.startswith(prefix)}
+        measured = {
+            key.removeprefix(prefix): value for key, value in record["metrics"].items() if key.startswith(prefix)
+        }
         measured["mAP_avg"] = measured.pop("mAP")
         said = {key: record[key] for key in ("train_seconds", "features", "protocol", "weights")}
         rows.append({"method": method, "seed": seed, **measured, **said})

@@ -11,7 +11,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["BranchOutput", "Detections", "Protocol", "PseudoLabels", "SnippetBatch", "SnippetScores", "TimeGrid", "Video"]
+__all__ = [
+    "BranchOutput",
+    "Detections",
+    "Protocol",
+    "PseudoLabels",
+    "SnippetBatch",
+    "SnippetScores",
+    "TimeGrid",
+    "Video",
+]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Branch(LocalizationModule):
         class_names: Names of the classes, in the order of the labels.
         head: From class names to the head.
         distillation: Weights of what a teacher hands over.
-        average: Share of the weight average that one step keeps, see :class:`~wtal.nn.averaging.WeightAverage`; 0: none.
+        average: Share of the average that one step keeps, see :class:`~wtal.nn.averaging.WeightAverage`; 0: none.
         optimizer: From parameters to an optimizer.
         lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
         localizer: From scores to detections, when the branch stands alone.

@@ -24,9 +24,11 @@ class DetectionQuality(TemporalMAP):
     """mAP and, beside it, how a method fails: the numbers of one line of a comparison."""
 
     def compute(self) -> dict[str, Tensor]:
-        """mAP by tIoU and its averages, false-positive and false-negative rate, completeness, background share."""
+        """MAP by tIoU and its averages, false-positive and false-negative rate, completeness, background share."""
         profile = error_profile(*self.rows())
-        return super().compute() | {name: torch.tensor(value, dtype=torch.float64) for name, value in vars(profile).items()}
+        return super().compute() | {
+            name: torch.tensor(value, dtype=torch.float64) for name, value in vars(profile).items()
+        }
 
 
 class LocalizationModule(LightningModule):
@@ -171,7 +173,9 @@ class LocalizationModule(LightningModule):
 def _rows(video: int, detections: Detections) -> Tensor:
     """Detections as rows of the metric, ``(N, 5)``: video, label, start, end, score."""
     columns = (detections.label, detections.start_s, detections.end_s, detections.score)
-    return torch.stack([torch.full_like(detections.score, video, dtype=torch.float64), *(c.double() for c in columns)], 1)
+    return torch.stack(
+        [torch.full_like(detections.score, video, dtype=torch.float64), *(c.double() for c in columns)], 1
+    )
 
 
 def _no_segments(device: torch.device) -> Tensor:

@@ -84,7 +84,7 @@ class PseudoLabelBuffer:
         """
         if not torch.equal(state["offsets"], self.offsets.cpu()):
             raise CheckpointError(
-                f"The checkpoint's pseudo-labels cover {len(state['offsets']) - 1} training videos of other lengths than "
-                f"the {len(self.offsets) - 1} here: resume on the training set that the checkpoint was made on."
+                f"The checkpoint's pseudo-labels cover {len(state['offsets']) - 1} training videos of other lengths "
+                f"than the {len(self.offsets) - 1} here: resume on the training set that the checkpoint was made on."
             )
         self.label, self.klass = state["label"].to(self.label.device), state["klass"].to(self.klass.device)

@@ -38,11 +38,11 @@ class Schedule:
         pattern: The steps after that, repeated: ``B`` hands confident background from CBP to VLP, ``F`` confident
             foreground from VLP to CBP, ``J`` both at once (no alternation), ``W`` goes on without distillation.
         period: Epochs of a turn.
-        exchange: Exchange the roles (ablation): ``B`` hands background from VLP to CBP, ``F`` foreground from CBP to VLP.
+        exchange: Exchange the roles (ablation): ``B`` hands background from VLP to CBP, ``F`` the reverse.
         from_cbp: Labels that CBP hands to VLP; the paper's are background alone.
         from_vlp: Labels that VLP hands to CBP; the paper's are foreground alone.
-        agree: Label by the fused scores of both branches instead of the teacher's alone: it hands over what the student does
-            not contradict.
+        agree: Label by the fused scores of both branches instead of the teacher's alone: it hands over what the student
+            does not contradict.
 
     Raises:
         ConfigError: For an unknown letter or a number out of range.

@@ -78,7 +78,9 @@ class _World:
         self.rest = _unit(0.6 * self.climax + 0.4 * _unit(rng.standard_normal((count, params.i3d_dim))))
         common = _unit(rng.standard_normal(params.clip_dim))
         self.text = _unit(common + 0.9 * _unit(rng.standard_normal((count, params.clip_dim))))
-        self.image = _unit(rng.standard_normal(params.clip_dim))  # the modality gap: images have a direction of their own
+        self.image = _unit(
+            rng.standard_normal(params.clip_dim)
+        )  # the modality gap: images have a direction of their own
 
 
 def _video(
@@ -128,8 +130,9 @@ def _share(length: int, start: float, end: float) -> np.ndarray:
 def write_synthetic(root: Path, params: SyntheticParams) -> None:
     """Write annotations, features and texts to a folder; a folder that has them from equal parameters is left alone.
 
-    Written: ``annotations.json`` (ActivityNet form), ``i3d/VIDEO.npy`` (T, i3d_dim), ``clip/VIDEO.npy`` (T, clip_dim),
-    ``text/text.npy`` (C, clip_dim) with ``text/classes.txt``, and ``params.json``. The folder appears at once and whole.
+    Written: ``annotations.json`` (ActivityNet form), ``i3d/VIDEO.npy`` (T, i3d_dim), ``clip/VIDEO.npy`` (T,
+    clip_dim), ``text/text.npy`` (C, clip_dim) with ``text/classes.txt``, and ``params.json``. The folder appears at
+    once and whole.
     """
     said = root / "params.json"
     if said.is_file() and json.loads(said.read_text()) == asdict(params):
@@ -174,8 +177,8 @@ class SyntheticDataModule(SnippetDataModule):
     def __init__(
         self,
         root: Path = Path("runs/synthetic"),
-        params: SyntheticParams = SyntheticParams(),  # noqa: B008  frozen
-        **options: Any,
+        params: SyntheticParams = SyntheticParams(),
+        **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
         write_synthetic(root, params)
         self.root, self.params = root, params

@@ -45,7 +45,9 @@ def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
 
 
-def background_mil_losses(plain: Tensor, suppressed: Tensor, mask: Tensor, labels: Tensor, ratio: int) -> dict[str, Tensor]:
+def background_mil_losses(
+    plain: Tensor, suppressed: Tensor, mask: Tensor, labels: Tensor, ratio: int
+) -> dict[str, Tensor]:
     """MIL with a background class: on for the plain CAS, off for the one that actionness has suppressed.
 
     Args:

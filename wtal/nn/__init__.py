@@ -1,0 +1,1 @@
+"""Networks: layers along time, text features, heads."""

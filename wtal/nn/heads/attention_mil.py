@@ -51,7 +51,7 @@ class AttentionMILHead(Head):
         input_dropout: float = 0.5,
         dropout: float = 0.6,
         ratio: int = 8,
-        weights: AttentionMILWeights = AttentionMILWeights(),  # noqa: B008  frozen
+        weights: AttentionMILWeights = AttentionMILWeights(),
     ) -> None:
         super().__init__(ratio)
         self.weights = weights

@@ -66,7 +66,7 @@ class BaSNetHead(Head):
         filter_dim: int = 512,
         dropout: float = 0.7,
         ratio: int = 8,
-        weights: BaSNetWeights = BaSNetWeights(),  # noqa: B008  frozen
+        weights: BaSNetWeights = BaSNetWeights(),
     ) -> None:
         super().__init__(ratio)
         self.weights = weights

@@ -64,7 +64,9 @@ class CrossModalConsensus(nn.Module):
         super().__init__()
         self.local = TemporalConv(dim, dim, dropout=dropout)
         self.globally = nn.Sequential(nn.Linear(dim, dim), nn.LeakyReLU(0.2), nn.Dropout(dropout))
-        self.attend = nn.ModuleList([TemporalConv(dim, hidden, dropout=dropout), TemporalConv(hidden, hidden, dropout=0)])
+        self.attend = nn.ModuleList(
+            [TemporalConv(dim, hidden, dropout=dropout), TemporalConv(hidden, hidden, dropout=0)]
+        )
         self.score = nn.Linear(hidden, 1)
 
     def forward(self, main: Tensor, auxiliary: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +107,7 @@ class CO2Head(Head):
         dropout: float = 0.5,
         classifier_dropout: float = 0.7,
         ratio: int = 7,
-        weights: CO2Weights = CO2Weights(),  # noqa: B008  frozen
+        weights: CO2Weights = CO2Weights(),
     ) -> None:
         super().__init__(ratio)
         self.weights = weights

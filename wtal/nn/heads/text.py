@@ -36,10 +36,10 @@ class TextHeadWeights:
 class TextHead(Head):
     """``S = V Z^T / tau`` of temporally modelled CLIP features ``V`` and text features ``Z``.
 
-    Both modalities are centred, images on the training snippets' mean and texts on the classes': raw cosines of CLIP lie
-    in a narrow band, and what all images or all texts share says nothing of a class. ``V`` is the image feature plus what
-    the temporal Transformer makes of its surroundings, nothing at first. A learned vector stands for the background beside
-    the texts; actionness comes from the Transformer.
+    Both modalities are centred, images on the training snippets' mean and texts on the classes': raw cosines of CLIP
+    lie in a narrow band, and what all images or all texts share says nothing of a class. ``V`` is the image feature
+    plus what the temporal Transformer makes of its surroundings, nothing at first. A learned vector stands for the
+    background beside the texts; actionness comes from the Transformer.
 
     Args:
         class_names: Names of the action classes.
@@ -68,7 +68,7 @@ class TextHead(Head):
         dropout: float = 0.3,
         temperature: float = 0.05,
         ratio: int = 8,
-        weights: TextHeadWeights = TextHeadWeights(),  # noqa: B008  frozen
+        weights: TextHeadWeights = TextHeadWeights(),
     ) -> None:
         super().__init__(ratio)
         self.weights = weights
@@ -97,7 +97,9 @@ class TextHead(Head):
         embedding = F.normalize(image + self.residual(self.dropout(hidden)).float(), dim=2)
         anchors = torch.cat([text, F.normalize(self.background[None], dim=1)])
         logits = (self.log_scale.exp() * embedding @ anchors.T).float() + self.bias
-        return BranchOutput(logits[..., :-1], logits[..., -1], self.attention(hidden).squeeze(2).float().sigmoid(), embedding)
+        return BranchOutput(
+            logits[..., :-1], logits[..., -1], self.attention(hidden).squeeze(2).float().sigmoid(), embedding
+        )
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """MIL with and without suppression, sparsity, guidance."""
