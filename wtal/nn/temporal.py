@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["MaskedConv", "TemporalConv", "TemporalTransformer"]
+__all__ = ["AttentionLayer", "MaskedConv", "TemporalConv", "TemporalTransformer"]
 
 
 class MaskedConv(nn.Conv1d):
@@ -44,11 +44,36 @@ class TemporalConv(nn.Module):
         return self.dropout(F.leaky_relu(self.conv(x, mask), 0.2))  # type: ignore[no-any-return]
 
 
+class AttentionLayer(nn.TransformerEncoderLayer):
+    """A layer of a Transformer, normalised first, whose memory grows with the length, not with its square.
+
+    PyTorch's own holds every pair of snippets, which an hour of video has not the room for.
+
+    Args:
+        width: Channels.
+        heads: Attention heads.
+        dropout: On attention, and on both outputs.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        """From ``(B, T, width)`` and mask ``(B, T)`` to ``(B, T, width)``."""
+        attention = self.self_attn
+        joint = F.linear(self.norm1(x), attention.in_proj_weight, attention.in_proj_bias)
+        query, key, value = joint.view(*mask.shape, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
+        dropout = attention.dropout if self.training else 0.0
+        seen = F.scaled_dot_product_attention(query, key, value, mask[:, None, None], dropout)
+        x = x + self.dropout1(attention.out_proj(seen.transpose(1, 2).flatten(2)))
+        return x + self._ff_block(self.norm2(x))
+
+
 class TemporalTransformer(nn.Module):
     """A narrow Transformer over time.
 
-    A convolution tells the layers what is near (conditional position, arXiv:2102.10882): it works at lengths never seen,
-    and moves with the video.
+    A convolution tells the layers what is near (conditional position, arXiv:2102.10882): it works at lengths never
+    seen, and moves with the video.
 
     Args:
         in_dim: Channels in.
@@ -65,15 +90,12 @@ class TemporalTransformer(nn.Module):
         super().__init__()
         self.dropout, self.reduce = nn.Dropout(dropout), nn.Linear(in_dim, width)
         self.near = MaskedConv(width, width, kernel_size)
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True)
-            for _ in range(depth)
-        )
+        self.layers = nn.ModuleList(AttentionLayer(width, heads, dropout) for _ in range(depth))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, width)``."""
         hidden = self.reduce(self.dropout(x))
         hidden = hidden + F.gelu(self.near(hidden, mask))
         for layer in self.layers:
-            hidden = layer(hidden, src_key_padding_mask=~mask)
+            hidden = layer(hidden, mask)
         return hidden  # type: ignore[no-any-return]

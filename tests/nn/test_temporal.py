@@ -1,0 +1,116 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from wtal.nn.temporal import AttentionLayer, MaskedConv, TemporalConv, TemporalTransformer
+
+
+def mask_of(lengths, total):
+    return torch.arange(total) < torch.tensor(lengths)[:, None]
+
+
+def test_a_convolution_by_hand():
+    conv = MaskedConv(1, 1)
+    conv.weight.data[:] = torch.tensor([1.0, 10, 100])
+    conv.bias.data[:] = 0
+    x = torch.tensor([[[1.0], [2], [3], [9], [9]]])
+    assert conv(x, mask_of([3], 5))[0, :3, 0].tolist() == [210, 321, 32]
+
+
+LAYERS = {
+    "convolution": lambda: TemporalConv(6, 8),
+    "transformer": lambda: TemporalTransformer(6, 8, heads=2),
+    "deep": lambda: TemporalTransformer(6, 8, depth=2, heads=4),
+    "without layers": lambda: TemporalTransformer(6, 8, depth=0),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@settings(max_examples=15, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 20), min_size=1, max_size=4),
+    extra=st.integers(0, 7),
+    rubbish=st.sampled_from([0.0, 1e4, -1e4]),
+)
+def test_a_batch_is_each_video_alone(name, lengths, extra, rubbish):
+    torch.manual_seed(0)
+    layer = LAYERS[name]().eval()
+    mask = mask_of(lengths, max(lengths) + extra)
+    x = torch.randn(*mask.shape, 6).masked_fill(~mask[..., None], rubbish)
+    out = layer(x, mask)
+    for row, length, together in zip(x, lengths, out, strict=True):
+        alone = layer(row[None, :length], torch.ones(1, length, dtype=torch.bool))[0]
+        torch.testing.assert_close(together[:length], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_no_gradient_comes_from_padding(name):
+    layer = LAYERS[name]().eval()
+    mask = mask_of([4, 7], 7)
+    x = torch.randn(2, 7, 6, requires_grad=True)
+    layer(x, mask)[mask].square().sum().backward()
+    assert x.grad.isfinite().all()
+    assert not x.grad[0, 4:].any()
+    assert x.grad[mask].any(dim=1).all()
+
+
+def test_a_layer_is_pytorchs_own():
+    torch.manual_seed(0)
+    mine = AttentionLayer(16, 4, 0.1).eval()
+    torchs = nn.TransformerEncoderLayer(16, 4, 32, 0.1, "gelu", batch_first=True, norm_first=True).eval()
+    torchs.load_state_dict(mine.state_dict())
+    mask = mask_of([9, 5], 9)
+    x = torch.randn(2, 9, 16)
+    torch.testing.assert_close(mine(x, mask)[mask], torchs(x, src_key_padding_mask=~mask)[mask], rtol=0, atol=1e-6)
+
+
+def test_attention_reaches_all_of_a_video_and_convolution_its_neighbours():
+    mask = torch.ones(1, 30, dtype=torch.bool)
+    for depth, reached in ((0, 5), (1, 30)):
+        x = torch.randn(1, 30, 6, requires_grad=True)
+        TemporalTransformer(6, 8, depth=depth, heads=2).eval()(x, mask)[0, 15].sum().backward()
+        assert int(x.grad[0].any(dim=1).sum()) == reached
+
+
+def test_it_moves_with_the_video():
+    layer = TemporalTransformer(6, 8, depth=0).eval()
+    x, mask = torch.randn(1, 20, 6), torch.ones(1, 20, dtype=torch.bool)
+    torch.testing.assert_close(layer(x[:, 5:], mask[:, 5:])[0, 2:], layer(x, mask)[0, 7:], rtol=1e-4, atol=1e-6)
+
+
+def test_dropout_is_off_in_evaluation_alone():
+    layer = TemporalTransformer(6, 8, heads=2)
+    x, mask = torch.randn(1, 9, 6), torch.ones(1, 9, dtype=torch.bool)
+    assert not torch.equal(layer(x, mask), layer(x, mask))
+    layer.eval()
+    assert torch.equal(layer(x, mask), layer(x, mask))
+
+
+def test_twenty_thousand_snippets_need_no_square(monkeypatch):
+    """An entry for each pair of snippets would be 400 million."""
+    largest = 0
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            nonlocal largest
+            out = function(*args, **(kwargs or {}))
+            sizes = [t.numel() for t in torch.utils._pytree.tree_leaves(out) if isinstance(t, torch.Tensor)]
+            largest = max([largest, *sizes])
+            return out
+
+    layer = TemporalTransformer(4, 8, heads=1).eval()
+    with torch.no_grad(), Watch():
+        out = layer(torch.randn(1, 20_000, 4), mask_of([19_000], 20_000))
+    assert out[0, :19_000].isfinite().all()
+    assert largest == 20_000 * 24
+
+
+def test_autocast_to_bfloat16():
+    layer = TemporalTransformer(6, 16, heads=2).eval()
+    x, mask = torch.randn(2, 9, 6), mask_of([9, 4], 9)
+    exact = layer(x, mask)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = layer(x, mask)
+    torch.testing.assert_close(coarse[mask].float(), exact[mask], rtol=0, atol=0.1)
