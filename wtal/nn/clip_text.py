@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -120,13 +121,14 @@ class TextTower:
             Features ``(N, D)``.
         """
         self.model.to(ids.device)
-        count, pack = len(ids), chunk if shared else 1
+        count = len(ids)
+        chunk = math.ceil(count / math.ceil(count / chunk))  # the last one as full as the others
         if context is None or places is None:
             context, places = ids.new_zeros((count, 0, 1), dtype=torch.float32), ids[:, :0]
 
         def part(ids: Tensor, places: Tensor, context: Tensor) -> Tensor:
             if self.causal:
-                return self._encode_packed(ids, places, context, shared, pack)
+                return self._encode_packed(ids, places, context, shared, chunk if shared else 1)
             return self._encode(ids, places, context)
 
         inputs = ids, places, context.expand(count, -1, -1)
