@@ -146,6 +146,13 @@ def test_a_configuration_that_is_no_json(tmp_path):
         TextTower(str(file), "random")
 
 
+def test_a_configuration_that_open_clip_cannot_build(tmp_path):
+    file = tmp_path / "crooked.json"
+    file.write_text('{"embed_dim": 8, "vision_cfg": {"widht": 8}, "text_cfg": {}}')
+    with pytest.raises(ConfigError, match=r"cannot build .*crooked\.json: .*widht.*; mend its configuration"):
+        TextTower(str(file), "random")
+
+
 def test_logging_is_left_as_it_was(config):
     logging.disable(logging.INFO)
     try:

@@ -221,6 +221,8 @@ def _unavailable(model: str, pretrained: str, origin: dict[str, Any], error: Exc
     if not origin:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         reason = reason.rstrip(".:")
+        if pretrained == "random":
+            return f"open_clip cannot build {model}: {reason}; mend its configuration."
         return f"The weights {pretrained} do not load into {model}: {reason}; give the open_clip model they belong to."
     source = origin.get("hf_hub", "").strip("/") or origin.get("url", "")
     name = f"{model}-quickgelu" if origin.get("quick_gelu") and not model.endswith("-quickgelu") else model
