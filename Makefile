@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml configs/constraints.txt
 install: $(INSTALLED)  ## Make .venv with everything in tested versions
 
 demo: install  ## Train every method on the embedded benchmark and end with their table (two minutes)
-	@$(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo
+	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo --seeds 0 1
 
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"

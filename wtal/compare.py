@@ -28,12 +28,12 @@ class _Run:
 
     Args:
         name: Of its folder.
-        pattern: Of the schedule after the warm-up; empty to test what is not trained at all.
+        pattern: Of the schedule after the warm-up; None for the configuration's own, empty to train nothing.
         answers: Method to source.
     """
 
     name: str
-    pattern: str
+    pattern: str | None
     answers: dict[Method, str]
 
 
@@ -43,7 +43,7 @@ _RUNS = (
     _Run("b_only", "B", {"b_only": "fused"}),
     _Run("f_only", "F", {"f_only": "fused"}),
     _Run("joint", "J", {"joint": "fused"}),
-    _Run("alternation", "BF", {"alternation": "fused"}),
+    _Run("alternation", None, {"alternation": "fused"}),
 )
 
 
@@ -142,7 +142,7 @@ def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: 
         raise ConfigError(
             f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}."
         )
-    if run.pattern:
+    if run.pattern != "":
         seconds = _fit(run, cli, _WarmUp(folder, said, model.schedule.warm_up))
     else:
         seconds, model.vlp = 0.0, model.vlp.vanilla()
@@ -159,7 +159,7 @@ def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: 
 def _fit(run: _Run, cli: WTALCLI, warm_up: _WarmUp) -> float:
     """Train, from the seed's warm-up if it is there; the seconds that it would have taken from the start."""
     trainer, shared = cli.trainer, warm_up.exists
-    if len(set(run.pattern)) == 1:  # each epoch trains what an alternation trains in every other one
+    if run.pattern:  # each epoch trains what an alternation trains in every other one
         after = trainer.max_epochs - warm_up.epochs
         trainer.fit_loop.max_epochs = warm_up.epochs + -(-after // 2)
     trainer.callbacks.append(warm_up)
