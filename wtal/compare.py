@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from wtal.branches import VLPBranch
 from wtal.collaboration import CollaborationModule
 from wtal.errors import ConfigError
 from wtal.report.comparison import print_comparison, save_comparison
@@ -145,6 +146,7 @@ def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: 
     if run.pattern != "":
         seconds = _fit(run, cli, _WarmUp(folder, said, model.schedule.warm_up))
     else:
+        assert isinstance(model.vlp, VLPBranch)
         seconds, model.vlp = 0.0, model.vlp.vanilla()
     (metrics,) = trainer.test(model, cli.datamodule, verbose=False)
     return {
@@ -158,11 +160,12 @@ def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: 
 
 def _fit(run: _Run, cli: WTALCLI, warm_up: _WarmUp) -> float:
     """Train, from the seed's warm-up if it is there; the seconds that it would have taken from the start."""
-    trainer, shared = cli.trainer, warm_up.exists
+    trainer: Trainer = cli.trainer
+    shared = warm_up.exists
     if run.pattern:  # each epoch trains what an alternation trains in every other one
-        after = trainer.max_epochs - warm_up.epochs
+        after = (trainer.max_epochs or 0) - warm_up.epochs
         trainer.fit_loop.max_epochs = warm_up.epochs + -(-after // 2)
-    trainer.callbacks.append(warm_up)
+    trainer.callbacks.append(warm_up)  # type: ignore[attr-defined]
     start = time.monotonic()
     trainer.fit(cli.model, cli.datamodule, ckpt_path=warm_up.checkpoint if shared else None)
     return time.monotonic() - start + (warm_up.seconds if shared else 0)

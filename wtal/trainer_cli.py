@@ -20,6 +20,7 @@ import wtal.collaboration
 import wtal.data  # noqa: F401  what is imported here can be named without its module
 from wtal import __version__
 from wtal.errors import CheckpointError, ConfigError, WTALError
+from wtal.training.outputs import ResultsTable, WritePredictions
 from wtal.training.progress import FitProgress
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
@@ -122,7 +123,7 @@ class WTALCLI(LightningCLI):
         return CSVLogger(root, name)
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [SeedSteps()]
+        callbacks: list[Callback] = [SeedSteps(), WritePredictions(), ResultsTable()]
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:

@@ -18,7 +18,10 @@ def test_topk_pool_equals_a_loop_over_videos(lengths, ratio, seed):
     cas = torch.randn(len(lengths), max(lengths), 3, generator=torch.Generator().manual_seed(seed))
     mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     slow = torch.stack(
-        [video[:n].sort(0, descending=True)[0][: max(1, n // ratio)].mean(0) for video, n in zip(cas, lengths, strict=True)]
+        [
+            video[:n].sort(0, descending=True)[0][: max(1, n // ratio)].mean(0)
+            for video, n in zip(cas, lengths, strict=True)
+        ]
     )
     torch.testing.assert_close(topk_pool(cas, mask, ratio), slow)
 

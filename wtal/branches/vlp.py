@@ -47,6 +47,7 @@ class VLPBranch(Branch):
 
     def vanilla(self) -> "VLPBranch":
         """This branch before any learning: cosines of raw features and hand-written texts."""
+        assert isinstance(self.head, TextHead | ZeroShotHead)
         text = self.head.text.vanilla()
 
         def head(class_names: list[str]) -> ZeroShotHead:

@@ -151,7 +151,7 @@ class CollaborationLoop(_FitLoop):
                 scores = module.all_scores(batch)["fused"] if self.schedule.agree else teacher.scores(batch)
                 labels = pseudo_labels(scores, batch.labels, batch.mask, module.thresholds[lesson.teacher], lesson.keep)
                 buffer.write(batch.video, batch.grid_index, batch.mask, labels)
-        buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))  # type: ignore[return-value]
+        buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))
         self.turn_progress.refreshes += 1
 
     # State ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from wtal.branches.branch import Branch
 from wtal.branches.cbp import CBPBranch
@@ -142,7 +143,9 @@ class CollaborationModule(LocalizationModule):
         parts = {name: branch.configure_optimizers() for name, branch in self.branches.items()}
         parts = {name: part if isinstance(part, dict) else {"optimizer": part} for name, part in parts.items()}
         optimizer = BranchOptimizer({name: part["optimizer"] for name, part in parts.items()})
-        schedulers = {name: part["lr_scheduler"] for name, part in parts.items() if "lr_scheduler" in part}
+        schedulers: dict[str, LRScheduler] = {
+            name: part["lr_scheduler"] for name, part in parts.items() if "lr_scheduler" in part
+        }
         if not schedulers:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": BranchScheduler(optimizer, schedulers)}

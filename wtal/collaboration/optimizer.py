@@ -30,7 +30,7 @@ class BranchOptimizer(Optimizer):
         self.param_groups = [group for o in self.optimizers.values() for group in o.param_groups]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]  # noqa: ANN401
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401
         """Run the closure once, then step every branch."""
         loss = None
         if closure is not None:

@@ -57,7 +57,7 @@ class SyntheticParams:
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))
 
 
 def _slow(rng: np.random.Generator, length: int, width: int, memory: float = 0.85) -> np.ndarray:
@@ -124,7 +124,7 @@ def _video(
 def _share(length: int, start: float, end: float) -> np.ndarray:
     """Share of each snippet's cell that lies in [start, end], ``(length,)``."""
     index = np.arange(length)
-    return np.clip(np.minimum(end, index + 1) - np.maximum(start, index), 0, 1)
+    return np.asarray(np.clip(np.minimum(end, index + 1) - np.maximum(start, index), 0, 1))
 
 
 def write_synthetic(root: Path, params: SyntheticParams) -> None:
