@@ -188,5 +188,7 @@ class SyntheticDataModule(SnippetDataModule):
             Protocol("synthetic", tious, ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))),
             FeatureSource(root / "i3d"),
             FeatureSource(root / "clip"),
-            **{"features_note": f"synthetic, made up by seed {params.seed}", **options},
+            **options,
         )
+        if "features_note" not in options:
+            self.features_note = f"synthetic, made up by seed {params.seed}"

@@ -8,6 +8,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
 
+from wtal.branches.localization import LocalizationModule
+from wtal.data import SnippetDataModule
 from wtal.report.predictions import write_predictions
 from wtal.training.saving import run_folder
 from wtal.types import Detections
@@ -30,6 +32,8 @@ class WritePredictions(Callback):
         *_: object,
     ) -> None:
         """Keep the detections of a batch."""
+        if not isinstance(pl_module, LocalizationModule):
+            return
         for source, detections in outputs.items():
             self.found.setdefault(source, {}).update(detections)
 
@@ -67,11 +71,12 @@ class ResultsTable(Callback):
             if stage == split:
                 source, _, measure = rest.rpartition("/")
                 rows.setdefault(source or type(module).__name__, {})[measure] = float(value)
-        if not rows or not trainer.is_global_zero:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if not rows or not trainer.is_global_zero or not isinstance(data, SnippetDataModule):
             return
         measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
         shown = [m for m in measures if m.startswith("mAP")] + [m for m in ("video_mAP",) if m in measures]
-        table = Table(caption=_caption(trainer, module), caption_justify="left")
+        table = Table(caption=_caption(trainer, module, data), caption_justify="left")
         table.add_column("mAP in % at tIoU")
         for measure in shown:
             title = {"mAP": "mean", "video_mAP": "of videos"}.get(measure, measure.removeprefix("mAP@"))
@@ -82,8 +87,7 @@ class ResultsTable(Callback):
         console.print(table, width=max(console.width, 130), crop=False)
 
 
-def _caption(trainer: Trainer, module: LightningModule) -> str:
-    data = trainer.datamodule  # type: ignore[attr-defined]
+def _caption(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -> str:
     weights = getattr(module, "note", "")
     path = getattr(trainer, "ckpt_path", None)
     said = [f"features: {data.features_note}", f"protocol: {data.protocol.name}", weights]

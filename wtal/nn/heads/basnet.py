@@ -12,22 +12,7 @@ from wtal.nn.normalization import FeatureNorm
 from wtal.nn.temporal import TemporalConv
 from wtal.types import BranchOutput
 
-__all__ = ["BaSNetHead", "BaSNetOutput", "BaSNetWeights"]
-
-
-@dataclass(frozen=True)
-class BaSNetWeights:
-    """Weights of the loss terms.
-
-    Args:
-        base: Of the MIL loss that sees the background.
-        suppressed: Of the MIL loss that must not.
-        sparsity: Of the mean actionness.
-    """
-
-    base: float = 1.0
-    suppressed: float = 1.0
-    sparsity: float = 0.1
+__all__ = ["BaSNetHead", "BaSNetOutput"]
 
 
 @dataclass
@@ -52,7 +37,9 @@ class BaSNetHead(Head):
         filter_dim: Width of the filtering module.
         dropout: Before the last layer.
         ratio: Snippets per vote of top-k pooling.
-        weights: Of the loss terms.
+        base: Weight of the MIL loss that sees the background.
+        suppressed: Weight of the MIL loss that must not.
+        sparsity: Weight of the mean actionness.
 
     Source:
         BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14).
@@ -69,7 +56,7 @@ class BaSNetHead(Head):
         weights: BaSNetWeights = BaSNetWeights(),
     ) -> None:
         super().__init__(ratio)
-        self.weights = weights
+        self.base, self.suppressed, self.sparsity = base, suppressed, sparsity
         self.norm = FeatureNorm(in_dim)
         self.filter = nn.Sequential(nn.Linear(in_dim, filter_dim), nn.LeakyReLU(0.2), nn.Linear(filter_dim, 1))
         self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
@@ -89,7 +76,7 @@ class BaSNetHead(Head):
         assert isinstance(out, BaSNetOutput)
         mil = background_mil_losses(out.base, out.suppressed, mask, labels, self.ratio)
         return {
-            "mil": self.weights.base * mil["mil"],
-            "mil_suppressed": self.weights.suppressed * mil["mil_suppressed"],
-            "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
+            "mil": self.base * mil["mil"],
+            "mil_suppressed": self.suppressed * mil["mil_suppressed"],
+            "sparsity": self.sparsity * sparsity_loss(out.attention, mask),
         }
