@@ -53,7 +53,9 @@ class BaSNetHead(Head):
         filter_dim: int = 512,
         dropout: float = 0.7,
         ratio: int = 8,
-        weights: BaSNetWeights = BaSNetWeights(),
+        base: float = 1.0,
+        suppressed: float = 1.0,
+        sparsity: float = 0.1,
     ) -> None:
         super().__init__(ratio)
         self.base, self.suppressed, self.sparsity = base, suppressed, sparsity
