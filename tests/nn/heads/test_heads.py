@@ -1,0 +1,89 @@
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from wtal.functional.pooling import topk_pool
+from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, TextHead, ZeroShotHead
+from wtal.nn.prompts import FileText
+
+CLASSES = ["run", "jump", "throw"]
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.npy"
+    np.save(path, np.random.default_rng(0).standard_normal((3, 16)).astype(np.float32))
+    return partial(FileText, path=path)
+
+
+@pytest.fixture(params=["attention_mil", "basnet", "co2", "text", "zero_shot"])
+def head(request, text):
+    torch.manual_seed(0)
+    return {
+        "attention_mil": lambda: AttentionMILHead(CLASSES, in_dim=16, hidden=8),
+        "basnet": lambda: BaSNetHead(CLASSES, in_dim=16, hidden=8, filter_dim=8),
+        "co2": lambda: CO2Head(CLASSES, in_dim=16, hidden=8, attention_dim=8),
+        "text": lambda: TextHead(CLASSES, text=text, dim=16, width=8, heads=2),
+        "zero_shot": lambda: ZeroShotHead(CLASSES, text=text),
+    }[request.param]().eval()
+
+
+def outputs(out):
+    return {name: getattr(out, name) for name in ("cas", "background", "attention", "embedding", "plain", "suppressed")}
+
+
+def test_shapes_and_ranges(head):
+    out = head(torch.randn(2, 9, 16), torch.ones(2, 9, dtype=torch.bool))
+    assert out.cas.shape == (2, 9, 3)
+    assert out.background.shape == out.attention.shape == (2, 9)
+    assert out.plain.shape == out.suppressed.shape == (2, 9, 4)
+    assert 0 <= out.attention.min() <= out.attention.max() <= 1
+
+
+def test_padding_and_company_change_nothing(head):
+    features = torch.randn(1, 7, 16)
+    alone = outputs(head(features, torch.ones(1, 7, dtype=torch.bool)))
+    padded = torch.full((2, 12, 16), 50.0)
+    padded[0, :7] = features
+    padded[1] = torch.randn(12, 16)
+    mask = torch.arange(12) < torch.tensor([7, 12])[:, None]
+    among = outputs(head(padded, mask))
+    for name, value in alone.items():
+        torch.testing.assert_close(among[name][:1, :7], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["random", "zeros", "one snippet"])
+def test_losses_and_gradients_are_finite(head, case):
+    if isinstance(head, ZeroShotHead):
+        with pytest.raises(NotImplementedError):
+            head.losses(None, None, None)
+        return
+    length = 1 if case == "one snippet" else 9
+    features = torch.zeros(2, length, 16) if case == "zeros" else torch.randn(2, length, 16)
+    mask = torch.ones(2, length, dtype=torch.bool)
+    labels = torch.tensor([[1.0, 0, 0], [1, 1, 0]])
+    head.train()
+    terms = head.losses(head(features, mask), mask, labels)
+    sum(terms.values()).backward()
+    assert all(torch.isfinite(term) for term in terms.values())
+    assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
+
+
+def test_a_head_learns_the_video_labels():
+    torch.manual_seed(0)
+    head = AttentionMILHead(CLASSES, in_dim=8, hidden=16, input_dropout=0.0, dropout=0.0)
+    features = torch.randn(9, 20, 8) * 0.1
+    labels = torch.eye(3).repeat(3, 1)
+    for row in range(9):
+        features[row, 5:10, row % 3] += 3
+    mask = torch.ones(9, 20, dtype=torch.bool)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.02)
+    for _ in range(60):
+        loss = sum(head.losses(head(features, mask), mask, labels).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    video = topk_pool(head(features, mask).suppressed, mask)[:, :3]
+    assert torch.equal(video.argmax(dim=1), labels.argmax(dim=1))
