@@ -190,5 +190,5 @@ class SyntheticDataModule(SnippetDataModule):
             FeatureSource(root / "clip"),
             **options,
         )
-        if "features_note" not in options:
+        if self.features_note == "not stated":
             self.features_note = f"synthetic, made up by seed {params.seed}"

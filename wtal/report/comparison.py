@@ -74,5 +74,4 @@ def print_comparison(table: pd.DataFrame, console: Console | None = None) -> Non
         shown.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for row in summary.to_numpy(str):
         shown.add_row(*row)
-    console = console or Console()
-    console.print(shown, width=max(console.width, 150), crop=False)  # a cut number helps nobody
+    (console or Console(width=max(Console().width, 150))).print(shown)  # a number that is cut off helps nobody

@@ -83,8 +83,7 @@ class ResultsTable(Callback):
             table.add_column(title, justify="right", no_wrap=True)
         for source, row in rows.items():
             table.add_row(source, *(f"{100 * row[measure]:.1f}" if measure in row else "" for measure in shown))
-        console = Console()
-        console.print(table, width=max(console.width, 130), crop=False)
+        Console(width=max(Console().width, 130)).print(table)  # a number that is cut off helps nobody
 
 
 def _caption(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -> str:
