@@ -1,7 +1,7 @@
 """Seconds of a training iteration of each head, and of localizing a test set.
 
-Heads: batch 10, 320 snippets, I3D 2048 or CLIP 512, AdamW, bf16 autocast where the processor has it; the ratio is to the
-plain attention-MIL head in the same run. Localizer: 212 made-up videos of THUMOS14's mean length. Medians.
+Heads: batch 10, 320 snippets, I3D 2048 or CLIP 512, AdamW, bf16 autocast; the ratio is to the plain
+attention-MIL head in the same run. Localizer: 212 made-up videos of THUMOS14's mean length. Medians.
 """
 
 import argparse
