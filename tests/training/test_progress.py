@@ -36,7 +36,8 @@ def test_one_line_per_epoch_names_the_step_and_what_it_logged(toy):
     assert re.fullmatch(shape.format(3, "B: CBP teaches VLP", "vlp"), lines[2])
 
 
-def test_a_terminal_gets_a_bar_and_is_given_back(toy):
+def test_a_terminal_gets_a_bar_and_is_given_back(toy, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has no cursor to hide
     out = fit(toy, terminal=True, max_epochs=2)
     assert "epoch 2/2  B: CBP teaches VLP" in out
     assert "━" in out
