@@ -63,7 +63,8 @@ class PseudoLabelBuffer:
         Raises:
             RuntimeError: If a snippet was labelled by no process.
         """
-        self.label, self.klass = reduce_max(self.label), reduce_max(self.klass)
+        self.label = reduce_max(self.label)
+        self.klass = reduce_max(self.klass.int()).to(torch.int16)  # gloo reduces no int16
         if (self.label == _UNSEEN).any():
             raise RuntimeError("The pass over the training videos left snippets without a pseudo-label.")
 
