@@ -63,6 +63,11 @@ def test_co_activity_equals_the_slow_rule():
     torch.testing.assert_close(co_activity_loss(embedding, cas, labels, mask).item(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_co_activity_takes_an_embedding_in_half_precision():
+    cas, labels, mask = torch.randn(2, 4, 3), torch.ones(2, 3), torch.ones(2, 4, dtype=torch.bool)
+    assert torch.isfinite(co_activity_loss(torch.randn(2, 4, 5).bfloat16(), cas, labels, mask))
+
+
 def test_co_activity_of_strangers_is_zero():
     labels = torch.eye(3)
     mask = torch.ones(3, 4, dtype=torch.bool)

@@ -121,6 +121,7 @@ def co_activity_loss(embedding: Tensor, cas: Tensor, labels: Tensor, mask: Tenso
     Source:
         W-TALC, arXiv:1807.10418, eq. 7. Over all pairs of the batch; W-TALC's code builds batches of chosen pairs.
     """
+    embedding = embedding.float()  # autocast leaves it in half precision, and the scores in full
     attend = cas.masked_fill(~mask[..., None], -torch.inf).softmax(dim=1)  # (B, T, C)
     rest = (1 - attend) * mask[..., None] / (mask.sum(dim=1)[:, None, None] - 1).clamp(min=1)
     high = F.normalize(torch.einsum("btc,bte->cbe", attend, embedding), dim=-1)
