@@ -22,18 +22,25 @@ _NAMES = {
 _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
 
 
-def summarize(table: pd.DataFrame) -> pd.DataFrame:
+def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:
     """One row a method, ready to print: percentages as ``mean`` or ``mean ± sd`` over seeds, seconds as a mean.
 
     Args:
         table: One row a method and seed, with ``mAP@...`` and the other measures as fractions.
+        brief: Give the deviation of the average alone.
     """
     single = [name for name in table.columns if name.startswith("mAP@") and ":" not in name]
     ranges = [name for name in table.columns if name.startswith("mAP@") and ":" in name]
     averages = [name for name in ranges if not _is_whole(name, single)]
     shown = {name: name.removeprefix("mAP@") for name in [*single, *averages]} | {"mAP_avg": "avg"} | _OTHER
     groups = table.groupby("method", sort=False)
-    summary = pd.DataFrame({title: groups[name].apply(_cell) for name, title in shown.items() if name in table})
+    summary = pd.DataFrame(
+        {
+            title: groups[name].apply(_cell, name == "mAP_avg" or not brief)
+            for name, title in shown.items()
+            if name in table
+        }
+    )
     summary["train s"] = groups["train_seconds"].mean().map("{:.0f}".format)
     return summary.rename(index=_NAMES).rename_axis("method")
 
@@ -43,9 +50,9 @@ def _is_whole(name: str, single: list[str]) -> bool:
     return name.removeprefix("mAP@") == ":".join(s.removeprefix("mAP@") for s in (single[0], single[-1]))
 
 
-def _cell(values: pd.Series) -> str:
+def _cell(values: pd.Series, deviation: bool) -> str:
     text = f"{100 * values.mean():.1f}"
-    return text if len(values) == 1 else f"{text} ± {100 * values.std():.1f}"
+    return text if len(values) == 1 or not deviation else f"{text} ± {100 * values.std():.1f}"
 
 
 def caption(table: pd.DataFrame) -> str:
@@ -68,7 +75,7 @@ def save_comparison(table: pd.DataFrame, folder: Path) -> None:
 
 def print_comparison(table: pd.DataFrame, console: Console | None = None) -> None:
     """Print the summary with its caption."""
-    summary = summarize(table).reset_index()
+    summary = summarize(table, brief=True).reset_index()
     shown = Table(caption=caption(table), caption_justify="left")
     for name in summary.columns:
         shown.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
