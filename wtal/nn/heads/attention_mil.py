@@ -1,33 +1,18 @@
 """The plain head: one embedding, a classifier and an attention, trained by multiple-instance learning."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from wtal.losses.video import background_mil_losses, guidance_loss, sparsity_loss
-from wtal.nn.heads.head import Head
+from wtal.nn.heads.head import AttentionHead, AttentionWeights
 from wtal.nn.normalization import FeatureNorm
 from wtal.nn.temporal import MaskedConv, TemporalConv
 from wtal.types import BranchOutput
 
-__all__ = ["AttentionMILHead", "AttentionMILWeights"]
+__all__ = ["AttentionMILHead"]
 
 
-@dataclass(frozen=True)
-class AttentionMILWeights:
-    """Weights of the terms beside the two MIL losses.
-
-    Args:
-        sparsity: Of the mean actionness.
-        guidance: Of the agreement between actionness and background class.
-    """
-
-    sparsity: float = 0.8
-    guidance: float = 0.8
-
-
-class AttentionMILHead(Head):
+class AttentionMILHead(AttentionHead):
     """``E = conv(F)``, ``S = conv(E)`` with a background class, ``A = sigmoid(conv(conv(E)))``.
 
     Args:
@@ -51,10 +36,9 @@ class AttentionMILHead(Head):
         input_dropout: float = 0.5,
         dropout: float = 0.6,
         ratio: int = 8,
-        weights: AttentionMILWeights = AttentionMILWeights(),
+        weights: AttentionWeights = AttentionWeights(),  # noqa: B008  frozen
     ) -> None:
-        super().__init__(ratio)
-        self.weights = weights
+        super().__init__(ratio, weights)
         self.norm = FeatureNorm(in_dim)
         self.input_dropout = nn.Dropout(input_dropout)
         self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
@@ -68,12 +52,3 @@ class AttentionMILHead(Head):
         logits = self.classifier(embedding, mask).float()
         attention = self.attention(self.attend(embedding, mask)).squeeze(2).float().sigmoid()
         return BranchOutput(logits[..., :-1], logits[..., -1], attention, embedding)
-
-    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """MIL with and without suppression, sparsity, guidance."""
-        background = out.plain.softmax(dim=2)[..., -1]
-        return {
-            **background_mil_losses(out.plain, out.suppressed, mask, labels, self.ratio),
-            "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
-            "guidance": self.weights.guidance * guidance_loss(out.attention, background, mask),
-        }

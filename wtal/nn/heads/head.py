@@ -1,12 +1,14 @@
-"""The contract of a head."""
+"""The contract of a head, and what heads with one actionness and a background class share."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from wtal.losses.video import background_mil_losses, guidance_loss, sparsity_loss
 from wtal.types import BranchOutput
 
-__all__ = ["Head"]
+__all__ = ["AttentionHead", "AttentionWeights", "Head"]
 
 
 class Head(nn.Module):
@@ -43,3 +45,42 @@ class Head(nn.Module):
             mask: True on real snippets, ``(B, T)``.
             labels: Multi-hot of the videos, ``(B, C)``.
         """
+
+
+@dataclass(frozen=True)
+class AttentionWeights:
+    """Weights of the terms beside the two MIL losses; much smaller ones let actionness saturate at 1.
+
+    Args:
+        sparsity: Of the mean actionness.
+        guidance: Of the agreement between actionness and background class.
+    """
+
+    sparsity: float = 0.8
+    guidance: float = 0.8
+
+
+class AttentionHead(Head):
+    """A head whose losses need its CAS, background and actionness alone.
+
+    Args:
+        ratio: Snippets per vote of top-k pooling.
+        weights: Of the loss terms.
+    """
+
+    def __init__(self, ratio: int, weights: AttentionWeights) -> None:
+        super().__init__(ratio)
+        self.weights = weights
+
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """MIL with and without suppression, sparsity, guidance.
+
+        Source:
+            HAM-Net, arXiv:2101.00545, without its adversarial mask.
+        """
+        background = out.plain.softmax(dim=2)[..., -1]
+        return {
+            **background_mil_losses(out.plain, out.suppressed, mask, labels, self.ratio),
+            "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
+            "guidance": self.weights.guidance * guidance_loss(out.attention, background, mask),
+        }

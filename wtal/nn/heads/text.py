@@ -2,38 +2,23 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wtal.losses.video import background_mil_losses, guidance_loss, sparsity_loss
-from wtal.nn.heads.head import Head
+from wtal.nn.heads.head import AttentionHead, AttentionWeights
 from wtal.nn.normalization import FeatureNorm
 from wtal.nn.prompts import PromptedText, TextSource
 from wtal.nn.temporal import TemporalTransformer
 from wtal.types import BranchOutput
 
-__all__ = ["TextFactory", "TextHead", "TextHeadWeights"]
+__all__ = ["TextFactory", "TextHead"]
 
 TextFactory = Callable[[list[str]], TextSource]
 
 
-@dataclass(frozen=True)
-class TextHeadWeights:
-    """Weights of the terms beside the two MIL losses.
-
-    Args:
-        sparsity: Of the mean actionness.
-        guidance: Of the agreement between actionness and background class.
-    """
-
-    sparsity: float = 0.1
-    guidance: float = 0.2
-
-
-class TextHead(Head):
+class TextHead(AttentionHead):
     """``S = V Z^T / tau`` of temporally modelled CLIP features ``V`` and text features ``Z``.
 
     Both modalities are centred, images on the training snippets' mean and texts on the classes': raw cosines of CLIP
@@ -68,10 +53,9 @@ class TextHead(Head):
         dropout: float = 0.3,
         temperature: float = 0.05,
         ratio: int = 8,
-        weights: TextHeadWeights = TextHeadWeights(),
+        weights: AttentionWeights = AttentionWeights(),  # noqa: B008  frozen
     ) -> None:
-        super().__init__(ratio)
-        self.weights = weights
+        super().__init__(ratio, weights)
         self.text = text(list(class_names))
         self.norm = FeatureNorm(dim, scale=False)
         self.temporal = TemporalTransformer(dim + len(class_names), width, depth, heads, dropout=dropout)
@@ -100,12 +84,3 @@ class TextHead(Head):
         return BranchOutput(
             logits[..., :-1], logits[..., -1], self.attention(hidden).squeeze(2).float().sigmoid(), embedding
         )
-
-    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """MIL with and without suppression, sparsity, guidance."""
-        background = out.plain.softmax(dim=2)[..., -1]
-        return {
-            **background_mil_losses(out.plain, out.suppressed, mask, labels, self.ratio),
-            "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
-            "guidance": self.weights.guidance * guidance_loss(out.attention, background, mask),
-        }
