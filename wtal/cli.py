@@ -22,7 +22,7 @@ __all__ = ["main"]
 class _Command(NamedTuple):
     help: str
     function: str  # "module:name"; its signature and docstring make the command's options
-    positional: bool = False  # whether arguments without default are given by place
+    positional: str = ""  # the argument that is given by place; of type Sequence, one word or more
 
 
 _TRAINER = {
@@ -34,7 +34,7 @@ _TRAINER = {
 _OWN = {
     "compare": _Command("Train and test all methods and end with their table.", "wtal.compare:compare"),
     "data check": _Command(
-        "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", positional=True
+        "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),
 }
 
@@ -110,6 +110,10 @@ def _run_command(name: str, argv: list[str]) -> None:
 
 def _run_own(name: str, argv: list[str]) -> None:
     """Call the command's function with the options that its signature asks for."""
+    import inspect
+    from typing import get_args, get_origin
+
+    from docstring_parser import parse
     from jsonargparse import ArgumentParser
 
     from wtal.usage import gather
@@ -118,7 +122,17 @@ def _run_own(name: str, argv: list[str]) -> None:
     module, _, function_name = command.function.partition(":")
     function = getattr(importlib.import_module(module), function_name)
     parser = ArgumentParser(prog=f"wtal {name}", description=command.help, exit_on_error=False)
-    parser.add_function_arguments(function, as_positional=command.positional)
+    if command.positional:
+        kind = inspect.signature(function).parameters[command.positional].annotation
+        many = get_origin(kind) is Sequence
+        said = {p.arg_name: p.description for p in parse(function.__doc__ or "").params}
+        parser.add_argument(
+            command.positional,
+            type=get_args(kind)[0] if many else kind,
+            nargs="+" if many else None,
+            help=said[command.positional],
+        )
+    parser.add_function_arguments(function, as_positional=False, skip={command.positional})
     function(**parser.instantiate(parser.parse_args(gather(function, argv))))
 
 

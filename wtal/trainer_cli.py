@@ -16,9 +16,14 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 import wtal.branches
-import wtal.collaboration
-import wtal.data  # noqa: F401  what is imported here can be named without its module
+import wtal.collaboration  # noqa: F401
 from wtal import __version__
+from wtal.data import (  # noqa: F401  what is imported here can be named without its module
+    ActivityNet12DataModule,
+    CustomDataModule,
+    SyntheticDataModule,
+    THUMOS14DataModule,
+)
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.training.outputs import ResultsTable, WritePredictions
 from wtal.training.progress import FitProgress

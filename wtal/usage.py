@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -15,17 +15,21 @@ __all__ = ["gather", "mistake", "origin"]
 
 
 def gather(function: Callable[..., object], argv: Sequence[str]) -> list[str]:
-    """Join what is said of an option that is a list: ``-c a -c b`` and ``--seeds 0 1``, as ``--seeds=[0, 1]``.
+    """Write a command line as jsonargparse takes it.
+
+    What is said of an option that is a list is joined: ``-c a -c b`` and ``--seeds 0 1``, as ``--seeds=[0, 1]``. A
+    switch needs no value, and an option may be written with dashes: ``--per-class``, as ``--per_class=true``.
 
     Args:
-        function: Its parameters of type ``Sequence`` are such options.
+        function: Its parameters of type ``Sequence`` and ``bool`` are such options.
         argv: Words of the command line.
 
-    >>> def compare(config: Sequence[Path], seeds: Sequence[int] = (0,), output: str = "") -> None: ...
-    >>> gather(compare, ["-c", "a.yaml", "--seeds", "0", "1", "--output", "x", "--config=b.yaml"])
-    ['--output', 'x', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
+    >>> def compare(config: Sequence[Path], seeds: Sequence[int] = (0,), dry_run: bool = False) -> None: ...
+    >>> gather(compare, ["-c", "a.yaml", "--seeds", "0", "1", "--dry-run", "--config=b.yaml"])
+    ['--dry_run=true', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
     """
     parameters = inspect.signature(function).parameters
+    argv = [_plain_option(word, following, parameters) for word, following in zip(argv, [*argv[1:], ""], strict=True)]
     lists: dict[str, list[Any]] = {
         name: [] for name, parameter in parameters.items() if get_origin(parameter.annotation) is Sequence
     }
@@ -47,6 +51,16 @@ def gather(function: Callable[..., object], argv: Sequence[str]) -> list[str]:
         if values
     }
     return rest + [f"--{name}={values.strip()}" for name, values in joined.items()]
+
+
+def _plain_option(word: str, following: str, parameters: Mapping[str, inspect.Parameter]) -> str:
+    option, equals, value = word.partition("=")
+    name = option.removeprefix("--").replace("-", "_")
+    if not option.startswith("--") or name not in parameters:
+        return word
+    if parameters[name].annotation is bool and not equals and following.lower() not in {"true", "false"}:
+        return f"--{name}=true"
+    return f"--{name}{equals}{value}"
 
 
 def origin(error: BaseException) -> BaseException:

@@ -1,0 +1,34 @@
+"""How figures look: colours that colour-blind people can tell apart, and files that a paper can print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wtal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["PALETTE", "SOURCE_COLOURS", "colour_of", "save_figure"]
+
+# Okabe and Ito, Color Universal Design, 2008.
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
+SOURCE_COLOURS = {"truth": "#444444", "cbp": "#0072b2", "vlp": "#e69f00", "fused": "#009e73"}
+
+
+def colour_of(name: str, place: int) -> str:
+    """Colour of a source by its name, of anything else by its place in the legend."""
+    return SOURCE_COLOURS.get(name.lower(), PALETTE[place % len(PALETTE)])
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as ``.pdf``, ``.png`` or ``.svg``, complete or not at all.
+
+    Raises:
+        ConfigError: If the path ends otherwise.
+    """
+    if path.suffix.lower() not in {".pdf", ".png", ".svg"}:
+        raise ConfigError(f"{path} must end in .pdf, .png or .svg: figures are written in these forms.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    figure.savefig(draft, dpi=200, bbox_inches="tight")
+    draft.replace(path)
