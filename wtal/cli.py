@@ -33,6 +33,11 @@ _TRAINER = {
 }
 _OWN = {
     "compare": _Command("Train and test all methods and end with their table.", "wtal.compare:compare"),
+    "evaluate": _Command(
+        "Measure prediction files by the rules of any public evaluator.",
+        "wtal.report.evaluation:evaluate",
+        "predictions",
+    ),
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),

@@ -1,53 +1,18 @@
 """THUMOS14: 200 validation videos to train on, test lists of 210 to 213 videos, 20 classes."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from wtal.data.annotations import read_annotations
 from wtal.data.datamodule import SnippetDataModule
+from wtal.data.thumos14_lists import LEFT_OUT, THUMOS14_CLASSES, WITHOUT_CLASS, TestList, lacking_videos
 from wtal.errors import AnnotationError
 from wtal.types import Protocol
 
 __all__ = ["THUMOS14_CLASSES", "THUMOS14DataModule", "TestList"]
-
-THUMOS14_CLASSES = (
-    "BaseballPitch",
-    "BasketballDunk",
-    "Billiards",
-    "CleanAndJerk",
-    "CliffDiving",
-    "CricketBowling",
-    "CricketShot",
-    "Diving",
-    "FrisbeeCatch",
-    "GolfSwing",
-    "HammerThrow",
-    "HighJump",
-    "JavelinThrow",
-    "LongJump",
-    "PoleVault",
-    "Shotput",
-    "SoccerPenalty",
-    "TennisSwing",
-    "ThrowDiscus",
-    "VolleyballSpiking",
-)
-
-TestList = Literal["213", "212", "211", "210"]
-
-_NO_CLASS = "video_test_0001292"  # has only Ambiguous segments
-_WRONG_TIMES = "video_test_0000270"  # annotated on another, longer file
-_WRONG_LABEL = "video_test_0001496"  # FrisbeeCatch in some lists, CricketShot in others
-
-_LEFT_OUT: dict[TestList, frozenset[str]] = {
-    "213": frozenset(),
-    "212": frozenset({_NO_CLASS}),
-    "211": frozenset({_NO_CLASS, _WRONG_TIMES}),
-    "210": frozenset({_NO_CLASS, _WRONG_TIMES, _WRONG_LABEL}),
-}
 
 
 class THUMOS14DataModule(SnippetDataModule):
@@ -95,15 +60,15 @@ class THUMOS14DataModule(SnippetDataModule):
             AnnotationError: If the file lacks some of them.
         """
         named = self._named("video_test_")
-        table = named.drop(index=list(_LEFT_OUT[self.test_list]), errors="ignore")
-        lacking = sorted(_LEFT_OUT["210"] - _LEFT_OUT[self.test_list] - set(named.index))
-        if lacking == [_NO_CLASS]:  # most files do not name it, as it has no class
-            table.loc[_NO_CLASS] = pd.Series({"subset": "test", "duration_s": np.nan, "labels": (), "alias": ""})
-        elif lacking:
+        table = named.drop(index=list(LEFT_OUT[self.test_list]), errors="ignore")
+        lacking = lacking_videos(self.test_list, named.index)
+        if lacking:
             raise AnnotationError(
                 f"{self.annotations.path} has no {' and no '.join(lacking)}, which the test list of {self.test_list} "
                 "videos has: use `data.test_list: '210'` or another annotation file."
             )
+        if self.test_list == "213" and WITHOUT_CLASS not in table.index:
+            table.loc[WITHOUT_CLASS] = pd.Series({"subset": "test", "duration_s": np.nan, "labels": (), "alias": ""})
         return table
 
     def _named(self, prefix: str) -> pd.DataFrame:

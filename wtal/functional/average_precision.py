@@ -10,6 +10,7 @@ from wtal.functional.segments import elementwise_iou, pairs_of_equal_key
 
 __all__ = [
     "AveragePrecision",
+    "Takes",
     "Ties",
     "average_precision",
     "best_first_by_class",
@@ -21,6 +22,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Ties = Literal["official", "last", "first"]
+Takes = Literal["largest", "first"]
 
 
 class AveragePrecision(NamedTuple):
@@ -56,6 +58,7 @@ def average_precision(
     tious: Sequence[float],
     ties: Ties = "official",
     interpolated: bool = True,
+    takes: Takes = "largest",
 ) -> AveragePrecision:
     """Average precision of each class at each threshold of temporal IoU.
 
@@ -71,6 +74,7 @@ def average_precision(
             ``official``: whatever the official code does on this machine. ``last``: the last row, of both.
             ``first``: the first of the detections, the last of the instances.
         interpolated: Take as precision at a recall the best one at that recall or a larger one.
+        takes: See :func:`match`.
 
     Returns:
         Labels ``(C,)`` and average precision ``(C, K)``.
@@ -85,7 +89,7 @@ def average_precision(
     """
     found, truth = _rows(detections, 5, "detections"), _rows(segments, 4, "segments")
     found = best_first_by_class(found, ties)
-    is_true = match(found, truth, tious, ties) >= 0
+    is_true = match(found, truth, tious, ties, takes) >= 0
     labels, instances = np.unique(truth[:, 1], return_counts=True)
     begin, end = (np.searchsorted(found[:, 1], labels, side) for side in ("left", "right"))
     values = [_area(is_true[:, i:j], count, interpolated) for i, j, count in zip(begin, end, instances, strict=True)]
@@ -111,7 +115,7 @@ def group_keys(*tables: Floats) -> list[Ints]:
     return np.split(key, np.cumsum([len(table) for table in tables])[:-1])
 
 
-def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "last") -> Ints:
+def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "last", takes: Takes = "largest") -> Ints:
     """Give detections, the first being the best, the instances of their video and class.
 
     Each takes the instance of largest tIoU among those that no better one has taken. All
@@ -124,6 +128,7 @@ def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "la
         truth: ``(M, 4)`` rows of the same.
         tious: Thresholds, ``(K,)``.
         ties: Which of several instances of equal tIoU comes first: the last row or, if ``official``, what NumPy says.
+        takes: ``largest`` tIoU, or the ``first`` row of the instances that reach the threshold (W-TALC).
 
     Returns:
         Row of the instance that a detection takes at a threshold, -1 for none, ``(K, N)``.
@@ -134,17 +139,22 @@ def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "la
     thresholds = np.asarray(tious, dtype=float)
     taken = np.full((len(thresholds), len(found)), -1)
     row, instance, tiou = _overlapping(found, truth, thresholds.min(initial=np.inf), ties)
+    if takes == "first":
+        order = np.lexsort((instance, row))
+        row, instance, tiou = row[order], instance[order], tiou[order]
     if len(row) == 0:
         return taken
     wishes = np.stack([np.bincount(row[tiou >= t], minlength=len(found)) for t in thresholds])
-    first = np.searchsorted(row, np.arange(len(found)))  # of a detection's wishes; at a threshold they begin its list
+    first = np.searchsorted(row, np.arange(len(found)))  # of a detection's wishes
     level, who = np.nonzero(wishes)
-    wish, last = first[who], (first + wishes)[level, who]
+    all_of_them = np.searchsorted(row, who, side="right")
+    last = (first + wishes)[level, who] if takes == "largest" else all_of_them  # the largest ones begin the list
+    wish = first[who]
     best = np.full((len(thresholds), len(truth)), len(found))
     while len(who):
-        asked = instance[wish]
-        np.minimum.at(best, (level, asked), who)
-        refused = best[level, asked] != who
+        asked, enough = instance[wish], tiou[wish] >= thresholds[level]
+        np.minimum.at(best, (level[enough], asked[enough]), who[enough])
+        refused = (best[level, asked] != who) | ~enough
         taken[level, who] = np.where(refused, -1, asked)
         wish = wish + refused
         if not refused.any():

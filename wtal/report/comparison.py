@@ -1,11 +1,11 @@
 """The table of a comparison: mean and deviation over seeds, for terminal, Markdown and CSV."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
+
+from wtal.report.tables import markdown, print_table, write_text
 
 __all__ = ["print_comparison", "save_comparison", "summarize"]
 
@@ -64,21 +64,10 @@ def caption(table: pd.DataFrame) -> str:
 
 def save_comparison(table: pd.DataFrame, folder: Path) -> None:
     """Write ``comparison.csv`` (all rows, fractions) and ``comparison.md`` (the summary)."""
-    summary = summarize(table).reset_index()
-    lines = [" | ".join(row) for row in [summary.columns, ["---"] * summary.shape[1], *summary.to_numpy(str)]]
-    markdown = "\n".join(f"| {line} |" for line in lines) + f"\n\n{caption(table)}\n"
-    for name, text in {"comparison.csv": table.to_csv(index=False), "comparison.md": markdown}.items():
-        draft = folder / f".{name}.tmp"
-        draft.write_text(text)
-        os.replace(draft, folder / name)
+    write_text(folder / "comparison.csv", table.to_csv(index=False))
+    write_text(folder / "comparison.md", f"{markdown(summarize(table))}\n{caption(table)}\n")
 
 
 def print_comparison(table: pd.DataFrame, console: Console | None = None) -> None:
     """Print the summary with its caption."""
-    summary = summarize(table, brief=True).reset_index()
-    shown = Table(caption=caption(table), caption_justify="left")
-    for name in summary.columns:
-        shown.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
-    for row in summary.to_numpy(str):
-        shown.add_row(*row)
-    (console or Console(width=max(Console().width, 150))).print(shown)  # a number that is cut off helps nobody
+    print_table(summarize(table, brief=True), caption(table), console)

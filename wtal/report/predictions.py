@@ -2,14 +2,15 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from wtal.errors import PredictionError
+from wtal.report.tables import write_text
 
 if TYPE_CHECKING:  # evaluating a file needs no torch
     from wtal.types import Detections
@@ -77,10 +78,7 @@ def write_predictions(path: Path, detections: Mapping[str, "Detections"], class_
             f"{row.start_s}, {row.end_s}, {row.score}, which must be finite; look for NaN in the features or weights."
         )
     text = table.to_csv(index=False) if path.suffix.lower() == ".csv" else _as_json(table, detections)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    write_text(path, text)
 
 
 def _as_json(table: pd.DataFrame, videos: Mapping[str, object]) -> str:
@@ -96,23 +94,39 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Args:
         path: A ``.json`` file with ``results`` (what else it has is not looked at), or a ``.csv`` or ``.tsv`` file with
             the columns ``video_id`` (or ``video``), ``label``, ``start_s``, ``end_s`` (or ``start``, ``end``) and
-            ``score``.
+            ``score``. Or a folder of such files, each with the predictions of other videos.
 
     Returns:
         A row each, in the order of the file: :data:`COLUMNS`.
 
     Raises:
         PredictionError: If the file is unreadable or has another form, or a value is missing or no finite number, or a
-            segment ends before it starts.
+            segment ends before it starts, or two files of a folder have predictions of the same video.
     """
     path = Path(path)
+    if path.is_dir():
+        return _joined(path, [file for file in sorted(path.iterdir()) if file.suffix.lower() in _READERS])
     if not path.is_file():
         raise PredictionError(f"{path} does not exist: give a prediction file.")
-    readers = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
-    if path.suffix.lower() not in readers:
+    if path.suffix.lower() not in _READERS:
         raise PredictionError(f"{path} is no prediction file known here: give a .json, .csv or .tsv file.")
-    rows = [_checked(path, *row) for row in readers[path.suffix.lower()](path)]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], float))
+    return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS)))
+
+
+def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
+    if not files:
+        raise PredictionError(f"{folder} holds no .json, .csv or .tsv file of predictions.")
+    parts = {file: read_predictions(file) for file in files}
+    owner: dict[str, Path] = {}
+    for file, part in parts.items():
+        for video in part["video_id"].unique():
+            if video in owner:
+                raise PredictionError(
+                    f"{owner[video]} and {file} both have predictions of video {video}: a folder must hold the parts "
+                    "of one set of predictions; give several sets one by one."
+                )
+            owner[video] = file
+    return pd.concat(parts.values(), ignore_index=True)
 
 
 def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -152,20 +166,34 @@ def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
     yield from table[list(COLUMNS)].itertuples(index=False, name=None)
 
 
-def _checked(path: Path, video: str, label: object, *values: object) -> tuple[str, str, float, float, float]:
-    if not isinstance(label, str) or not label:
+def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its columns' types, if every row makes sense; else says what the first one that does not has."""
+    is_name = table["label"].map(lambda label: isinstance(label, str) and bool(label)).astype(bool)
+    for video, label in table.loc[~is_name, ["video_id", "label"]].itertuples(index=False, name=None):
         raise PredictionError(
             f"{path}: a prediction of video {video} has the label {label!r}; it must be a class name."
         )
-    try:
-        start_s, end_s, score = (float(value) for value in values)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        start_s = end_s = score = math.nan
-    if not (math.isfinite(start_s) and math.isfinite(end_s) and math.isfinite(score)):
+    numbers = table[list(COLUMNS[2:])].map(_number).astype(float)
+    for row in np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1)):
+        video, _, *values = table.loc[row]
         raise PredictionError(
             f"{path}: a prediction of video {video} has start, end and score {', '.join(map(repr, values))}; "
             "they must be finite numbers."
         )
-    if end_s < start_s:
-        raise PredictionError(f"{path}: a prediction of video {video} ends before it starts: [{start_s:g}, {end_s:g}].")
-    return video, label, start_s, end_s, score
+    for row in np.flatnonzero(numbers["end_s"] < numbers["start_s"]):
+        start_s, end_s = numbers.loc[row, ["start_s", "end_s"]]
+        raise PredictionError(
+            f"{path}: a prediction of video {table.loc[row, 'video_id']} ends before it starts: "
+            f"[{start_s:g}, {end_s:g}]."
+        )
+    return pd.concat([table[["video_id", "label"]].astype(str), numbers], axis=1)
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+_READERS = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}

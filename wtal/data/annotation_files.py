@@ -1,0 +1,285 @@
+"""The forms of annotation that are in use, each read into records: what the file says of a video, not yet checked."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wtal.data.unpickle import load_object_array
+from wtal.errors import AnnotationError
+
+__all__ = ["Content", "Record", "Segment", "Span", "cells_of", "read_ambiguous", "reader_of"]
+
+
+class Segment(NamedTuple):
+    """One instance."""
+
+    label: str
+    start_s: Any  # until it is checked
+    end_s: Any
+
+
+class Span(NamedTuple):
+    """A stretch of a video in which it is unclear whether there is an action."""
+
+    video_id: str
+    start_s: Any
+    end_s: Any
+
+
+class Record(NamedTuple):
+    """One video."""
+
+    video_id: str
+    segments: Sequence[Segment]
+    labels: Sequence[str] | None = None  # None: those of the segments
+    subset: str = ""
+    duration_s: Any = None
+    alias: str = ""
+
+    def video_labels(self) -> set[str]:
+        """The video-level labels: its own, else those of its segments."""
+        return {s.label for s in self.segments} if self.labels is None else set(self.labels)
+
+
+class Content(NamedTuple):
+    """What a file or folder says."""
+
+    records: list[Record]
+    class_names: tuple[str, ...] = ()
+    ambiguous: Sequence[Span] = ()
+
+
+def reader_of(path: Path) -> Callable[[Path], Content]:
+    """The function that reads this file or folder.
+
+    Raises:
+        AnnotationError: If the path does not exist, or its form is unknown.
+    """
+    if not path.exists():
+        raise AnnotationError(f"{path} does not exist: give the annotation file or folder.")
+    if path.is_dir():
+        if (path / "videoname.npy").is_file():
+            return _read_wtalc
+        if any(_thumos_files(path)):
+            return _read_thumos_text
+        raise AnnotationError(
+            f"{path} holds neither `videoname.npy` (a W-TALC folder) nor files `<Class>_val.txt` or `<Class>_test.txt` "
+            "(THUMOS14)."
+        )
+    readers = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
+    if path.suffix.lower() not in readers:
+        raise AnnotationError(f"{path} is no annotation file known here: give a .json, .csv or .tsv file, or a folder.")
+    return readers[path.suffix.lower()]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # with or without the mark that spreadsheets put first
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+
+
+# ActivityNet JSON and its relatives ---------------------------------------------------------------------------------
+
+
+def _read_json(path: Path) -> Content:
+    try:
+        content = json.loads(_text_of(path))
+    except json.JSONDecodeError as error:
+        raise AnnotationError(f"{path} is not valid JSON: {error}.") from error
+    database = content.get("database", content) if isinstance(content, dict) else None
+    if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
+        raise AnnotationError(f"{path} has no `database` of videos: give an annotation file in ActivityNet's form.")
+    return Content([_json_record(path, name, entry) for name, entry in database.items()])
+
+
+def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
+    if not entry.keys() & {"annotations", "subset"}:
+        raise AnnotationError(f"{path}: the entry {name!r} has neither `annotations` nor `subset`; it is no video.")
+    segments = []
+    for annotation in entry.get("annotations") or ():
+        try:
+            start, end = annotation["segment"]
+            segments.append(Segment(str(annotation["label"]), start, end))
+        except (KeyError, TypeError, ValueError) as error:
+            raise AnnotationError(
+                f"{path}: an annotation of video {name} is not {{'label': ..., 'segment': [start, end]}}: {annotation}."
+            ) from error
+    duration = entry.get("duration", entry.get("duration_second"))
+    return Record(name, segments, subset=str(entry.get("subset") or ""), duration_s=duration)
+
+
+# The W-TALC folder --------------------------------------------------------------------------------------------------
+
+
+def _read_wtalc(folder: Path) -> Content:
+    names, subsets = _strings(folder, "videoname"), _strings(folder, "subset")
+    labels_all = _array(folder, "labels_all")
+    columns: dict[str, Any] = {"subset.npy": subsets, "labels_all.npy": labels_all}
+    for optional in ("duration", "labels", "segments"):
+        if (folder / f"{optional}.npy").is_file():
+            columns[f"{optional}.npy"] = _array(folder, optional)
+    if ("labels.npy" in columns) != ("segments.npy" in columns):
+        raise AnnotationError(f"{folder} has only one of `segments.npy` and `labels.npy`: give both or none.")
+    for file, column in columns.items():
+        if len(column) != len(names):
+            raise AnnotationError(f"{folder / file} has {len(column)} rows, `videoname.npy` {len(names)}.")
+    nothing: list[Any] = [()] * len(names)
+    durations = np.ravel(columns.get("duration.npy", nothing)).tolist() or [None] * len(names)
+    rows = zip(
+        names,
+        subsets,
+        labels_all,
+        durations,
+        columns.get("labels.npy", nothing),
+        columns.get("segments.npy", nothing),
+        _youtube_ids(folder, len(names)),
+        strict=True,
+    )
+    ambiguous = [span for file, label, _ in _thumos_files(folder) if label == "Ambiguous" for span in _lines(file)]
+    return Content([_wtalc_record(folder, *row) for row in rows], tuple(_strings(folder, "classlist")), ambiguous)
+
+
+def _wtalc_record(
+    folder: Path,
+    name: str,
+    subset: str,
+    labels_all: Sequence[Any],
+    duration_s: float | None,
+    labels: Sequence[Any],
+    segments: Sequence[Any],
+    alias: str,
+) -> Record:
+    if len(labels) != len(segments) or any(len(segment) != 2 for segment in segments):
+        raise AnnotationError(f"{folder}: `labels.npy` and `segments.npy` do not fit together for video {name}.")
+    instances = [Segment(_text(label), *segment) for label, segment in zip(labels, segments, strict=True)]
+    return Record(name, instances, [_text(label) for label in labels_all], subset, duration_s, alias)
+
+
+def _array(folder: Path, name: str) -> np.ndarray:
+    path = folder / f"{name}.npy"
+    if not path.is_file():
+        raise AnnotationError(f"{path} is missing: a W-TALC annotation folder needs it.")
+    try:
+        array: np.ndarray = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        if "Object arrays" not in str(error):
+            raise AnnotationError(f"{path} is no complete .npy file: {error}.") from error
+        array = load_object_array(path)
+    return array
+
+
+def _strings(folder: Path, name: str) -> list[str]:
+    return [_text(value) for value in _array(folder, name).ravel()]
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _youtube_ids(folder: Path, count: int) -> list[str]:
+    """YouTube names of the videos where `url.npy` has them (3C-Net calls its ActivityNet videos `video_<n>`)."""
+    if not (folder / "url.npy").is_file():
+        return [""] * count
+    return [url.partition("watch?v=")[2] for url in _strings(folder, "url")]
+
+
+# The organisers' THUMOS14 text files --------------------------------------------------------------------------------
+
+_THUMOS_SUBSETS = {"_val": "validation", "_test": "test"}  # by the end of the file's name
+
+
+def _thumos_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
+    """Path, class and subset of each file."""
+    for path in sorted(folder.rglob("*.txt")):
+        for end, subset in _THUMOS_SUBSETS.items():
+            if path.stem.endswith(end):
+                yield path, path.stem.removesuffix(end), subset
+
+
+def _lines(path: Path) -> Iterator[Span]:
+    for number, line in enumerate(_text_of(path).splitlines(), start=1):
+        words = line.split()  # some files have two spaces after the name
+        if words and len(words) != 3:
+            raise AnnotationError(f"{path}, line {number}: expected `video start end`, got {line.strip()!r}.")
+        if words:
+            yield Span(*words)
+
+
+def read_ambiguous(path: Path) -> list[Span]:
+    """Read an ``Ambiguous_*.txt`` of THUMOS14, lines ``video start end``.
+
+    Raises:
+        AnnotationError: If it is unreadable or a line has another form.
+    """
+    return list(_lines(path))
+
+
+def _read_thumos_text(folder: Path) -> Content:
+    segments: dict[tuple[str, str], list[Segment]] = {}  # by video and subset
+    ambiguous = []
+    for path, label, subset in _thumos_files(folder):
+        for line in _lines(path):
+            instances = segments.setdefault((line.video_id, subset), [])
+            if label == "Ambiguous":  # names the video, but is no class
+                ambiguous.append(line)
+            else:
+                instances.append(Segment(label, line.start_s, line.end_s))
+    records = [Record(video, found, subset=subset) for (video, subset), found in sorted(segments.items())]
+    return Content(records, ambiguous=ambiguous)
+
+
+# Tables -------------------------------------------------------------------------------------------------------------
+
+
+def cells_of(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Names of a table's columns, and each line's number with its cells.
+
+    Raises:
+        AnnotationError: If it is no text, or a line has more or fewer columns.
+    """
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    table = csv.DictReader(_text_of(path).splitlines(), delimiter=delimiter, skipinitialspace=True)
+    header = [name.strip().lower() for name in table.fieldnames or ()]
+    table.fieldnames = header
+    rows = []
+    for row in table:
+        if None in row or None in row.values():
+            raise AnnotationError(f"{path}, line {table.line_num}: {len(header)} columns expected.")
+        rows.append((table.line_num, {name: value.strip() for name, value in row.items()}))
+    return header, rows
+
+
+def _read_table(path: Path) -> Content:
+    header, rows = cells_of(path)
+    if not {"video", "label"} <= set(header) or ("start" in header) != ("end" in header):
+        raise AnnotationError(
+            f"{path} has the columns {', '.join(header) or 'none'}: its first line must name `video,label` or "
+            "`video,start,end,label`, and may name `subset` and `duration`."
+        )
+    videos: dict[str, list[dict[str, str]]] = {}
+    for line, cells in rows:
+        if not cells["video"]:
+            raise AnnotationError(f"{path}, line {line}: the video has no name.")
+        videos.setdefault(cells["video"], []).append(cells)
+    return Content([_table_record(path, name, cells) for name, cells in videos.items()])
+
+
+def _table_record(path: Path, name: str, rows: Sequence[Mapping[str, str]]) -> Record:
+    def only(column: str) -> str:
+        values = list(dict.fromkeys(row[column] for row in rows if row.get(column)))
+        if len(values) > 1:
+            raise AnnotationError(
+                f"{path}: video {name} has {len(values)} different values of `{column}`: {', '.join(values)}."
+            )
+        return values[0] if values else ""
+
+    labels = [row["label"] for row in rows if row["label"]]
+    segments = [Segment(r["label"], r["start"], r["end"]) for r in rows if r.get("start") or r.get("end")]
+    if any(not segment.label for segment in segments):
+        raise AnnotationError(f"{path}: a segment of video {name} has no label.")
+    return Record(name, segments, labels, only("subset"), only("duration") or None)

@@ -1,0 +1,58 @@
+"""Tables on the terminal and in files."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+__all__ = ["markdown", "percent", "print_table", "write_text"]
+
+
+def percent(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
+    """Fractions as text in percent; nothing for NaN.
+
+    >>> percent(pd.DataFrame({"0.5": [0.12345, float("nan")]}))["0.5"].tolist()
+    ['12.35', '']
+    """
+    return table.map(lambda value: "" if pd.isna(value) else f"{100 * value:.{digits}f}")
+
+
+def print_table(table: pd.DataFrame, caption: str, console: Console | None = None) -> None:
+    """Print a table of text, its index first; as wide as it must be, for a number that is cut off helps nobody."""
+    shown = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left", pad_edge=False)
+    shown.add_column(str(table.index.name or ""), no_wrap=True)
+    for name in table.columns:
+        shown.add_column(str(name), justify="right", no_wrap=True)
+    for row in table.itertuples():
+        shown.add_row(*map(str, row))
+    console = console or Console()
+    wide = Console(file=console.file, width=10_000)
+    shown.caption = None
+    console.width = max(console.width, Measurement.get(wide, wide.options, shown).maximum)
+    shown.caption = caption
+    console.print(shown)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    r"""A table of text in Markdown, its index first.
+
+    >>> print(markdown(pd.DataFrame({"0.5": ["12.3"]}, index=pd.Index(["a|b"], name="method"))), end="")
+    | method | 0.5 |
+    | --- | --- |
+    | a\|b | 12.3 |
+    """
+    table = table.reset_index()
+    lines = [map(str, table.columns), ["---"] * table.shape[1], *table.to_numpy(str)]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
