@@ -174,13 +174,13 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
             f"{path}: a prediction of video {video} has the label {label!r}; it must be a class name."
         )
     numbers = table[list(COLUMNS[2:])].map(_number).astype(float)
-    for row in np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1)):
+    for row in map(int, np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1))):
         video, _, *values = table.loc[row]
         raise PredictionError(
             f"{path}: a prediction of video {video} has start, end and score {', '.join(map(repr, values))}; "
             "they must be finite numbers."
         )
-    for row in np.flatnonzero(numbers["end_s"] < numbers["start_s"]):
+    for row in map(int, np.flatnonzero(numbers["end_s"] < numbers["start_s"])):
         start_s, end_s = numbers.loc[row, ["start_s", "end_s"]]
         raise PredictionError(
             f"{path}: a prediction of video {table.loc[row, 'video_id']} ends before it starts: "
