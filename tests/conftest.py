@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import wtal  # noqa: F401  before anything that imports torchvision
+
+settings.register_profile("wtal", deadline=None)  # a busy machine is no failure
+settings.load_profile("wtal")
 
 
 @pytest.fixture(scope="session")

@@ -1,40 +1,12 @@
 import numpy as np
 import pytest
+import slow_references
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wtal.functional.average_precision import average_precision, match, mean_average_precision
 
 TIOUS = (0.1, 0.3, 0.5, 1.0)
-
-
-def slow(detections, segments, tiou, ties="last", interpolated=True):
-    """The rule as it is told, one detection after another: average precision by label."""
-    values = {}
-    for label in sorted({row[1] for row in segments}):
-        truth = [row for row in segments if row[1] == label]
-        ranked = [row for row in detections if row[1] == label]
-        if ties == "last":
-            ranked.reverse()
-        ranked.sort(key=lambda row: -row[4])
-        taken, hits = set(), []
-        for video, _, start, end, _ in ranked:
-            best, place = -1.0, None
-            for index, (other, _, s, e) in enumerate(truth):
-                if other != video or index in taken:
-                    continue
-                shared = max(0.0, min(end, e) - max(start, s))
-                union = (end - start) + (e - s) - shared
-                overlap = shared / union if union > 0 else float(start == s)
-                if overlap >= max(best, tiou):
-                    best, place = overlap, index
-            hits.append(place is not None)
-            taken.add(place)
-        precision = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
-        if interpolated:
-            precision = [max(precision[i:]) for i in range(len(hits))]
-        values[label] = sum(p for p, hit in zip(precision, hits, strict=True) if hit) / len(truth)
-    return values
 
 
 times = st.tuples(st.integers(0, 8), st.integers(0, 6)).map(lambda pair: (float(pair[0]), float(sum(pair))))
@@ -48,14 +20,13 @@ def rows(drawn):
 
 
 @settings(max_examples=300)
-@given(found, truths, st.sampled_from(["last", "first"]), st.booleans())
-def test_is_what_a_loop_over_detections_finds(detections, segments, ties, interpolated):
-    detections, segments = rows(detections), rows(segments)
-    result = average_precision(detections, segments, TIOUS, ties, interpolated)
-    for place, tiou in enumerate(TIOUS):
-        expected = slow(detections, segments, tiou, ties, interpolated)
-        assert result.labels.tolist() == list(expected)
-        assert result.values[:, place] == pytest.approx(list(expected.values()), abs=1e-12)
+@given(found, truths, st.sampled_from(["last", "first"]), st.booleans(), st.sampled_from(["largest", "first"]))
+def test_is_what_a_loop_over_detections_finds(detections, segments, ties, interpolated, takes):
+    options = {"ties": ties, "interpolated": interpolated, "takes": takes}
+    result = average_precision(rows(detections), rows(segments), TIOUS, **options)
+    expected = slow_references.average_precision(rows(detections), rows(segments), TIOUS, **options)
+    assert result.labels.tolist() == list(expected)
+    assert result.values == pytest.approx(np.reshape(list(expected.values()), (-1, len(TIOUS))), abs=1e-12)
 
 
 def test_by_hand():

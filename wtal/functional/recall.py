@@ -23,12 +23,12 @@ def recall_at_multiples(
 
     Args:
         detections: ``(N, 5)`` rows of video, label, start, end, score.
-        segments: Ground truth, ``(M, 4)`` rows of video, label, start, end; at least one.
+        segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
         tious: Thresholds, ``(K,)``.
         multiples: The ``k``, ``(R,)``.
 
     Returns:
-        ``(K, R)`` in [0, 1].
+        ``(K, R)`` in [0, 1]; NaN without ground truth.
 
     Source:
         "Recall at kx" of ActionFormer's and OpenTAD's evaluators, after Ego4D's.
@@ -39,6 +39,8 @@ def recall_at_multiples(
     """
     found = best_first_by_class(np.asarray(detections, dtype=float).reshape(-1, 5), "official")
     truth = np.asarray(segments, dtype=float).reshape(-1, 4)
+    if len(truth) == 0:
+        return np.full((len(tious), len(multiples)), np.nan)
     found_key, true_key = group_keys(found, truth)
     instances = np.bincount(true_key)[true_key]  # of the video and class of each instance
     order = np.argsort(found_key, kind="stable")

@@ -183,7 +183,7 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     for row in map(int, np.flatnonzero(numbers["end_s"] < numbers["start_s"])):
         start_s, end_s = numbers.loc[row, ["start_s", "end_s"]]
         raise PredictionError(
-            f"{path}: a prediction of video {table.loc[row, 'video_id']} ends before it starts: "
+            f"{path}: a prediction of video {table['video_id'].iloc[row]} ends before it starts: "
             f"[{start_s:g}, {end_s:g}]."
         )
     return pd.concat([table[["video_id", "label"]].astype(str), numbers], axis=1)

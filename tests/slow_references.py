@@ -1,0 +1,98 @@
+"""The circulating evaluators' rules, as one would tell them: one detection after another, to compare the fast code with."""
+
+
+def tiou(a, b):
+    shared = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
+    union = (a[1] - a[0]) + (b[1] - b[0]) - shared
+    return shared / union if union > 0 else float(a[0] == b[0])
+
+
+def average_precision_of_class(ranked, truth, threshold, interpolated=True, takes="largest"):
+    """Of detections, rows of video, start, end, best first, and instances, the same."""
+    by_video = {}
+    for place, (video, *_) in enumerate(truth):
+        by_video.setdefault(video, []).append(place)
+    taken, hits = set(), []
+    for video, start, end in ranked:
+        best, chosen = -1.0, None
+        for place in by_video.get(video, ()):
+            overlap = tiou((start, end), truth[place][1:])
+            if place in taken or overlap < threshold:
+                continue
+            if takes == "first":
+                chosen = place
+                break
+            if overlap >= best:
+                best, chosen = overlap, place
+        hits.append(chosen is not None)
+        taken.add(chosen)
+    found, precision = 0, []
+    for rank, hit in enumerate(hits, start=1):
+        found += hit
+        precision.append(found / rank)
+    if interpolated:
+        for place in reversed(range(len(precision) - 1)):
+            precision[place] = max(precision[place], precision[place + 1])
+    return sum(p for p, hit in zip(precision, hits, strict=True) if hit) / len(truth)
+
+
+def ranked_by_class(detections, ties):
+    """Rows of video, start, end by label, best first."""
+    found = {}
+    rows = detections if ties == "first" else detections[::-1]
+    for video, label, start, end, _ in sorted(rows, key=lambda row: -row[4]):
+        found.setdefault(label, []).append((video, start, end))
+    return found
+
+
+def average_precision(detections, segments, thresholds, ties="last", interpolated=True, takes="largest"):
+    """By label, a value a threshold."""
+    truth = {}
+    for video, label, start, end in segments:
+        truth.setdefault(label, []).append((video, start, end))
+    found = ranked_by_class(detections, ties)
+    return {
+        label: [
+            average_precision_of_class(found.get(label, []), truth[label], threshold, interpolated, takes)
+            for threshold in thresholds
+        ]
+        for label in sorted(truth)
+    }
+
+
+def recall(detections, segments, threshold, multiple, ties="last"):
+    """Mean over the classes of the share of instances met by the best detections of their video and class."""
+    found, by_class = ranked_by_class(detections, ties), {}
+    for video, label, start, end in segments:
+        mine = [other for other in segments if other[:2] == (video, label)]
+        best = [(s, e) for v, s, e in found.get(label, []) if v == video][: multiple * len(mine)]
+        by_class.setdefault(label, []).append(any(tiou(span, (start, end)) >= threshold for span in best))
+    return sum(sum(hits) / len(hits) for hits in by_class.values()) / len(by_class)
+
+
+def without_repeated(segments):
+    """As OpenTAD and ActionFormer read ground truth."""
+    kept = []
+    for row in segments:
+        again = any(
+            other[:2] == row[:2] and abs(other[2] - row[2]) <= 1e-3 and abs(other[3] - row[3]) <= 1e-3 for other in kept
+        )
+        if row[3] > row[2] and not again:
+            kept.append(row)
+    return kept
+
+
+def in_snippets(seconds):
+    return round(seconds * 25 / 16)
+
+
+def without_ambiguous(detections, ambiguous):
+    """As W-TALC and CO2-Net: detections in snippets, sets of whole ones."""
+    return [
+        row
+        for row in detections
+        if not any(
+            video == row[0] and set(range(int(row[2]), int(row[3]))) & set(range(in_snippets(s), in_snippets(e)))
+            for video, s, e in ambiguous
+        )
+    ]
