@@ -1,4 +1,4 @@
-"""The circulating evaluators' rules, as one would tell them: one detection after another, to compare the fast code with."""
+"""The circulating evaluators' rules as one would tell them, one detection after another, to compare fast code with."""
 
 
 def tiou(a, b):

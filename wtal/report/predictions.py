@@ -110,7 +110,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
         raise PredictionError(f"{path} does not exist: give a prediction file.")
     if path.suffix.lower() not in _READERS:
         raise PredictionError(f"{path} is no prediction file known here: give a .json, .csv or .tsv file.")
-    return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS)))
+    return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
 
 
 def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
