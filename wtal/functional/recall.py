@@ -37,10 +37,10 @@ def recall_at_multiples(
     >>> recall_at_multiples(found, [[0, 0, 0.0, 10.0]], [0.3, 0.5], [1, 2]).tolist()
     [[1.0, 1.0], [0.0, 1.0]]
     """
-    found = best_first_by_class(np.asarray(detections, dtype=float).reshape(-1, 5), "official")
     truth = np.asarray(segments, dtype=float).reshape(-1, 4)
-    if len(truth) == 0:
+    if len(truth) == 0 or len(multiples) == 0:
         return np.full((len(tious), len(multiples)), np.nan)
+    found = best_first_by_class(np.asarray(detections, dtype=float).reshape(-1, 5), "official")
     found_key, true_key = group_keys(found, truth)
     instances = np.bincount(true_key)[true_key]  # of the video and class of each instance
     order = np.argsort(found_key, kind="stable")

@@ -1,0 +1,81 @@
+"""Seconds of an evaluation: the vectorised one against the rule told one detection after another, in one run.
+
+Made-up detections: jittered copies of made-up instances and noise, with THUMOS14's and ActivityNet 1.3's numbers of
+videos and classes. The two slow ones are the references of the tests: the official evaluator's way (arrays, a detection
+at a time) and plain Python without arrays. They do a tenth of the detections, and their seconds are times ten: they grow
+with the number of detections. CPU seconds, so that a busy machine does not flatter either.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+import slow_references
+
+from wtal.metrics.protocols import PROTOCOLS, evaluate
+
+TIOUS = np.linspace(0.5, 0.95, 10)
+
+
+def made_up(videos, classes, instances, detections, seed=0):
+    """Detections and instances; a video has one class, or two."""
+    random = np.random.default_rng(seed)
+    video = random.integers(videos, size=instances)
+    label = (video + (random.random(instances) < 0.1)) % classes
+    start = random.uniform(0, 200, instances)
+    truth = np.column_stack([video, label, start, start + random.gamma(2, 3, instances) + 0.1])
+    copied = truth[random.integers(instances, size=detections)]
+    spans = copied[:, 2:] + random.normal(0, 1, (detections, 2)) * (copied[:, 3:] - copied[:, 2:3]) * 0.3
+    noise = random.random(detections) < 0.5
+    spans[noise] += random.uniform(-100, 100, (noise.sum(), 1))
+    spans = np.sort(spans, axis=1)
+    return np.column_stack([copied[:, :2], spans, random.random(detections)]), truth
+
+
+def seconds(function, *args):
+    wall, cpu = time.perf_counter(), time.process_time()
+    function(*args)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def plainly(detections, segments, tious):
+    slow_references.average_precision(list(map(tuple, detections)), list(map(tuple, segments)), tious)
+
+
+def main():
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    columns = ("wall s", "CPU s", "official's way", "ratio", "plain Python", "ratio")
+    print(f"{'':<34}" + "".join(f"{name:>15}" for name in columns))
+    for name, sizes in {
+        "THUMOS14, 20,000 detections": (212, 20, 3358, 20_000),
+        "THUMOS14, 200,000 detections": (212, 20, 3358, 200_000),
+        "ActivityNet, 200,000 detections": (4728, 200, 7293, 200_000),
+        "ActivityNet, 1,000,000 detections": (4728, 200, 7293, 1_000_000),
+    }.items():
+        detections, segments = made_up(*sizes)
+        wall, cpu = seconds(evaluate, detections, segments, TIOUS)
+        part = detections[: len(detections) // 10]
+        official, plain = (10 * seconds(f, part, segments, TIOUS)[1] for f in (slow_references.official_map, plainly))
+        cells = (
+            f"{wall:.2f}",
+            f"{cpu:.2f}",
+            f"{official:.1f}",
+            f"{official / cpu:.0f}",
+            f"{plain:.1f}",
+            f"{plain / cpu:.0f}",
+        )
+        print(f"{name:<34}" + "".join(f"{cell:>15}" for cell in cells))
+    detections, segments = made_up(212, 20, 3358, 200_000)
+    for name, rules in PROTOCOLS.items():
+        wall, cpu = seconds(evaluate, detections, segments, TIOUS, rules)
+        print(f"{'200,000 by ' + name:<34}{wall:>15.2f}{cpu:>15.2f}")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()
