@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wtal.functional.segments import elementwise_iou, pairs_of_equal_key
+from wtal.functional.segments import elementwise_iou, overlapping_pairs, pairs_of_equal_key
 
 __all__ = [
     "AveragePrecision",
@@ -166,22 +166,26 @@ def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "la
 
 def _overlapping(found: Floats, truth: Floats, least: float, ties: Ties) -> tuple[Ints, Ints, Floats]:
     """Pairs of a detection and an instance with at least this tIoU: by detection, then best instance first."""
-    parts = []
     found_key, true_key = group_keys(found, truth)
-    for row, instance in pairs_of_equal_key(found_key, true_key):
+    parts = [(np.empty(0, int), np.empty(0, int), np.empty(0))]
+    for row, instance in overlapping_pairs(found_key, found[:, 2:4], true_key, truth[:, 2:4]):
         tiou = elementwise_iou(found[row, 2:4], truth[instance, 2:4])
-        enough = np.flatnonzero(tiou >= least)
-        order = enough[np.lexsort((-instance[enough], -tiou[enough], row[enough]))]
-        if ties == "official":  # which depends on all tIoUs of a detection, also those that are too small
-            equal = (row[order[1:]] == row[order[:-1]]) & (tiou[order[1:]] == tiou[order[:-1]])
-            tied = np.flatnonzero(np.bincount(row[order[1:]][equal], minlength=len(found))[row])
-            turn = -instance
-            turn[tied] = _official_turn(row[tied], tiou[tied])
-            order = enough[np.lexsort((turn[enough], -tiou[enough], row[enough]))] if len(tied) else order
-        parts.append((row[order], instance[order], tiou[order]))
-    if not parts:
-        return np.empty(0, int), np.empty(0, int), np.empty(0)
+        enough = tiou >= least
+        parts.append((row[enough], instance[enough], tiou[enough]))
     row, instance, tiou = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.lexsort((-instance, -tiou, row))
+    row, instance, tiou = row[order], instance[order], tiou[order]
+    equal = (row[1:] == row[:-1]) & (tiou[1:] == tiou[:-1])
+    if ties == "official" and equal.any():
+        turn = -instance
+        tied = np.unique(row[1:][equal])
+        for place, other in pairs_of_equal_key(found_key[tied], true_key):  # also those of small tIoU: all have a say
+            turns = _official_turn(place, elementwise_iou(found[tied[place], 2:4], truth[other, 2:4]))
+            pair, known = tied[place] * len(truth) + other, row * len(truth) + instance
+            at = np.searchsorted(pair, known) % len(pair)
+            turn = np.where(pair[at] == known, turns[at], turn)
+        order = np.lexsort((turn, -tiou, row))
+        row, instance, tiou = row[order], instance[order], tiou[order]
     return row, instance, tiou
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "inner_outer_means",
     "intersection",
     "merge_segments",
+    "overlapping_pairs",
     "pairs_of_equal_key",
     "runs",
     "temporal_iou",
@@ -145,9 +146,45 @@ def pairs_of_equal_key(a: Ints, b: Ints, at_once: int = 1 << 21) -> Iterator[tup
     order = np.argsort(b, kind="stable")
     first = np.searchsorted(b[order], a, side="left")
     count = np.searchsorted(b[order], a, side="right") - first
+    yield from _pairs(order, first, count, at_once)
+
+
+def overlapping_pairs(
+    a_key: Ints, a: Floats, b_key: Ints, b: Floats, at_once: int = 1 << 21
+) -> Iterator[tuple[Ints, Ints]]:
+    """Enumerate the pairs of segments that share a key and may touch: all that do, and few others.
+
+    Args:
+        a_key: Keys, ``(N,)``, not negative.
+        a: Start and end, ``(N, 2)``.
+        b_key: Keys, ``(M,)``.
+        b: Start and end, ``(M, 2)``.
+        at_once: About how many pairs to make at a time; bounds memory.
+
+    Yields:
+        Rows of ``a``, ascending from one yield to the next, and rows of ``b``, in the order of their starts.
+
+    >>> a, b = np.array([[0.0, 2.0], [5.0, 6.0]]), np.array([[8.0, 9.0], [6.0, 7.0], [1.0, 3.0]])
+    >>> [[part.tolist() for part in pair] for pair in overlapping_pairs(np.zeros(2, int), a, np.zeros(3, int), b)]
+    [[[0, 1], [2, 1]]]
+    """
+    if not len(a) or not len(b):
+        return
+    low = min(a.min(), b.min())
+    era = 2 * (max(a.max(), b.max()) - low) + 1  # keys follow each other on one axis of time, with gaps between them
+    slack = 1e-9 * era * (max(a_key.max(), b_key.max()) + 1)  # more than rounding on that axis
+    a, b = a - low + a_key[:, None] * era, b - low + b_key[:, None] * era
+    order = np.argsort(b[:, 0], kind="stable")
+    first = np.searchsorted(np.maximum.accumulate(b[order, 1]), a[:, 0] - slack)
+    count = np.maximum(np.searchsorted(b[order, 0], a[:, 1] + slack, side="right") - first, 0)
+    yield from _pairs(order, first, count, at_once)
+
+
+def _pairs(order: Ints, first: Ints, count: Ints, at_once: int) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs of each row with ``count`` places of an order, from ``first`` on."""
     total = np.cumsum(count)
     begin = 0
-    while begin < len(a):
+    while begin < len(count):
         done = total[begin - 1] if begin else 0
         end = max(begin + 1, int(np.searchsorted(total, done + at_once, side="right")))
         here = count[begin:end]
