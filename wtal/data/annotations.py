@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +32,7 @@ class Annotations:
     videos: pd.DataFrame
     segments: pd.DataFrame
     class_names: tuple[str, ...]
-    ambiguous: pd.DataFrame = field(default_factory=lambda: _spans(Path(), ()))
+    ambiguous: pd.DataFrame  # no default: jsonargparse compares defaults, and a table has no truth value
 
     def in_subset(self, names: Sequence[str]) -> pd.DataFrame:
         """Rows of the videos whose subset has one of these names, in any case of letters.
@@ -154,6 +154,7 @@ def _tabulate(path: Path, records: Sequence[Record], class_names: tuple[str, ...
             {"start_s": float, "end_s": float}
         ),
         class_names,
+        _spans(path, ()),
     )
 
 

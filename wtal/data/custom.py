@@ -71,4 +71,5 @@ def _joined(train: Annotations, test: Annotations) -> Annotations:
         pd.concat([train.videos.assign(subset="train"), test.videos.assign(subset="test")]),
         pd.concat([train.segments, test.segments], ignore_index=True),
         train.class_names,
+        pd.concat([train.ambiguous, test.ambiguous], ignore_index=True),
     )
