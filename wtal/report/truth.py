@@ -217,8 +217,8 @@ def _oddities(rows: pd.DataFrame, names: pd.Series, truth: Truth) -> list[str]:
     copies = rows.duplicated().sum()
     if copies:
         notes.append(f"{copies} detections are exact copies of others; each counts as false.")
-    annotated = np.unique(truth.segments[:, 0]).astype(int)
-    silent = [row for row in annotated if truth.video_ids[row] not in set(names)]
+    annotated, predicted = np.unique(truth.segments[:, 0]).astype(int), set(names)
+    silent = [row for row in annotated if truth.video_ids[row] not in predicted]
     if silent:
         lost = np.isin(truth.segments[:, 0], silent).sum()
         notes.append(
