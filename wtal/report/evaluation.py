@@ -121,17 +121,15 @@ def evaluate(
 ) -> None:
     """Measure prediction files by the rules of a public evaluator.
 
-    Protocols: ``activitynet-official``; ``opentad`` and ``actionformer`` (without empty and repeated instances, labels
-    without instances ignored, recall at 1x and 5x); ``co2net`` (as P-MIL: instances in whole snippets of 16/25 s, no
-    detections that meet ambiguous segments); ``wtalc`` (detections in whole snippets too, first instance of enough
-    tIoU, precision not interpolated).
-
     Args:
         predictions: Files (.json in ActivityNet's form, .csv, .tsv), or folders of files that are parts of one set.
             Several are several sets, side by side.
         annotations: Ground truth in any form: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV.
         subset: Its subset, by the file's own name; may be left out if only one has instances.
-        protocol: The set of rules.
+        protocol: Whose rules. `opentad` and `actionformer` leave out empty and repeated instances and add the recall at
+            1x and 5x; `co2net`, also P-MIL's, rounds instances to snippets of 16/25 s and leaves out detections that
+            meet ambiguous segments; `wtalc` rounds detections too, takes the first instance of enough tIoU and does not
+            interpolate; all four ignore labels without an instance, which the official rule refuses.
         test_list: THUMOS14's test videos: 213, 212, 211 or 210 of them; left out, all that the file has.
         subsets: A table `video,subset` for annotations that name no subsets, such as BSN's `video_info_new.csv`.
         ambiguous: THUMOS14's `Ambiguous_test.txt`, if it does not lie in the annotations' folder.
