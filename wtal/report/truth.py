@@ -213,7 +213,7 @@ def _oddities(rows: pd.DataFrame, names: pd.Series, truth: Truth) -> list[str]:
         notes.append("There is no detection at all: every number is 0.")
     empty = (rows["end_s"] <= rows["start_s"]).sum()
     if empty:
-        notes.append(f"{empty} detections end where they start; they find nothing.")
+        notes.append(f"{empty} detections end where they start; they find at most an instance of no length.")
     copies = rows.duplicated().sum()
     if copies:
         notes.append(f"{copies} detections are exact copies of others; each counts as false.")
