@@ -96,6 +96,13 @@ class WTALCLI(LightningCLI):
             help="Name of the run, a folder of `trainer.default_root_dir` (default: the model's).",
         )
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
+        """Leave out Lightning's own long table of results: :class:`ResultsTable` prints a short one."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if "verbose" in self._subcommand_method_arguments[subcommand]:
+            parser.set_defaults(verbose=False)
+        return parser
+
     def _parse_ckpt_path(self) -> None:
         """Leave the settings as given: Lightning would put those saved in the checkpoint over them."""
 

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from wtal.errors import FeatureError
+
 __all__ = ["FeatureNorm"]
 
 
@@ -26,11 +28,28 @@ class FeatureNorm(nn.Module):
         self.register_buffer("std", torch.ones(dim))
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Take the mean and standard deviation of each channel over the training snippets, ``(D,)`` each."""
+        """Take the mean and standard deviation of each channel over the training snippets, ``(D,)`` each.
+
+        Raises:
+            FeatureError: If the features have another width.
+        """
+        self._check(mean.shape[-1])
         self.mean.copy_(mean)
         self.std.copy_(std.clamp(min=1e-3))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Normalise ``(B, T, D)``; padding becomes zero."""
+        """Normalise ``(B, T, D)``; padding becomes zero.
+
+        Raises:
+            FeatureError: If the features have another width.
+        """
+        self._check(features.shape[-1])
         centred = features - self.mean
         return (centred / self.std if self.scale else centred).masked_fill(~mask[..., None], 0)
+
+    def _check(self, channels: int) -> None:
+        if channels != len(self.mean):
+            raise FeatureError(
+                f"The features have {channels} channels where the head expects {len(self.mean)}: set the head's "
+                f"`in_dim` (of a text head its `dim`) to {channels}, or give other features."
+            )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from wtal.errors import FeatureError
 from wtal.functional.pooling import topk_pool
 from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, TextHead, ZeroShotHead
 from wtal.nn.prompts import FileText
@@ -87,3 +88,8 @@ def test_a_head_learns_the_video_labels():
         optimizer.step()
     video = topk_pool(head(features, mask).suppressed, mask)[:, :3]
     assert torch.equal(video.argmax(dim=1), labels.argmax(dim=1))
+
+
+def test_features_of_another_width_are_told():
+    with pytest.raises(FeatureError, match=r"have 20 channels where the head expects 16: set the head's `in_dim`"):
+        AttentionMILHead(CLASSES, in_dim=16, hidden=8)(torch.zeros(1, 4, 20), torch.ones(1, 4, dtype=torch.bool))

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wtal.errors import ConfigError
 from wtal.nn.heads.head import AttentionHead, AttentionWeights
 from wtal.nn.normalization import FeatureNorm
 from wtal.nn.prompts import PromptedText, TextSource
@@ -57,6 +58,11 @@ class TextHead(AttentionHead):
     ) -> None:
         super().__init__(ratio, weights)
         self.text = text(list(class_names))
+        if self.text.dim != dim:
+            raise ConfigError(
+                f"The class texts have {self.text.dim} channels, the head's `dim` is {dim}: both must be the width of the "
+                "CLIP features."
+            )
         self.norm = FeatureNorm(dim, scale=False)
         self.temporal = TemporalTransformer(dim + len(class_names), width, depth, heads, dropout=dropout)
         self.dropout, self.residual = nn.Dropout(dropout), nn.Linear(width, dim)
