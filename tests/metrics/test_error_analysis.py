@@ -18,6 +18,8 @@ def test_an_incomplete_method_by_hand():
         false_negative_rate=pytest.approx(11 / 20),
         completeness=pytest.approx((0.5 + 0.4) / 2),
         background_share=pytest.approx(0.0),
+        swallowing=0.0,
+        length_ratio=pytest.approx((0.5 + 0.4) / 2),
         precision=0.5,
         recall=0.5,
     )
@@ -31,6 +33,8 @@ def test_an_over_complete_method_by_hand():
         false_negative_rate=pytest.approx(0.0),
         completeness=1.0,
         background_share=pytest.approx(10 / 30),
+        swallowing=0.5,
+        length_ratio=3.0,
         precision=0.0,
         recall=0.0,
     )
@@ -39,7 +43,7 @@ def test_an_over_complete_method_by_hand():
 def test_counts_the_best_detections_of_a_class_as_many_as_instances():
     right = [(0, 0, 0, 10, 0.9), (0, 0, 20, 30, 0.8)]
     more = [(0, 0, 40, 90, 0.1), (0, 1, 0, 10, 0.95), (3, 0, 0, 5, 0.2)]
-    assert error_profile([*more, *right], TRUTH) == error_profile(right, TRUTH) == ErrorProfile(0, 0, 1, 0, 1, 1)
+    assert error_profile([*more, *right], TRUTH) == error_profile(right, TRUTH) == ErrorProfile(0, 0, 1, 0, 0, 1, 1, 1)
 
 
 def test_the_same_place_in_another_video_or_class_is_background():

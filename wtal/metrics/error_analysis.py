@@ -23,7 +23,7 @@ class ErrorProfile:
     or detection is always one of the same video and class.
 
     The first two tell of time, whatever the number of detections: an incomplete method has many false negatives and few
-    false positives, an over-complete one the reverse. The next two tell how well a detection that meets an instance
+    false positives, an over-complete one the reverse. The next four tell how well a detection that meets an instance
     bounds it. The last two count detections and instances.
 
     Args:
@@ -33,6 +33,9 @@ class ErrorProfile:
             largest tIoU covers.
         background_share: Mean, over the detections that meet an instance, of the share of the detection that lies
             outside all instances: its over-completeness.
+        swallowing: Share of the detections that cover at least half of each of two or more instances.
+        length_ratio: Median, over the instances that some detection meets, of the length of the one of largest tIoU,
+            divided by the instance's.
         precision: Share of the detections that are true as :func:`~wtal.functional.average_precision.match` says.
         recall: Share of the instances that are found so.
     """
@@ -41,6 +44,8 @@ class ErrorProfile:
     false_negative_rate: float
     completeness: float
     background_share: float
+    swallowing: float
+    length_ratio: float
     precision: float
     recall: float
 
@@ -58,7 +63,7 @@ def error_profile(detections: ArrayLike, segments: ArrayLike, tiou: float = 0.5)
 
     >>> error_profile([[0, 0, 0.0, 6.0, 0.9], [0, 0, 6.0, 8.0, 0.1]], [[0, 0, 4.0, 8.0]])
     ErrorProfile(false_positive_rate=0.6666666666666667, false_negative_rate=0.5, completeness=0.5, \
-background_share=0.6666666666666667, precision=0.0, recall=0.0)
+background_share=0.6666666666666667, swallowing=0.0, length_ratio=1.5, precision=0.0, recall=0.0)
     """
     truth = np.asarray(segments, dtype=float).reshape(-1, 4)
     found = _best_as_many(np.asarray(detections, dtype=float).reshape(-1, 5), truth)
@@ -69,12 +74,15 @@ background_share=0.6666666666666667, precision=0.0, recall=0.0)
     both = _shared(covered_key, covered, action_key, action).sum()
     inside = _shared(found_key, found_span, action_key, action)
     meets = inside > 0
+    completeness, length_ratio = _best_of_each_instance(found_key, found_span, true_key, true_span)
     true_ones = int((match(found, truth, [tiou]) >= 0).sum())
     return ErrorProfile(
         false_positive_rate=1 - _share(both, _length(covered).sum()),
         false_negative_rate=1 - _share(both, _length(action).sum()),
-        completeness=_mean(_covered_by_best(found_key, found_span, true_key, true_span)),
+        completeness=_mean(completeness),
         background_share=1 - _mean(inside[meets] / _length(found_span)[meets]),
+        swallowing=_mean(_half_covered(found_key, found_span, true_key, true_span) >= 2),
+        length_ratio=float(np.median(length_ratio)) if len(length_ratio) else float("nan"),
         precision=_share(true_ones, len(found)),
         recall=_share(true_ones, len(truth)),
     )
@@ -101,22 +109,36 @@ def _shared(key: Ints, spans: Floats, others_key: Ints, others: Floats) -> Float
     return shared
 
 
-def _covered_by_best(found_key: Ints, found: Floats, true_key: Ints, truth: Floats) -> Floats:
-    """Share of each instance that its detection of largest tIoU covers; instances that none meets are left out."""
-    shares = []
+def _half_covered(found_key: Ints, found: Floats, true_key: Ints, truth: Floats) -> Ints:
+    """Number of instances that each detection covers at least half of."""
+    count = np.zeros(len(found), dtype=int)
+    for row, other in pairs_of_equal_key(found_key, true_key):
+        length = _length(truth[other])
+        half = (length > 0) & (intersection(found[row], truth[other]) >= length / 2)
+        count += np.bincount(row[half], minlength=len(found))
+    return count
+
+
+def _best_of_each_instance(found_key: Ints, found: Floats, true_key: Ints, truth: Floats) -> tuple[Floats, Floats]:
+    """Share of each instance that its detection of largest tIoU covers, and the ratio of their lengths.
+
+    Instances that none meets are left out.
+    """
+    shares, ratios = [np.empty(0)], [np.empty(0)]
     for row, other in pairs_of_equal_key(true_key, found_key):
         tiou = elementwise_iou(truth[row], found[other])
         order = np.lexsort((tiou, row))
         row, other, tiou = row[order], other[order], tiou[order]
-        best = np.append(row[1:] != row[:-1], True)[: len(row)] & (tiou > 0)
-        length = _length(truth[row[best]])
-        shares.append(intersection(truth[row[best]], found[other[best]])[length > 0] / length[length > 0])
-    return np.concatenate([np.empty(0), *shares])
+        best = np.append(row[1:] != row[:-1], True)[: len(row)] & (tiou > 0) & (_length(truth[row]) > 0)
+        mine, its = truth[row[best]], found[other[best]]
+        shares.append(intersection(mine, its) / _length(mine))
+        ratios.append(_length(its) / _length(mine))
+    return np.concatenate(shares), np.concatenate(ratios)
 
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else float("nan")
 
 
-def _mean(values: Floats) -> float:
+def _mean(values: Floats | NDArray[np.bool_]) -> float:
     return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,279 @@
+"""Why a method fails: what kind its false detections are, which instances it misses, and what each costs.
+
+Source:
+    DETAD, Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018, arXiv:1807.10706. Differs from its
+    public code: the mean number of instances per class is not rounded down; each threshold of tIoU is looked at by
+    itself (their sensitivity drops detections cumulatively over the thresholds); of two instances of equal tIoU the one
+    of the detection's own label decides about its kind (every cliff dive of THUMOS14 is also a dive).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from wtal.functional.average_precision import best_first_by_class, match
+from wtal.functional.segments import elementwise_iou, overlapping_pairs
+
+__all__ = ["ACTIVITYNET_BINS", "KINDS", "THUMOS14_BINS", "Bins", "Diagnosis", "Kind", "diagnose", "kinds_of"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Kind = Literal["true", "double detection", "wrong label", "localization", "confusion", "background"]
+
+# In the order of their cases in `kinds_of`.
+KINDS: tuple[Kind, ...] = ("true", "double detection", "wrong label", "localization", "confusion", "background")
+_SIZES = ("XS", "S", "M", "L", "XL")
+
+
+@dataclass(frozen=True)
+class Bins:
+    """How instances are grouped; each group reaches from beyond one edge to the next, the first includes its lower one.
+
+    Args:
+        coverage: Edges of the share of the video that an instance takes.
+        length_s: Edges of its length in seconds.
+        instances: Edges of the number of instances of its class in its video.
+    """
+
+    coverage: tuple[float, ...]
+    length_s: tuple[float, ...]
+    instances: tuple[float, ...]
+
+
+THUMOS14_BINS = Bins((0, 0.02, 0.04, 0.06, 0.08, 1), (0, 3, 6, 12, 18, np.inf), (-1, 1, 40, 80, np.inf))
+ACTIVITYNET_BINS = Bins((0, 0.2, 0.4, 0.6, 0.8, 1), (0, 30, 60, 120, 180, np.inf), (-1, 1, 4, 8, np.inf))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Tables, means over the thresholds of tIoU; all shares and mAP are fractions.
+
+    mAP_N is the mean over the classes of the average precision that a class would have if all were equally frequent.
+
+    Args:
+        false_positives: Of the best detections of each class, cut into runs of as many as it has instances (``cut`` 1G,
+            2G ...): ``kind`` and its ``share`` of the detections of the cut.
+        gains: ``kind`` of false detection and what mAP_N gains without it, of the detections of all cuts.
+        false_negatives: ``characteristic``, ``bin``, number of ``instances`` and the ``rate`` of them that are missed:
+            no detection of a normalized precision above 0.05 finds them.
+        sensitivity: ``characteristic``, ``bin``, ``instances``, ``mAP_N`` of the instances of the bin alone, and that
+            ``relative`` to all instances'.
+        mAP_N: Of all detections.
+        left_out: Instances of no length, or longer than their video, which are not looked at.
+    """
+
+    false_positives: pd.DataFrame
+    gains: pd.DataFrame
+    false_negatives: pd.DataFrame
+    sensitivity: pd.DataFrame
+    mAP_N: float  # noqa: N815  as in the paper
+    left_out: int
+
+
+def diagnose(
+    detections: ArrayLike,
+    segments: ArrayLike,
+    duration_s: ArrayLike,
+    tious: Sequence[float],
+    bins: Bins,
+    class_names: Sequence[str],
+    cuts: int = 10,
+) -> Diagnosis:
+    """Diagnose detections of any number of videos and classes.
+
+    Args:
+        detections: ``(N, 5)`` rows of video, label, start, end, score.
+        segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
+        duration_s: Of each video that has ground truth, NaN where unknown; without any there is no coverage.
+        tious: Thresholds, ``(K,)``; DETAD takes 0.5 for THUMOS14 and 0.5 to 0.95 for ActivityNet.
+        bins: Groups of instances.
+        class_names: By label.
+        cuts: How many runs of detections to look at.
+    """
+    truth = np.asarray(segments, dtype=float).reshape(-1, 4)
+    lengths, durations = truth[:, 3] - truth[:, 2], np.asarray(duration_s, dtype=float)[truth[:, 0].astype(int)]
+    sensible = (lengths > 0) & ~(lengths > durations)
+    truth, durations = truth[sensible], durations[sensible]
+    found = best_first_by_class(np.asarray(detections, dtype=float).reshape(-1, 5))
+    matched = _Matched(found, truth, tious)
+    groups = _groups(truth, durations, bins, class_names)
+    whole = matched.mean_ap(matched.is_true, ~matched.is_true)
+    profile, gains = _false_positives(found, truth, tious, cuts)
+    return Diagnosis(
+        profile,
+        gains,
+        _false_negatives(matched, groups),
+        _sensitivity(matched, groups, whole),
+        whole,
+        int((~sensible).sum()),
+    )
+
+
+class _Matched:
+    """Detections, best first within each class, and the instances that they take.
+
+    Args:
+        found: ``(N, 5)``, as :func:`best_first_by_class` orders them.
+        truth: ``(M, 4)``.
+        tious: ``(K,)``.
+    """
+
+    def __init__(self, found: Floats, truth: Floats, tious: Sequence[float]) -> None:
+        self.taken = match(found, truth, tious)  # (K, N)
+        self.is_true: Bools = self.taken >= 0
+        self.instance_label = truth[:, 1]
+        labels, self.instances = np.unique(truth[:, 1], return_counts=True)
+        begin, end = (np.searchsorted(found[:, 1], labels, side) for side in ("left", "right"))
+        self.slices = [slice(i, j) for i, j in zip(begin, end, strict=True)]
+        self.labels, self.average = labels, len(truth) / max(len(labels), 1)
+
+    def precision(self, is_true: Bools, is_false: Bools, instances: int) -> Floats:
+        """Precision at each detection of a class, had it as many instances as a class has on average, ``(K, n)``."""
+        recalled = np.cumsum(is_true, axis=1) / max(instances, 1) * self.average
+        counted = recalled + np.cumsum(is_false, axis=1)
+        return np.asarray(np.divide(recalled, counted, out=np.zeros_like(recalled), where=counted > 0))
+
+    def mean_ap(self, is_true: Bools, is_false: Bools, kept: Bools | None = None) -> float:
+        """mAP_N, of some instances ``(M,)`` alone if told; what is neither true nor false is as if not there."""
+        values = []
+        for label, rows, instances in zip(self.labels, self.slices, self.instances, strict=True):
+            if kept is not None:
+                instances = int((kept & (self.instance_label == label)).sum())
+            if instances:
+                precision = self.precision(is_true[:, rows], is_false[:, rows], instances)
+                best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+                values.append(((best * is_true[:, rows]).sum(axis=1) / instances).mean())
+        return float(np.mean(values)) if values else float("nan")
+
+
+# False positives ----------------------------------------------------------------------------------------------------
+
+
+def kinds_of(found: Floats, truth: Floats, tiou: float, least: float = 0.1) -> Ints:
+    """Kind of each detection, a place in :data:`KINDS`.
+
+    The instance of largest tIoU in the video, of any class, decides about a detection that takes none. Its own class:
+    ``double detection`` if its tIoU reaches the threshold, else ``localization``; another class: ``wrong label`` or
+    ``confusion``; below ``least``: ``background``.
+
+    Args:
+        found: ``(N, 5)`` rows of video, label, start, end, score, best first within a class.
+        truth: ``(M, 4)`` rows of video, label, start, end.
+        tiou: From which a detection may be true.
+        least: From which it is no background.
+
+    Returns:
+        ``(N,)``.
+
+    >>> found = np.array([[0, 0, 0, 10, 0.9], [0, 0, 1, 10, 0.8], [0, 0, 0, 3, 0.7], [0, 0, 30, 40, 0.6]])
+    >>> [KINDS[kind] for kind in kinds_of(found, np.array([[0.0, 0, 0, 10]]), 0.5)]
+    ['true', 'double detection', 'localization', 'background']
+    """
+    best, same = np.zeros(len(found)), np.zeros(len(found), dtype=bool)
+    videos = np.unique(np.concatenate([found[:, 0], truth[:, 0]]), return_inverse=True)[1]
+    for row, other in overlapping_pairs(videos[: len(found)], found[:, 2:4], videos[len(found) :], truth[:, 2:4]):
+        overlap, equal = elementwise_iou(found[row, 2:4], truth[other, 2:4]), found[row, 1] == truth[other, 1]
+        order = np.lexsort((equal, overlap, row))
+        last = order[np.append(row[order][1:] != row[order][:-1], True)[: len(order)]]
+        best[row[last]], same[row[last]] = overlap[last], equal[last]
+    near = best >= tiou
+    kinds = np.select(
+        [near & same, near, (best >= least) & same, best >= least],
+        [
+            KINDS.index("double detection"),
+            KINDS.index("wrong label"),
+            KINDS.index("localization"),
+            KINDS.index("confusion"),
+        ],
+        KINDS.index("background"),
+    )
+    return np.where(match(found, truth, [tiou])[0] >= 0, KINDS.index("true"), kinds)
+
+
+def _false_positives(
+    found: Floats, truth: Floats, tious: Sequence[float], cuts: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Share of each kind by cut, and the gain in mAP_N without each kind of error."""
+    labels, instances = np.unique(truth[:, 1], return_counts=True)
+    rank = np.arange(len(found)) - np.searchsorted(found[:, 1], found[:, 1])
+    place = np.searchsorted(labels, found[:, 1]) % max(len(labels), 1)
+    known = labels[place] == found[:, 1] if len(labels) else np.zeros(len(found), dtype=bool)
+    cut = np.where(known, rank // instances[place] if len(labels) else 0, cuts)
+    found, cut = found[cut < cuts], cut[cut < cuts]
+    kinds = np.stack([kinds_of(found, truth, tiou) for tiou in tious])
+    rows = []
+    for number in range(cuts):
+        inside = kinds[:, cut == number]
+        for kind, name in enumerate(KINDS):
+            share = float((inside == kind).mean()) if inside.size else float("nan")
+            rows.append((f"{number + 1}G", name, share))
+    matched = _Matched(found, truth, tious)
+    whole = matched.mean_ap(kinds == 0, kinds > 0)
+    gains = [
+        (name, matched.mean_ap(kinds == 0, (kinds > 0) & (kinds != kind)) - whole)
+        for kind, name in enumerate(KINDS)
+        if kind
+    ]
+    return pd.DataFrame(rows, columns=["cut", "kind", "share"]), pd.DataFrame(gains, columns=["kind", "gain"])
+
+
+# Instances ----------------------------------------------------------------------------------------------------------
+
+
+def _groups(truth: Floats, durations: Floats, bins: Bins, class_names: Sequence[str]) -> pd.DataFrame:
+    """A row an instance: its bin of each characteristic, as a category."""
+    lengths = truth[:, 3] - truth[:, 2]
+    siblings = pd.DataFrame(truth[:, :2]).groupby([0, 1])[0].transform("size").to_numpy() if len(truth) else lengths
+    cut = {
+        "coverage": (lengths / durations, bins.coverage),
+        "length": (lengths, bins.length_s),
+        "instances": (siblings, bins.instances),
+    }
+    table = {
+        name: pd.cut(values, edges, labels=_SIZES[: len(edges) - 1], include_lowest=True)
+        for name, (values, edges) in cut.items()
+        if np.isfinite(values).all()
+    }
+    named = [class_names[int(label)] for label in truth[:, 1]]
+    return pd.DataFrame({**table, "class": pd.Categorical(named, sorted(set(named)))})
+
+
+def _by_bin(groups: pd.DataFrame) -> list[tuple[str, str, Bools]]:
+    """Characteristic, bin and which instances are in it; bins without any are left out."""
+    return [
+        (str(name), str(label), (groups[name] == label).to_numpy())
+        for name in groups
+        for label in groups[name].cat.categories
+        if (groups[name] == label).any()
+    ]
+
+
+def _false_negatives(matched: _Matched, groups: pd.DataFrame, least: float = 0.05) -> pd.DataFrame:
+    counts = np.zeros_like(matched.is_true)
+    for rows, instances in zip(matched.slices, matched.instances, strict=True):
+        is_true = matched.is_true[:, rows]
+        counts[:, rows] = is_true & (matched.precision(is_true, ~is_true, int(instances)) > least)
+    missed = np.ones((len(matched.taken), len(groups)), dtype=bool)
+    level, row = np.nonzero(counts)
+    missed[level, matched.taken[level, row]] = False
+    everyone = ("all", "all", np.ones(len(groups), dtype=bool))
+    rates = [
+        (name, label, int(inside.sum()), float(missed[:, inside].mean()))
+        for name, label, inside in [everyone, *_by_bin(groups)]
+        if inside.any()
+    ]
+    return pd.DataFrame(rates, columns=["characteristic", "bin", "instances", "rate"])
+
+
+def _sensitivity(matched: _Matched, groups: pd.DataFrame, whole: float) -> pd.DataFrame:
+    rows = [("all", "all", len(groups), whole, 1.0)]
+    for name, label, inside in _by_bin(groups.drop(columns="class")):
+        is_true = matched.is_true & np.append(inside, False)[matched.taken]
+        value = matched.mean_ap(is_true, ~matched.is_true, inside)
+        rows.append((name, label, int(inside.sum()), value, value / whole if whole else float("nan")))
+    return pd.DataFrame(rows, columns=["characteristic", "bin", "instances", "mAP_N", "relative"])
