@@ -38,6 +38,9 @@ _OWN = {
         "wtal.report.evaluation:evaluate",
         "predictions",
     ),
+    "analyze": _Command(
+        "Say why methods fail, side by side, from their predictions.", "wtal.report.analysis:analyze", "predictions"
+    ),
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),

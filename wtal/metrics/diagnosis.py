@@ -9,6 +9,7 @@ Source:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -44,6 +45,21 @@ class Bins:
     length_s: tuple[float, ...]
     instances: tuple[float, ...]
 
+    def ranges(self, characteristic: str) -> dict[str, str]:
+        """What each group of a characteristic of :class:`Diagnosis` holds, by its name; empty for classes.
+
+        >>> THUMOS14_BINS.ranges("length")
+        {'XS': '≤ 3 s', 'S': '3 - 6 s', 'M': '6 - 12 s', 'L': '12 - 18 s', 'XL': '> 18 s'}
+        """
+        known = {"coverage": (self.coverage, ""), "length": (self.length_s, " s"), "instances": (self.instances, "")}
+        edges, unit = known.get(characteristic, ((), ""))
+        texts = [f"{low:g} - {high:g}" for low, high in pairwise(edges)]
+        if texts:
+            texts[0] = f"≤ {edges[1]:g}"
+        if texts and characteristic != "coverage":
+            texts[-1] = f"> {edges[-2]:g}"
+        return {size: text + unit for size, text in zip(_SIZES, texts, strict=False)}
+
 
 THUMOS14_BINS = Bins((0, 0.02, 0.04, 0.06, 0.08, 1), (0, 3, 6, 12, 18, np.inf), (-1, 1, 40, 80, np.inf))
 ACTIVITYNET_BINS = Bins((0, 0.2, 0.4, 0.6, 0.8, 1), (0, 30, 60, 120, 180, np.inf), (-1, 1, 4, 8, np.inf))
@@ -59,10 +75,10 @@ class Diagnosis:
         false_positives: Of the best detections of each class, cut into runs of as many as it has instances (``cut`` 1G,
             2G ...): ``kind`` and its ``share`` of the detections of the cut.
         gains: ``kind`` of false detection and what mAP_N gains without it, of the detections of all cuts.
-        false_negatives: ``characteristic``, ``bin``, number of ``instances`` and the ``rate`` of them that are missed:
-            no detection of a normalized precision above 0.05 finds them.
-        sensitivity: ``characteristic``, ``bin``, ``instances``, ``mAP_N`` of the instances of the bin alone, and that
-            ``relative`` to all instances'.
+        false_negatives: ``characteristic``, ``bin`` and what ``range`` it is, number of ``instances`` and the ``rate``
+            of them that are missed: no detection of a normalized precision above 0.05 finds them.
+        sensitivity: ``characteristic``, ``bin``, ``range``, ``instances``, ``mAP_N`` of the instances of the bin alone,
+            and that ``relative`` to all instances'.
         mAP_N: Of all detections.
         left_out: Instances of no length, or longer than their video, which are not looked at.
     """
@@ -104,14 +120,11 @@ def diagnose(
     groups = _groups(truth, durations, bins, class_names)
     whole = matched.mean_ap(matched.is_true, ~matched.is_true)
     profile, gains = _false_positives(found, truth, tious, cuts)
-    return Diagnosis(
-        profile,
-        gains,
-        _false_negatives(matched, groups),
-        _sensitivity(matched, groups, whole),
-        whole,
-        int((~sensible).sum()),
-    )
+    missed, sensitivity = _false_negatives(matched, groups), _sensitivity(matched, groups, whole)
+    for table in (missed, sensitivity):
+        pairs = zip(table["characteristic"], table["bin"], strict=True)
+        table.insert(2, "range", [bins.ranges(name).get(label, "") for name, label in pairs])
+    return Diagnosis(profile, gains, missed, sensitivity, whole, int((~sensible).sum()))
 
 
 class _Matched:

@@ -161,18 +161,21 @@ def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
     """How to call sets of predictions: as told, else by their file names, with their folders' where these are alike.
 
     Raises:
-        ConfigError: If there are more or fewer names than sets.
+        ConfigError: If there are more or fewer names than sets, or two sets have the same one.
 
     >>> labels_of([Path("a/fused.json"), Path("b/fused.json"), Path("vlp.json")], [])
     ['a/fused', 'b/fused', 'vlp']
     """
-    if names:
-        if len(names) != len(predictions):
-            raise ConfigError(f"--names has {len(names)} names for {len(predictions)} sets of predictions.")
-        return list(names)
+    if names and len(names) != len(predictions):
+        raise ConfigError(f"--names has {len(names)} names for {len(predictions)} sets of predictions.")
     stems = [path.stem if path.suffix else path.name for path in predictions]
     pairs = zip(predictions, stems, strict=True)
-    return [f"{path.absolute().parent.name}/{stem}" if stems.count(stem) > 1 else stem for path, stem in pairs]
+    longer = [f"{path.absolute().parent.name}/{stem}" if stems.count(stem) > 1 else stem for path, stem in pairs]
+    labels = list(names) or longer
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise ConfigError(f"{len(twice)} sets of predictions are called {twice[0]}: tell them apart by --names.")
+    return labels
 
 
 def evaluate_file(path: Path, label: str, truth: Truth, rules: RuleSet, tious: Sequence[float]) -> Evaluation:

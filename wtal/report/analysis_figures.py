@@ -1,0 +1,120 @@
+"""Figures of an error analysis, as a paper could print them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wtal.metrics.diagnosis import KINDS
+from wtal.report.style import colour_of
+
+if TYPE_CHECKING:
+    from wtal.report.analysis import Analysis
+
+__all__ = ["figures_of"]
+
+# In the order of the kinds; green is right.
+_KIND_COLOURS = ("#009e73", "#f0e442", "#cc79a7", "#56b4e9", "#e69f00", "#999999")
+_PROFILE = {
+    "false_positive_rate": "detected time\noutside instances",
+    "false_negative_rate": "instances' time\nundetected",
+    "completeness": "completeness",
+    "background_share": "background in\na detection",
+    "swallowing": "detections that\nswallow instances",
+}
+_NAMES = {"coverage": "coverage", "length": "length", "instances": "instances in the video"}
+
+
+def figures_of(analysis: "Analysis") -> dict[str, Figure]:
+    """By name: ``false_positives``, ``gains``, ``false_negatives``, ``sensitivity`` and ``completeness``."""
+    return {
+        "false_positives": _false_positives(analysis),
+        "gains": _gains(analysis),
+        "false_negatives": _by_characteristic(analysis, analysis.false_negatives, "rate", "missed instances (%)"),
+        "sensitivity": _by_characteristic(analysis, analysis.sensitivity, "mAP_N", "mAP$_N$ (%)"),
+        "completeness": _completeness(analysis),
+    }
+
+
+def _false_positives(analysis: "Analysis") -> Figure:
+    """A panel a method: kinds of the detections of each cut, stacked."""
+    methods = analysis.methods
+    figure = Figure(figsize=(1.2 + 2.6 * len(methods), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
+    for axis, method in zip(axes, methods, strict=True):
+        mine = analysis.false_positives[analysis.false_positives["method"] == method]
+        shares = (
+            mine.pivot(index="cut", columns="kind", values="share").loc[mine["cut"].unique(), list(KINDS)].fillna(0)
+        )
+        bottom = np.zeros(len(shares))
+        for kind, colour in zip(KINDS, _KIND_COLOURS, strict=True):
+            axis.bar(shares.index, 100 * shares[kind], bottom=bottom, color=colour, width=0.85, label=kind)
+            bottom += 100 * shares[kind].to_numpy()
+        axis.set(title=method, xlabel="best detections", ylim=(0, 100))
+        axis.tick_params(axis="x", labelsize=8)
+        _plain(axis)
+    axes[0].set_ylabel("detections (%)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _gains(analysis: "Analysis") -> Figure:
+    table = analysis.gains.pivot(index="kind", columns="method", values="gain")
+    return _bars(analysis, 100 * table.loc[list(KINDS[1:])], "gain of mAP$_N$ without it", list(KINDS[1:]))
+
+
+def _completeness(analysis: "Analysis") -> Figure:
+    table = 100 * analysis.summary.set_index("method")[list(_PROFILE)].T
+    return _bars(analysis, table, "%", list(_PROFILE.values()))
+
+
+def _bars(analysis: "Analysis", table: pd.DataFrame, label: str, ticks: list[str]) -> Figure:
+    """Groups of bars, one of each method."""
+    figure = Figure(figsize=(1.6 * len(table) + 0.8, 2.8), layout="constrained")
+    _grouped(figure.subplots(), table[analysis.methods], label, ticks)
+    return figure
+
+
+def _by_characteristic(analysis: "Analysis", table: pd.DataFrame, value: str, label: str) -> Figure:
+    """A panel a characteristic, bars by bin and method; a line is the value of all instances."""
+    shown = [name for name in _NAMES if name in set(table["characteristic"])]
+    counts = [table.loc[table["characteristic"] == name, "bin"].nunique() for name in shown]
+    figure = Figure(figsize=(1.0 + 0.75 * sum(counts) * max(1, len(analysis.methods) / 2), 2.9), layout="constrained")
+    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False, width_ratios=counts)[0]
+    whole = table[table["characteristic"] == "all"].set_index("method")[value]
+    for axis, name in zip(axes, shown, strict=True):
+        mine = table[table["characteristic"] == name]
+        wide = mine.pivot_table(index="bin", columns="method", values=value, sort=False)[analysis.methods]
+        bins = mine.drop_duplicates("bin")
+        ticks = [f"{row.range}\n({row.instances})" for row in bins[["range", "instances"]].itertuples()]
+        _grouped(axis, 100 * wide, label if axis is axes[0] else "", ticks)
+        for place, method in enumerate(analysis.methods):
+            axis.axhline(100 * whole[method], color=colour_of(method, place), linewidth=0.8, linestyle="--", zorder=0)
+        axis.set_title(_NAMES[name], fontsize=10)
+        if axis is not axes[-1] and axis.get_legend():
+            axis.get_legend().remove()
+    return figure
+
+
+def _grouped(axis: Axes, table: pd.DataFrame, label: str, ticks: list[str]) -> None:
+    width = 0.8 / table.shape[1]
+    size = 7 if table.shape[1] * len(table) <= 24 else 5.5
+    for place, method in enumerate(table.columns):
+        at = np.arange(len(table)) + (place - (table.shape[1] - 1) / 2) * width
+        bars = axis.bar(at, table[method], width * 0.92, color=colour_of(str(method), place), label=method)
+        axis.bar_label(bars, fmt="%.1f", fontsize=size, padding=1)
+    axis.set_xticks(np.arange(len(table)), ticks, fontsize=8)
+    axis.set_ylabel(label)
+    axis.margins(y=0.12)
+    if table.shape[1] > 1:
+        axis.legend(frameon=False, fontsize=8, loc="best")
+    _plain(axis)
+
+
+def _plain(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(axis="y", linewidth=0.4, alpha=0.5)
+    axis.set_axisbelow(True)
