@@ -17,6 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 import slow_references
 
+from wtal.metrics.diagnosis import ACTIVITYNET_BINS, THUMOS14_BINS, diagnose
 from wtal.metrics.protocols import PROTOCOLS, evaluate
 
 TIOUS = np.linspace(0.5, 0.95, 10)
@@ -72,6 +73,13 @@ def main():
     for name, rules in PROTOCOLS.items():
         wall, cpu = seconds(evaluate, detections, segments, TIOUS, rules)
         print(f"{'200,000 by ' + name:<34}{wall:>15.2f}{cpu:>15.2f}")
+    for name, sizes, bins in (
+        ("THUMOS14", (212, 20, 3358, 200_000), THUMOS14_BINS),
+        ("ActivityNet", (4728, 200, 7293, 200_000), ACTIVITYNET_BINS),
+    ):
+        made, class_names = made_up(*sizes), [str(number) for number in range(sizes[1])]
+        wall, cpu = seconds(diagnose, *made, np.full(sizes[0], 1000.0), TIOUS, bins, class_names)
+        print(f"{'200,000 diagnosed, ' + name:<34}{wall:>15.2f}{cpu:>15.2f}")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
