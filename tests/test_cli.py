@@ -241,3 +241,12 @@ def test_a_checkpoint_that_cannot_be_loaded(kind, toy: Path, capsys):
     assert run("test", "-c", str(toy), "--ckpt_path=bad.ckpt") == 2
     assert "heckpoint" in only_line(capsys)
     assert not Path("executed").exists()
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    (tmp_path / "truth.csv").write_text("video,start,end,label\na,0,1,run\n")
+    (tmp_path / "found.csv").write_text("video,start,end,label,score\na,0,1,run,0.5\n")
+    wtal = f'{sys.executable} -c "import sys; from wtal.cli import main; sys.exit(main())"'
+    command = f"{wtal} evaluate found.csv --annotations truth.csv | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")

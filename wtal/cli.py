@@ -54,13 +54,17 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Without the program's name; None takes them from the command line.
 
     Returns:
-        The exit code: 0, 2 after a mistake that the user can mend, 130 after Ctrl-C.
+        The exit code: 0, 2 after a mistake that the user can mend, 130 after Ctrl-C, 141 if nobody reads the output.
     """
     argv = list(sys.argv[1:] if args is None else args)
     _quieten()
     debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
     try:
         _run([word for word in argv if word != "--debug"])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, such as `head`, has enough; Python must not flush the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
         from wtal.usage import origin
 

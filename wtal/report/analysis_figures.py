@@ -56,8 +56,7 @@ def _false_positives(analysis: "Analysis") -> Figure:
         axis.tick_params(axis="x", labelsize=8)
         _plain(axis)
     axes[0].set_ylabel("detections (%)")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    _legend(figure, axes[0])
     return figure
 
 
@@ -74,29 +73,53 @@ def _completeness(analysis: "Analysis") -> Figure:
 def _bars(analysis: "Analysis", table: pd.DataFrame, label: str, ticks: list[str]) -> Figure:
     """Groups of bars, one of each method."""
     figure = Figure(figsize=(1.6 * len(table) + 0.8, 2.8), layout="constrained")
-    _grouped(figure.subplots(), table[analysis.methods], label, ticks)
+    axis = figure.subplots()
+    _grouped(axis, table[analysis.methods], label, ticks)
+    _legend(figure, axis)
     return figure
 
 
 def _by_characteristic(analysis: "Analysis", table: pd.DataFrame, value: str, label: str) -> Figure:
-    """A panel a characteristic, bars by bin and method; a line is the value of all instances."""
+    """A panel a characteristic, bars by bin and method; a line is the value of all instances.
+
+    Panels lie side by side for one or two methods, else one below the other.
+    """
     shown = [name for name in _NAMES if name in set(table["characteristic"])]
     counts = [table.loc[table["characteristic"] == name, "bin"].nunique() for name in shown]
-    figure = Figure(figsize=(1.0 + 0.75 * sum(counts) * max(1, len(analysis.methods) / 2), 2.9), layout="constrained")
-    axes = figure.subplots(1, len(shown), sharey=True, squeeze=False, width_ratios=counts)[0]
+    if len(analysis.methods) <= 2:
+        figure = Figure(figsize=(1.0 + 0.75 * sum(counts), 3.1), layout="constrained")
+        axes = figure.subplots(1, len(shown), sharey=True, squeeze=False, width_ratios=counts).ravel()
+    else:
+        figure = Figure(
+            figsize=(1.5 + 0.4 * len(analysis.methods) * max(counts), 2.3 * len(shown)), layout="constrained"
+        )
+        axes = figure.subplots(len(shown), 1, sharey=True, squeeze=False).ravel()
     whole = table[table["characteristic"] == "all"].set_index("method")[value]
     for axis, name in zip(axes, shown, strict=True):
         mine = table[table["characteristic"] == name]
         wide = mine.pivot_table(index="bin", columns="method", values=value, sort=False)[analysis.methods]
         bins = mine.drop_duplicates("bin")
         ticks = [f"{row.range}\n({row.instances})" for row in bins[["range", "instances"]].itertuples()]
-        _grouped(axis, 100 * wide, label if axis is axes[0] else "", ticks)
+        _grouped(axis, 100 * wide, "", ticks)
         for place, method in enumerate(analysis.methods):
             axis.axhline(100 * whole[method], color=colour_of(method, place), linewidth=0.8, linestyle="--", zorder=0)
         axis.set_title(_NAMES[name], fontsize=10)
-        if axis is not axes[-1] and axis.get_legend():
-            axis.get_legend().remove()
+    figure.supylabel(label, fontsize=10)
+    _legend(figure, axes[0])
     return figure
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=3 if len(labels) == len(KINDS) else len(labels),
+            frameon=False,
+            fontsize=9,
+        )
 
 
 def _grouped(axis: Axes, table: pd.DataFrame, label: str, ticks: list[str]) -> None:
@@ -109,8 +132,6 @@ def _grouped(axis: Axes, table: pd.DataFrame, label: str, ticks: list[str]) -> N
     axis.set_xticks(np.arange(len(table)), ticks, fontsize=8)
     axis.set_ylabel(label)
     axis.margins(y=0.12)
-    if table.shape[1] > 1:
-        axis.legend(frameon=False, fontsize=8, loc="best")
     _plain(axis)
 
 
