@@ -78,6 +78,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has shut the training down, and leaves with 1
             return 130
+        if isinstance(stop.__context__, BrokenPipeError):  # rich has closed the output, and leaves with 1
+            return 141
         raise
     return 0
 
