@@ -62,6 +62,7 @@ class Built(WTALCLI):
                     self.config[text + "path"] = Path("text.npy")
                 else:
                     self.config[text + "pretrained"] = "random"
+                    self.config[head + "dim"] = 512  # its width; the benchmark that it is put over has another
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

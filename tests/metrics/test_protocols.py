@@ -209,7 +209,7 @@ def test_one_more_detection_of_lowest_score_never_harms(detections, segments, ru
 
 @given(found, truths, unclear, protocols, st.integers(1, 4))
 def test_a_shift_of_whole_snippets_changes_nothing(detections, segments, ambiguous, rules, steps):
-    shift = 16 * steps  # seconds, and a whole, even number of snippets, however halves are rounded
+    shift = 32 * steps  # seconds: a whole and even number of snippets, as halves are rounded to even ones
 
     def moved(rows, first):
         return [(*r[:first], r[first] + shift, r[first + 1] + shift, *r[first + 2 :]) for r in rows]
