@@ -20,6 +20,7 @@ __all__ = [
     "SnippetScores",
     "TimeGrid",
     "Video",
+    "VideoResult",
 ]
 
 
@@ -157,3 +158,10 @@ class Detections(NamedTuple):
     end_s: Tensor  # (N,) float64
     label: Tensor  # (N,) long, index in the class names
     score: Tensor  # (N,) float64
+
+
+class VideoResult(NamedTuple):
+    """What one source makes of one video: what it saw and what it concludes."""
+
+    scores: SnippetScores  # without padding, float16, on the CPU
+    detections: Detections

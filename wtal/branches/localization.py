@@ -13,7 +13,7 @@ from wtal.errors import CheckpointError
 from wtal.localization.localizer import Localizer
 from wtal.metrics.detection_map import TemporalMAP
 from wtal.metrics.error_analysis import error_profile
-from wtal.types import Detections, SnippetBatch, SnippetScores, Video
+from wtal.types import Detections, SnippetBatch, SnippetScores, Video, VideoResult
 
 __all__ = ["DetectionQuality", "LocalizationModule"]
 
@@ -73,22 +73,16 @@ class LocalizationModule(LightningModule):
         Returns:
             For each source the detections of each video of the batch, in its order.
         """
-        lengths, rows = batch.mask.sum(dim=1).tolist(), batch.video.tolist()
-        found: dict[str, list[Detections]] = {}
-        for source, batched in scores.items():
-            per_video = zip(*(t.float().cpu() for t in batched), strict=True)
-            found[source] = [
-                self.localizer(SnippetScores(probability[:n], attention[:n], video), videos[row])
-                for (probability, attention, video), n, row in zip(per_video, lengths, rows, strict=True)
-            ]
-        return found
+        rows = batch.video.tolist()
+        return {
+            source: [self.localizer(s, videos[row]) for s, row in zip(_each(batched, batch), rows, strict=True)]
+            for source, batched in scores.items()
+        }
 
-    def predict_step(self, batch: SnippetBatch, batch_idx: int) -> dict[str, dict[str, Detections]]:
-        """Detections by source and name of the video."""
-        videos = self.trainer.datamodule.videos("test")  # type: ignore[attr-defined]
-        names = [videos[row].video_id for row in batch.video.tolist()]
-        found = self.localize(self.all_scores(batch), batch, videos)
-        return {source: dict(zip(names, detections, strict=True)) for source, detections in found.items()}
+    def predict_step(self, batch: SnippetBatch, batch_idx: int) -> dict[str, dict[str, VideoResult]]:
+        """Scores and detections by source and name of the video."""
+        scores, videos = self.all_scores(batch), self.trainer.datamodule.videos("test")  # type: ignore[attr-defined]
+        return _results(scores, self.localize(scores, batch, videos), batch, videos)
 
     # Evaluation -------------------------------------------------------------------------------------------------
 
@@ -106,16 +100,14 @@ class LocalizationModule(LightningModule):
                 rows = torch.tensor(truth[["video", "label", "start_s", "end_s"]].to_numpy(float))
                 quality.update(torch.zeros(0, 5, dtype=torch.float64, device=self.device), rows.to(self.device))
 
-    def _measure(self, batch: SnippetBatch, split: Split) -> None:
-        all_scores = self.all_scores(batch)
+    def _measure_videos(self, scores: dict[str, SnippetScores], batch: SnippetBatch) -> None:
         for source, metric in self._video_map.items():
-            metric.update(all_scores[source].video.float(), batch.labels.long())
-        if not self._quality:
-            return
-        videos = self.trainer.datamodule.videos(split)  # type: ignore[attr-defined]
-        for source, found in self.localize(all_scores, batch, videos).items():
-            for row, detections in zip(batch.video.tolist(), found, strict=True):
-                self._quality[source].update(_rows(row, detections).to(self.device), _no_segments(self.device))
+            metric.update(scores[source].video.float(), batch.labels.long())
+
+    def _measure(self, found: dict[str, list[Detections]], batch: SnippetBatch) -> None:
+        for source, quality in self._quality.items():
+            for row, detections in zip(batch.video.tolist(), found[source], strict=True):
+                quality.update(_rows(row, detections).to(self.device), _no_segments(self.device))
 
     def _finish(self, split: Split) -> None:
         for source in self.sources:
@@ -131,7 +123,11 @@ class LocalizationModule(LightningModule):
 
     def validation_step(self, batch: SnippetBatch, batch_idx: int) -> None:
         """Measure one batch of held-out training videos, on their segments only if the data module shows them."""
-        self._measure(batch, "val")
+        scores = self.all_scores(batch)
+        self._measure_videos(scores, batch)
+        if self._quality:
+            videos = self.trainer.datamodule.videos("val")  # type: ignore[attr-defined]
+            self._measure(self.localize(scores, batch, videos), batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log ``val/...``."""
@@ -141,9 +137,13 @@ class LocalizationModule(LightningModule):
         """Begin to measure on the test videos."""
         self._begin("test")
 
-    def test_step(self, batch: SnippetBatch, batch_idx: int) -> None:
-        """Measure one batch of test videos."""
-        self._measure(batch, "test")
+    def test_step(self, batch: SnippetBatch, batch_idx: int) -> dict[str, dict[str, VideoResult]]:
+        """Measure one batch of test videos; returns what :meth:`predict_step` does."""
+        scores, videos = self.all_scores(batch), self.trainer.datamodule.videos("test")  # type: ignore[attr-defined]
+        found = self.localize(scores, batch, videos)
+        self._measure_videos(scores, batch)
+        self._measure(found, batch)
+        return _results(scores, found, batch, videos)
 
     def on_test_epoch_end(self) -> None:
         """Log ``test/...``."""
@@ -168,6 +168,25 @@ class LocalizationModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the class names: a checkpoint can then be checked, and read without its data."""
         checkpoint["class_names"] = self.class_names
+
+
+def _each(scores: SnippetScores, batch: SnippetBatch) -> list[SnippetScores]:
+    """The scores of each video of a batch, without padding."""
+    per_video = zip(*(t.float().cpu() for t in scores), batch.mask.sum(dim=1).tolist(), strict=True)
+    return [SnippetScores(probability[:n], attention[:n], video) for probability, attention, video, n in per_video]
+
+
+def _results(
+    scores: dict[str, SnippetScores], found: dict[str, list[Detections]], batch: SnippetBatch, videos: Sequence[Video]
+) -> dict[str, dict[str, VideoResult]]:
+    names = [videos[row].video_id for row in batch.video.tolist()]
+    return {
+        source: {
+            name: VideoResult(SnippetScores(*(t.half() for t in seen)), detections)
+            for name, seen, detections in zip(names, _each(batched, batch), found[source], strict=True)
+        }
+        for source, batched in scores.items()
+    }
 
 
 def _rows(video: int, detections: Detections) -> Tensor:

@@ -73,6 +73,18 @@ class PseudoLabelBuffer:
         kinds = {"foreground": 1, "background": 0, "ignored": -1}
         return {name: (self.label == kind).float().mean().item() for name, kind in kinds.items()}
 
+    def agreement(self, other: "PseudoLabelBuffer") -> float:
+        """Share of the snippets labelled in both buffers that have the same label.
+
+        NaN where it says nothing: if no snippet is in both, or if one teacher hands over foreground alone and the other
+        background alone, who can only differ.
+        """
+        both = (self.label >= 0) & (other.label >= 0)
+        kinds = [set(buffer.label[buffer.label >= 0].unique().tolist()) for buffer in (self, other)]
+        if not both.any() or not kinds[0] & kinds[1]:
+            return float("nan")
+        return (self.label[both] == other.label[both]).float().mean().item()
+
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors alone, so that a checkpoint loads with ``weights_only=True``."""
         return {"offsets": self.offsets.cpu(), "label": self.label.cpu(), "klass": self.klass.cpu()}

@@ -114,7 +114,8 @@ class CollaborationLoop(_FitLoop):
                 self.refresh(lesson)
             self.turn_progress.turn = turn
         taught = {lesson.student: self.buffers[lesson.student] for lesson in step.lessons}
-        module.begin_step(step, taught)
+        agreement = self.buffers["cbp"].agreement(self.buffers["vlp"])
+        module.begin_step(step, taught, agreement)
         super().on_advance_start()
 
     def on_run_end(self) -> None:

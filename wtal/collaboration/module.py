@@ -1,5 +1,6 @@
 """Both branches in one LightningModule."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,7 +67,7 @@ class CollaborationModule(LocalizationModule):
         self.cbp, self.vlp = cbp(self.class_names), vlp(self.class_names)
         self.schedule, self.fusion = schedule, fusion
         self.thresholds: dict[BranchName, Thresholds] = {"cbp": cbp_thresholds, "vlp": vlp_thresholds}
-        self.step, self._taught = schedule.step(0), dict[BranchName, PseudoLabelBuffer]()
+        self.step, self._taught, self._agreement = schedule.step(0), dict[BranchName, PseudoLabelBuffer](), math.nan
 
     @property
     def branches(self) -> dict[BranchName, Branch]:
@@ -97,20 +98,23 @@ class CollaborationModule(LocalizationModule):
         if stage == "fit":
             CollaborationLoop.install(self.trainer, self.schedule)
 
-    def begin_step(self, step: Step, taught: dict[BranchName, PseudoLabelBuffer]) -> None:
+    def begin_step(self, step: Step, taught: dict[BranchName, PseudoLabelBuffer], agreement: float = math.nan) -> None:
         """Called by the loop before each epoch.
 
         Args:
             step: Who trains.
             taught: For each student with a teacher, the labels that it learns from.
+            agreement: Of the teachers, see :meth:`PseudoLabelBuffer.agreement`; NaN where it says nothing.
         """
-        self.step, self._taught = step, taught
+        self.step, self._taught, self._agreement = step, taught, agreement
 
     def on_train_epoch_start(self) -> None:
         """Log what the teachers are sure of."""
         for student, buffer in self._taught.items():
             for kind, share in buffer.shares().items():
                 self.log(f"pseudo_labels/{student}/{kind}", share)
+        if self._taught and not math.isnan(self._agreement):
+            self.log("pseudo_labels/agreement", self._agreement)
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
         """The students' losses, added."""

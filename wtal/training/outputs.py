@@ -1,4 +1,4 @@
-"""What ``predict`` leaves behind, and the table that ``test`` ends with."""
+"""What ``fit``, ``test`` and ``predict`` leave behind, and the table that ``test`` ends with."""
 
 from pathlib import Path
 from typing import Any
@@ -11,46 +11,98 @@ from rich.table import Table
 from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
 from wtal.report.predictions import write_predictions
+from wtal.report.runs import About, write_about, write_ground_truth
+from wtal.report.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
 from wtal.training.saving import run_folder
-from wtal.types import Detections
+from wtal.types import VideoResult
 
-__all__ = ["ResultsTable", "WritePredictions"]
+__all__ = ["ResultsTable", "WritePredictions", "WritePseudoLabels"]
 
 
 class WritePredictions(Callback):
-    """Writes detections as ``<run>/predictions/<source>.json`` in ActivityNet's form, from all processes."""
+    """Writes what ``test`` and ``predict`` find into the run's folder, from all processes.
+
+    Written are ``predictions/<source>.json`` (detections in ActivityNet's form), ``predictions/ground_truth.json``
+    where the segments are known, ``scores/<source>.npz`` and ``about.json`` (protocol, features, checkpoint): all that
+    a page or figure needs, so that none of them needs the network.
+    """
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin with nothing."""
-        self.found: dict[str, dict[str, Detections]] = {}
+        self.found: dict[str, dict[str, VideoResult]] = {}
+
+    on_test_start = on_predict_start
 
     def on_predict_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: dict[str, dict[str, Detections]],
+        outputs: dict[str, dict[str, VideoResult]],
         *_: object,
     ) -> None:
-        """Keep the detections of a batch."""
-        if not isinstance(pl_module, LocalizationModule):
-            return
-        for source, detections in outputs.items():
-            self.found.setdefault(source, {}).update(detections)
+        """Keep the results of a batch."""
+        if isinstance(pl_module, LocalizationModule):
+            for source, results in outputs.items():
+                self.found.setdefault(source, {}).update(results)
+
+    on_test_batch_end = on_predict_batch_end  # type: ignore[assignment]
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather, sort by name and write."""
+        if not isinstance(pl_module, LocalizationModule):
+            return
         parts: list[Any] = [self.found]
         if trainer.world_size > 1:
             parts = [None] * trainer.world_size
             torch.distributed.all_gather_object(parts, self.found)
+        self.found = {}
         if not trainer.is_global_zero:
             return
-        folder = run_folder(trainer) / "predictions"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder, class_names = run_folder(trainer), pl_module.class_names
+        data: SnippetDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        videos = {video.video_id: video for video in data.videos("test")}
         for source in sorted({source for part in parts for source in part}):
-            videos = {name: found for part in parts for name, found in part.get(source, {}).items()}
-            write_predictions(folder / f"{source}.json", dict(sorted(videos.items())), pl_module.class_names)  # type: ignore[arg-type]
-        Console(stderr=True).print(f"Detections written to {folder}", soft_wrap=True)
+            results = dict(sorted((name, r) for part in parts for name, r in part.get(source, {}).items()))
+            detections = {name: result.detections for name, result in results.items()}
+            write_predictions(folder / "predictions" / f"{source}.json", detections, class_names)
+            grids = VideoGrids.of([videos[name] for name in results])
+            write_scores(folder / "scores" / f"{source}.npz", _joined(grids, class_names, list(results.values())))
+        truth = data.ground_truth("test")
+        if truth is not None:
+            names = list(videos)
+            segments = truth.assign(
+                video_id=[names[row] for row in truth["video"]], label=[class_names[i] for i in truth["label"]]
+            )
+            durations_s = {name: video.duration_s for name, video in videos.items()}
+            write_ground_truth(folder / "predictions" / "ground_truth.json", segments, durations_s, "test")
+        write_about(folder / "about.json", _about(trainer, pl_module, data))
+        Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
+
+    on_test_end = on_predict_end
+
+
+class WritePseudoLabels(Callback):
+    """Writes what the students of a collaboration were last taught, as ``<run>/pseudo_labels.npz``."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write; the collaboration's loop has the buffers, the same in every process."""
+        buffers = getattr(trainer.fit_loop, "buffers", {})
+        taught = {student: buffer for student, buffer in buffers.items() if (buffer.label >= 0).any()}
+        if not taught or not trainer.is_global_zero:
+            return
+        grids = VideoGrids.of(trainer.datamodule.videos("train"))  # type: ignore[attr-defined]
+        label, klass = (
+            {student: getattr(buffer, kind).cpu().numpy() for student, buffer in taught.items()}
+            for kind in ("label", "klass")
+        )
+        labels = StudentLabels(grids, pl_module.class_names, label, klass)  # type: ignore[arg-type]
+        write_pseudo_labels(run_folder(trainer) / "pseudo_labels.npz", labels)
+
+
+def _joined(grids: VideoGrids, class_names: list[str], results: list[VideoResult]) -> TestScores:
+    probability, actionness, video = zip(*(result.scores for result in results), strict=True)
+    joined = torch.cat(probability), torch.cat(actionness), torch.stack(video)
+    return TestScores(grids, class_names, *(t.numpy() for t in joined))
 
 
 class ResultsTable(Callback):
@@ -76,7 +128,7 @@ class ResultsTable(Callback):
             return
         measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
         shown = [m for m in measures if m.startswith("mAP")] + [m for m in ("video_mAP",) if m in measures]
-        table = Table(caption=_caption(trainer, module, data), caption_justify="left")
+        table = Table(caption=_about(trainer, module, data).caption, caption_justify="left")
         table.add_column("mAP in % at tIoU")
         for measure in shown:
             title = {"mAP": "mean", "video_mAP": "of videos"}.get(measure, measure.removeprefix("mAP@"))
@@ -86,8 +138,12 @@ class ResultsTable(Callback):
         Console(width=max(Console().width, 130)).print(table)  # a number that is cut off helps nobody
 
 
-def _caption(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -> str:
-    weights = getattr(module, "note", "")
+def _about(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -> About:
     path = getattr(trainer, "ckpt_path", None)
-    said = [f"features: {data.features_note}", f"protocol: {data.protocol.name}", weights]
-    return "; ".join([*filter(None, said), f"checkpoint: {Path(path).name if path else 'as in memory'}"])
+    return About(
+        features=data.features_note,
+        protocol=data.protocol.name,
+        tious=data.protocol.tious,
+        weights=getattr(module, "note", ""),
+        checkpoint=Path(path).name if path else "as in memory",
+    )
