@@ -44,6 +44,7 @@ _OWN = {
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),
+    "report": _Command("Write one HTML page of runs or predictions.", "wtal.report.page.build:report", "sources"),
 }
 
 

@@ -1,0 +1,126 @@
+"""``wtal report``: from runs and prediction files to one HTML page."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from wtal.errors import ConfigError
+
+if TYPE_CHECKING:  # the command's help waits for nothing
+    from wtal.report.page.material import Material
+
+__all__ = ["report"]
+
+_TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".ogv", ".avi")
+
+
+def report(
+    sources: Sequence[Path],
+    output: Path,
+    annotations: Path | None = None,
+    subset: str | None = None,
+    tious: Sequence[float] = (),
+    videos: Path | None = None,
+    title: str | None = None,
+) -> None:
+    """Write one HTML page that shows runs or predictions: tables, errors, training, and a timeline of every video.
+
+    It needs nothing beside itself and opens by a double click. Numbers are computed anew from the predictions.
+
+    Args:
+        sources: Run folders, folders of `wtal compare`, or prediction files.
+        output: Folder that gets `index.html`.
+        annotations: Ground truth for prediction files; for runs, of the training videos, which then stands beside
+            their pseudo-labels. Runs bring that of their test videos themselves.
+        subset: Which videos of the annotations prediction files are held against.
+        tious: Thresholds of temporal IoU; by default those of the run's protocol, else 0.1 to 0.7.
+        videos: Folder of video files named as the videos are; the page links to them where they lie.
+        title: Of the page; by default the sources' names.
+
+    Raises:
+        WTALError: As :func:`~wtal.report.page.material.gather` says, or if a tIoU lies outside (0, 1].
+    """
+    from rich.console import Console
+
+    from wtal.report.page.material import gather
+
+    material = gather(sources, annotations, subset)
+    if not all(0 < tiou <= 1 for tiou in tious):
+        raise ConfigError(f"`--tious` must lie in (0, 1], got {', '.join(map(str, tious))}.")
+    if videos is not None and not videos.is_dir():
+        raise ConfigError(f"{videos} is no folder: give the folder of the video files in `--videos`.")
+    name = title or " and ".join(dict.fromkeys(Path(source).resolve().name for source in sources))
+    files = {} if videos is None else _links(videos, output)
+    text = render(material, tuple(tious) or material.about.tious or _TIOUS, name, files)
+    output.mkdir(parents=True, exist_ok=True)
+    draft = output / ".index.html.tmp"
+    draft.write_bytes(text.encode("utf-8", "replace"))  # a name may hold half a surrogate pair
+    os.replace(draft, output / "index.html")
+    size = (output / "index.html").stat().st_size / 1e6
+    Console(stderr=True).print(f"{output / 'index.html'}: {size:.1f} MB", soft_wrap=True, highlight=False)
+
+
+def render(material: "Material", tious: Sequence[float], title: str, files: Mapping[str, str]) -> str:
+    """The page as text.
+
+    Args:
+        material: What it shows.
+        tious: Thresholds of temporal IoU.
+        title: Of the page.
+        files: Links to video files by the names of the videos.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from wtal.report.page.packing import pack
+    from wtal.report.page.sections import sections
+    from wtal.report.style import DARK_COLOURS, PAGE_COLOURS
+
+    files_of_page = PackageLoader("wtal.report.page", "templates")
+    environment = Environment(
+        loader=files_of_page,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    shown = sections(material, tious)
+    style = environment.get_template("page.css").render(colours=PAGE_COLOURS, dark=DARK_COLOURS)
+    script, *_ = files_of_page.get_source(environment, "page.js")
+    return environment.get_template("index.html").render(
+        title=title,
+        style=style,
+        script=script,
+        policy=_policy(style, script, bool(files)),
+        data=pack(material, shown.measured, files),
+        page=shown,
+    )
+
+
+def _policy(style: str, script: str, media: bool) -> str:
+    """Content-Security-Policy: this page's own style and script run and load nothing; videos lie beside it."""
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
+    style_hash, script_hash = (f"'sha256-{digest}'" for digest in hashes)
+    rules = {
+        "default-src": "'none'",
+        "style-src": style_hash,
+        "script-src": script_hash,
+        "media-src": "'self' file:" if media else "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def _links(folder: Path, output: Path) -> dict[str, str]:
+    """Relative links to the video files of a folder and below it, by name without suffix."""
+    links: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file():
+            relative = os.path.relpath(path.resolve(), output.resolve())
+            links.setdefault(path.stem, quote(Path(relative).as_posix()))
+    return links

@@ -1,0 +1,282 @@
+"""Geometry of the page's charts: plain numbers that the template turns into SVG."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from wtal.report.page.material import Training
+
+__all__ = ["Band", "Chart", "Line", "Mark", "bands", "line_chart", "scatter", "tiou_chart", "training_charts"]
+
+Point = tuple[float, float]
+
+_WIDTH, _HEIGHT = 400.0, 224.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 92.0, 22.0, 26.0
+_LABEL_STEP = 12.5  # least distance of the names at the ends of lines
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart.
+
+    Args:
+        name: Stands at its end.
+        points: In data units; a gap where the number is NaN.
+        colour: Name of a colour of the page.
+        strong: Whether it is what the reader should look at.
+    """
+
+    name: str
+    points: Sequence[Point]
+    colour: str = "quiet"
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch of the x axis with a letter above it."""
+
+    start: float
+    end: float
+    letter: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A dot that opens a video, which is named by its place on the page."""
+
+    x: float
+    y: float
+    colour: str
+    video: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What the template draws, in the units of a box of ``width`` and ``height``."""
+
+    title: str
+    x_title: str
+    y_title: str
+    x_ticks: list[tuple[float, str]]
+    y_ticks: list[tuple[float, str]]
+    box: tuple[float, float, float, float]  # left, top, right, bottom of the plotting area
+    bands: list[Band] = field(default_factory=list)
+    paths: list[tuple[Line, str, list[Point]]] = field(default_factory=list)  # path and the points that stand alone
+    labels: list[tuple[Line, float, float, float]] = field(default_factory=list)  # line, its end, height of its name
+    marks: list[Mark] = field(default_factory=list)
+    width: float = _WIDTH
+    height: float = _HEIGHT
+
+    @property
+    def text(self) -> str:
+        """What it shows, for those who cannot see it."""
+        said = "; ".join(f"{line.name} ends at {_last(line):.3g}" for line, *_ in self.paths)
+        return f"{self.title}. {said}" if said else self.title
+
+
+def _last(line: Line) -> float:
+    return next((y for _, y in reversed(line.points) if not math.isnan(y)), math.nan)
+
+
+class _Scale:
+    """Data units to places: linear, from ``low`` at ``start`` to ``high`` at ``end``."""
+
+    def __init__(self, low: float, high: float, start: float, end: float) -> None:
+        self.low, self.high = low, high if high > low else low + 1
+        self.start, self.end = start, end
+
+    def __call__(self, value: float) -> float:
+        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 2)
+
+    def ticks(self, count: int, whole: bool = False) -> list[float]:
+        """Round numbers, about ``count`` of them.
+
+        >>> _Scale(0, 26, 0, 100).ticks(4)
+        [0.0, 10.0, 20.0]
+        """
+        rough = (self.high - self.low) / max(1, count)
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next((m * power for m in (1, 2, 5, 10) if m * power >= 0.8 * rough), 10 * power)
+        step = max(1.0, step) if whole else step
+        first = math.ceil(self.low / step - 1e-9)
+        return [round(i * step, 10) for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def line_chart(
+    title: str,
+    lines: Sequence[Line],
+    x_title: str = "",
+    y_title: str = "",
+    y_range: tuple[float, float] | None = None,
+    shaded: Sequence[Band] = (),
+    x_ticks: Sequence[float] | None = None,
+    percent: bool = False,
+) -> Chart:
+    """Lines over one another, each named at its end.
+
+    Args:
+        title: Of the chart.
+        lines: In data units.
+        x_title: Name of the x axis.
+        y_title: Name of the y axis.
+        y_range: Least and largest value; None takes zero and the largest one.
+        shaded: Stretches of the x axis.
+        x_ticks: Where; None for round numbers.
+        percent: Write the y axis in per cent.
+    """
+    box = (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
+    finite = [point for line in lines for point in line.points if not math.isnan(point[1])]
+    xs = [x for x, _ in finite] + [edge for band in shaded for edge in (band.start, band.end)]
+    low, high = y_range or (min(0.0, *(y for _, y in finite), 0.0), max((y for _, y in finite), default=1.0) * 1.04)
+    x = _Scale(min(xs, default=0.0), max(xs, default=1.0), box[0], box[2])
+    y = _Scale(low, high, box[3], box[1])
+    paths = [(line, *_path(line.points, x, y)) for line in lines]
+    ends = [(line, *_end(line)) for line in lines]
+    labels = _spread([(line, x(at), y(value)) for line, at, value in ends if not math.isnan(value)], box[1], box[3])
+    return Chart(
+        title,
+        x_title,
+        y_title,
+        [(x(tick), f"{tick:g}") for tick in (x.ticks(6, whole=True) if x_ticks is None else x_ticks)],
+        [(y(tick), f"{100 * tick:g}" if percent else f"{tick:g}") for tick in y.ticks(4)],
+        box,
+        [Band(x(band.start), x(band.end), band.letter, band.colour) for band in shaded],
+        paths,
+        labels,
+    )
+
+
+def _path(points: Sequence[Point], x: _Scale, y: _Scale) -> tuple[str, list[Point]]:
+    """SVG path of the runs of points without a gap, and the points that have no neighbour."""
+    runs: list[list[Point]] = [[]]
+    for at, value in points:
+        if math.isnan(value):
+            runs.append([])
+        else:
+            runs[-1].append((x(at), y(value)))
+    path = "".join("M" + "L".join(f"{a:g} {b:g}" for a, b in run) for run in runs if len(run) > 1)
+    return path, [run[0] for run in runs if len(run) == 1]
+
+
+def _end(line: Line) -> Point:
+    return next((point for point in reversed(line.points) if not math.isnan(point[1])), (math.nan, math.nan))
+
+
+def _spread(ends: list[tuple[Line, float, float]], top: float, bottom: float) -> list[tuple[Line, float, float, float]]:
+    """Heights of the names, moved apart where they would overlap."""
+    ends = sorted(ends, key=lambda end: end[2])
+    heights: list[float] = []
+    for _, _, y in ends:
+        heights.append(max(y, heights[-1] + _LABEL_STEP if heights else top))
+    floor = bottom
+    for i in reversed(range(len(heights))):
+        heights[i] = min(heights[i], floor)
+        floor = heights[i] - _LABEL_STEP
+    return [(line, x, y, round(height, 2)) for (line, x, y), height in zip(ends, heights, strict=True)]
+
+
+def scatter(title: str, x_title: str, y_title: str, marks: Iterable[Mark]) -> Chart:
+    """Dots at shares in [0, 1]."""
+    width, height = 400.0, 320.0
+    box = (_LEFT + 6, 14.0, width - 10, height - 36)
+    x, y = _Scale(0, 1, box[0], box[2]), _Scale(0, 1, box[3], box[1])
+    placed = [Mark(x(m.x), y(m.y), m.colour, m.video, m.text) for m in marks if not math.isnan(m.x + m.y)]
+    ticks = [(value, f"{100 * value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
+    return Chart(
+        title,
+        x_title,
+        y_title,
+        [(x(value), text) for value, text in ticks],
+        [(y(value), text) for value, text in ticks],
+        box,
+        marks=placed,
+        width=width,
+        height=height,
+    )
+
+
+# Training -----------------------------------------------------------------------------------------------------------
+
+_KINDS = {"foreground": "fg", "background": "bg", "ignored": "quiet"}
+
+
+def bands(training: Training) -> list[Band]:
+    """Stretches of epochs in which a branch is taught: ``B`` teaches VLP, ``F`` CBP, ``J`` both (``B`` and ``F``
+    exchanged where the run exchanged the roles). Epoch ``n``, counted from 1, lies around ``n``.
+    """  # noqa: D205
+    letters = ("F", "B") if training.exchange else ("B", "F")
+    found: list[Band] = []
+    for epoch, row in training.epochs.iterrows():
+        taught = [s for s in ("cbp", "vlp") if not math.isnan(row.get(f"pseudo_labels/{s}/ignored", math.nan))]
+        if not taught:
+            continue
+        letter = "J" if len(taught) == 2 else letters[taught == ["cbp"]]
+        colour = "fused" if letter == "J" else taught[0]
+        start = int(epoch) + 0.5  # type: ignore[call-overload]
+        if found and found[-1].end == start and found[-1].letter == letter:
+            found[-1] = Band(found[-1].start, start + 1, letter, colour)
+        else:
+            found.append(Band(start, start + 1, letter, colour))
+    return found
+
+
+def training_charts(training: Training) -> list[Chart]:
+    """Losses of each branch, pseudo-labels of each student, agreement of the teachers, validation: what there is."""
+    shaded, charts = bands(training), []
+    groups: dict[str, list[str]] = {}
+    for name in training.epochs:
+        groups.setdefault(str(name).rpartition("/")[0], []).append(str(name))
+    titles = {"cbp": "CBP", "vlp": "VLP"}
+    for group in sorted(group for group in groups if group.split("/")[0] == "train"):
+        branch = group.partition("/")[2]
+        names = sorted(groups[group], key=lambda name: (not name.endswith("/loss"), name))
+        lines = [_line(training.epochs, name, branch or "fused", name.endswith("/loss")) for name in names]
+        charts.append(line_chart(f"Losses of {titles.get(branch, 'the model')}", lines, "epoch", shaded=shaded))
+    for student, teacher in (("cbp", "VLP"), ("vlp", "CBP")):
+        columns = {kind: f"pseudo_labels/{student}/{kind}" for kind in _KINDS}
+        if set(columns.values()) <= set(training.epochs):
+            lines = [
+                _line(training.epochs, column, _KINDS[kind], kind != "ignored", kind) for kind, column in columns.items()
+            ]
+            title = f"What {teacher} teaches {titles[student]}: snippets in %"
+            charts.append(line_chart(title, lines, "epoch", y_range=(0, 1), shaded=shaded, percent=True))
+    if "pseudo_labels/agreement" in training.epochs:
+        line = _line(training.epochs, "pseudo_labels/agreement", "ink", True, "agreement")
+        title = "Snippets that both teachers label, labelled alike, in %"
+        charts.append(line_chart(title, [line], "epoch", y_range=(0, 1), shaded=shaded, percent=True))
+    return charts + _validation(training, shaded)
+
+
+def _validation(training: Training, shaded: Sequence[Band]) -> list[Chart]:
+    """One chart a measure that is followed on held-out videos."""
+    charts = []
+    for measure, title in (("mAP", "mAP on held-out videos, in %"), ("video_mAP", "mAP of held-out videos' labels")):
+        names = {n: n.split("/")[1] for n in map(str, training.epochs) if n.startswith("val/") and n.endswith(f"/{measure}")}
+        lines = [
+            _line(training.epochs, name, source if source in ("cbp", "vlp", "fused") else "ink", True, source)
+            for name, source in names.items()
+        ]
+        if lines:
+            charts.append(line_chart(title, lines, "epoch", y_range=(0, 1), shaded=shaded, percent=True))
+    return charts
+
+
+def _line(table: pd.DataFrame, column: str, colour: str, strong: bool, name: str = "") -> Line:
+    points = [(float(epoch) + 1, float(value)) for epoch, value in table[column].items()]  # type: ignore[arg-type]
+    return Line(name or column.rpartition("/")[2].replace("_", " "), points, colour, strong)
+
+
+def tiou_chart(means: Mapping[str, tuple[str, bool, Mapping[float, float]]]) -> Chart:
+    """The mAP of each method over the threshold of temporal IoU.
+
+    Args:
+        means: By name: colour, whether it is a leading one, and mAP in [0, 1] by threshold.
+    """
+    lines = [Line(name, list(values.items()), colour, strong) for name, (colour, strong, values) in means.items()]
+    ticks = sorted({tiou for line in lines for tiou, _ in line.points})
+    return line_chart("mAP in % over temporal IoU", lines, "tIoU", x_ticks=ticks, percent=True)

@@ -1,0 +1,312 @@
+"""What a page is made of, found in run folders, comparisons and prediction files."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from wtal.data.annotations import Annotations, read_annotations
+from wtal.errors import ConfigError, PredictionError
+from wtal.report.predictions import read_predictions
+from wtal.report.runs import About, read_about
+from wtal.report.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
+from wtal.report.style import PALETTE
+
+__all__ = ["Material", "Method", "Training", "Truth", "gather"]
+
+_SOURCES = {"cbp": "CBP", "vlp": "VLP", "fused": "collaboration"}
+# What a page of a comparison shows: run, source, name, and whether it is shown at first.
+_COMPARED = (
+    ("apart", "cbp", "CBP alone", True),
+    ("apart", "vlp", "VLP alone", True),
+    ("apart", "fused", "late fusion", False),
+    ("alternation", "cbp", "CBP, taught", False),
+    ("alternation", "vlp", "VLP, taught", False),
+    ("alternation", "fused", "collaboration", True),
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the page's tables and one lane of its timelines.
+
+    Args:
+        source: As its file is called.
+        name: As shown, unlike any other.
+        colour: Name of a colour of the page.
+        detections: Rows of :data:`~wtal.report.predictions.COLUMNS`.
+        scores: Its curves, where there are any.
+        leading: Whether it is shown at first; the others on demand.
+    """
+
+    source: str
+    name: str
+    colour: str
+    detections: pd.DataFrame
+    scores: TestScores | None = None
+    leading: bool = True
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Ground truth of the videos that are measured.
+
+    Args:
+        segments: One row an instance: ``video_id``, ``label``, ``start_s``, ``end_s``.
+        durations_s: Of every video, NaN where unknown.
+    """
+
+    segments: pd.DataFrame
+    durations_s: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a run went.
+
+    Args:
+        name: Of the run.
+        epochs: One row an epoch, indexed by its number: the columns of Lightning's ``metrics.csv``, NaN where nothing
+            was logged.
+        exchange: Whether the branches' roles were exchanged.
+    """
+
+    name: str
+    epochs: pd.DataFrame
+    exchange: bool = False
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a page shows.
+
+    Args:
+        methods: In the order of the tables.
+        truth: None where it is not known; there are no numbers then.
+        about: What the numbers were made on.
+        training: One a run that was trained.
+        comparison: One row a method and seed, as ``comparison.csv`` has them.
+        pseudo: Last pseudo-labels of the training videos.
+        train_segments: Ground truth of these, for the eye alone, where annotations are given.
+        notes: What a reader must know besides.
+    """
+
+    methods: list[Method]
+    truth: Truth | None
+    about: About
+    training: list[Training] = field(default_factory=list)
+    comparison: pd.DataFrame | None = None
+    pseudo: StudentLabels | None = None
+    train_segments: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str | None = None) -> Material:
+    """Read what the page shows.
+
+    Args:
+        sources: Run folders, folders of a comparison, or prediction files.
+        annotations: Ground truth of prediction files, and of training videos.
+        subset: Which of its videos prediction files are held against.
+
+    Raises:
+        WTALError: If a source is none of these, files are damaged, or runs were tested on different videos.
+    """
+    known = None if annotations is None else read_annotations(annotations)
+    parts = [_part(Path(source), known, subset) for source in sources]
+    if not parts:
+        raise ConfigError("There is nothing to report: give run folders or prediction files.")
+    truths = [part.truth for part in parts if part.truth is not None]
+    for truth in truths[1:]:
+        if truth.durations_s.keys() != truths[0].durations_s.keys() or len(truth.segments) != len(truths[0].segments):
+            raise PredictionError(
+                f"{sources[0]} and the others were measured on different videos or segments: report them apart."
+            )
+    methods = _distinct([part.methods for part in parts], sources)
+    pseudo = next((part.pseudo for part in parts if part.pseudo), None)
+    return Material(
+        methods=methods,
+        truth=truths[0] if truths else None,
+        about=next((part.about for part in parts if part.about.protocol), parts[0].about),
+        training=[training for part in parts for training in part.training],
+        comparison=next((part.comparison for part in parts if part.comparison is not None), None),
+        pseudo=pseudo,
+        train_segments=None if known is None or pseudo is None else known.segments,
+        notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def _distinct(groups: list[list[Method]], sources: Sequence[Path]) -> list[Method]:
+    """The methods of all sources, with different names and, where they would repeat, other colours."""
+    methods = [method for group in groups for method in group]
+    if len({method.name for method in methods}) < len(methods):
+        labels = [_label(Path(source)) for source in sources]
+        if len(set(labels)) < len(labels):
+            labels = [f"{place + 1} {label}" for place, label in enumerate(labels)]
+        methods = [
+            replace(method, name=f"{method.name} ({label})")
+            for group, label in zip(groups, labels, strict=True)
+            for method in group
+        ]
+    if len(groups) > 1 or not all(method.colour for method in methods):
+        methods = [replace(m, colour=f"p{i % len(PALETTE)}") for i, m in enumerate(methods)]
+    return methods
+
+
+def _label(source: Path) -> str:
+    """What tells a source from others of its kind."""
+    name = source.resolve()
+    return f"{name.parent.name} {name.name}" if name.name.startswith("version_") else name.name
+
+
+def _part(source: Path, known: Annotations | None, subset: str | None) -> Material:
+    if source.is_file():
+        return _prediction_file(source, known, subset)
+    if not source.is_dir():
+        raise PredictionError(f"{source} does not exist: give a run folder, a comparison or a prediction file.")
+    seeds = [source] if any((source / run).is_dir() for run in ("apart", "alternation")) else _numbered(source, "seed")
+    if seeds:
+        return _comparison(source, seeds[0])
+    folder = next((f for f in reversed(_numbered(source, "version"))), source)
+    if not any((folder / name).exists() for name in ("predictions", "metrics.csv", "pseudo_labels.npz")):
+        raise PredictionError(
+            f"{source} is no run: it has no `predictions`, `metrics.csv` or `pseudo_labels.npz`; give the folder that "
+            "`wtal fit`, `wtal test` or `wtal compare` has written."
+        )
+    return _run(folder)
+
+
+# Kinds of sources ---------------------------------------------------------------------------------------------------
+
+
+def _prediction_file(path: Path, known: Annotations | None, subset: str | None) -> Material:
+    table, truth, notes = read_predictions(path), None, []
+    if known is None:
+        notes.append("No annotations were given, so nothing is measured.")
+    else:
+        videos = known.videos if subset is None else known.in_subset([subset])
+        if videos["subset"].nunique() > 1:
+            names = ", ".join(sorted(videos["subset"].unique()))
+            raise ConfigError(f"{known.path} has the subsets {names}: say which one by `--subset`.")
+        segments = known.segments[known.segments["video_id"].isin(videos.index)]
+        truth = Truth(segments, videos["duration_s"].to_dict())
+        outside = ~table["video_id"].isin(videos.index)
+        if outside.any():
+            count = table["video_id"][outside].nunique()
+            notes.append(f"{path.name}: detections in {count} videos outside the subset are left out.")
+            table = table[~outside]
+    return Material([Method(path.stem, path.stem, "", table)], truth, About(), notes=notes)
+
+
+def _run(folder: Path, name: str = "") -> Material:
+    """A run folder; that of a test alone is joined with the run whose checkpoint it tested."""
+    files = {path.stem: path for path in sorted((folder / "predictions").glob("*.json"))}
+    truth = files.pop("ground_truth", None)
+    methods = []
+    for source in sorted(files, key=lambda source: (source not in _SOURCES, [*_SOURCES, source].index(source))):
+        scores, shown = folder / "scores" / f"{source}.npz", _SOURCES.get(source, source)
+        colour = source if source in _SOURCES else ""
+        read = read_scores(scores) if scores.is_file() else None
+        methods.append(Method(source, shown, colour, read_predictions(files[source]), read))
+    trained = folder
+    tested = _setting(folder, "ckpt_path")
+    if tested and not (folder / "pseudo_labels.npz").is_file() and _epochs(folder).empty:
+        trained = next((p for p in Path(str(tested)).parents if (p / "metrics.csv").is_file()), folder)
+    epochs, pseudo = _epochs(trained), trained / "pseudo_labels.npz"
+    exchange = _setting(trained, "model", "init_args", "schedule", "exchange") is True
+    return Material(
+        methods,
+        None if truth is None else _truth(truth),
+        read_about(folder / "about.json") if (folder / "about.json").is_file() else About(),
+        [] if epochs.empty else [Training(name or f"{trained.parent.name} {trained.name}", epochs, exchange)],
+        pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
+    )
+
+
+def _comparison(source: Path, seed: Path) -> Material:
+    """A comparison: the alternation of its first seed, beside the branches that were trained apart."""
+    runs: dict[str, Material] = {}
+    for name in dict.fromkeys(run for run, *_ in _COMPARED):
+        versions = [v for model in sorted((seed / name).glob("*/")) for v in _numbered(model, "version")]
+        if versions:
+            runs[name] = _run(versions[-1], name)
+    if not any(run.methods for run in runs.values()):
+        raise PredictionError(
+            f"{source} holds no predictions of `apart` or `alternation`: run `wtal compare` anew into an empty folder."
+        )
+    methods = []
+    for name, of, shown, leading in _COMPARED:
+        for method in runs[name].methods if name in runs else ():
+            if method.source == of:
+                colour = "late" if shown == "late fusion" else method.colour
+                methods.append(replace(method, name=shown, colour=colour, leading=leading))
+    main = runs.get("alternation", next(iter(runs.values())))
+    file = next((f / "comparison.csv" for f in (source, source.parent) if (f / "comparison.csv").is_file()), None)
+    table = None if file is None else _table(file).fillna({"features": "", "protocol": "", "weights": ""})
+    many = table is not None and table["seed"].nunique() > 1
+    notes = [f"The table averages over seeds; errors, curves and timelines are of {seed.name.replace('_', ' ')}."]
+    return replace(
+        main,
+        methods=methods,
+        training=_with_warm_up(main.training, [t for run in runs.values() for t in run.training]),
+        comparison=table,
+        notes=notes if many else [],
+    )
+
+
+def _with_warm_up(shown: list[Training], all_of_seed: list[Training]) -> list[Training]:
+    """The runs of a comparison share one warm-up, which is in the metrics of the first: put it before the others'."""
+    whole = []
+    for training in shown:
+        first = int(training.epochs.index.min())
+        donor = next((t.epochs for t in all_of_seed if set(range(first)) <= set(t.epochs.index)), None)
+        if first and donor is not None:
+            training = replace(training, epochs=pd.concat([donor[donor.index < first], training.epochs]))
+        whole.append(training)
+    return whole
+
+
+# Files of a run -----------------------------------------------------------------------------------------------------
+
+
+def _truth(path: Path) -> Truth:
+    annotations = read_annotations(path)
+    return Truth(annotations.segments, annotations.videos["duration_s"].to_dict())
+
+
+def _epochs(folder: Path) -> pd.DataFrame:
+    """What was logged in each epoch of training; of no rows if nothing was."""
+    path = folder / "metrics.csv"
+    table = _table(path) if path.is_file() else pd.DataFrame()
+    if "epoch" not in table or not (pd.to_numeric(table["epoch"], errors="coerce") >= 0).all():
+        return pd.DataFrame()
+    shown = [name for name in table if str(name).startswith(("train/", "pseudo_labels/", "val/"))]
+    numbers = table[shown].apply(pd.to_numeric, errors="coerce").dropna(how="all")
+    return numbers.groupby(table["epoch"].astype(int)).last()
+
+
+def _table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise PredictionError(f"{path} is no table ({' '.join(str(error).split())[:80]}): delete it.") from error
+
+
+def _setting(folder: Path, *keys: str) -> object:
+    """A value of a run's ``config.yaml``; None where it has none."""
+    try:
+        value = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _numbered(folder: Path, prefix: str) -> list[Path]:
+    """Subfolders ``<prefix>_<n>`` by their number."""
+    found = [(re.fullmatch(rf"{prefix}_(\d+)", path.name), path) for path in folder.iterdir() if path.is_dir()]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
