@@ -1,8 +1,11 @@
 """Geometry of the page's charts: plain numbers that the template turns into SVG."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import pairwise
+from statistics import fmean
 
 import pandas as pd
 
@@ -45,6 +48,16 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Centre:
+    """A mean of dots, named beside it."""
+
+    x: float
+    y: float
+    colour: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Mark:
     """A dot that opens a video, which is named by its place on the page."""
 
@@ -53,6 +66,16 @@ class Mark:
     colour: str
     video: int
     text: str
+
+
+@dataclass(frozen=True)
+class Path:
+    """A line as SVG paths: its runs of points, what bridges the gaps between them, and points without a neighbour."""
+
+    line: Line
+    runs: str
+    bridges: str
+    alone: list[Point]
 
 
 @dataclass(frozen=True)
@@ -66,21 +89,18 @@ class Chart:
     y_ticks: list[tuple[float, str]]
     box: tuple[float, float, float, float]  # left, top, right, bottom of the plotting area
     bands: list[Band] = field(default_factory=list)
-    paths: list[tuple[Line, str, list[Point]]] = field(default_factory=list)  # path and the points that stand alone
+    paths: list[Path] = field(default_factory=list)
     labels: list[tuple[Line, float, float, float]] = field(default_factory=list)  # line, its end, height of its name
     marks: list[Mark] = field(default_factory=list)
+    centres: list[tuple[Centre, float]] = field(default_factory=list)  # and the height of its name
     width: float = _WIDTH
     height: float = _HEIGHT
 
     @property
     def text(self) -> str:
         """What it shows, for those who cannot see it."""
-        said = "; ".join(f"{line.name} ends at {_last(line):.3g}" for line, *_ in self.paths)
+        said = "; ".join(f"{path.line.name} ends at {_end(path.line)[1]:.3g}" for path in self.paths)
         return f"{self.title}. {said}" if said else self.title
-
-
-def _last(line: Line) -> float:
-    return next((y for _, y in reversed(line.points) if not math.isnan(y)), math.nan)
 
 
 class _Scale:
@@ -111,8 +131,8 @@ def line_chart(
     title: str,
     lines: Sequence[Line],
     x_title: str = "",
-    y_title: str = "",
     y_range: tuple[float, float] | None = None,
+    x_range: tuple[float, float] | None = None,
     shaded: Sequence[Band] = (),
     x_ticks: Sequence[float] | None = None,
     percent: bool = False,
@@ -123,25 +143,25 @@ def line_chart(
         title: Of the chart.
         lines: In data units.
         x_title: Name of the x axis.
-        y_title: Name of the y axis.
         y_range: Least and largest value; None takes zero and the largest one.
+        x_range: The same of x; None for those of the points.
         shaded: Stretches of the x axis.
         x_ticks: Where; None for round numbers.
         percent: Write the y axis in per cent.
     """
     box = (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
     finite = [point for line in lines for point in line.points if not math.isnan(point[1])]
-    xs = [x for x, _ in finite] + [edge for band in shaded for edge in (band.start, band.end)]
+    xs = [x for x, _ in finite] if x_range is None else list(x_range)
     low, high = y_range or (min(0.0, *(y for _, y in finite), 0.0), max((y for _, y in finite), default=1.0) * 1.04)
     x = _Scale(min(xs, default=0.0), max(xs, default=1.0), box[0], box[2])
     y = _Scale(low, high, box[3], box[1])
-    paths = [(line, *_path(line.points, x, y)) for line in lines]
+    paths = [_path(line, x, y) for line in lines]
     ends = [(line, *_end(line)) for line in lines]
-    labels = _spread([(line, x(at), y(value)) for line, at, value in ends if not math.isnan(value)], box[1], box[3])
+    labels = _spread([(line, x(at), y(value)) for line, at, value in ends if not math.isnan(value)], box[1], box[3] - 7)
     return Chart(
         title,
         x_title,
-        y_title,
+        "",
         [(x(tick), f"{tick:g}") for tick in (x.ticks(6, whole=True) if x_ticks is None else x_ticks)],
         [(y(tick), f"{100 * tick:g}" if percent else f"{tick:g}") for tick in y.ticks(4)],
         box,
@@ -151,16 +171,20 @@ def line_chart(
     )
 
 
-def _path(points: Sequence[Point], x: _Scale, y: _Scale) -> tuple[str, list[Point]]:
-    """SVG path of the runs of points without a gap, and the points that have no neighbour."""
+def _path(line: Line, x: _Scale, y: _Scale) -> Path:
     runs: list[list[Point]] = [[]]
-    for at, value in points:
-        if math.isnan(value):
-            runs.append([])
-        else:
+    for at, value in line.points:
+        if not math.isnan(value):
             runs[-1].append((x(at), y(value)))
-    path = "".join("M" + "L".join(f"{a:g} {b:g}" for a, b in run) for run in runs if len(run) > 1)
-    return path, [run[0] for run in runs if len(run) == 1]
+        elif runs[-1]:
+            runs.append([])
+    runs = [run for run in runs if run]
+    bridges = [[before[-1], after[0]] for before, after in pairwise(runs)]
+    whole, gaps = (
+        "".join("M" + "L".join(f"{a:g} {b:g}" for a, b in run) for run in some if len(run) > 1)
+        for some in (runs, bridges)
+    )
+    return Path(line, whole, gaps, [run[0] for run in runs if len(run) == 1])
 
 
 def _end(line: Line) -> Point:
@@ -180,12 +204,27 @@ def _spread(ends: list[tuple[Line, float, float]], top: float, bottom: float) ->
     return [(line, x, y, round(height, 2)) for (line, x, y), height in zip(ends, heights, strict=True)]
 
 
-def scatter(title: str, x_title: str, y_title: str, marks: Iterable[Mark]) -> Chart:
-    """Dots at shares in [0, 1]."""
-    width, height = 400.0, 320.0
-    box = (_LEFT + 6, 14.0, width - 10, height - 36)
+def scatter(title: str, x_title: str, y_title: str, marks: Sequence[Mark], names: Mapping[str, str]) -> Chart:
+    """Dots at shares in [0, 1], and the mean of those of one colour.
+
+    Args:
+        title: Of the chart.
+        x_title: Name of the x axis.
+        y_title: Name of the y axis.
+        marks: The dots; those with NaN are left out.
+        names: Of each colour, which stands at its mean.
+    """
+    width, height = 400.0, 330.0
+    box = (_LEFT + 6, 26.0, width - 10, height - 36)
     x, y = _Scale(0, 1, box[0], box[2]), _Scale(0, 1, box[3], box[1])
-    placed = [Mark(x(m.x), y(m.y), m.colour, m.video, m.text) for m in marks if not math.isnan(m.x + m.y)]
+    marks = [mark for mark in marks if not math.isnan(mark.x + mark.y)]
+    centres = []
+    for colour, name in names.items():
+        mine = [mark for mark in marks if mark.colour == colour]
+        if mine:
+            at = fmean(mark.x for mark in mine), fmean(mark.y for mark in mine)
+            centres.append((Line(name, [], colour), x(at[0]), y(at[1])))
+    placed = [(Centre(at, above, line.colour, line.name), h) for line, at, above, h in _spread(centres, *box[1::2])]
     ticks = [(value, f"{100 * value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
     return Chart(
         title,
@@ -194,7 +233,8 @@ def scatter(title: str, x_title: str, y_title: str, marks: Iterable[Mark]) -> Ch
         [(x(value), text) for value, text in ticks],
         [(y(value), text) for value, text in ticks],
         box,
-        marks=placed,
+        marks=[replace(mark, x=x(mark.x), y=y(mark.y)) for mark in marks],
+        centres=placed,
         width=width,
         height=height,
     )
@@ -206,9 +246,11 @@ _KINDS = {"foreground": "fg", "background": "bg", "ignored": "quiet"}
 
 
 def bands(training: Training) -> list[Band]:
-    """Stretches of epochs in which a branch is taught: ``B`` teaches VLP, ``F`` CBP, ``J`` both (``B`` and ``F``
-    exchanged where the run exchanged the roles). Epoch ``n``, counted from 1, lies around ``n``.
-    """  # noqa: D205
+    """Stretches of epochs in which a branch is taught, read off what was logged, and the warm-up before them.
+
+    ``B`` teaches VLP, ``F`` CBP, ``J`` both; where the run exchanged the roles, ``F`` teaches VLP and ``B`` CBP. Epoch
+    ``n``, counted from 1, lies around ``n``.
+    """
     letters = ("F", "B") if training.exchange else ("B", "F")
     found: list[Band] = []
     for epoch, row in training.epochs.iterrows():
@@ -222,12 +264,17 @@ def bands(training: Training) -> list[Band]:
             found[-1] = Band(found[-1].start, start + 1, letter, colour)
         else:
             found.append(Band(start, start + 1, letter, colour))
-    return found
+    first = float(training.epochs.index.min()) + 0.5
+    return [Band(first, found[0].start, "warm-up", "none"), *found] if found and found[0].start > first else found
 
 
 def training_charts(training: Training) -> list[Chart]:
     """Losses of each branch, pseudo-labels of each student, agreement of the teachers, validation: what there is."""
-    shaded, charts = bands(training), []
+    numbers = training.epochs.index + 1
+    draw = partial(
+        line_chart, x_title="epoch", x_range=(numbers.min() - 0.5, numbers.max() + 0.5), shaded=bands(training)
+    )
+    charts = []
     groups: dict[str, list[str]] = {}
     for name in training.epochs:
         groups.setdefault(str(name).rpartition("/")[0], []).append(str(name))
@@ -236,7 +283,7 @@ def training_charts(training: Training) -> list[Chart]:
         branch = group.partition("/")[2]
         names = sorted(groups[group], key=lambda name: (not name.endswith("/loss"), name))
         lines = [_line(training.epochs, name, branch or "fused", name.endswith("/loss")) for name in names]
-        charts.append(line_chart(f"Losses of {titles.get(branch, 'the model')}", lines, "epoch", shaded=shaded))
+        charts.append(draw(f"Losses of {titles.get(branch, 'the model')}", lines))
     for student, teacher in (("cbp", "VLP"), ("vlp", "CBP")):
         columns = {kind: f"pseudo_labels/{student}/{kind}" for kind in _KINDS}
         if set(columns.values()) <= set(training.epochs):
@@ -244,17 +291,11 @@ def training_charts(training: Training) -> list[Chart]:
                 _line(training.epochs, column, _KINDS[kind], kind != "ignored", kind) for kind, column in columns.items()
             ]
             title = f"What {teacher} teaches {titles[student]}: snippets in %"
-            charts.append(line_chart(title, lines, "epoch", y_range=(0, 1), shaded=shaded, percent=True))
+            charts.append(draw(title, lines, y_range=(0, 1), percent=True))
     if "pseudo_labels/agreement" in training.epochs:
         line = _line(training.epochs, "pseudo_labels/agreement", "ink", True, "agreement")
         title = "Snippets that both teachers label, labelled alike, in %"
-        charts.append(line_chart(title, [line], "epoch", y_range=(0, 1), shaded=shaded, percent=True))
-    return charts + _validation(training, shaded)
-
-
-def _validation(training: Training, shaded: Sequence[Band]) -> list[Chart]:
-    """One chart a measure that is followed on held-out videos."""
-    charts = []
+        charts.append(draw(title, [line], y_range=(0, 1), percent=True))
     for measure, title in (("mAP", "mAP on held-out videos, in %"), ("video_mAP", "mAP of held-out videos' labels")):
         names = {n: n.split("/")[1] for n in map(str, training.epochs) if n.startswith("val/") and n.endswith(f"/{measure}")}
         lines = [
@@ -262,7 +303,7 @@ def _validation(training: Training, shaded: Sequence[Band]) -> list[Chart]:
             for name, source in names.items()
         ]
         if lines:
-            charts.append(line_chart(title, lines, "epoch", y_range=(0, 1), shaded=shaded, percent=True))
+            charts.append(draw(title, lines, y_range=(0, 1), percent=True))
     return charts
 
 
@@ -279,4 +320,4 @@ def tiou_chart(means: Mapping[str, tuple[str, bool, Mapping[float, float]]]) -> 
     """
     lines = [Line(name, list(values.items()), colour, strong) for name, (colour, strong, values) in means.items()]
     ticks = sorted({tiou for line in lines for tiou, _ in line.points})
-    return line_chart("mAP in % over temporal IoU", lines, "tIoU", x_ticks=ticks, percent=True)
+    return line_chart("mAP in % over temporal IoU", lines, x_ticks=ticks, percent=True)

@@ -13,6 +13,7 @@ from wtal.report.page.measures import MEASURES, Measured, measure
 
 __all__ = ["Bars", "KeyFigure", "Row", "Sections", "Table", "error_tables", "sections"]
 
+_SHARES_OF_TIME = 4  # the measures that tell of time; the table has those that count, too
 _FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share"}
 _COMPARED = {"cbp": "CBP alone", "vlp": "VLP alone", "alternation": "collaboration"}
 _COLOURS = {"cbp": "cbp", "vlp": "vlp", "late_fusion": "late", "alternation": "fused"}
@@ -63,6 +64,7 @@ class Sections:
     """All of them, as the template takes them."""
 
     captions: list[str]
+    tious: str
     finding: str
     key_figures: list[KeyFigure]
     results: list[Table]
@@ -76,16 +78,18 @@ class Sections:
 
 def sections(material: Material, tious: Sequence[float]) -> Sections:
     """Measure the methods and lay out what is said of them."""
-    truth = material.truth
+    truth, compared = material.truth, material.comparison
     measured = {} if truth is None else {m.name: measure(m, truth, tious) for m in material.methods}
-    about = material.about.caption
-    compared = material.comparison
+    said = [material.about.caption if compared is None else caption(compared)]
+    if truth is not None:
+        said.append(f"{len(truth.durations_s)} test videos, {len(truth.segments)} instances")
     figures = _key_figures(material, measured)
     return Sections(
-        captions=[*filter(None, [about if compared is None else caption(compared)]), *material.notes],
+        captions=["; ".join(filter(None, said)), *material.notes],
+        tious=f"{min(tious):g}:{max(tious):g}",
         finding=_finding(figures),
         key_figures=figures,
-        results=[_compared(compared)] if compared is not None else _own(material, measured, tious, about),
+        results=[_compared(compared)] if compared is not None else _own(material, measured, tious),
         tiou=_tiou_chart(material, measured) if measured and len(tious) > 1 else None,
         bars=_bars(material, measured),
         videos=_scatter(material, measured),
@@ -108,13 +112,21 @@ def error_tables(material: Material, measured: dict[str, Measured]) -> list[Tabl
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
-def _own(material: Material, measured: dict[str, Measured], tious: Sequence[float], said: str) -> list[Table]:
+_RATES = (
+    "FPR: share of the detected time outside the instances. FNR: share of the instances' time that no detection "
+    "covers. Both of the best detections of each class, as many as it has instances. Bold: best of the column."
+)
+
+
+def _own(material: Material, measured: dict[str, Measured], tious: Sequence[float]) -> list[Table]:
     if not measured:
         return []
-    values = {name: [*m.mean_ap.values(), m.average] for name, m in measured.items()}
-    columns = [*(f"{tiou:g}" for tiou in tious), "avg"]
-    count = "; ".join(filter(None, [said, f"{len(material.truth.durations_s)} videos" if material.truth else ""]))
-    return [_table("mAP in % at tIoU", columns, values, columns, material, f"{count}; mAP in %")]
+    values = {
+        name: [*m.mean_ap.values(), m.average, m.profile.false_positive_rate, m.profile.false_negative_rate]
+        for name, m in measured.items()
+    }
+    columns = [*(f"{tiou:g}" for tiou in tious), "avg", "FPR", "FNR"]
+    return [_table("mAP in % at tIoU", columns, values, columns, material, _RATES)]
 
 
 def _table(
@@ -147,7 +159,7 @@ def _percent(value: float) -> str:
 
 def _compared(table: pd.DataFrame) -> Table:
     """The table of `wtal compare`, as it prints it."""
-    summary = summarize(table)
+    summary = summarize(table, brief=True)
     columns = [str(name) for name in summary.columns]
     cells = [[str(cell).split(" ± ") for cell in row] for row in summary.to_numpy()]
     best = [_best([float(row[i][0]) for row in cells], key) for i, key in enumerate(columns)]
@@ -158,7 +170,7 @@ def _compared(table: pd.DataFrame) -> Table:
             for i, cell in enumerate(row)
         ]
         rows.append(Row(_COMPARED.get(method, name), _COLOURS.get(method, "quiet"), method in _COMPARED, parts))
-    return Table("mAP in % at tIoU", columns, rows, caption(table))
+    return Table("mAP in % at tIoU", columns, rows, f"{_RATES} Deviations are in comparison.csv.")
 
 
 # Figures ------------------------------------------------------------------------------------------------------------
@@ -228,7 +240,7 @@ def _bars(material: Material, measured: dict[str, Measured]) -> list[Bars]:
                 if m.name in measured
             ],
         )
-        for key, title in MEASURES.items()
+        for key, title in list(MEASURES.items())[:_SHARES_OF_TIME]
         if measured
     ]
 
@@ -238,6 +250,7 @@ def _scatter(material: Material, measured: dict[str, Measured]) -> Chart | None:
     if material.truth is None or not measured:
         return None
     rows = {name: row for row, name in enumerate(material.truth.durations_s)}
+    leading = [method for method in material.methods if method.leading]
     marks = [
         Mark(
             profile.background_share,
@@ -247,8 +260,8 @@ def _scatter(material: Material, measured: dict[str, Measured]) -> Chart | None:
             f"{video}, {method.name}: {_percent(profile.completeness)} % complete, "
             f"{_percent(profile.background_share)} % background",
         )
-        for method in material.methods
-        if method.leading
+        for method in leading
         for video, profile in measured[method.name].videos.items()
     ]
-    return scatter("Every test video", "background share of its detections, %", "completeness, %", marks)
+    names = {method.colour: method.name for method in leading}
+    return scatter("Every test video, and the means", "background share, %", "completeness, %", marks, names)

@@ -12,8 +12,12 @@
     if (text !== undefined) node.textContent = text;
     return node;
   };
-  const seconds = (t) => (t < 60 ? t.toFixed(1) : `${Math.floor(t / 60)}:${(t % 60).toFixed(1).padStart(4, "0")}`);
-  const length = (t) => (t < 60 ? `${t.toFixed(0)} s` : `${Math.floor(t / 60)}:${String(Math.floor(t % 60)).padStart(2, "0")} min`);
+  const minutes = (t, digits) => {
+    const tenths = Math.round(t * 10 ** digits) / 10 ** digits; // 59.97 s is 1:00.0, not 0:60.0
+    return `${Math.floor(tenths / 60)}:${(tenths % 60).toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
+  };
+  const clock = (t, digits = 1) => (state.video.duration < 60 ? `${t.toFixed(digits)} s` : minutes(t, digits));
+  const length = (t) => (t < 60 ? `${t.toFixed(0)} s` : `${minutes(t, 0)} min`);
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
   // Decoding -----------------------------------------------------------------------------------------------------
@@ -61,7 +65,6 @@
     { name: "most instances", of: (v) => v.truth.length, down: true, shown: (v) => v.truth.length },
     { name: "name" },
   ];
-  const measured = videos.some((v) => v.errors && v.errors.some(Boolean));
   const parts = [...new Set(videos.map((v) => v.part))];
   let order = [];
   let current = -1;
@@ -71,11 +74,20 @@
     one.value = value;
     select.append(one);
   };
-  SORTS.forEach((sort, i) => (measured || sort.place === undefined) && option($("sort"), i, sort.name));
   methods.forEach((method, i) => option($("judge"), i, method.name));
   $("judge").value = Math.max(0, methods.findLastIndex((m) => m.leading));
   parts.forEach((part) => option($("part"), part, `${part} videos`));
   $("parts").hidden = parts.length < 2;
+
+  // Only what the videos of this part can be sorted by; the choice stays where it can.
+  function offerSorts() {
+    const before = $("sort").value;
+    const measured = videos.some((v) => v.part === $("part").value && v.errors && v.errors.some(Boolean));
+    $("sort").replaceChildren();
+    SORTS.forEach((sort, i) => (measured || sort.place === undefined) && option($("sort"), i, sort.name));
+    if (before && [...$("sort").options].some((o) => o.value === before)) $("sort").value = before;
+    else if (!measured) $("sort").value = SORTS.length - 1;
+  }
 
   const items = videos.map((video, i) => {
     const item = make("li");
@@ -217,13 +229,14 @@
     const { curves, labels } = decode(video);
     lanes = [lane("axis", "", "", 20)];
     if (video.truth.length) lanes.push(lane("truth", "ground truth", "", 24));
-    labels.forEach((_, i) => lanes.push(lane("student", `taught to ${students[i].toUpperCase()}`, students[i], 34, i)));
+    labels.forEach((_, i) => lanes.push(lane("student", `taught to ${students[i].toUpperCase()}`, students[i], 48, i)));
     if (video.counts) {
       methods.forEach((m, i) => shown[i] && lanes.push(lane("method", m.name, m.colour, curves[i] ? 92 : 34, i)));
     }
     lanes.push(lane("overview", "", "", 18));
     $("lanes").replaceChildren(...lanes.map((l) => l.node));
     $("methods").hidden = $("least").hidden = $("legend").hidden = !video.counts;
+    $("taught").hidden = Boolean(video.counts);
     paint();
   }
 
@@ -289,7 +302,7 @@
     g.font = "11px Inter, 'Helvetica Neue', Helvetica, Arial, 'Liberation Sans', sans-serif";
     g.textBaseline = "top";
     for (let t = Math.ceil(state.from / unit) * unit; t <= state.to + 1e-9; t += unit) {
-      const text = unit < 1 || span < 60 ? `${+t.toFixed(1)} s` : `${Math.floor(t / 60)}:${String(Math.round(t % 60)).padStart(2, "0")}`;
+      const text = clock(t, unit < 1 ? 1 : 0);
       g.fillStyle = ink.hair;
       g.fillRect(Math.round(x(t)), 15, 1, 5);
       g.fillStyle = ink.soft;
@@ -410,6 +423,22 @@
     }
   }
 
+  // What the ground truth says of pseudo-labels: of snippets by their middle, whatever the class.
+  function rightness(index) {
+    const { video } = state;
+    if (!video.truth.length) return "";
+    const [count, first, pace] = video.labels;
+    const labels = decode(video).labels[index];
+    const [said, right] = [[0, 0, 0], [0, 0, 0]];
+    for (let i = 0; i < count; i += 1) {
+      const at = first + (i + 0.5) * pace;
+      said[labels[i]] += 1;
+      right[labels[i]] += video.truth.some((s) => s[1] <= at && at < s[2]) === (labels[i] === 2);
+    }
+    const share = (kind) => (said[kind] ? `${Math.round((100 * right[kind]) / said[kind])} %` : "none");
+    return `${share(2)} of fg right\n${share(1)} of bg right`;
+  }
+
   // Reading ------------------------------------------------------------------------------------------------------
 
   function say() {
@@ -419,11 +448,11 @@
     for (const one of lanes) {
       let text = "";
       if (one.kind === "overview") {
-        text = to - from < video.duration - 1e-6 ? `${seconds(from)} – ${seconds(to)}` : "";
+        text = to - from < video.duration - 1e-6 ? `${clock(from)} – ${clock(to)}` : "";
       } else if (cursor === null) {
-        text = "";
+        text = one.kind === "student" ? rightness(one.index) : "";
       } else if (one.kind === "axis") {
-        text = `${seconds(cursor)}${cursor < 60 ? " s" : ""}`;
+        text = clock(cursor);
       } else if (one.kind === "truth") {
         const here = video.truth.filter((s) => s[1] <= cursor && cursor < s[2]);
         text = [...new Set(here.map((s) => classes[s[0]]))].join(", ");
@@ -471,7 +500,7 @@
         bdi.append(make("i"), m.name);
         who.append(bdi);
         const start = make("td");
-        const button = make("button", "", seconds(d.start));
+        const button = make("button", "", clock(d.start));
         button.title = "Zoom to this detection";
         button.addEventListener("click", () => {
           const margin = d.end - d.start;
@@ -479,7 +508,7 @@
         });
         start.append(button);
         const verdict = state.video.truth.length ? [d.tiou.toFixed(2), d.right ? "true" : "false"] : ["", ""];
-        row.append(who, start, ...[seconds(d.end), d.score.toFixed(3), ...verdict].map((text) => make("td", "", text)));
+        row.append(who, start, ...[clock(d.end), d.score.toFixed(3), ...verdict].map((text) => make("td", "", text)));
         return row;
       })
     );
@@ -653,6 +682,7 @@
   for (const id of ["sort", "judge"]) $(id).addEventListener("change", refresh);
   $("search").addEventListener("input", refresh);
   $("part").addEventListener("change", () => {
+    offerSorts();
     refresh();
     step(0);
   });
@@ -697,6 +727,7 @@
   new ResizeObserver(paint).observe($("lanes"));
 
   colours();
+  offerSorts();
   refresh();
   const wanted = /^#video=(.+)$/.exec(location.hash);
   let start = order[0];
@@ -704,6 +735,7 @@
     const found = wanted ? videos.findIndex((v) => v.id === decodeURIComponent(wanted[1])) : -1;
     if (found >= 0) {
       $("part").value = videos[found].part;
+      offerSorts();
       refresh();
       start = found;
     }
