@@ -44,12 +44,11 @@ class Pair:
             max_epochs=epochs,
             accelerator="cpu",
             use_distributed_sampler=False,
-            logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             callbacks=[SeedSteps(), *callbacks],
-            **{"enable_checkpointing": False, "devices": 1, **options},
+            **{"enable_checkpointing": False, "logger": False, "devices": 1, **options},
         )
 
 

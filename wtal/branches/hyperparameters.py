@@ -1,6 +1,7 @@
 """What of a constructor's arguments goes into a checkpoint."""
 
 import inspect
+from dataclasses import is_dataclass
 from types import FrameType
 from typing import cast
 
@@ -20,5 +21,7 @@ def save_plain_hyperparameters(module: LightningModule) -> None:
     """
     frame = cast(FrameType, cast(FrameType, inspect.currentframe()).f_back)
     module.save_hyperparameters(frame=frame)
+    if any(is_dataclass(value) for value in module.hparams.values()):  # made in Python: loggers cannot write these
+        module.save_hyperparameters(frame=frame, logger=False)
     for name in [name for name, value in module.hparams.items() if callable(value)]:
         del module.hparams[name]
