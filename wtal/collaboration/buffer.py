@@ -80,8 +80,8 @@ class PseudoLabelBuffer:
         background alone, who can only differ.
         """
         both = (self.label >= 0) & (other.label >= 0)
-        kinds = [set(buffer.label[buffer.label >= 0].unique().tolist()) for buffer in (self, other)]
-        if not both.any() or not kinds[0] & kinds[1]:
+        shared = [kind for kind in (0, 1) if (self.label == kind).any() and (other.label == kind).any()]
+        if not both.any() or not shared:
             return float("nan")
         return (self.label[both] == other.label[both]).float().mean().item()
 

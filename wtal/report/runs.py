@@ -1,4 +1,4 @@
-"""What a run says of itself beside its predictions: what they were made on, and the ground truth they are held against."""
+"""What a run leaves beside its predictions: what they were made on, and the ground truth they are held against."""
 
 import json
 import os
@@ -54,10 +54,10 @@ def read_about(path: Path) -> About:
         PredictionError: If the file has another form.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = dict(json.loads(path.read_text(encoding="utf-8")).items())  # no other value has items
         known = {field.name: content[field.name] for field in fields(About) if field.name in content}
         return About(**{**{k: str(v) for k, v in known.items()}, "tious": tuple(map(float, known.get("tious", ())))})  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise PredictionError(f"{path} is damaged ({str(error)[:80]}): delete it, or test the run anew.") from error
 
 

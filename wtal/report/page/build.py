@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the command's help waits for nothing
 __all__ = ["report"]
 
 _TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_SCRIPTS = ("data", "list", "lanes", "reading", "moving")  # in the order in which they run, as one function
 _VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".ogv", ".avi")
 
 
@@ -90,7 +91,8 @@ def render(material: "Material", tious: Sequence[float], title: str, files: Mapp
     )
     shown = sections(material, tious)
     style = environment.get_template("page.css").render(colours=PAGE_COLOURS, dark=DARK_COLOURS)
-    script, *_ = files_of_page.get_source(environment, "page.js")
+    parts = (files_of_page.get_source(environment, f"{name}.js")[0] for name in _SCRIPTS)
+    script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();"
     return environment.get_template("index.html").render(
         title=title,
         style=style,

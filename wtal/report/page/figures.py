@@ -3,15 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 from statistics import fmean
 
-import pandas as pd
-
-from wtal.report.page.material import Training
-
-__all__ = ["Band", "Chart", "Line", "Mark", "bands", "line_chart", "scatter", "tiou_chart", "training_charts"]
+__all__ = ["Band", "Chart", "Line", "Mark", "line_chart", "scatter", "tiou_chart"]
 
 Point = tuple[float, float]
 
@@ -238,78 +233,6 @@ def scatter(title: str, x_title: str, y_title: str, marks: Sequence[Mark], names
         width=width,
         height=height,
     )
-
-
-# Training -----------------------------------------------------------------------------------------------------------
-
-_KINDS = {"foreground": "fg", "background": "bg", "ignored": "quiet"}
-
-
-def bands(training: Training) -> list[Band]:
-    """Stretches of epochs in which a branch is taught, read off what was logged, and the warm-up before them.
-
-    ``B`` teaches VLP, ``F`` CBP, ``J`` both; where the run exchanged the roles, ``F`` teaches VLP and ``B`` CBP. Epoch
-    ``n``, counted from 1, lies around ``n``.
-    """
-    letters = ("F", "B") if training.exchange else ("B", "F")
-    found: list[Band] = []
-    for epoch, row in training.epochs.iterrows():
-        taught = [s for s in ("cbp", "vlp") if not math.isnan(row.get(f"pseudo_labels/{s}/ignored", math.nan))]
-        if not taught:
-            continue
-        letter = "J" if len(taught) == 2 else letters[taught == ["cbp"]]
-        colour = "fused" if letter == "J" else taught[0]
-        start = int(epoch) + 0.5  # type: ignore[call-overload]
-        if found and found[-1].end == start and found[-1].letter == letter:
-            found[-1] = Band(found[-1].start, start + 1, letter, colour)
-        else:
-            found.append(Band(start, start + 1, letter, colour))
-    first = float(training.epochs.index.min()) + 0.5
-    return [Band(first, found[0].start, "warm-up", "none"), *found] if found and found[0].start > first else found
-
-
-def training_charts(training: Training) -> list[Chart]:
-    """Losses of each branch, pseudo-labels of each student, agreement of the teachers, validation: what there is."""
-    numbers = training.epochs.index + 1
-    draw = partial(
-        line_chart, x_title="epoch", x_range=(numbers.min() - 0.5, numbers.max() + 0.5), shaded=bands(training)
-    )
-    charts = []
-    groups: dict[str, list[str]] = {}
-    for name in training.epochs:
-        groups.setdefault(str(name).rpartition("/")[0], []).append(str(name))
-    titles = {"cbp": "CBP", "vlp": "VLP"}
-    for group in sorted(group for group in groups if group.split("/")[0] == "train"):
-        branch = group.partition("/")[2]
-        names = sorted(groups[group], key=lambda name: (not name.endswith("/loss"), name))
-        lines = [_line(training.epochs, name, branch or "fused", name.endswith("/loss")) for name in names]
-        charts.append(draw(f"Losses of {titles.get(branch, 'the model')}", lines))
-    for student, teacher in (("cbp", "VLP"), ("vlp", "CBP")):
-        columns = {kind: f"pseudo_labels/{student}/{kind}" for kind in _KINDS}
-        if set(columns.values()) <= set(training.epochs):
-            lines = [
-                _line(training.epochs, column, _KINDS[kind], kind != "ignored", kind) for kind, column in columns.items()
-            ]
-            title = f"What {teacher} teaches {titles[student]}: snippets in %"
-            charts.append(draw(title, lines, y_range=(0, 1), percent=True))
-    if "pseudo_labels/agreement" in training.epochs:
-        line = _line(training.epochs, "pseudo_labels/agreement", "ink", True, "agreement")
-        title = "Snippets that both teachers label, labelled alike, in %"
-        charts.append(draw(title, [line], y_range=(0, 1), percent=True))
-    for measure, title in (("mAP", "mAP on held-out videos, in %"), ("video_mAP", "mAP of held-out videos' labels")):
-        names = {n: n.split("/")[1] for n in map(str, training.epochs) if n.startswith("val/") and n.endswith(f"/{measure}")}
-        lines = [
-            _line(training.epochs, name, source if source in ("cbp", "vlp", "fused") else "ink", True, source)
-            for name, source in names.items()
-        ]
-        if lines:
-            charts.append(draw(title, lines, y_range=(0, 1), percent=True))
-    return charts
-
-
-def _line(table: pd.DataFrame, column: str, colour: str, strong: bool, name: str = "") -> Line:
-    points = [(float(epoch) + 1, float(value)) for epoch, value in table[column].items()]  # type: ignore[arg-type]
-    return Line(name or column.rpartition("/")[2].replace("_", " "), points, colour, strong)
 
 
 def tiou_chart(means: Mapping[str, tuple[str, bool, Mapping[float, float]]]) -> Chart:

@@ -28,6 +28,8 @@ _COMPARED = (
     ("alternation", "fused", "collaboration", True),
 )
 
+_TEXT = ("features", "protocol", "weights")  # columns of comparison.csv, which may be empty
+
 
 @dataclass(frozen=True)
 class Method:
@@ -192,7 +194,7 @@ def _prediction_file(path: Path, known: Annotations | None, subset: str | None) 
             names = ", ".join(sorted(videos["subset"].unique()))
             raise ConfigError(f"{known.path} has the subsets {names}: say which one by `--subset`.")
         segments = known.segments[known.segments["video_id"].isin(videos.index)]
-        truth = Truth(segments, videos["duration_s"].to_dict())
+        truth = Truth(segments, _durations(videos))
         outside = ~table["video_id"].isin(videos.index)
         if outside.any():
             count = table["video_id"][outside].nunique()
@@ -245,7 +247,7 @@ def _comparison(source: Path, seed: Path) -> Material:
                 methods.append(replace(method, name=shown, colour=colour, leading=leading))
     main = runs.get("alternation", next(iter(runs.values())))
     file = next((f / "comparison.csv" for f in (source, source.parent) if (f / "comparison.csv").is_file()), None)
-    table = None if file is None else _table(file).fillna({"features": "", "protocol": "", "weights": ""})
+    table = None if file is None else _table(file).fillna(dict.fromkeys(_TEXT, ""))
     many = table is not None and table["seed"].nunique() > 1
     notes = [f"The table averages over seeds; errors, curves and timelines are of {seed.name.replace('_', ' ')}."]
     return replace(
@@ -274,7 +276,11 @@ def _with_warm_up(shown: list[Training], all_of_seed: list[Training]) -> list[Tr
 
 def _truth(path: Path) -> Truth:
     annotations = read_annotations(path)
-    return Truth(annotations.segments, annotations.videos["duration_s"].to_dict())
+    return Truth(annotations.segments, _durations(annotations.videos))
+
+
+def _durations(videos: pd.DataFrame) -> dict[str, float]:
+    return {str(name): float(duration_s) for name, duration_s in videos["duration_s"].items()}
 
 
 def _epochs(folder: Path) -> pd.DataFrame:
@@ -285,14 +291,16 @@ def _epochs(folder: Path) -> pd.DataFrame:
         return pd.DataFrame()
     shown = [name for name in table if str(name).startswith(("train/", "pseudo_labels/", "val/"))]
     numbers = table[shown].apply(pd.to_numeric, errors="coerce").dropna(how="all")
-    return numbers.groupby(table["epoch"].astype(int)).last()
+    epochs: pd.DataFrame = numbers.groupby(table["epoch"].astype(int)).last()
+    return epochs
 
 
 def _table(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        table: pd.DataFrame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, object))
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise PredictionError(f"{path} is no table ({' '.join(str(error).split())[:80]}): delete it.") from error
+    return table
 
 
 def _setting(folder: Path, *keys: str) -> object:

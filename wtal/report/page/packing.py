@@ -1,4 +1,4 @@
-"""The videos of a page in few bytes: curves as one byte a snippet, detections as sixteen, decoded when one is opened."""
+"""The videos of a page in few bytes, decoded when one is opened: a byte a snippet and curve, sixteen a detection."""
 
 import base64
 import math
@@ -70,9 +70,7 @@ class _Packer:
         self.methods, self.classes, self.measured = material.methods, classes, measured
         self.durations_s = truth.durations_s
         self.segments = _segments_of(truth.segments, classes)
-        self.train_segments = (
-            {} if material.train_segments is None else _segments_of(material.train_segments, classes)
-        )
+        self.train_segments = {} if material.train_segments is None else _segments_of(material.train_segments, classes)
         self.found = [_detections(m, material.truth, classes) for m in material.methods]
 
     def test_video(self, name: str) -> dict[str, Any]:
@@ -82,7 +80,10 @@ class _Packer:
         shown = self._shown(name, segments, found)
         curves = [_curves(method.scores, name, shown, self.classes) for method in self.methods]
         end_s = [float(rows["end"].max()) / 1000 for rows in found if len(rows)]
-        grids = [(len(c[0]), *_grid(m.scores, name)) if c and m.scores else None for m, c in zip(self.methods, curves, strict=True)]
+        grids = [
+            (len(c[0]), *_grid(m.scores, name)) if c and m.scores else None
+            for m, c in zip(self.methods, curves, strict=True)
+        ]
         duration_s = self.durations_s.get(name, math.nan)
         if math.isnan(duration_s):
             duration_s = max([*end_s, *(end for _, _, end in segments), *(g[1] + g[0] * g[2] for g in grids if g), 1.0])

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from wtal.report.comparison import caption, summarize
-from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart, training_charts
+from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
 from wtal.report.page.material import Material
 from wtal.report.page.measures import MEASURES, Measured, measure
+from wtal.report.page.training import training_charts
 
 __all__ = ["Bars", "KeyFigure", "Row", "Sections", "Table", "error_tables", "sections"]
 
@@ -214,12 +215,12 @@ def _tiou_chart(material: Material, measured: dict[str, Measured]) -> Chart:
         return tiou_chart(
             {m.name: (m.colour, m.leading, measured[m.name].mean_ap) for m in material.methods if m.name in measured}
         )
-    columns = {name: float(name[4:]) for name in table if str(name).startswith("mAP@") and ":" not in str(name)}
+    columns = {name: float(name[4:]) for name in map(str, table) if name.startswith("mAP@") and ":" not in name}
     means = table.groupby("method", sort=False)[list(columns)].mean()
     names = dict(zip(means.index, summarize(table).index, strict=True))
     return tiou_chart(
         {
-            _COMPARED.get(str(method), names[method]): (
+            _COMPARED.get(str(method), str(names[method])): (
                 _COLOURS.get(str(method), "quiet"),
                 method in _COMPARED,
                 {columns[str(name)]: float(value) for name, value in row.items()},

@@ -1,0 +1,200 @@
+"""The page in a real browser: sorting, searching, zooming, reading, and nothing that runs or loads from elsewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wtal.cli import main
+from wtal.report.scores import read_scores
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.is_file():
+        pytest.skip(f"there is no browser at {CHROMIUM}")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--headless"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    assert main(["report", str(made.folder), "--output", str(folder)]) == 0
+    return (folder / "index.html").as_uri()
+
+
+@pytest.fixture
+def opened(browser, address):
+    """Opens the page; afterwards no error may have been said and nothing but the file asked for."""
+    said, asked, contexts = [], [], []
+
+    def open_page(fragment="", **options):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options}))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url.split("#")[0]))
+        page.goto(address + fragment)
+        return page
+
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            assert page.evaluate("window.pwned") is None
+        context.close()
+    assert said == []
+    assert set(asked) == {address}
+
+
+def names(page):
+    return page.locator("#list .named").all_inner_texts()
+
+
+def view(page):
+    page.wait_for_timeout(50)
+    return tuple(float(page.locator("#timeline").get_attribute(f"data-{end}")) for end in ("from", "to"))
+
+
+def test_sorts_by_the_worst_and_by_name(opened, made):
+    page = opened()
+    values = [int(text.split()[0]) for text in page.locator("#list .value").all_inner_texts() if text]
+    assert values == sorted(values, reverse=True)
+    assert names(page)[0] == "unfound"  # nothing is detected in it: 100 % missed
+    page.get_by_label("Sort videos by").select_option(label="most instances")
+    counts = [int(text) for text in page.locator("#list .value").all_inner_texts()]
+    assert counts == sorted(counts, reverse=True)
+    page.get_by_label("Sort videos by").select_option(label="name")
+    in_order = page.evaluate(
+        "JSON.parse(document.getElementById('data').textContent).videos"
+        ".filter(v => v.part === 'test').map(v => v.id).sort()"
+    )
+    assert page.locator("#list .named bdi").evaluate_all("all => all.map(one => one.textContent)") == in_order
+
+
+def test_searches_by_name_and_class(opened, made):
+    page = opened()
+    page.keyboard.press("/")
+    page.keyboard.type("plain")
+    assert sorted(names(page)) == ["plain_1", "plain_2"]
+    assert page.locator("#count").inner_text() == "2 of 7 videos"
+    page.keyboard.press("Enter")
+    assert page.locator("#name").inner_text() in ("plain_1", "plain_2")
+    page.locator("#search").fill("ג'ודו")
+    assert 0 < len(names(page)) <= 7
+    page.locator("#search").fill("no such video")
+    assert names(page) == []
+    page.locator("#search").press("Escape")
+    assert len(names(page)) == 7
+
+
+def test_zooms_by_wheel_keys_buttons_and_drag(opened, made):
+    page = opened("#video=plain_2")
+    assert page.locator("#name").inner_text() == "plain_2"
+    duration = next(video.duration_s for video in made.videos if video.video_id == "plain_2")
+    assert view(page) == (0, pytest.approx(duration, abs=1e-3))
+    canvas = page.locator(".lane.method canvas").first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + 20
+    page.mouse.move(*middle)
+    page.mouse.wheel(0, -100)
+    assert view(page)[0] == 0  # the page scrolls until the timeline has been chosen
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.wheel(0, -100)
+    begin, end = view(page)
+    assert 0 < begin < duration / 2 < end < duration
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 - 60, box["y"] + 20, steps=3)
+    page.mouse.up()
+    moved = view(page)
+    assert moved[0] > begin
+    assert moved[1] - moved[0] == pytest.approx(end - begin, abs=2e-3)
+    page.keyboard.press("+")
+    closer = view(page)
+    assert closer[1] - closer[0] == pytest.approx(0.6 * (end - begin), abs=2e-3)
+    page.keyboard.press("0")
+    assert view(page) == (0, pytest.approx(duration, abs=1e-3))
+    page.get_by_label("Zoom in").click()
+    assert view(page)[1] - view(page)[0] == pytest.approx(0.6 * duration, abs=2e-3)
+
+
+def test_reads_the_values_under_the_cursor(opened, made):
+    page = opened("#video=plain_1")
+    page.locator("#timeline").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(50)
+    duration = made.videos[0].duration_s
+    place = int((duration / 2 + 0.64) / 0.64)
+    scores = read_scores(made.folder / "scores" / "cbp.npz")
+    said = page.locator(".lane.method .label span").first.inner_text()
+    assert float(re.match(r"actionness ([\d.]+)", said)[1]) == pytest.approx(float(scores.actionness[place]), abs=0.01)
+    assert "actionness" in page.locator("#spoken").inner_text()
+
+
+def test_hostile_names_are_shown_and_do_nothing(opened, made):
+    page = opened()
+    for row, video in enumerate(made.videos):
+        page.locator(f"#video{row}").click()
+        assert page.locator("#name").evaluate("node => node.textContent") == video.video_id
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for button in page.locator("#classes button").all():
+            button.hover()
+            button.click()
+    assert page.locator("#videos img").count() == 0
+    page.locator("#video2").click()
+    page.locator("#table summary").click()
+    page.locator("#rows tr").first.wait_for(timeout=2000)
+
+
+def test_training_videos_show_their_pseudo_labels(opened):
+    page = opened()
+    page.get_by_label("Videos shown").select_option("training")
+    assert page.locator("#count").inner_text() == "2 of 2 videos"
+    assert page.locator(".lane.student").count() == 2
+    assert page.locator(".lane.method").count() == 0
+    assert page.locator("#taught").is_visible()
+
+
+def test_lanes_follow_the_boxes_and_the_keys_the_list(opened):
+    page = opened()
+    assert page.locator(".lane.method").count() == 3
+    page.get_by_role("checkbox", name="VLP").uncheck()
+    assert page.locator(".lane.method").count() == 2
+    page.locator("#list").focus()
+    first = page.locator("#name").inner_text()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#name").inner_text() != first
+    assert page.locator("#list [aria-selected=true]").count() == 1
+    assert page.evaluate("document.activeElement.getAttribute('aria-activedescendant')") == page.locator(
+        "#list [aria-selected=true]"
+    ).get_attribute("id")
+    page.keyboard.press("p")
+    assert page.locator("#name").inner_text() == first
+
+
+def test_a_dot_opens_its_video(opened, made):
+    page = opened()
+    mark = page.locator(".mark").nth(2)
+    wanted = made.videos[int(mark.get_attribute("data-video"))].video_id
+    mark.dispatch_event("click")
+    assert page.locator("#name").evaluate("node => node.textContent") == wanted
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone_in_both_schemes(scheme, opened):
+    page = opened(viewport={"width": 390, "height": 844}, color_scheme=scheme, is_mobile=True, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    controls = page.locator("input, select, button, [role=listbox], [role=group], svg[role=img]")
+    named = "n => n.getAttribute('aria-label') || n.textContent.trim() || n.closest('label')?.textContent.trim()"
+    assert controls.evaluate_all(f"all => all.filter(n => !({named})(n)).length") == 0
