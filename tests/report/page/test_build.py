@@ -87,6 +87,20 @@ def test_pages_of_prediction_files(made, tmp_path):
     assert "Errors</h2>" not in text
 
 
+def test_real_predictions_get_the_official_numbers(shared, tmp_path):
+    data = shared / "data"
+    file = data / "predictions" / "detection_result_base_train.json"
+    said = json.loads((data / "predictions" / "expected_map.json").read_text())
+    tious = said["conventions"]["tiou_thumos14_values"][:7]  # linspace's: 0.30000000000000004, which moves the number
+    words = ("--annotations", data / "thumos14" / "gt.json", "--subset", "train", "--tious", *tious)
+    text = page_of(file, *words, output=tmp_path)
+    expected = said["thumos14_train_pmil_base"]["official_gt200"]
+    means = [*expected["mAP"][:7], expected["average_0.1:0.7"]]
+    row = re.search(r'<th scope="row"><i></i><bdi>detection_result_base_train</bdi></th>(.*?)</tr>', text)[1]
+    assert re.findall(r"<td>([\d.]+)", row)[:8] == [f"{100 * mean:.1f}" for mean in means]
+    assert "200 videos, 3007 instances" in text
+
+
 def test_a_run_without_a_test_shows_its_training(made, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.csv").write_text((made.folder / "metrics.csv").read_text())

@@ -6,6 +6,7 @@ import pytest
 
 from wtal.errors import ConfigError, PredictionError
 from wtal.report.page.material import gather
+from wtal.report.page.training import training_charts
 
 
 def names(material):
@@ -118,6 +119,16 @@ def test_what_is_damaged_is_one_sentence(made, tmp_path, change, message):
     with pytest.raises(PredictionError, match=message) as caught:
         gather([folder])
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_ran_away_leave_gaps(made, tmp_path):
+    shutil.copytree(made.folder, tmp_path / "run")
+    table = pd.read_csv(made.folder / "metrics.csv").astype({"train/cbp/loss": object})
+    table.loc[:2, "train/cbp/loss"] = ["inf", "-inf", "much"]
+    table.to_csv(tmp_path / "run" / "metrics.csv", index=False)
+    (training,) = gather([tmp_path / "run"]).training
+    assert training.epochs["train/cbp/loss"].isna().all()
+    assert training_charts(training)[0].title == "Losses of CBP"
 
 
 def test_a_configuration_that_cannot_be_read_is_no_matter(made, tmp_path):

@@ -48,14 +48,14 @@ def report(
     """
     from rich.console import Console
 
-    from wtal.report.page.material import gather
+    from wtal.report.page.material import gather, label
 
     material = gather(sources, annotations, subset)
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"`--tious` must lie in (0, 1], got {', '.join(map(str, tious))}.")
     if videos is not None and not videos.is_dir():
         raise ConfigError(f"{videos} is no folder: give the folder of the video files in `--videos`.")
-    name = title or " and ".join(dict.fromkeys(Path(source).resolve().name for source in sources))
+    name = title or " and ".join(dict.fromkeys(label(Path(source)) for source in sources))
     files = {} if videos is None else _links(videos, output)
     text = render(material, tuple(tious) or material.about.tious or _TIOUS, name, files)
     output.mkdir(parents=True, exist_ok=True)

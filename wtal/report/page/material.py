@@ -1,5 +1,6 @@
 """What a page is made of, found in run folders, comparisons and prediction files."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from wtal.report.runs import About, read_about
 from wtal.report.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
 from wtal.report.style import PALETTE
 
-__all__ = ["Material", "Method", "Training", "Truth", "gather"]
+__all__ = ["Material", "Method", "Training", "Truth", "gather", "label"]
 
 _SOURCES = {"cbp": "CBP", "vlp": "VLP", "fused": "collaboration"}
 # What a page of a comparison shows: run, source, name, and whether it is shown at first.
@@ -145,12 +146,12 @@ def _distinct(groups: list[list[Method]], sources: Sequence[Path]) -> list[Metho
     """The methods of all sources, with different names and, where they would repeat, other colours."""
     methods = [method for group in groups for method in group]
     if len({method.name for method in methods}) < len(methods):
-        labels = [_label(Path(source)) for source in sources]
+        labels = [label(Path(source)) for source in sources]
         if len(set(labels)) < len(labels):
-            labels = [f"{place + 1} {label}" for place, label in enumerate(labels)]
+            labels = [f"{place} {name}" for place, name in enumerate(labels, 1)]
         methods = [
-            replace(method, name=f"{method.name} ({label})")
-            for group, label in zip(groups, labels, strict=True)
+            replace(method, name=f"{method.name} ({name})")
+            for group, name in zip(groups, labels, strict=True)
             for method in group
         ]
     if len(groups) > 1 or not all(method.colour for method in methods):
@@ -158,8 +159,12 @@ def _distinct(groups: list[list[Method]], sources: Sequence[Path]) -> list[Metho
     return methods
 
 
-def _label(source: Path) -> str:
-    """What tells a source from others of its kind."""
+def label(source: Path) -> str:
+    """What tells a source from others of its kind.
+
+    >>> label(Path("runs/CollaborationModule/version_3")), label(Path("runs/demo"))
+    ('CollaborationModule version_3', 'demo')
+    """
     name = source.resolve()
     return f"{name.parent.name} {name.name}" if name.name.startswith("version_") else name.name
 
@@ -290,8 +295,8 @@ def _epochs(folder: Path) -> pd.DataFrame:
     if "epoch" not in table or not (pd.to_numeric(table["epoch"], errors="coerce") >= 0).all():
         return pd.DataFrame()
     shown = [name for name in table if str(name).startswith(("train/", "pseudo_labels/", "val/"))]
-    numbers = table[shown].apply(pd.to_numeric, errors="coerce").dropna(how="all")
-    epochs: pd.DataFrame = numbers.groupby(table["epoch"].astype(int)).last()
+    numbers = table[shown].apply(pd.to_numeric, errors="coerce").replace([math.inf, -math.inf], math.nan)
+    epochs: pd.DataFrame = numbers.dropna(how="all").groupby(table["epoch"].astype(int)).last()
     return epochs
 
 

@@ -83,7 +83,7 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
     measured = {} if truth is None else {m.name: measure(m, truth, tious) for m in material.methods}
     said = [material.about.caption if compared is None else caption(compared)]
     if truth is not None:
-        said.append(f"{len(truth.durations_s)} test videos, {len(truth.segments)} instances")
+        said.append(f"{len(truth.durations_s)} videos, {len(truth.segments)} instances")
     figures = _key_figures(material, measured)
     return Sections(
         captions=["; ".join(filter(None, said)), *material.notes],
@@ -206,7 +206,7 @@ def _finding(figures: list[KeyFigure]) -> str:
         f"{vlp.name} detects is background. The {both.name} misses {100 * both.missed:.0f} % and has "
         f"{100 * both.false:.0f} % background: {100 * (both.average - cbp.average):+.1f} mAP over {cbp.name}, "
         f"{100 * (both.average - vlp.average):+.1f} over {vlp.name}."
-    ).replace("+-", "-")
+    )
 
 
 def _tiou_chart(material: Material, measured: dict[str, Measured]) -> Chart:

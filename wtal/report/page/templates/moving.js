@@ -37,6 +37,7 @@ function timeAt(event) {
 
 const timeline = $("timeline");
 const pointers = new Map();
+let pressed = null; // the canvas that a drag began on
 let dragged = 0;
 let pinch = 0;
 
@@ -45,6 +46,7 @@ timeline.addEventListener("pointerdown", (event) => {
   timeline.focus({ preventScroll: true });
   pointers.set(event.pointerId, event);
   timeline.setPointerCapture(event.pointerId);
+  pressed = event.target;
   dragged = 0;
   pinch = 0;
 });
@@ -62,9 +64,9 @@ timeline.addEventListener("pointermove", (event) => {
   if (before) {
     const by = event.clientX - before.clientX;
     dragged += Math.abs(by);
-    if (over(before, "overview")) move((by / width) * state.video.duration);
+    if (onOverview()) move((by / width) * state.video.duration);
     else move((-by / width) * (state.to - state.from));
-    pointers.set(event.pointerId, { clientX: event.clientX, target: before.target });
+    pointers.set(event.pointerId, { clientX: event.clientX });
   }
   state.cursor = timeAt(event);
   paint();
@@ -72,7 +74,7 @@ timeline.addEventListener("pointermove", (event) => {
 const release = (event) => {
   if (pointers.delete(event.pointerId) && dragged < 4 && event.type === "pointerup") {
     const box = lanes[0].canvas.getBoundingClientRect();
-    if (over(event, "overview")) {
+    if (onOverview()) {
       const at = ((event.clientX - box.left) / box.width) * state.video.duration;
       const span = state.to - state.from;
       look(at - span / 2, at + span / 2);
@@ -80,7 +82,7 @@ const release = (event) => {
   }
   pinch = 0;
 };
-const over = (event, kind) => lanes.some((l) => l.kind === kind && l.canvas === event.target);
+const onOverview = () => lanes.some((l) => l.kind === "overview" && l.canvas === pressed);
 timeline.addEventListener("pointerup", release);
 timeline.addEventListener("pointercancel", release);
 timeline.addEventListener("pointerleave", () => {
