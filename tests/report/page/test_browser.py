@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from wtal.cli import main
+from wtal.report.page.material import gather
+from wtal.report.page.measures import measure
 from wtal.report.scores import read_scores
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -198,3 +200,12 @@ def test_fits_a_phone_in_both_schemes(scheme, opened):
     controls = page.locator("input, select, button, [role=listbox], [role=group], svg[role=img]")
     named = "n => n.getAttribute('aria-label') || n.textContent.trim() || n.closest('label')?.textContent.trim()"
     assert controls.evaluate_all(f"all => all.filter(n => !({named})(n)).length") == 0
+
+
+def test_a_lane_says_how_its_method_fails_in_the_video(opened, made):
+    page = opened("#video=plain_1")
+    material = gather([made.folder])
+    profile = measure(material.methods[0], material.truth, (0.5,)).videos["plain_1"]
+    said = page.locator(".lane.method .label span").first.inner_text()
+    missed, background = (round(100 * share) for share in (profile.false_negative_rate, profile.background_share))
+    assert said.split("\n") == [f"missed {missed} %", f"background {background} %"]

@@ -1,11 +1,12 @@
 // The list of videos: search and sort.
 
 // Places in `errors`: the order of ErrorProfile's fields.
+const [FALSE, MISSED, COMPLETE, BACKGROUND] = [0, 1, 2, 3];
 const SORTS = [
-  { name: "most missed", place: 1, down: true },
-  { name: "most over-complete", place: 3, down: true },
-  { name: "most false time", place: 0, down: true },
-  { name: "least complete", place: 2, down: false },
+  { name: "most missed", place: MISSED, down: true },
+  { name: "most over-complete", place: BACKGROUND, down: true },
+  { name: "most false time", place: FALSE, down: true },
+  { name: "least complete", place: COMPLETE, down: false },
   { name: "longest", of: (v) => v.duration, down: true, shown: (v) => length(v.duration) },
   { name: "most instances", of: (v) => v.truth.length, down: true, shown: (v) => v.truth.length },
   { name: "name" },

@@ -1,5 +1,12 @@
 // What the timeline says in words: under the cursor, as a table, and the film beside it.
 
+// How a method fails in this video, while no cursor asks for more.
+function verdict(index) {
+  const errors = state.video.errors && state.video.errors[index];
+  const lines = errors ? [["missed", errors[MISSED]], ["background", errors[BACKGROUND]]] : [];
+  return lines.filter((line) => line[1] !== null).map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join("\n");
+}
+
 function say() {
   const { video, cursor, from, to } = state;
   const { curves, labels } = decode(video);
@@ -9,7 +16,7 @@ function say() {
     if (one.kind === "overview") {
       text = to - from < video.duration - 1e-6 ? `${clock(from)} – ${clock(to)}` : "";
     } else if (cursor === null) {
-      text = one.kind === "student" ? rightness(one.index) : "";
+      text = one.kind === "student" ? rightness(one.index) : one.kind === "method" ? verdict(one.index) : "";
     } else if (one.kind === "axis") {
       text = clock(cursor);
     } else if (one.kind === "truth") {
@@ -33,7 +40,7 @@ function say() {
       if (d) text += `${text ? "\n" : ""}det. ${d.score.toFixed(2)}` + (video.truth.length ? `, tIoU ${d.tiou.toFixed(2)}` : "");
     }
     if (one.text !== text) {
-      one.said.replaceChildren(...text.split("\n").flatMap((line, j) => (j ? [make("br"), line] : [line])));
+      one.said.replaceChildren(...text.split("\n").map((line) => make("em", "", line)));
       one.text = text;
     }
     if (text && one.kind !== "overview") spoken.push(`${one.node.firstChild.firstChild.textContent} ${text.replace(/\n/g, ", ")}`.trim());
