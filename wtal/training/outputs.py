@@ -62,7 +62,8 @@ class WritePredictions(Callback):
         data: SnippetDataModule = trainer.datamodule  # type: ignore[attr-defined]
         videos = {video.video_id: video for video in data.videos("test")}
         for source in sorted({source for part in parts for source in part}):
-            results = dict(sorted((name, r) for part in parts for name, r in part.get(source, {}).items()))
+            found = {name: result for part in parts for name, result in part.get(source, {}).items()}
+            results = dict(sorted(found.items()))
             detections = {name: result.detections for name, result in results.items()}
             write_predictions(folder / "predictions" / f"{source}.json", detections, class_names)
             grids = VideoGrids.of([videos[name] for name in results])

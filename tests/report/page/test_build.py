@@ -122,7 +122,7 @@ def test_videos_are_linked_where_they_lie(made, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--tious", "0", "0.5"], "`--tious` must lie in (0, 1]"),
+        (["--tious", "0", "0.5"], "Thresholds of temporal IoU lie in (0, 1], not 0"),
         (["--videos", "nowhere"], "nowhere is no folder"),
     ],
 )

@@ -52,6 +52,7 @@ def comparison(made, tmp_path):
         table = pd.read_csv(metrics)
         table[table["epoch"] >= 2].to_csv(metrics, index=False)
     said = {"features": "made up", "protocol": "toy", "weights": None, "train_seconds": 1.0, "mAP_avg": 0.5}
+    said |= {"false_positive_rate": 0.1, "false_negative_rate": 0.2}
     rows = [
         {"method": method, "seed": seed, "mAP@0.5": 0.5} | said for method in ("cbp", "alternation") for seed in (2, 10)
     ]
@@ -76,6 +77,16 @@ def test_a_comparison_sets_the_collaboration_beside_the_branches_alone(compariso
     assert len(gather([comparison / "seed_10"]).methods) == 6
 
 
+@pytest.mark.parametrize(("column", "value"), [("mAP_avg", "much"), ("train_seconds", None)])
+def test_a_table_of_a_comparison_that_was_spoilt(comparison, column, value):
+    table = pd.read_csv(comparison / "comparison.csv")
+    (table.drop(columns=column) if value is None else table.assign(**{column: value})).to_csv(
+        comparison / "comparison.csv", index=False
+    )
+    with pytest.raises(PredictionError, match=rf"comparison.csv has no good column '{column}'"):
+        gather([comparison])
+
+
 def test_prediction_files_are_held_against_annotations(made):
     truth = made.folder / "predictions" / "ground_truth.json"
     files = [made.folder / "predictions" / f"{source}.json" for source in ("cbp", "vlp")]
@@ -89,6 +100,13 @@ def test_prediction_files_are_held_against_annotations(made):
     assert len({method.name for method in twice.methods}) == 2
 
 
+def test_a_run_that_brings_no_ground_truth_is_held_against_annotations(made, tmp_path):
+    shutil.copytree(made.folder, tmp_path / "run")
+    truth = shutil.move(tmp_path / "run" / "predictions" / "ground_truth.json", tmp_path / "truth.json")
+    assert gather([tmp_path / "run"]).notes == ["No ground truth is known, so nothing is measured."]
+    assert len(gather([tmp_path / "run"], truth, "test").truth.segments) == len(made.segments)
+
+
 def test_detections_outside_the_subset_are_left_out_and_said(made, tmp_path):
     database = json.loads((made.folder / "predictions" / "ground_truth.json").read_text())
     first = made.videos[0].video_id
@@ -97,7 +115,7 @@ def test_detections_outside_the_subset_are_left_out_and_said(made, tmp_path):
     file = made.folder / "predictions" / "cbp.json"
     material = gather([file], tmp_path / "truth.json", "test")
     assert first not in set(material.methods[0].detections["video_id"])
-    assert material.notes == ["cbp.json: detections in 1 videos outside the subset are left out."]
+    assert material.notes == ["cbp: detections in 1 other videos are left out."]
     with pytest.raises(ConfigError, match="subsets test, train: say which one by `--subset`"):
         gather([file], tmp_path / "truth.json")
 

@@ -36,8 +36,8 @@ def report(
     Args:
         sources: Run folders, folders of `wtal compare`, or prediction files.
         output: Folder that gets `index.html`.
-        annotations: Ground truth for prediction files; for runs, of the training videos, which then stands beside
-            their pseudo-labels. Runs bring that of their test videos themselves.
+        annotations: Ground truth for prediction files. Runs bring that of their test videos; for these it is that of
+            the training videos, which then stands beside their pseudo-labels.
         subset: Which videos of the annotations prediction files are held against.
         tious: Thresholds of temporal IoU; by default those of the run's protocol, else 0.1 to 0.7.
         videos: Folder of video files named as the videos are; the page links to them where they lie.
@@ -51,13 +51,14 @@ def report(
     from wtal.report.page.material import gather, label
 
     material = gather(sources, annotations, subset)
-    if not all(0 < tiou <= 1 for tiou in tious):
-        raise ConfigError(f"`--tious` must lie in (0, 1], got {', '.join(map(str, tious))}.")
+    thresholds = tuple(tious) or material.about.tious or _TIOUS
+    if not all(0 < tiou <= 1 for tiou in thresholds):
+        raise ConfigError(f"Thresholds of temporal IoU lie in (0, 1], not {', '.join(map(str, thresholds))}.")
     if videos is not None and not videos.is_dir():
         raise ConfigError(f"{videos} is no folder: give the folder of the video files in `--videos`.")
     name = title or " and ".join(dict.fromkeys(label(Path(source)) for source in sources))
     files = {} if videos is None else _links(videos, output)
-    text = render(material, tuple(tious) or material.about.tious or _TIOUS, name, files)
+    text = render(material, thresholds, name, files)
     output.mkdir(parents=True, exist_ok=True)
     draft = output / ".index.html.tmp"
     draft.write_bytes(text.encode("utf-8", "replace"))  # a name may hold half a surrogate pair

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+from pandas.api.types import is_numeric_dtype
 
 from wtal.data.annotations import Annotations, read_annotations
 from wtal.errors import ConfigError, PredictionError
@@ -119,27 +120,43 @@ def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str
         WTALError: If a source is none of these, files are damaged, or runs were tested on different videos.
     """
     known = None if annotations is None else read_annotations(annotations)
-    parts = [_part(Path(source), known, subset) for source in sources]
+    parts = [_part(Path(source)) for source in sources]
     if not parts:
         raise ConfigError("There is nothing to report: give run folders or prediction files.")
     truths = [part.truth for part in parts if part.truth is not None]
-    for truth in truths[1:]:
-        if truth.durations_s.keys() != truths[0].durations_s.keys() or len(truth.segments) != len(truths[0].segments):
+    for other in truths[1:]:
+        if other.durations_s.keys() != truths[0].durations_s.keys() or len(other.segments) != len(truths[0].segments):
             raise PredictionError(
                 f"{sources[0]} and the others were measured on different videos or segments: report them apart."
             )
+    truth = truths[0] if truths else None if known is None else _truth(known, subset)
     methods = _distinct([part.methods for part in parts], sources)
+    methods, notes = _measurable(methods, truth)
     pseudo = next((part.pseudo for part in parts if part.pseudo), None)
     return Material(
         methods=methods,
-        truth=truths[0] if truths else None,
+        truth=truth,
         about=next((part.about for part in parts if part.about.protocol), parts[0].about),
         training=[training for part in parts for training in part.training],
         comparison=next((part.comparison for part in parts if part.comparison is not None), None),
         pseudo=pseudo,
         train_segments=None if known is None or pseudo is None else known.segments,
-        notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
+        notes=list(dict.fromkeys([note for part in parts for note in part.notes] + notes)),
     )
+
+
+def _measurable(methods: list[Method], truth: Truth | None) -> tuple[list[Method], list[str]]:
+    """Methods without detections in videos that the ground truth does not have, and what is to be said of it."""
+    if truth is None:
+        return methods, ["No ground truth is known, so nothing is measured."] if methods else []
+    kept, notes = [], []
+    for method in methods:
+        inside = method.detections["video_id"].isin(truth.durations_s.keys())
+        if not inside.all():
+            count = method.detections["video_id"][~inside].nunique()
+            notes.append(f"{method.name}: detections in {count} other videos are left out.")
+        kept.append(replace(method, detections=method.detections[inside]))
+    return kept, notes
 
 
 def _distinct(groups: list[list[Method]], sources: Sequence[Path]) -> list[Method]:
@@ -169,9 +186,9 @@ def label(source: Path) -> str:
     return f"{name.parent.name} {name.name}" if name.name.startswith("version_") else name.name
 
 
-def _part(source: Path, known: Annotations | None, subset: str | None) -> Material:
+def _part(source: Path) -> Material:
     if source.is_file():
-        return _prediction_file(source, known, subset)
+        return Material([Method(source.stem, source.stem, "", read_predictions(source))], None, About())
     if not source.is_dir():
         raise PredictionError(f"{source} does not exist: give a run folder, a comparison or a prediction file.")
     seeds = [source] if any((source / run).is_dir() for run in ("apart", "alternation")) else _numbered(source, "seed")
@@ -187,25 +204,6 @@ def _part(source: Path, known: Annotations | None, subset: str | None) -> Materi
 
 
 # Kinds of sources ---------------------------------------------------------------------------------------------------
-
-
-def _prediction_file(path: Path, known: Annotations | None, subset: str | None) -> Material:
-    table, truth, notes = read_predictions(path), None, []
-    if known is None:
-        notes.append("No annotations were given, so nothing is measured.")
-    else:
-        videos = known.videos if subset is None else known.in_subset([subset])
-        if videos["subset"].nunique() > 1:
-            names = ", ".join(sorted(videos["subset"].unique()))
-            raise ConfigError(f"{known.path} has the subsets {names}: say which one by `--subset`.")
-        segments = known.segments[known.segments["video_id"].isin(videos.index)]
-        truth = Truth(segments, _durations(videos))
-        outside = ~table["video_id"].isin(videos.index)
-        if outside.any():
-            count = table["video_id"][outside].nunique()
-            notes.append(f"{path.name}: detections in {count} videos outside the subset are left out.")
-            table = table[~outside]
-    return Material([Method(path.stem, path.stem, "", table)], truth, About(), notes=notes)
 
 
 def _run(folder: Path, name: str = "") -> Material:
@@ -226,7 +224,7 @@ def _run(folder: Path, name: str = "") -> Material:
     exchange = _setting(trained, "model", "init_args", "schedule", "exchange") is True
     return Material(
         methods,
-        None if truth is None else _truth(truth),
+        None if truth is None else _truth(read_annotations(truth)),
         read_about(folder / "about.json") if (folder / "about.json").is_file() else About(),
         [] if epochs.empty else [Training(name or f"{trained.parent.name} {trained.name}", epochs, exchange)],
         pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
@@ -252,7 +250,7 @@ def _comparison(source: Path, seed: Path) -> Material:
                 methods.append(replace(method, name=shown, colour=colour, leading=leading))
     main = runs.get("alternation", next(iter(runs.values())))
     file = next((f / "comparison.csv" for f in (source, source.parent) if (f / "comparison.csv").is_file()), None)
-    table = None if file is None else _table(file).fillna(dict.fromkeys(_TEXT, ""))
+    table = None if file is None else _compared(file)
     many = table is not None and table["seed"].nunique() > 1
     notes = [f"The table averages over seeds; errors, curves and timelines are of {seed.name.replace('_', ' ')}."]
     return replace(
@@ -279,13 +277,13 @@ def _with_warm_up(shown: list[Training], all_of_seed: list[Training]) -> list[Tr
 # Files of a run -----------------------------------------------------------------------------------------------------
 
 
-def _truth(path: Path) -> Truth:
-    annotations = read_annotations(path)
-    return Truth(annotations.segments, _durations(annotations.videos))
-
-
-def _durations(videos: pd.DataFrame) -> dict[str, float]:
-    return {str(name): float(duration_s) for name, duration_s in videos["duration_s"].items()}
+def _truth(annotations: Annotations, subset: str | None = None) -> Truth:
+    videos = annotations.videos if subset is None else annotations.in_subset([subset])
+    if videos["subset"].nunique() > 1:
+        names = ", ".join(sorted(videos["subset"].unique()))
+        raise ConfigError(f"{annotations.path} has the subsets {names}: say which one by `--subset`.")
+    segments = annotations.segments[annotations.segments["video_id"].isin(videos.index)]
+    return Truth(segments, {str(name): float(duration_s) for name, duration_s in videos["duration_s"].items()})
 
 
 def _epochs(folder: Path) -> pd.DataFrame:
@@ -298,6 +296,18 @@ def _epochs(folder: Path) -> pd.DataFrame:
     numbers = table[shown].apply(pd.to_numeric, errors="coerce").replace([math.inf, -math.inf], math.nan)
     epochs: pd.DataFrame = numbers.dropna(how="all").groupby(table["epoch"].astype(int)).last()
     return epochs
+
+
+def _compared(path: Path) -> pd.DataFrame:
+    """The table of a comparison, if it has what `wtal compare` writes."""
+    table = _table(path)
+    numbers = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
+    bad = [name for name in ("method", *_TEXT, *numbers) if name not in table]
+    mean_aps = [name for name in map(str, table) if name.startswith("mAP@")]
+    bad += [name for name in (*numbers, *mean_aps) if name in table and not is_numeric_dtype(table[name])]
+    if bad or table.empty:
+        raise PredictionError(f"{path} has no good column {(bad or ['method'])[0]!r}: run `wtal compare` anew.")
+    return table.fillna(dict.fromkeys(_TEXT, ""))
 
 
 def _table(path: Path) -> pd.DataFrame:

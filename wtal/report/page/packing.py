@@ -32,7 +32,7 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
         files: Where the videos are, by their names, as links.
 
     Returns:
-        ``classes``, ``methods``, ``measures`` and ``videos``; those of a video begin with the test videos. Its ``data``
+        ``classes``, ``methods``, ``students`` and ``videos``; those of a video begin with the test videos. Its ``data``
         holds, after another: of each method with curves actionness and, for each of its classes, the class's
         probability, in 255ths; of each student its pseudo-labels, plus one; of each method its detections.
     """

@@ -1,6 +1,7 @@
 """What stands on a page beside the timelines: key figures, tables and charts."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -87,7 +88,7 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
     figures = _key_figures(material, measured)
     return Sections(
         captions=["; ".join(filter(None, said)), *material.notes],
-        tious=f"{min(tious):g}:{max(tious):g}",
+        tious=_span(tious if compared is None else list(_tious_of(compared).values())),
         finding=_finding(figures),
         key_figures=figures,
         results=[_compared(compared)] if compared is not None else _own(material, measured, tious),
@@ -215,7 +216,7 @@ def _tiou_chart(material: Material, measured: dict[str, Measured]) -> Chart:
         return tiou_chart(
             {m.name: (m.colour, m.leading, measured[m.name].mean_ap) for m in material.methods if m.name in measured}
         )
-    columns = {name: float(name[4:]) for name in map(str, table) if name.startswith("mAP@") and ":" not in name}
+    columns = _tious_of(table)
     means = table.groupby("method", sort=False)[list(columns)].mean()
     names = dict(zip(means.index, summarize(table).index, strict=True))
     return tiou_chart(
@@ -228,6 +229,15 @@ def _tiou_chart(material: Material, measured: dict[str, Measured]) -> Chart:
             for method, row in means.iterrows()
         }
     )
+
+
+def _tious_of(table: pd.DataFrame) -> dict[str, float]:
+    """Thresholds of a comparison by the name of their column."""
+    return {name: float(name[4:]) for name in map(str, table) if re.fullmatch(r"mAP@[\d.]+", name)}
+
+
+def _span(tious: Sequence[float]) -> str:
+    return ":".join(f"{tiou:g}" for tiou in dict.fromkeys((min(tious), max(tious)))) if tious else ""
 
 
 def _bars(material: Material, measured: dict[str, Measured]) -> list[Bars]:
