@@ -129,7 +129,7 @@ def line_chart(
     y_range: tuple[float, float] | None = None,
     x_range: tuple[float, float] | None = None,
     shaded: Sequence[Band] = (),
-    x_ticks: Sequence[float] | None = None,
+    x_ticks: Mapping[float, str] | None = None,
     percent: bool = False,
 ) -> Chart:
     """Lines over one another, each named at its end.
@@ -141,7 +141,7 @@ def line_chart(
         y_range: Least and largest value; None takes zero and the largest one.
         x_range: The same of x; None for those of the points.
         shaded: Stretches of the x axis.
-        x_ticks: Where; None for round numbers.
+        x_ticks: Where, and what stands there; None for round numbers.
         percent: Write the y axis in per cent.
     """
     box = (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
@@ -157,7 +157,7 @@ def line_chart(
         title,
         x_title,
         "",
-        [(x(tick), f"{tick:g}") for tick in (x.ticks(6, whole=True) if x_ticks is None else x_ticks)],
+        [(x(tick), text) for tick, text in (x_ticks or {t: f"{t:g}" for t in x.ticks(6, whole=True)}).items()],
         [(y(tick), f"{100 * tick:g}" if percent else f"{tick:g}") for tick in y.ticks(4)],
         box,
         [Band(x(band.start), x(band.end), band.letter, band.colour) for band in shaded],
@@ -242,5 +242,5 @@ def tiou_chart(means: Mapping[str, tuple[str, bool, Mapping[float, float]]]) -> 
         means: By name: colour, whether it is a leading one, and mAP in [0, 1] by threshold.
     """
     lines = [Line(name, list(values.items()), colour, strong) for name, (colour, strong, values) in means.items()]
-    ticks = sorted({tiou for line in lines for tiou, _ in line.points})
+    ticks = {tiou: f"{tiou:g}" for tiou in sorted({tiou for line in lines for tiou, _ in line.points})}
     return line_chart("mAP in % over temporal IoU", lines, x_ticks=ticks, percent=True)

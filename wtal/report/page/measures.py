@@ -12,7 +12,7 @@ from wtal.functional.segments import elementwise_iou, pairs_of_equal_key
 from wtal.metrics.error_analysis import ErrorProfile, error_profile
 from wtal.report.page.material import Method, Truth
 
-__all__ = ["MEASURES", "TIOU", "Judged", "Measured", "judge", "measure"]
+__all__ = ["MEASURES", "TIOU", "Judged", "Measured", "Rows", "judge", "measure"]
 
 Floats = NDArray[np.float64]
 

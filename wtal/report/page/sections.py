@@ -1,44 +1,32 @@
 """What stands on a page beside the timelines: key figures, tables and charts."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from wtal.metrics.diagnosis import Diagnosis
 from wtal.report.comparison import caption, summarize
+from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis_tables, missed_chart, stacks
 from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
 from wtal.report.page.material import Material
 from wtal.report.page.measures import MEASURES, Measured, measure
+from wtal.report.page.tables import (
+    COLOURS,
+    COMPARED,
+    FEWER_IS_BETTER,
+    Table,
+    compared_table,
+    percent,
+    profile_table,
+    results_table,
+)
 from wtal.report.page.training import training_charts
 
-__all__ = ["Bars", "KeyFigure", "Row", "Sections", "Table", "error_tables", "sections"]
+__all__ = ["Bars", "KeyFigure", "Sections", "error_tables", "sections"]
 
 _SHARES_OF_TIME = 4  # the measures that tell of time; the table has those that count, too
-_FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share"}
-_COMPARED = {"cbp": "CBP alone", "vlp": "VLP alone", "alternation": "collaboration"}
-_COLOURS = {"cbp": "cbp", "vlp": "vlp", "late_fusion": "late", "alternation": "fused"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a table: its cells are value, deviation or nothing, and whether it is the best of its column."""
-
-    name: str
-    colour: str
-    leading: bool
-    cells: list[tuple[str, str, bool]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of methods."""
-
-    title: str
-    columns: list[str]
-    rows: list[Row]
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +60,10 @@ class Sections:
     results: list[Table]
     tiou: Chart | None
     bars: list[Bars]
+    stacks: list[Stack]
+    kinds: list[tuple[str, str]]
     videos: Chart | None
+    missed: Chart | None
     error_tables: list[Table]
     training: list[tuple[str, list[Chart]]]
     measured: dict[str, Measured] = field(default_factory=dict)
@@ -85,97 +76,34 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
     said = [material.about.caption if compared is None else caption(compared)]
     if truth is not None:
         said.append(f"{len(truth.durations_s)} videos, {len(truth.segments)} instances")
-    figures = _key_figures(material, measured)
+    figures, diagnosed = _key_figures(material, measured), diagnoses(material)
     return Sections(
         captions=["; ".join(filter(None, said)), *material.notes],
         tious=_span(tious if compared is None else list(_tious_of(compared).values())),
         finding=_finding(figures),
         key_figures=figures,
-        results=[_compared(compared)] if compared is not None else _own(material, measured, tious),
+        results=_results(material, measured, tious),
         tiou=_tiou_chart(material, measured) if measured and len(tious) > 1 else None,
         bars=_bars(material, measured),
+        stacks=stacks(material, diagnosed),
+        kinds=list(KIND_COLOURS.items()),
         videos=_scatter(material, measured),
-        error_tables=error_tables(material, measured),
+        missed=missed_chart(material, diagnosed),
+        error_tables=error_tables(material, measured, diagnosed),
         training=[(training.name, training_charts(training)) for training in material.training],
         measured=measured,
     )
 
 
-def error_tables(material: Material, measured: dict[str, Measured]) -> list[Table]:
+def _results(material: Material, measured: dict[str, Measured], tious: Sequence[float]) -> list[Table]:
+    if material.comparison is not None:
+        return [compared_table(material.comparison)]
+    return [results_table(material, measured, tious)] if measured else []
+
+
+def error_tables(material: Material, measured: dict[str, Measured], diagnosed: dict[str, Diagnosis]) -> list[Table]:
     """The tables of the error analysis; each further one is one more entry of this list."""
-    if not measured:
-        return []
-    columns = {name: name.replace("_", " ") for name in MEASURES}
-    values = {name: [getattr(m.profile, key) for key in columns] for name, m in measured.items()}
-    said = "In %, of the best-scored detections of each class, as many as it has instances; see ErrorProfile."
-    return [_table("Error profile", list(MEASURES.values()), values, [*columns], material, said)]
-
-
-# Tables -------------------------------------------------------------------------------------------------------------
-
-
-_RATES = (
-    "FPR: share of the detected time outside the instances. FNR: share of the instances' time that no detection "
-    "covers. Both of the best detections of each class, as many as it has instances. Bold: best of the column."
-)
-
-
-def _own(material: Material, measured: dict[str, Measured], tious: Sequence[float]) -> list[Table]:
-    if not measured:
-        return []
-    values = {
-        name: [*m.mean_ap.values(), m.average, m.profile.false_positive_rate, m.profile.false_negative_rate]
-        for name, m in measured.items()
-    }
-    columns = [*(f"{tiou:g}" for tiou in tious), "avg", "FPR", "FNR"]
-    return [_table("mAP in % at tIoU", columns, values, columns, material, _RATES)]
-
-
-def _table(
-    title: str, columns: list[str], values: dict[str, list[float]], keys: list[str], material: Material, said: str
-) -> Table:
-    methods = {method.name: method for method in material.methods}
-    best = [_best([row[i] for row in values.values()], key) for i, key in enumerate(keys)]
-    rows = [
-        Row(
-            name,
-            methods[name].colour,
-            methods[name].leading,
-            [(_percent(value), "", value == best[i]) for i, value in enumerate(row)],
-        )
-        for name, row in values.items()
-    ]
-    return Table(title, columns, rows, said)
-
-
-def _best(values: list[float], key: str) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    if len(known) < 2:
-        return math.nan
-    return min(known) if key in _FEWER_IS_BETTER else max(known)
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f}"  # noqa: RUF001
-
-
-def _compared(table: pd.DataFrame) -> Table:
-    """The table of `wtal compare`, as it prints it."""
-    summary = summarize(table, brief=True)
-    columns = [str(name) for name in summary.columns]
-    cells = [[str(cell).split(" ± ") for cell in row] for row in summary.to_numpy()]
-    best = [_best([float(row[i][0]) for row in cells], key) for i, key in enumerate(columns)]
-    rows = []
-    for method, name, row in zip(table["method"].unique(), summary.index, cells, strict=True):
-        parts = [
-            (cell[0], cell[1] if len(cell) > 1 else "", float(cell[0]) == best[i] and columns[i] != "train s")
-            for i, cell in enumerate(row)
-        ]
-        rows.append(Row(_COMPARED.get(method, name), _COLOURS.get(method, "quiet"), method in _COMPARED, parts))
-    return Table("mAP in % at tIoU", columns, rows, f"{_RATES} Deviations are in comparison.csv.")
-
-
-# Figures ------------------------------------------------------------------------------------------------------------
+    return [profile_table(material, measured), *diagnosis_tables(material, diagnosed)] if measured else []
 
 
 def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyFigure]:
@@ -187,7 +115,7 @@ def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyF
         one = measured[method.name]
         numbers = (one.average, one.profile.false_negative_rate, one.profile.false_positive_rate)
         if material.comparison is not None:
-            key = next((key for key, name in _COMPARED.items() if name == method.name), "")
+            key = next((key for key, name in COMPARED.items() if name == method.name), "")
             seeds = material.comparison[material.comparison["method"] == key]
             if len(seeds):
                 names = ("mAP_avg", "false_negative_rate", "false_positive_rate")
@@ -221,9 +149,9 @@ def _tiou_chart(material: Material, measured: dict[str, Measured]) -> Chart:
     names = dict(zip(means.index, summarize(table).index, strict=True))
     return tiou_chart(
         {
-            _COMPARED.get(str(method), str(names[method])): (
-                _COLOURS.get(str(method), "quiet"),
-                method in _COMPARED,
+            COMPARED.get(str(method), str(names[method])): (
+                COLOURS.get(str(method), "quiet"),
+                method in COMPARED,
                 {columns[str(name)]: float(value) for name, value in row.items()},
             )
             for method, row in means.iterrows()
@@ -244,7 +172,7 @@ def _bars(material: Material, measured: dict[str, Measured]) -> list[Bars]:
     return [
         Bars(
             title,
-            "less is better" if key in _FEWER_IS_BETTER else "more is better",
+            "less is better" if key in FEWER_IS_BETTER else "more is better",
             [
                 (m.name, m.colour, m.leading, getattr(measured[m.name].profile, key))
                 for m in material.methods
@@ -268,8 +196,8 @@ def _scatter(material: Material, measured: dict[str, Measured]) -> Chart | None:
             profile.completeness,
             method.colour,
             rows[video],
-            f"{video}, {method.name}: {_percent(profile.completeness)} % complete, "
-            f"{_percent(profile.background_share)} % background",
+            f"{video}, {method.name}: {percent(profile.completeness)} % complete, "
+            f"{percent(profile.background_share)} % background",
         )
         for method in leading
         for video, profile in measured[method.name].videos.items()

@@ -1,0 +1,136 @@
+"""The tables of a page: methods in rows, shares in per cent, the best of a column marked."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from wtal.report.comparison import summarize
+from wtal.report.page.material import Material
+from wtal.report.page.measures import MEASURES, Measured
+
+__all__ = [
+    "COLOURS",
+    "COMPARED",
+    "FEWER_IS_BETTER",
+    "Row",
+    "Table",
+    "compared_table",
+    "percent",
+    "profile_table",
+    "results_table",
+    "table_of",
+]
+
+FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share"}
+# Methods of `wtal compare` that the page names and colours as its lanes.
+COMPARED = {"cbp": "CBP alone", "vlp": "VLP alone", "alternation": "collaboration"}
+COLOURS = {"cbp": "cbp", "vlp": "vlp", "late_fusion": "late", "alternation": "fused"}
+_RATES = (
+    "FPR: share of the detected time outside the instances. FNR: share of the instances' time that no detection "
+    "covers. Both of the best detections of each class, as many as it has instances. Bold: best of the column."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: its cells are value, deviation or nothing, and whether it is the best of its column."""
+
+    name: str
+    colour: str
+    leading: bool
+    cells: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of methods."""
+
+    title: str
+    columns: list[str]
+    rows: list[Row]
+    caption: str
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] in per cent, a dash for NaN."""
+    return "–" if math.isnan(share) else f"{100 * share:.1f}"  # noqa: RUF001
+
+
+def best_of(values: Sequence[float], less: bool) -> float:
+    """The best of a column; NaN where there is nothing to choose from."""
+    known = [value for value in values if not math.isnan(value)]
+    if len(known) < 2:
+        return math.nan
+    return min(known) if less else max(known)
+
+
+def table_of(
+    title: str,
+    columns: Sequence[str],
+    shares: Mapping[str, Sequence[float]],
+    less: Sequence[bool | None],
+    material: Material,
+    caption: str,
+) -> Table:
+    """A table of shares in [0, 1].
+
+    Args:
+        title: Of the first column.
+        columns: Their titles.
+        shares: By name of the method.
+        less: For each column whether less is better; None marks no best.
+        material: Of the page, for the methods' colours.
+        caption: Below it.
+    """
+    methods = {method.name: method for method in material.methods}
+    best = [
+        math.nan if fewer is None else best_of([row[i] for row in shares.values()], fewer)
+        for i, fewer in enumerate(less)
+    ]
+    rows = [
+        Row(
+            name,
+            methods[name].colour,
+            methods[name].leading,
+            [(percent(share), "", share == best[i]) for i, share in enumerate(row)],
+        )
+        for name, row in shares.items()
+    ]
+    return Table(title, list(columns), rows, caption)
+
+
+def results_table(material: Material, measured: Mapping[str, Measured], tious: Sequence[float]) -> Table:
+    """The mAP by threshold, and the two rates."""
+    shares = {
+        name: [*m.mean_ap.values(), m.average, m.profile.false_positive_rate, m.profile.false_negative_rate]
+        for name, m in measured.items()
+    }
+    columns = [*(f"{tiou:g}" for tiou in tious), "avg", "FPR", "FNR"]
+    less = [name in FEWER_IS_BETTER for name in columns]
+    return table_of("mAP in % at tIoU", columns, shares, less, material, _RATES)
+
+
+def profile_table(material: Material, measured: Mapping[str, Measured]) -> Table:
+    """The measures of :class:`~wtal.metrics.error_analysis.ErrorProfile` that are shares."""
+    shares = {name: [getattr(m.profile, key) for key in MEASURES] for name, m in measured.items()}
+    said = "In %, of the best-scored detections of each class, as many as it has instances."
+    less = [key in FEWER_IS_BETTER for key in MEASURES]
+    return table_of("Error profile", list(MEASURES.values()), shares, less, material, said)
+
+
+def compared_table(table: pd.DataFrame) -> Table:
+    """The table of `wtal compare`, as it prints it."""
+    summary = summarize(table, brief=True)
+    columns = [str(name) for name in summary.columns]
+    cells = [[str(cell).split(" ± ") for cell in row] for row in summary.to_numpy()]
+    best = [best_of([float(row[i][0]) for row in cells], name in FEWER_IS_BETTER) for i, name in enumerate(columns)]
+    rows = []
+    for method, name, row in zip(table["method"].unique(), summary.index, cells, strict=True):
+        parts = [
+            (cell[0], cell[1] if len(cell) > 1 else "", float(cell[0]) == best[i] and columns[i] != "train s")
+            for i, cell in enumerate(row)
+        ]
+        rows.append(Row(COMPARED.get(method, name), COLOURS.get(method, "quiet"), method in COMPARED, parts))
+    return Table("mAP in % at tIoU", columns, rows, f"{_RATES} Deviations are in comparison.csv.")
