@@ -5,8 +5,12 @@ import pandas as pd
 import pytest
 
 from wtal.errors import ConfigError, PredictionError
+from wtal.functional.average_precision import mean_average_precision
 from wtal.report.page.material import gather
+from wtal.report.page.measures import measure
 from wtal.report.page.training import training_charts
+from wtal.report.predictions import read_predictions
+from wtal.report.truth import detection_rows, load_truth
 
 
 def names(material):
@@ -107,15 +111,22 @@ def test_a_run_that_brings_no_ground_truth_is_held_against_annotations(made, tmp
     assert len(gather([tmp_path / "run"], truth, "test").truth.segments) == len(made.segments)
 
 
-def test_detections_outside_the_subset_are_left_out_and_said(made, tmp_path):
+def test_detections_in_unknown_videos_count_as_false_as_in_evaluate(made, tmp_path):
     database = json.loads((made.folder / "predictions" / "ground_truth.json").read_text())
-    first = made.videos[0].video_id
+    first, second = (video.video_id for video in made.videos[:2])
     database["database"][first]["subset"] = "train"
+    database["database"][f"v_{second}"] = database["database"].pop(second)
     (tmp_path / "truth.json").write_text(json.dumps(database))
     file = made.folder / "predictions" / "cbp.json"
     material = gather([file], tmp_path / "truth.json", "test")
-    assert first not in set(material.methods[0].detections["video_id"])
-    assert material.notes == ["cbp: detections in 1 other videos are left out."]
+    assert f"v_{second}" in set(material.methods[0].detections["video_id"])
+    assert material.notes == [
+        f"cbp: detections in 1 videos that the ground truth does not have, such as {first}, count as false."
+    ]
+    truth = load_truth(tmp_path / "truth.json", "test")
+    rows, _ = detection_rows(read_predictions(file), truth)
+    expected = mean_average_precision(rows, truth.segments, [0.3, 0.5])
+    assert list(measure(material.methods[0], material.truth, (0.3, 0.5)).mean_ap.values()) == pytest.approx(expected)
     with pytest.raises(ConfigError, match="subsets test, train: say which one by `--subset`"):
         gather([file], tmp_path / "truth.json")
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -146,17 +146,28 @@ def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str
 
 
 def _measurable(methods: list[Method], truth: Truth | None) -> tuple[list[Method], list[str]]:
-    """Methods without detections in videos that the ground truth does not have, and what is to be said of it."""
+    """Methods with the names of videos that the ground truth has, and what is to be said of the others.
+
+    As in `wtal evaluate`, a video is also found with or without ``v_``, and detections in unknown ones are false.
+    """
     if truth is None:
         return methods, ["No ground truth is known, so nothing is measured."] if methods else []
-    kept, notes = [], []
+    named, notes = [], []
     for method in methods:
-        inside = method.detections["video_id"].isin(truth.durations_s.keys())
-        if not inside.all():
-            count = method.detections["video_id"][~inside].nunique()
-            notes.append(f"{method.name}: detections in {count} other videos are left out.")
-        kept.append(replace(method, detections=method.detections[inside]))
-    return kept, notes
+        names = {name: _known_as(str(name), truth.durations_s) for name in method.detections["video_id"].unique()}
+        strangers = set(names.values()) - truth.durations_s.keys()
+        if strangers:
+            notes.append(
+                f"{method.name}: detections in {len(strangers)} videos that the ground truth does not have, such as "
+                f"{min(strangers)}, count as false."
+            )
+        detections = method.detections.assign(video_id=method.detections["video_id"].map(names))
+        named.append(replace(method, detections=detections))
+    return named, notes
+
+
+def _known_as(name: str, known: Collection[str]) -> str:
+    return next((other for other in (name, name.removeprefix("v_"), f"v_{name}") if other in known), name)
 
 
 def _distinct(groups: list[list[Method]], sources: Sequence[Path]) -> list[Method]:

@@ -17,11 +17,13 @@ __all__ = ["MEASURES", "TIOU", "Judged", "Measured", "Rows", "judge", "measure"]
 Floats = NDArray[np.float64]
 
 TIOU = 0.5  # from which a detection counts as true, as in `error_profile`
+# Of ErrorProfile, as the page calls them.
 MEASURES = {
     "false_negative_rate": "missed action time",
     "false_positive_rate": "false detected time",
     "completeness": "completeness",
     "background_share": "background share",
+    "swallowing": "swallowing",
     "precision": f"precision at {TIOU:g}",
     "recall": f"recall at {TIOU:g}",
 }
@@ -54,17 +56,22 @@ class Rows:
     def __init__(self, truth: Truth) -> None:
         self.videos = {name: row for row, name in enumerate(truth.durations_s)}
         self.classes = {name: row for row, name in enumerate(sorted(set(truth.segments["label"])))}
-        self.truth = self._table(truth.segments, self.classes)
+        self.truth = self._table(truth.segments, self.videos, self.classes)
 
     def detections(self, table: pd.DataFrame) -> Floats:
-        """Rows of video, label, start, end, score; a class that the ground truth lacks gets a number of its own."""
-        others = sorted(set(table["label"]) - self.classes.keys())
-        classes = self.classes | {name: len(self.classes) + i for i, name in enumerate(others)}
-        return np.column_stack([self._table(table, classes), table["score"].to_numpy(float)])
+        """Rows of video, label, start, end, score; what the ground truth lacks gets a number of its own."""
+        videos, classes = _extended(self.videos, table["video_id"]), _extended(self.classes, table["label"])
+        return np.column_stack([self._table(table, videos, classes), table["score"].to_numpy(float)])
 
-    def _table(self, table: pd.DataFrame, classes: Mapping[str, int]) -> Floats:
-        columns = [table["video_id"].map(self.videos), table["label"].map(classes), table["start_s"], table["end_s"]]
+    def _table(self, table: pd.DataFrame, videos: Mapping[str, int], classes: Mapping[str, int]) -> Floats:
+        columns = [table["video_id"].map(videos), table["label"].map(classes), table["start_s"], table["end_s"]]
         return np.column_stack([column.to_numpy(float) for column in columns])
+
+
+def _extended(numbers: dict[str, int], names: pd.Series) -> dict[str, int]:
+    """Numbers of names, with those that have none after the others."""
+    strangers = sorted(set(names) - numbers.keys())
+    return numbers | {name: len(numbers) + place for place, name in enumerate(strangers)}
 
 
 def measure(method: Method, truth: Truth, tious: Sequence[float]) -> Measured:

@@ -23,7 +23,7 @@ __all__ = [
     "table_of",
 ]
 
-FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share"}
+FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share", "swallowing"}
 # Methods of `wtal compare` that the page names and colours as its lanes.
 COMPARED = {"cbp": "CBP alone", "vlp": "VLP alone", "alternation": "collaboration"}
 COLOURS = {"cbp": "cbp", "vlp": "vlp", "late_fusion": "late", "alternation": "fused"}
@@ -115,7 +115,10 @@ def results_table(material: Material, measured: Mapping[str, Measured], tious: S
 def profile_table(material: Material, measured: Mapping[str, Measured]) -> Table:
     """The measures of :class:`~wtal.metrics.error_analysis.ErrorProfile` that are shares."""
     shares = {name: [getattr(m.profile, key) for key in MEASURES] for name, m in measured.items()}
-    said = "In %, of the best-scored detections of each class, as many as it has instances."
+    said = (
+        "In %, of the best-scored detections of each class, as many as it has instances. Swallowing: share that "
+        "cover half of two instances or more."
+    )
     less = [key in FEWER_IS_BETTER for key in MEASURES]
     return table_of("Error profile", list(MEASURES.values()), shares, less, material, said)
 
