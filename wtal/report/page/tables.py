@@ -136,4 +136,5 @@ def compared_table(table: pd.DataFrame) -> Table:
             for i, cell in enumerate(row)
         ]
         rows.append(Row(COMPARED.get(method, name), COLOURS.get(method, "quiet"), method in COMPARED, parts))
-    return Table("mAP in % at tIoU", columns, rows, f"{_RATES} Deviations are in comparison.csv.")
+    said = f"{_RATES} All deviations are in comparison.csv." if table["seed"].nunique() > 1 else _RATES
+    return Table("mAP in % at tIoU", columns, rows, said)
