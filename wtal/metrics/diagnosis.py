@@ -50,10 +50,13 @@ class Bins:
 
         >>> THUMOS14_BINS.ranges("length")
         {'XS': '≤ 3 s', 'S': '3 - 6 s', 'M': '6 - 12 s', 'L': '12 - 18 s', 'XL': '> 18 s'}
+        >>> THUMOS14_BINS.ranges("instances")
+        {'XS': '≤ 1', 'S': '2 - 40', 'M': '41 - 80', 'L': '> 80'}
         """
         known = {"coverage": (self.coverage, ""), "length": (self.length_s, " s"), "instances": (self.instances, "")}
         edges, unit = known.get(characteristic, ((), ""))
-        texts = [f"{low:g} - {high:g}" for low, high in pairwise(edges)]
+        beyond = int(characteristic == "instances")  # a group begins beyond its edge, of whole numbers at the next one
+        texts = [f"{low + beyond:g} - {high:g}" for low, high in pairwise(edges)]
         if texts:
             texts[0] = f"≤ {edges[1]:g}"
         if texts and characteristic != "coverage":

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from wtal.metrics.diagnosis import KINDS
 from wtal.report.style import colour_of
@@ -62,7 +63,7 @@ def _false_positives(analysis: "Analysis") -> Figure:
 
 def _gains(analysis: "Analysis") -> Figure:
     table = analysis.gains.pivot(index="kind", columns="method", values="gain")
-    return _bars(analysis, 100 * table.loc[list(KINDS[1:])], "gain of mAP$_N$ without it", list(KINDS[1:]))
+    return _bars(analysis, 100 * table.loc[list(KINDS[1:])], "gain of mAP$_N$ without it (%)", list(KINDS[1:]))
 
 
 def _completeness(analysis: "Analysis") -> Figure:
@@ -128,7 +129,8 @@ def _grouped(axis: Axes, table: pd.DataFrame, label: str, ticks: list[str]) -> N
     for place, method in enumerate(table.columns):
         at = np.arange(len(table)) + (place - (table.shape[1] - 1) / 2) * width
         bars = axis.bar(at, table[method], width * 0.92, color=colour_of(str(method), place), label=method)
-        axis.bar_label(bars, fmt="%.1f", fontsize=size, padding=1)
+        halo = withStroke(linewidth=1.5, foreground="white")  # the lines of all instances cross the numbers
+        axis.bar_label(bars, fmt="%.1f", fontsize=size, padding=1, path_effects=[halo])
     axis.set_xticks(np.arange(len(table)), ticks, fontsize=8)
     axis.set_ylabel(label)
     axis.margins(y=0.12)
