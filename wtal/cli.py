@@ -41,6 +41,12 @@ _OWN = {
     "analyze": _Command(
         "Say why methods fail, side by side, from their predictions.", "wtal.report.analysis:analyze", "predictions"
     ),
+    "plot qualitative": _Command(
+        "Draw videos: ground truth, CBP, VLP, and ours, with detections.", "wtal.figures:qualitative", "run"
+    ),
+    "plot sensitivity": _Command(
+        "Draw how much depends on the thresholds of localizer and teachers.", "wtal.figures:sensitivity", "runs"
+    ),
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),

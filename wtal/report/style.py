@@ -8,11 +8,12 @@ from wtal.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DARK_COLOURS", "PAGE_COLOURS", "PALETTE", "SOURCE_COLOURS", "colour_of", "save_figure"]
+__all__ = ["DARK_COLOURS", "PAGE_COLOURS", "PALETTE", "SOURCE_COLOURS", "SOURCE_NAMES", "colour_of", "save_figure"]
 
 # Okabe and Ito, Color Universal Design, 2008.
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 SOURCE_COLOURS = {"truth": "#444444", "cbp": "#0072b2", "vlp": "#e69f00", "fused": "#009e73"}
+SOURCE_NAMES = {"cbp": "CBP", "vlp": "VLP", "fused": "ours"}
 
 # What a page names: the sources, late fusion, and places of the palette; lighter where the page is dark.
 PAGE_COLOURS = {name: SOURCE_COLOURS[name] for name in ("cbp", "vlp", "fused")} | {"late": "#cc79a7"}

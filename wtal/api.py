@@ -1,0 +1,317 @@
+"""What a notebook needs: ``load`` a checkpoint, ``predict`` scores, ``localize`` actions, ``evaluate``, ``plot``.
+
+All five are also names of the package itself:
+
+>>> import wtal
+>>> run = wtal.load("runs/demo/seed_0/alternation")  # doctest: +SKIP
+>>> scores = wtal.predict(run)  # doctest: +SKIP
+>>> detections = wtal.localize(scores)  # doctest: +SKIP
+>>> wtal.evaluate(detections, run.data)  # doctest: +SKIP
+>>> wtal.plot(scores["video_0088"], detections, run.data)  # doctest: +SKIP
+
+They are shown at work in ``experiments/notebooks``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from wtal.checkpoint import Run, load
+from wtal.data.datamodule import SnippetDataModule, Split
+from wtal.errors import AnnotationError, CheckpointError, ConfigError
+from wtal.localization.localizer import Localizer
+from wtal.metrics.protocols import PROTOCOLS, ProtocolName
+from wtal.metrics.protocols import evaluate as score_of
+from wtal.report.evaluation import Evaluation
+from wtal.report.predictions import as_table
+from wtal.report.truth import Truth, detection_rows, load_truth
+from wtal.types import SnippetBatch, SnippetScores, Video
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from wtal.report.figures import Panel
+
+__all__ = ["Run", "VideoScores", "evaluate", "load", "localize", "panel_of", "plot", "predict", "segments_of"]
+
+_SEGMENT = ["video_id", "label", "start_s", "end_s"]
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """What a model sees in one video.
+
+    Args:
+        video: Its name, grid in time and duration.
+        sources: Scores by source, such as ``cbp``, ``vlp`` and ``fused``; ``probability`` is ``(T, C)``, ``attention``
+            ``(T,)``, ``video`` ``(C,)``.
+        class_names: By index of the class.
+        localizer: The model's own.
+    """
+
+    video: Video
+    sources: dict[str, SnippetScores]
+    class_names: Sequence[str]
+    localizer: Localizer
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """Centres of the snippets' cells, ``(T,)``."""
+        index = np.arange(self.video.num_snippets)
+        return np.asarray(self.video.grid.edge_s(0) + (index + 0.5) * self.video.grid.step_s)
+
+    def curve(self, source: str, label: str) -> NDArray[np.float64]:
+        """The sequence that the localizer cuts for a class, before any upsampling, ``(T,)`` in [0, 1].
+
+        It is the class's probability and actionness, multiplied with the localizer's ``attention_weight``.
+        """
+        scores, weight = self.sources[source], self.localizer.attention_weight
+        probability = scores.probability[:, list(self.class_names).index(label)]
+        return np.asarray(probability.double() ** (1 - weight) * scores.attention.double() ** weight)
+
+    def table(self, source: str) -> pd.DataFrame:
+        """Actionness and every class's probability over time: a row a snippet, indexed by its centre in seconds."""
+        scores = self.sources[source]
+        columns = {"actionness": scores.attention, **dict(zip(self.class_names, scores.probability.T, strict=True))}
+        times = pd.Index(self.times_s, name="time_s")
+        return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()}, index=times)
+
+
+def predict(
+    run: Run, data: SnippetDataModule | None = None, split: Split = "test", videos: Sequence[str] | None = None
+) -> dict[str, VideoScores]:
+    """Score the snippets of whole videos.
+
+    Args:
+        run: From :func:`load`; the model computes where it is, ``run.model.cuda()`` moves it.
+        data: Other data than those of the training; by default ``run.data``.
+        split: ``test``, ``train`` or, if videos are held out, ``val``.
+        videos: Names of some of its videos; None for all.
+
+    Returns:
+        By name of the video, in the order of the split.
+
+    Raises:
+        CheckpointError: If the data have other classes than the checkpoint.
+        ConfigError: If a video is not in the split.
+        WTALError: If features or annotations are not there.
+    """
+    data = run.data if data is None else data
+    if list(data.class_names) != run.class_names:
+        raise CheckpointError(
+            f"{run.path} knows the classes {', '.join(run.class_names[:3])} ..., {data.annotations.path} has "
+            f"{', '.join(data.class_names[:3])} ...: give data with the classes of the training, in its order."
+        )
+    known, dataset = data.videos(split), data.dataset(split)
+    loader = DataLoader(
+        dataset,
+        batch_size=data.eval_batch_size,
+        sampler=_rows_of([video.video_id for video in known], split, videos),
+        num_workers=data.num_workers,
+        collate_fn=dataset.collate,
+    )
+    found: dict[str, VideoScores] = {}
+    for batch in loader:
+        with torch.no_grad():
+            scores = run.model.all_scores(SnippetBatch(*(column.to(run.model.device) for column in batch)))
+        for place, row in enumerate(batch.video.tolist()):
+            sources = {source: _of_place(batched, place, batch.mask[place]) for source, batched in scores.items()}
+            found[known[row].video_id] = VideoScores(known[row], sources, run.class_names, run.model.localizer)
+    return found
+
+
+def _of_place(scores: SnippetScores, place: int, mask: torch.Tensor) -> SnippetScores:
+    """One video's scores out of a batch, without padding."""
+    probability, attention, video = (column[place].float().cpu() for column in scores)
+    return SnippetScores(probability[mask], attention[mask], video)
+
+
+def _rows_of(names: Sequence[str], split: Split, wanted: Sequence[str] | None) -> Sequence[int]:
+    if wanted is None:
+        return range(len(names))
+    place = {name: row for row, name in enumerate(names)}
+    unknown = [name for name in wanted if name not in place]
+    if unknown:
+        raise ConfigError(f"{unknown[0]!r} is none of the {len(names)} {split} videos, such as {names[0]!r}.")
+    return sorted({place[name] for name in wanted})
+
+
+def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = None) -> pd.DataFrame:
+    """Localize actions in scored videos.
+
+    Args:
+        scores: From :func:`predict`.
+        localizer: Any; by default the model's own. ``dataclasses.replace(run.model.localizer, sigma=0.5)`` changes one
+            setting of it.
+
+    Returns:
+        A row a detection: ``source``, ``video_id``, ``label``, ``start_s``, ``end_s``, ``score``; of each source and
+        video best first.
+
+    >>> from wtal.types import TimeGrid
+    >>> seen = SnippetScores(torch.tensor([[0.1], [0.9], [0.9], [0.1]]), torch.ones(4), torch.tensor([1.0]))
+    >>> video = Video("a", 4, TimeGrid(fps=1, stride=1, window=1), 4.0)
+    >>> scores = {"a": VideoScores(video, {"cbp": seen}, ["dive"], Localizer(upsampling=1, num_thresholds=1))}
+    >>> localize(scores).iloc[0].to_dict()
+    {'source': 'cbp', 'video_id': 'a', 'label': 'dive', 'start_s': 0.0, 'end_s': 4.0, 'score': 0.6623...}
+    """
+    tables = []
+    for source in dict.fromkeys(source for one in scores.values() for source in one.sources):
+        of_source = {name: one for name, one in scores.items() if source in one.sources}
+        found = {name: (localizer or one.localizer)(one.sources[source], one.video) for name, one in of_source.items()}
+        table = as_table(found, next(iter(of_source.values())).class_names)
+        tables.append(table.assign(source=source)[["source", *table.columns]])
+    if not tables:
+        return pd.DataFrame(columns=["source", *_SEGMENT, "score"])
+    return pd.concat(tables, ignore_index=True)
+
+
+def evaluate(
+    detections: pd.DataFrame,
+    truth: SnippetDataModule | pd.DataFrame | Path | str,
+    protocol: ProtocolName = "activitynet-official",
+    tious: Sequence[float] = (),
+    split: Split = "test",
+    videos: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Measure detections; the same numbers as ``wtal test`` and ``wtal evaluate``.
+
+    Args:
+        detections: From :func:`localize`, or read by :func:`~wtal.report.predictions.read_predictions`.
+        truth: Data whose segments are known, an annotation file, or a table ``video_id, label, start_s, end_s``.
+        protocol: The rules, see ``wtal evaluate --help``. Unlike a file's, labels without instances are never refused.
+        tious: Thresholds; by default those of the data's protocol, or of the benchmark.
+        split: Of the data.
+        videos: Measure on these alone; by default on all of the truth.
+
+    Returns:
+        Fractions: a row a source; a column a threshold (``0.5``), a usual range of thresholds (``0.1:0.7``).
+
+    Raises:
+        AnnotationError: If there are no segments.
+        PredictionError: If the detections do not fit.
+
+    >>> truth = pd.DataFrame([("a", "dive", 0.0, 8.0)], columns=["video_id", "label", "start_s", "end_s"])
+    >>> found = truth.assign(end_s=10.0, score=0.9)
+    >>> evaluate(found, truth, tious=(0.5, 0.9)).round(3).loc["all"].to_dict()
+    {'0.5': 1.0, '0.9': 0.0, '0.5:0.9': 0.5}
+    """
+    known = _truth(truth, split)
+    if videos is not None:
+        measured = [row for row, name in enumerate(known.video_ids) if name in set(videos)]
+        known = replace(
+            known,
+            segments=known.segments[np.isin(known.segments[:, 0], measured)],
+            left_out=known.left_out | set(known.video_ids) - set(videos),
+        )
+    if not tious:
+        tious = truth.protocol.tious if isinstance(truth, SnippetDataModule) else known.tious
+    rules = replace(PROTOCOLS[protocol], unknown_labels="ignore")
+    rows = {}
+    for source, found in detections.groupby("source", sort=False) if "source" in detections else [("all", detections)]:
+        numbers, notes = detection_rows(found, known)
+        score = score_of(numbers, known.segments, tious, rules, known.ambiguous)
+        rows[source] = Evaluation(str(source), known.path, known, rules, tuple(tious), score, tuple(notes)).table
+    return pd.DataFrame({source: table.loc["mean"] for source, table in rows.items()}).T.rename_axis("source")
+
+
+def _truth(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split) -> Truth:
+    if isinstance(truth, Path | str):
+        return load_truth(Path(truth))
+    if isinstance(truth, pd.DataFrame):
+        table, path, class_names = truth, Path("the table"), sorted(set(truth["label"]))
+        videos = {str(name): np.nan for name in table["video_id"]}
+    else:
+        table, path, class_names = segments_of(truth, split), truth.annotations.path, truth.class_names
+        videos = {video.video_id: video.duration_s for video in truth.videos(split)}
+    if table.empty:
+        raise AnnotationError(f"No segments of the {split} videos of {path} may be seen: nothing can be measured.")
+    video_place, class_place = ({name: row for row, name in enumerate(names)} for names in (videos, class_names))
+    columns = table["video_id"].map(video_place), table["label"].map(class_place), table["start_s"], table["end_s"]
+    return Truth(
+        path=path,
+        name=split,
+        video_ids=tuple(videos),
+        class_names=tuple(class_names),
+        duration_s=np.array(list(videos.values())),
+        segments=np.column_stack([column.to_numpy(float) for column in columns]),
+        ambiguous=np.empty((0, 3)),
+        left_out=frozenset(),
+        aliases={},
+    )
+
+
+def segments_of(data: SnippetDataModule, split: Split) -> pd.DataFrame:
+    """Ground truth with names, ``video_id, label, start_s, end_s``; no rows where it must not be seen."""
+    truth = data.ground_truth(split)
+    if truth is None:
+        return pd.DataFrame(columns=_SEGMENT)
+    names, classes = [video.video_id for video in data.videos(split)], data.class_names
+    return truth.assign(
+        video_id=[names[row] for row in truth["video"]], label=[classes[row] for row in truth["label"]]
+    )[_SEGMENT]
+
+
+def plot(
+    scores: VideoScores,
+    detections: pd.DataFrame | None = None,
+    truth: SnippetDataModule | pd.DataFrame | None = None,
+    label: str | None = None,
+) -> "Figure":
+    """Draw one video: ground truth, then of each source the curve that is cut, and below it the best detections.
+
+    Args:
+        scores: Of the video, from :func:`predict`.
+        detections: From :func:`localize`; by default the model's own.
+        truth: Data, or a table as for :func:`evaluate`; None draws none.
+        label: The class; by default the most frequent one of the ground truth, without one the most probable.
+
+    Returns:
+        A figure: shown where it ends a notebook's cell (after ``%matplotlib inline``), written by its ``savefig``.
+    """
+    from wtal.report.figures import qualitative_figure
+
+    return qualitative_figure([panel_of(scores, detections, truth, label)])
+
+
+def panel_of(
+    scores: VideoScores,
+    detections: pd.DataFrame | None = None,
+    truth: SnippetDataModule | pd.DataFrame | None = None,
+    label: str | None = None,
+) -> "Panel":
+    """What :func:`plot` draws, with the same arguments."""
+    from wtal.report.figures import Panel, Track
+
+    name = scores.video.video_id
+    if isinstance(truth, SnippetDataModule):
+        truth = _shown_segments(truth, name)
+    true = pd.DataFrame(columns=_SEGMENT) if truth is None else truth[truth["video_id"] == name]
+    if label is None:
+        likely = scores.class_names[int(next(reversed(scores.sources.values())).video.argmax())]
+        label = likely if true.empty else str(true["label"].mode()[0])
+    if label not in scores.class_names:
+        raise ConfigError(f"{label!r} is none of the {len(scores.class_names)} classes.")
+    found = localize({name: scores}) if detections is None else detections[detections["video_id"] == name]
+    found, true = (table[table["label"] == label] for table in (found, true))
+    spans = ["start_s", "end_s"]
+    tracks = [
+        Track(source, scores.curve(source, label), found.loc[found["source"] == source, spans].to_numpy(float))
+        for source in scores.sources
+    ]
+    return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, true[spans].to_numpy(float), tracks)
+
+
+def _shown_segments(data: SnippetDataModule, video_id: str) -> pd.DataFrame | None:
+    splits: tuple[Split, ...] = ("test", "val") if data.held_out else ("test",)
+    for split in splits:
+        if video_id in data.split_table(split).index:
+            return segments_of(data, split)
+    return None

@@ -1,0 +1,296 @@
+"""``wtal.load``: a checkpoint as a model, and what else of a training is in it."""
+
+import importlib.util
+import pickle
+import re
+import sys
+from argparse import ArgumentError
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import yaml
+from jsonargparse import ArgumentParser
+
+from wtal.branches.localization import LocalizationModule
+from wtal.collaboration import CollaborationModule, Schedule
+from wtal.data.check import load_data
+from wtal.data.datamodule import SnippetDataModule
+from wtal.errors import CheckpointError, ConfigError, WTALError
+from wtal.nn.prompts import PromptedText, nearest_words
+from wtal.types import PseudoLabels
+
+__all__ = ["Run", "load"]
+
+_TRUSTED = ("wtal", "torch.optim")
+
+
+@dataclass
+class Run:
+    """A training as its checkpoint tells it.
+
+    Args:
+        path: The checkpoint.
+        model: In evaluation mode, on the CPU.
+        class_names: In the order of the labels.
+        hyperparameters: What the model was made with; ``{}`` where the checkpoint does not say.
+        epoch: The last one, counted from 0 as in :meth:`Schedule.step`.
+        schedule: Of a collaboration, else None.
+        config: ``config.yaml`` of the run's folder, None where there is none.
+        trust: As for :func:`load`.
+        buffers: State of each student's :class:`PseudoLabelBuffer`.
+    """
+
+    path: Path
+    model: LocalizationModule
+    class_names: list[str]
+    hyperparameters: dict[str, Any]
+    epoch: int
+    schedule: Schedule | None
+    config: Path | None
+    trust: tuple[str, ...] = ()
+    buffers: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def data(self) -> SnippetDataModule:
+        """The data module that it was trained with, made from ``config.yaml`` when first asked for.
+
+        Raises:
+            ConfigError: If there is no ``config.yaml``, or none with data.
+            WTALError: If the data are no longer where they were.
+        """
+        if self.config is None:
+            raise ConfigError(f"No config.yaml lies above {self.path}: make the data module yourself, and give it.")
+        data = _read_config(self.config).get("data")
+        if not isinstance(data, dict):  # the name of another file would be read unseen
+            raise ConfigError(f"{self.config} has no `data` part: make the data module yourself, and give it.")
+        _refuse_strangers(data, self.config, self.trust)
+        return load_data([self.config])
+
+    @cached_property
+    def pseudo_labels(self) -> dict[str, dict[str, PseudoLabels]]:
+        """What each student was last taught, by student and training video; ``(T,)`` each, on the video's grid.
+
+        Where the training videos are not at hand they are called ``0``, ``1`` and so on, in their order.
+        """
+        labels = {}
+        for student, state in self.buffers.items():
+            bounds = list(pairwise(state["offsets"].tolist()))
+            names = self._training_videos([end - begin for begin, end in bounds])
+            parts = [PseudoLabels(state["label"][begin:end], state["klass"][begin:end]) for begin, end in bounds]
+            labels[student] = dict(zip(names, parts, strict=True))
+        return labels
+
+    def _training_videos(self, lengths: Sequence[int]) -> list[str]:
+        try:
+            videos = self.data.videos("train")
+        except WTALError:
+            videos = []
+        if [video.num_snippets for video in videos] == lengths:
+            return [video.video_id for video in videos]
+        return [str(row) for row in range(len(lengths))]
+
+    def prompts(self, count: int = 3) -> pd.DataFrame:
+        """The words nearest to each learned context vector: ``vector``, ``rank``, ``word``, ``distance``.
+
+        Args:
+            count: Words a vector.
+
+        Returns:
+            A table of no rows where no prompts are learned.
+        """
+        texts = [module for module in self.model.modules() if isinstance(module, PromptedText)]
+        words = nearest_words(texts[0], count) if texts else []
+        rows = [(v, rank, *found) for v, near in enumerate(words) for rank, found in enumerate(near)]
+        return pd.DataFrame(rows, columns=["vector", "rank", "word", "distance"])
+
+
+def load(path: str | Path, model: LocalizationModule | None = None, trust: Sequence[str] = ()) -> Run:
+    """Load any checkpoint of this project: a branch that was trained alone, or a collaboration.
+
+    Neither data nor the configuration are needed: the checkpoint of a training by the command line says how to make
+    its model. Nothing in the file can run code.
+
+    Args:
+        path: The checkpoint, or a folder: its newest ``last.ckpt`` is taken.
+        model: A module of the checkpoint's architecture, for a training in Python: functions that made its parts are in
+            no checkpoint.
+        trust: Packages beside this one whose classes checkpoint and configuration may name, such as your own heads.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, hostile or no checkpoint of this project, or if it does not
+            say how to make its model.
+
+    ``run = wtal.load("runs/demo/seed_0/alternation")`` is all; see :class:`Run`, and
+    ``experiments/notebooks/inspect_checkpoint.ipynb``.
+    """
+    path = _find(Path(path))
+    checkpoint = _read(path)
+    config = next((p for p in (path.parent / "config.yaml", path.parent.parent / "config.yaml") if p.is_file()), None)
+    said = checkpoint.get("hyper_parameters", {})
+    class_path = said.get("_class_path")
+    hyperparameters = {name: value for name, value in said.items() if name[0] != "_" and name != "class_names"}
+    if model is None:
+        init_args: Mapping[str, Any] = hyperparameters
+        if class_path is None and config is not None:  # trained by a program that still wrote its configuration
+            written = _read_config(config).get("model", {})
+            class_path, init_args = written.get("class_path"), written.get("init_args", {})
+        if class_path is None:
+            raise CheckpointError(
+                f"{path} does not say how to make its model, as it was trained in Python: make it as there, and give "
+                "it as `model`."
+            )
+        setting = {"class_path": class_path, "init_args": {**init_args, "class_names": checkpoint["class_names"]}}
+        model = _make(setting, path, checkpoint["state_dict"], trust)
+    _fill(model, checkpoint, path)
+    loop = checkpoint.get("loops", {}).get("fit_loop", {}).get("state_dict", {})
+    return Run(
+        path,
+        model.eval(),
+        list(model.class_names),
+        hyperparameters,
+        int(checkpoint.get("epoch", 0)),
+        model.schedule if isinstance(model, CollaborationModule) else None,
+        config,
+        tuple(trust),
+        loop.get("pseudo_labels", {}),
+    )
+
+
+# Reading ------------------------------------------------------------------------------------------------------------
+
+
+def _find(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    found = sorted(path.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise CheckpointError(f"No last.ckpt is in {path} or below it: give the checkpoint itself.")
+    return found[-1]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint's tensors and plain values."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist: give a checkpoint, or the folder of a run.") from error
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is not loaded: it is no checkpoint, or holds more than plain values and could run code."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:  # whatever a damaged file brings
+        raise CheckpointError(f"{path} is a damaged checkpoint ({' '.join(str(error).split())[:100]}).") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
+        raise CheckpointError(f"{path} is no checkpoint of this project: it has no weights with class names.")
+    return checkpoint
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from error
+    return content if isinstance(content, dict) else {}
+
+
+# Making the model ---------------------------------------------------------------------------------------------------
+
+
+def _make(
+    setting: dict[str, Any], path: Path, weights: Mapping[str, torch.Tensor], trust: Sequence[str]
+) -> LocalizationModule:
+    setting = deepcopy(setting)
+    _refuse_strangers(setting, path, trust)
+    _take_texts_from(weights, setting)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LocalizationModule, "model", required=True)
+    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
+    try:
+        made: LocalizationModule = instantiate(parser.parse_object({"model": setting})).model
+    except WTALError:
+        raise
+    except (ArgumentError, ValueError, TypeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"The model of {path} cannot be made from its settings ({said}): make it, and give it as `model`."
+        ) from error
+    return made
+
+
+def _take_texts_from(weights: Mapping[str, torch.Tensor], setting: dict[str, Any]) -> None:
+    """Text features read from a file are in the checkpoint; the file may be gone."""
+    width = next((w.shape[1] for name, w in weights.items() if name.endswith("text.features")), None)
+    for part in _parts(setting):
+        if str(part.get("class_path")).endswith("FileText") and width:
+            part["init_args"] |= {"path": None, "dim": width}
+
+
+def _parts(setting: object) -> Iterator[dict[str, Any]]:
+    """All dictionaries in nested settings."""
+    if isinstance(setting, dict):
+        yield setting
+        for value in setting.values():
+            yield from _parts(value)
+    elif isinstance(setting, list | tuple):
+        for value in setting:
+            yield from _parts(value)
+
+
+def _refuse_strangers(setting: object, path: Path, trust: Sequence[str]) -> None:
+    """Refuse settings that name anything but classes of trusted packages: what is named there is called.
+
+    A file's name such as ``weights.pt`` also looks like a Python name; it is let through, as nothing of that name can
+    be imported.
+    """
+    named = [value for part in _parts(setting) for key, value in part.items() if key != "class_names"]
+    for name in (n for n in named if isinstance(n, str) and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", n)):
+        if not _is_trusted(name, (*_TRUSTED, *trust)) and _can_be_imported(name.partition(".")[0]):
+            raise CheckpointError(
+                f"{path} names {name}, which is no class of this project: if you know it, give its package in `trust`."
+            )
+
+
+def _is_trusted(name: str, trusted: Sequence[str]) -> bool:
+    """Whether a name is that of a class which a trusted package has defined, not only imported."""
+    if not _is_below(name, trusted):
+        return False
+    words = name.split(".")
+    for count in range(len(words) - 1, 0, -1):
+        try:
+            found = attrgetter(".".join(words[count:]))(importlib.import_module(".".join(words[:count])))
+        except (ImportError, AttributeError):
+            continue
+        return isinstance(found, type) and _is_below(found.__module__, trusted)
+    return False
+
+
+def _can_be_imported(module: str) -> bool:
+    return module in sys.modules or importlib.util.find_spec(module) is not None
+
+
+def _is_below(name: str, packages: Sequence[str]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def _fill(model: LocalizationModule, checkpoint: dict[str, Any], path: Path) -> None:
+    """Put in the weights.
+
+    Raises:
+        CheckpointError: If they belong to another model.
+    """
+    model.on_load_checkpoint(checkpoint)
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise CheckpointError(
+            f"The weights of {path} belong to another model than its settings make: a {type(model).__name__} was made; "
+            "give the right one as `model`."
+        ) from error

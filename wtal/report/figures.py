@@ -1,0 +1,189 @@
+"""Figures for papers, out of arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from wtal.report.style import SOURCE_COLOURS, SOURCE_NAMES, colour_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
+
+__all__ = ["Chart", "Line", "Panel", "Track", "curves_figure", "qualitative_figure"]
+
+Floats = NDArray[np.float64]
+_LABEL_COLOURS = {1: "#444444", 0: "#d8d8d8"}  # an ignored snippet stays white
+
+
+@dataclass(frozen=True)
+class Track:
+    """What one source says of one class in one video.
+
+    Args:
+        source: Says the colour and, without a name, the name.
+        curve: A score of each snippet in [0, 1], ``(T,)``.
+        segments: Detections, best first, ``(N, 2)`` seconds.
+        labels: Pseudo-labels that it was taught, ``(T,)`` of 1, 0 and -1; None to draw none.
+        name: In the margin.
+    """
+
+    source: str
+    curve: Floats
+    segments: Floats
+    labels: NDArray[np.int8] | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One class in one video.
+
+    Args:
+        title: Above it.
+        times_s: Centres of the snippets, ``(T,)``.
+        duration_s: Of the video.
+        truth: Its instances, ``(M, 2)`` seconds; no rows where they are not known.
+        tracks: Of each source, from top to bottom.
+    """
+
+    title: str
+    times_s: Floats
+    duration_s: float
+    truth: Floats
+    tracks: Sequence[Track]
+
+
+def qualitative_figure(panels: Sequence[Panel], caption: str = "", width: float = 9.0) -> Figure:
+    """Curves of each source over time, its detections below, the ground truth shaded behind all of them.
+
+    Of a source's detections the best are drawn, as many as there are instances; five where these are not known.
+    Pseudo-labels are a strip at the bottom of a track: dark for foreground, light for background.
+
+    Args:
+        panels: One below the other.
+        caption: Below all.
+        width: In inches.
+    """
+    heights = [0.55 + 0.3 * bool(len(panel.truth)) + 0.75 * len(panel.tracks) for panel in panels]
+    figure = Figure(figsize=(width, sum(heights) + 0.25 * bool(caption)), layout="constrained")
+    parts = figure.subfigures(len(panels), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, panel in zip(parts, panels, strict=True):
+        _draw_panel(part, panel)
+    if caption:
+        figure.supxlabel(caption, fontsize="small", color="#555555")
+    return figure
+
+
+def _draw_panel(part: "SubFigure", panel: Panel) -> None:
+    known = len(panel.truth) > 0
+    heights = [0.35] * known + [1.0] * len(panel.tracks)
+    axes = part.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    if known:
+        axes[0].set(ylim=(0, 1))
+        _name(axes[0], "ground truth")
+        for start_s, end_s in panel.truth:
+            axes[0].axvspan(start_s, end_s, 0.1, 0.7, color=SOURCE_COLOURS["truth"], linewidth=0)
+    for axis, track in zip(axes[known:], panel.tracks, strict=True):
+        _draw_track(axis, track, panel)
+    for axis in axes:
+        axis.set(xlim=(0, panel.duration_s), yticks=[])
+        axis.spines[["top", "right", "left"]].set_visible(False)
+    for axis in axes[:-1]:
+        axis.tick_params(bottom=False)
+    axes[-1].set_xlabel("seconds")
+    part.suptitle(panel.title, fontsize="medium")
+
+
+def _draw_track(axis: "Axes", track: Track, panel: Panel) -> None:
+    colour = colour_of(track.source, 0)
+    for start_s, end_s in panel.truth:
+        axis.axvspan(start_s, end_s, color="#000000", alpha=0.08, linewidth=0)
+    axis.fill_between(panel.times_s, track.curve, step="mid", color=colour, alpha=0.35, linewidth=0)
+    axis.step(panel.times_s, track.curve, where="mid", color=colour, linewidth=0.9)
+    for start_s, end_s in track.segments[: len(panel.truth) or 5]:
+        axis.plot([start_s, end_s], [-0.15, -0.15], color=colour, linewidth=5, solid_capstyle="butt")
+    axis.set_ylim(-0.3 if track.labels is None else -0.5, 1.0)
+    if track.labels is not None:
+        edges = np.r_[0, np.flatnonzero(np.diff(track.labels)) + 1, len(track.labels)]
+        half = (panel.times_s[1] - panel.times_s[0]) / 2 if len(panel.times_s) > 1 else panel.duration_s / 2
+        for first, end in pairwise(edges):
+            span = panel.times_s[first] - half, panel.times_s[end - 1] + half
+            if fill := _LABEL_COLOURS.get(int(track.labels[first])):
+                axis.fill_between(span, -0.48, -0.34, color=fill, linewidth=0)
+    _name(axis, track.name or SOURCE_NAMES.get(track.source, track.source))
+
+
+def _name(axis: "Axes", text: str) -> None:
+    axis.set_ylabel(text, rotation=0, ha="right", va="center")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve.
+
+    Args:
+        name: In the legend; empty for none.
+        x: Places, ``(K,)``.
+        values: Of each of ``R`` runs, ``(R, K)``: their mean is drawn, with a band from the least to the largest.
+        colour: Any of matplotlib's.
+        dashed: How the line is drawn.
+    """
+
+    name: str
+    x: Floats
+    values: Floats
+    colour: str
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One pair of axes.
+
+    Args:
+        title: Above it.
+        x_label: What changes.
+        y_label: What is measured, in %.
+        lines: The curves, in fractions.
+        marks: Values of x that are in use, and the colours of the vertical lines that show them.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    marks: Sequence[tuple[float, str]] = ()
+
+
+def curves_figure(charts: Sequence[Chart], caption: str = "", width: float = 3.6) -> Figure:
+    """Charts side by side.
+
+    Args:
+        charts: From left to right.
+        caption: Below all.
+        width: Of each, in inches.
+    """
+    figure = Figure(figsize=(width * len(charts), 3.3), layout="constrained")
+    axes = figure.subplots(1, len(charts), squeeze=False)[0]
+    for axis, chart in zip(axes, charts, strict=True):
+        for line in chart.lines:
+            values = 100 * np.atleast_2d(line.values)
+            style = "--" if line.dashed else "-"
+            axis.plot(line.x, values.mean(axis=0), style, color=line.colour, label=line.name or None, linewidth=1.5)
+            if len(values) > 1:
+                low, high = values.min(axis=0), values.max(axis=0)
+                axis.fill_between(line.x, low, high, color=line.colour, alpha=0.18, linewidth=0)
+        for value, colour in chart.marks:
+            axis.axvline(value, color=colour, linewidth=0.8, linestyle=":")
+        axis.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label, ylim=(0, None))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize="small")
+    if caption:
+        figure.supxlabel(caption, fontsize="small", color="#555555")
+    return figure
