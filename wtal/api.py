@@ -13,75 +13,31 @@ They are shown at work in ``experiments/notebooks``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
+from wtal.branches.scoring import score_videos
 from wtal.checkpoint import Run, load
 from wtal.data.datamodule import SnippetDataModule, Split
-from wtal.errors import AnnotationError, CheckpointError, ConfigError
+from wtal.errors import AnnotationError, CheckpointError
 from wtal.localization.localizer import Localizer
+from wtal.localization.scored import VideoScores
 from wtal.metrics.protocols import PROTOCOLS, ProtocolName
 from wtal.metrics.protocols import evaluate as score_of
 from wtal.report.evaluation import Evaluation
 from wtal.report.predictions import as_table
 from wtal.report.truth import Truth, detection_rows, load_truth
-from wtal.types import SnippetBatch, SnippetScores, Video
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from wtal.report.figures import Panel
-
-__all__ = ["Run", "VideoScores", "evaluate", "load", "localize", "panel_of", "plot", "predict", "segments_of"]
+__all__ = ["Run", "VideoScores", "evaluate", "load", "localize", "plot", "predict"]
 
 _SEGMENT = ["video_id", "label", "start_s", "end_s"]
-
-
-@dataclass(frozen=True)
-class VideoScores:
-    """What a model sees in one video.
-
-    Args:
-        video: Its name, grid in time and duration.
-        sources: Scores by source, such as ``cbp``, ``vlp`` and ``fused``; ``probability`` is ``(T, C)``, ``attention``
-            ``(T,)``, ``video`` ``(C,)``.
-        class_names: By index of the class.
-        localizer: The model's own.
-    """
-
-    video: Video
-    sources: dict[str, SnippetScores]
-    class_names: Sequence[str]
-    localizer: Localizer
-
-    @property
-    def times_s(self) -> NDArray[np.float64]:
-        """Centres of the snippets' cells, ``(T,)``."""
-        index = np.arange(self.video.num_snippets)
-        return np.asarray(self.video.grid.edge_s(0) + (index + 0.5) * self.video.grid.step_s)
-
-    def curve(self, source: str, label: str) -> NDArray[np.float64]:
-        """The sequence that the localizer cuts for a class, before any upsampling, ``(T,)`` in [0, 1].
-
-        It is the class's probability and actionness, multiplied with the localizer's ``attention_weight``.
-        """
-        scores, weight = self.sources[source], self.localizer.attention_weight
-        probability = scores.probability[:, list(self.class_names).index(label)]
-        return np.asarray(probability.double() ** (1 - weight) * scores.attention.double() ** weight)
-
-    def table(self, source: str) -> pd.DataFrame:
-        """Actionness and every class's probability over time: a row a snippet, indexed by its centre in seconds."""
-        scores = self.sources[source]
-        columns = {"actionness": scores.attention, **dict(zip(self.class_names, scores.probability.T, strict=True))}
-        times = pd.Index(self.times_s, name="time_s")
-        return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()}, index=times)
 
 
 def predict(
@@ -109,38 +65,7 @@ def predict(
             f"{run.path} knows the classes {', '.join(run.class_names[:3])} ..., {data.annotations.path} has "
             f"{', '.join(data.class_names[:3])} ...: give data with the classes of the training, in its order."
         )
-    known, dataset = data.videos(split), data.dataset(split)
-    loader = DataLoader(
-        dataset,
-        batch_size=data.eval_batch_size,
-        sampler=_rows_of([video.video_id for video in known], split, videos),
-        num_workers=data.num_workers,
-        collate_fn=dataset.collate,
-    )
-    found: dict[str, VideoScores] = {}
-    for batch in loader:
-        with torch.no_grad():
-            scores = run.model.all_scores(SnippetBatch(*(column.to(run.model.device) for column in batch)))
-        for place, row in enumerate(batch.video.tolist()):
-            sources = {source: _of_place(batched, place, batch.mask[place]) for source, batched in scores.items()}
-            found[known[row].video_id] = VideoScores(known[row], sources, run.class_names, run.model.localizer)
-    return found
-
-
-def _of_place(scores: SnippetScores, place: int, mask: torch.Tensor) -> SnippetScores:
-    """One video's scores out of a batch, without padding."""
-    probability, attention, video = (column[place].float().cpu() for column in scores)
-    return SnippetScores(probability[mask], attention[mask], video)
-
-
-def _rows_of(names: Sequence[str], split: Split, wanted: Sequence[str] | None) -> Sequence[int]:
-    if wanted is None:
-        return range(len(names))
-    place = {name: row for row, name in enumerate(names)}
-    unknown = [name for name in wanted if name not in place]
-    if unknown:
-        raise ConfigError(f"{unknown[0]!r} is none of the {len(names)} {split} videos, such as {names[0]!r}.")
-    return sorted({place[name] for name in wanted})
+    return score_videos(run.model, data, split, videos)
 
 
 def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = None) -> pd.DataFrame:
@@ -155,7 +80,8 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
         A row a detection: ``source``, ``video_id``, ``label``, ``start_s``, ``end_s``, ``score``; of each source and
         video best first.
 
-    >>> from wtal.types import TimeGrid
+    >>> import torch
+    >>> from wtal.types import SnippetScores, TimeGrid, Video
     >>> seen = SnippetScores(torch.tensor([[0.1], [0.9], [0.9], [0.1]]), torch.ones(4), torch.tensor([1.0]))
     >>> video = Video("a", 4, TimeGrid(fps=1, stride=1, window=1), 4.0)
     >>> scores = {"a": VideoScores(video, {"cbp": seen}, ["dive"], Localizer(upsampling=1, num_thresholds=1))}
@@ -163,10 +89,9 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
     {'source': 'cbp', 'video_id': 'a', 'label': 'dive', 'start_s': 0.0, 'end_s': 4.0, 'score': 0.6623...}
     """
     tables = []
-    for source in dict.fromkeys(source for one in scores.values() for source in one.sources):
-        of_source = {name: one for name, one in scores.items() if source in one.sources}
-        found = {name: (localizer or one.localizer)(one.sources[source], one.video) for name, one in of_source.items()}
-        table = as_table(found, next(iter(of_source.values())).class_names)
+    for source in next(iter(scores.values())).sources if scores else ():
+        found = {name: one.detections(source, localizer) for name, one in scores.items()}
+        table = as_table(found, next(iter(scores.values())).class_names)
         tables.append(table.assign(source=source)[["source", *table.columns]])
     if not tables:
         return pd.DataFrame(columns=["source", *_SEGMENT, "score"])
@@ -229,7 +154,7 @@ def _truth(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split) -
         table, path, class_names = truth, Path("the table"), sorted(set(truth["label"]))
         videos = {str(name): np.nan for name in table["video_id"]}
     else:
-        table, path, class_names = segments_of(truth, split), truth.annotations.path, truth.class_names
+        table, path, class_names = truth.named_segments(split), truth.annotations.path, truth.class_names
         videos = {video.video_id: video.duration_s for video in truth.videos(split)}
     if table.empty:
         raise AnnotationError(f"No segments of the {split} videos of {path} may be seen: nothing can be measured.")
@@ -246,17 +171,6 @@ def _truth(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split) -
         left_out=frozenset(),
         aliases={},
     )
-
-
-def segments_of(data: SnippetDataModule, split: Split) -> pd.DataFrame:
-    """Ground truth with names, ``video_id, label, start_s, end_s``; no rows where it must not be seen."""
-    truth = data.ground_truth(split)
-    if truth is None:
-        return pd.DataFrame(columns=_SEGMENT)
-    names, classes = [video.video_id for video in data.videos(split)], data.class_names
-    return truth.assign(
-        video_id=[names[row] for row in truth["video"]], label=[classes[row] for row in truth["label"]]
-    )[_SEGMENT]
 
 
 def plot(
@@ -276,42 +190,17 @@ def plot(
     Returns:
         A figure: shown where it ends a notebook's cell (after ``%matplotlib inline``), written by its ``savefig``.
     """
-    from wtal.report.figures import qualitative_figure
+    from wtal.report.figures import panel_of, qualitative_figure
 
+    if isinstance(truth, SnippetDataModule):
+        truth = _shown_segments(truth, scores.video.video_id)
     return qualitative_figure([panel_of(scores, detections, truth, label)])
 
 
-def panel_of(
-    scores: VideoScores,
-    detections: pd.DataFrame | None = None,
-    truth: SnippetDataModule | pd.DataFrame | None = None,
-    label: str | None = None,
-) -> "Panel":
-    """What :func:`plot` draws, with the same arguments."""
-    from wtal.report.figures import Panel, Track
-
-    name = scores.video.video_id
-    if isinstance(truth, SnippetDataModule):
-        truth = _shown_segments(truth, name)
-    true = pd.DataFrame(columns=_SEGMENT) if truth is None else truth[truth["video_id"] == name]
-    if label is None:
-        likely = scores.class_names[int(next(reversed(scores.sources.values())).video.argmax())]
-        label = likely if true.empty else str(true["label"].mode()[0])
-    if label not in scores.class_names:
-        raise ConfigError(f"{label!r} is none of the {len(scores.class_names)} classes.")
-    found = localize({name: scores}) if detections is None else detections[detections["video_id"] == name]
-    found, true = (table[table["label"] == label] for table in (found, true))
-    spans = ["start_s", "end_s"]
-    tracks = [
-        Track(source, scores.curve(source, label), found.loc[found["source"] == source, spans].to_numpy(float))
-        for source in scores.sources
-    ]
-    return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, true[spans].to_numpy(float), tracks)
-
-
 def _shown_segments(data: SnippetDataModule, video_id: str) -> pd.DataFrame | None:
+    """Of the test videos, and of held-out ones where their segments may be seen."""
     splits: tuple[Split, ...] = ("test", "val") if data.held_out else ("test",)
     for split in splits:
         if video_id in data.split_table(split).index:
-            return segments_of(data, split)
+            return data.named_segments(split)
     return None

@@ -13,8 +13,9 @@ from wtal.errors import ConfigError
 from wtal.report.style import SOURCE_NAMES
 
 if TYPE_CHECKING:
-    from wtal.api import Run, VideoScores
+    from wtal.checkpoint import Run
     from wtal.data.datamodule import SnippetDataModule
+    from wtal.localization.scored import VideoScores
     from wtal.report.figures import Chart
 
 __all__ = ["qualitative", "sensitivity"]
@@ -46,19 +47,19 @@ def qualitative(
     Raises:
         WTALError: If a file is not there, or a video is not in the split.
     """
-    from wtal.api import load, panel_of, predict
-    from wtal.report.figures import qualitative_figure
+    from wtal.api import load, predict
+    from wtal.report.figures import panel_of, qualitative_figure
     from wtal.report.style import save_figure
 
     ours = load(run)
     scores = predict(ours, split=split, videos=videos)
     others = predict(load(apart), ours.data, split, videos) if apart else {}
-    panels = []
+    truth, panels = ours.data.named_segments(split), []
     for name in videos:
-        panel = panel_of(scores[name], truth=ours.data, label=label)
+        panel = panel_of(scores[name], truth=truth, label=label)
         if name in others:
             shown = panel.title.removeprefix(f"{name}: ")
-            alone = panel_of(others[name], truth=ours.data, label=shown).tracks
+            alone = panel_of(others[name], truth=truth, label=shown).tracks
             alone = [replace(t, name=f"{t.source.upper()} alone") for t in alone if t.source in ("cbp", "vlp")]
             panel = replace(panel, tracks=[*alone, panel.tracks[-1]])
         panels.append(panel)
@@ -80,13 +81,13 @@ def sensitivity(runs: Sequence[Path], output: Path, split: Literal["test", "val"
     Raises:
         WTALError: If a file is not there, or the videos' segments may not be seen.
     """
-    from wtal.api import load, predict, segments_of
+    from wtal.api import load, predict
     from wtal.report.figures import curves_figure
     from wtal.report.style import save_figure
 
     loaded = [load(path) for path in runs]
     data = loaded[0].data
-    truth = segments_of(data, split)
+    truth = data.named_segments(split)
     if truth.empty:
         raise ConfigError(
             f"No segments of the {split} videos may be seen: thresholds are judged by them"
@@ -97,10 +98,14 @@ def sensitivity(runs: Sequence[Path], output: Path, split: Literal["test", "val"
     charts = [_cut_chart(scores, data, split), *_teacher_charts(loaded, scores, truth, labels)]
     count = f"; mean and range of {len(loaded)} runs" if len(loaded) > 1 else ""
     said = f"{data.protocol.name}, {split} videos{count}; features: {data.features_note}"
-    save_figure(curves_figure(charts, f"{said}\nscores of the last epoch, cut and labelled anew; nothing trained anew"), output)
+    save_figure(
+        curves_figure(charts, f"{said}\nscores of the last epoch, cut and labelled anew; nothing trained anew"), output
+    )
 
 
-def _cut_chart(scores: Sequence[Mapping[str, "VideoScores"]], data: "SnippetDataModule", split: Literal["test", "val"]) -> "Chart":
+def _cut_chart(
+    scores: Sequence[Mapping[str, "VideoScores"]], data: "SnippetDataModule", split: Literal["test", "val"]
+) -> "Chart":
     """Mean average precision when the localizer cuts at one threshold only; dashed: at all of its own."""
     from wtal.api import evaluate, localize
     from wtal.report.figures import Chart, Line
@@ -132,16 +137,16 @@ def _teacher_charts(
     from wtal.report.figures import Chart, Line
     from wtal.report.style import colour_of
 
-    models = [run.model for run in runs]
-    if not all(isinstance(model, CollaborationModule) for model in models):
+    models = [run.model for run in runs if isinstance(run.model, CollaborationModule)]
+    if len(models) < len(runs):
         return
     kinds = {"foreground": ("high", "δ$_h$", _FOREGROUND, 1), "background": ("low", "δ$_l$", _BACKGROUND, -1)}
     for kind, (bound, symbol, deltas, sign) in kinds.items():
         lines, marks = [], []
-        for place, teacher in enumerate(("cbp", "vlp")):
+        for place, teacher in enumerate(models[0].branches):
             right, share = [], []
-            for run, of_run in zip(runs, scores, strict=True):
-                source = "fused" if run.schedule and run.schedule.agree else teacher
+            for model, of_run in zip(models, scores, strict=True):
+                source = "fused" if model.schedule.agree else teacher
                 score, inside = _foreground(of_run, source, truth, labels)
                 sure = sign * score > sign * deltas[:, None]  # (K, S)
                 right.append((sure & (inside == (sign > 0))).sum(axis=1) / np.maximum(sure.sum(axis=1), 1))

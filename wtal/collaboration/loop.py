@@ -1,7 +1,5 @@
 """The custom loop: the only code that knows when who teaches whom, and the only one on Lightning's loop classes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +7,13 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.progress import _BaseProgress
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.pseudo_labels import pseudo_labels
 from wtal.collaboration.schedule import BranchName, Lesson, Schedule
+from wtal.nn.modes import evaluating
 from wtal.types import SnippetBatch
 
 if TYPE_CHECKING:
@@ -29,18 +28,6 @@ class _TurnProgress(_BaseProgress):
 
     turn: int = -1  # the turn that the buffers were filled for
     refreshes: int = 0
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, each submodule's own mode again after."""
-    modes = [(m, m.training) for m in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training
 
 
 class CollaborationLoop(_FitLoop):
@@ -146,7 +133,7 @@ class CollaborationLoop(_FitLoop):
             collate_fn=source.collate_fn,
         )
         buffer.begin()
-        with _evaluating(module), trainer.precision_plugin.forward_context():
+        with evaluating(module), trainer.precision_plugin.forward_context():
             for cpu_batch in loader:
                 batch: SnippetBatch = strategy.batch_to_device(cpu_batch)
                 scores = module.all_scores(batch)["fused"] if self.schedule.agree else teacher.scores(batch)

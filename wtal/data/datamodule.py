@@ -186,6 +186,16 @@ class SnippetDataModule(LightningDataModule):
         truth = segments.assign(video=segments["video_id"].map(rows), label=segments["label"].map(classes))
         return truth[["video", "label", "start_s", "end_s"]].reset_index(drop=True)
 
+    def named_segments(self, split: Split) -> pd.DataFrame:
+        """The same with names, ``video_id, label, start_s, end_s``; no rows where :meth:`ground_truth` has none."""
+        truth = self.ground_truth(split)
+        if truth is None:
+            return pd.DataFrame(columns=["video_id", "label", "start_s", "end_s"])
+        videos = [video.video_id for video in self.videos(split)]
+        names = {"video_id": [videos[row] for row in truth["video"]]}
+        names["label"] = [self.class_names[label] for label in truth["label"]]
+        return truth.assign(**names)[["video_id", "label", "start_s", "end_s"]]
+
     def split(self, split: Split) -> SplitVideos:
         """The videos of a split with their features, opened when first asked for.
 

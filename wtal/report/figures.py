@@ -6,16 +6,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from wtal.errors import ConfigError
 from wtal.report.style import SOURCE_COLOURS, SOURCE_NAMES, colour_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
-__all__ = ["Chart", "Line", "Panel", "Track", "curves_figure", "qualitative_figure"]
+    from wtal.localization.scored import VideoScores
+
+__all__ = ["Chart", "Line", "Panel", "Track", "curves_figure", "panel_of", "qualitative_figure"]
 
 Floats = NDArray[np.float64]
 _LABEL_COLOURS = {1: "#444444", 0: "#d8d8d8"}  # an ignored snippet stays white
@@ -57,6 +61,47 @@ class Panel:
     duration_s: float
     truth: Floats
     tracks: Sequence[Track]
+
+
+def panel_of(
+    scores: "VideoScores",
+    detections: pd.DataFrame | None = None,
+    truth: pd.DataFrame | None = None,
+    label: str | None = None,
+) -> Panel:
+    """One class of a scored video.
+
+    Args:
+        scores: Of the video.
+        detections: ``source, video_id, label, start_s, end_s``, of each source best first; by default what the model's
+            own localizer finds.
+        truth: ``video_id, label, start_s, end_s`` of this video and others; None draws none.
+        label: The class; by default the most frequent one of the ground truth, without one the most probable.
+
+    Raises:
+        ConfigError: If the label is no class.
+    """
+    name, spans = scores.video.video_id, ["start_s", "end_s"]
+    true = None if truth is None else truth[truth["video_id"] == name]
+    if label is None:
+        likely = scores.class_names[int(list(scores.sources.values())[-1].video.argmax())]
+        label = likely if true is None or true.empty else str(true["label"].mode()[0])
+    if label not in scores.class_names:
+        raise ConfigError(
+            f"{label!r} is none of the {len(scores.class_names)} classes: {', '.join(scores.class_names)}."
+        )
+    tracks = []
+    for source in scores.sources:
+        if detections is None:
+            found = scores.detections(source)
+            mine = found.label == list(scores.class_names).index(label)
+            segments = np.stack([found.start_s[mine].numpy(), found.end_s[mine].numpy()], axis=1)
+        else:
+            of = (detections["source"] == source) & (detections["video_id"] == name) & (detections["label"] == label)
+            segments = detections.loc[of, spans].to_numpy(float)
+        tracks.append(Track(source, scores.curve(source, label), segments))
+    instances = np.empty((0, 2)) if true is None else true.loc[true["label"] == label, spans].to_numpy(float)
+    return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, instances, tracks)
 
 
 def qualitative_figure(panels: Sequence[Panel], caption: str = "", width: float = 9.0) -> Figure:
@@ -169,7 +214,7 @@ def curves_figure(charts: Sequence[Chart], caption: str = "", width: float = 3.6
         caption: Below all.
         width: Of each, in inches.
     """
-    figure = Figure(figsize=(width * len(charts), 3.3), layout="constrained")
+    figure = Figure(figsize=(width * len(charts), 3.6), layout="constrained")
     axes = figure.subplots(1, len(charts), squeeze=False)[0]
     for axis, chart in zip(axes, charts, strict=True):
         for line in chart.lines:
@@ -181,9 +226,10 @@ def curves_figure(charts: Sequence[Chart], caption: str = "", width: float = 3.6
                 axis.fill_between(line.x, low, high, color=line.colour, alpha=0.18, linewidth=0)
         for value, colour in chart.marks:
             axis.axvline(value, color=colour, linewidth=0.8, linestyle=":")
-        axis.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label, ylim=(0, None))
+        axis.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label, ylim=(0, 100))
+        axis.title.set_fontsize("medium")
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False, fontsize="small")
+        axis.legend(frameon=False, fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     if caption:
         figure.supxlabel(caption, fontsize="small", color="#555555")
     return figure

@@ -1,0 +1,66 @@
+"""Score whole videos with a model, outside any trainer."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from wtal.branches.localization import LocalizationModule
+from wtal.data.datamodule import SnippetDataModule, Split
+from wtal.errors import ConfigError
+from wtal.localization.scored import VideoScores
+from wtal.types import SnippetBatch, SnippetScores
+
+__all__ = ["score_videos"]
+
+
+@torch.no_grad()
+def score_videos(
+    model: LocalizationModule, data: SnippetDataModule, split: Split, videos: Sequence[str] | None = None
+) -> dict[str, VideoScores]:
+    """Score the snippets of whole videos, on the model's device and in the mode that it is in.
+
+    Args:
+        model: Any, in evaluation mode.
+        data: With the model's classes.
+        split: ``test``, ``train`` or ``val``.
+        videos: Names of some of its videos; None for all.
+
+    Returns:
+        By name of the video, in the order of the split, on the CPU.
+
+    Raises:
+        ConfigError: If a video is not in the split.
+    """
+    known, dataset = data.videos(split), data.dataset(split)
+    loader = DataLoader(
+        dataset,
+        batch_size=data.eval_batch_size,
+        sampler=_rows([video.video_id for video in known], split, videos),
+        num_workers=data.num_workers,
+        collate_fn=dataset.collate,
+    )
+    found: dict[str, VideoScores] = {}
+    for batch in loader:
+        scores = model.all_scores(SnippetBatch(*(column.to(model.device) for column in batch)))
+        for place, row in enumerate(batch.video.tolist()):
+            sources = {source: _one(batched, place, batch.mask[place]) for source, batched in scores.items()}
+            found[known[row].video_id] = VideoScores(known[row], sources, model.class_names, model.localizer)
+    return found
+
+
+def _one(scores: SnippetScores, place: int, mask: Tensor) -> SnippetScores:
+    """One video's scores out of a batch, without padding."""
+    probability, attention, video = (column[place].float().cpu() for column in scores)
+    return SnippetScores(probability[mask], attention[mask], video)
+
+
+def _rows(names: Sequence[str], split: Split, wanted: Sequence[str] | None) -> Sequence[int]:
+    if wanted is None:
+        return range(len(names))
+    place = {name: row for row, name in enumerate(names)}
+    unknown = [name for name in wanted if name not in place]
+    if unknown:
+        raise ConfigError(f"{unknown[0]!r} is none of the {len(names)} {split} videos, such as {names[0]!r}.")
+    return sorted({place[name] for name in wanted})

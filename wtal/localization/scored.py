@@ -1,0 +1,61 @@
+"""What a model sees in one video: the scores that detections, curves and figures are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wtal.localization.localizer import Localizer
+from wtal.types import Detections, SnippetScores, Video
+
+__all__ = ["VideoScores"]
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """Scores of the snippets of one video.
+
+    Args:
+        video: Its name, grid in time and duration.
+        sources: Scores by source, such as ``cbp``, ``vlp`` and ``fused``; ``probability`` is ``(T, C)``, ``attention``
+            ``(T,)``, ``video`` ``(C,)``. The last source is the model's own answer.
+        class_names: By index of the class.
+        localizer: The model's own.
+
+    >>> import torch
+    >>> from wtal.types import TimeGrid
+    >>> seen = SnippetScores(torch.tensor([[0.25], [1.0]]), torch.tensor([1.0, 1.0]), torch.tensor([1.0]))
+    >>> scores = VideoScores(Video("a", 2, TimeGrid(), 1.28), {"cbp": seen}, ["dive"], Localizer(attention_weight=0.5))
+    >>> scores.times_s.round(2).tolist(), scores.curve("cbp", "dive").tolist()
+    ([0.32, 0.96], [0.5, 1.0])
+    """
+
+    video: Video
+    sources: dict[str, SnippetScores]
+    class_names: Sequence[str]
+    localizer: Localizer
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """Centres of the snippets' cells, ``(T,)``."""
+        grid = self.video.grid
+        return np.asarray(grid.edge_s(0) + (np.arange(self.video.num_snippets) + 0.5) * grid.step_s)
+
+    def curve(self, source: str, label: str) -> NDArray[np.float64]:
+        """The sequence ``product`` of a class, see :class:`Localizer`, before any upsampling, ``(T,)`` in [0, 1]."""
+        scores, weight = self.sources[source], self.localizer.attention_weight
+        probability = scores.probability[:, list(self.class_names).index(label)]
+        return np.asarray(probability.double() ** (1 - weight) * scores.attention.double() ** weight)
+
+    def detections(self, source: str, localizer: Localizer | None = None) -> Detections:
+        """What any localizer, by default the model's own, makes of the scores of a source."""
+        return (localizer or self.localizer)(self.sources[source], self.video)
+
+    def table(self, source: str) -> pd.DataFrame:
+        """Actionness and every class's probability: a row a snippet, indexed by its centre in seconds."""
+        scores = self.sources[source]
+        columns = {"actionness": scores.attention, **dict(zip(self.class_names, scores.probability.T, strict=True))}
+        times = pd.Index(self.times_s, name="time_s")
+        return pd.DataFrame({name: np.asarray(values) for name, values in columns.items()}, index=times)
