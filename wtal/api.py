@@ -31,6 +31,7 @@ from wtal.metrics.protocols import evaluate as score_of
 from wtal.report.evaluation import Evaluation
 from wtal.report.predictions import as_table
 from wtal.report.truth import Truth, detection_rows, load_truth
+from wtal.types import PseudoLabels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,6 +179,7 @@ def plot(
     detections: pd.DataFrame | None = None,
     truth: SnippetDataModule | pd.DataFrame | None = None,
     label: str | None = None,
+    taught: Mapping[str, PseudoLabels] | None = None,
 ) -> "Figure":
     """Draw one video: ground truth, then of each source the curve that is cut, and below it the best detections.
 
@@ -186,6 +188,7 @@ def plot(
         detections: From :func:`localize`; by default the model's own.
         truth: Data, or a table as for :func:`evaluate`; None draws none.
         label: The class; by default the most frequent one of the ground truth, without one the most probable.
+        taught: Pseudo-labels by student, ``{"cbp": run.pseudo_labels["cbp"][name]}``: a strip below its curve.
 
     Returns:
         A figure: shown where it ends a notebook's cell (after ``%matplotlib inline``), written by its ``savefig``.
@@ -194,7 +197,8 @@ def plot(
 
     if isinstance(truth, SnippetDataModule):
         truth = _shown_segments(truth, scores.video.video_id)
-    return qualitative_figure([panel_of(scores, detections, truth, label)])
+    strips = {student: np.asarray(pseudo.label) for student, pseudo in (taught or {}).items()}
+    return qualitative_figure([panel_of(scores, detections, truth, label, strips)])
 
 
 def _shown_segments(data: SnippetDataModule, video_id: str) -> pd.DataFrame | None:

@@ -26,6 +26,7 @@ from wtal.data import (  # noqa: F401  what is imported here can be named withou
 )
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
+from wtal.training.panels import LogPanels
 from wtal.training.progress import FitProgress
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
@@ -135,7 +136,7 @@ class WTALCLI(LightningCLI):
         return CSVLogger(root, name)
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [SeedSteps(), WritePredictions(), WritePseudoLabels(), ResultsTable()]
+        callbacks: list[Callback] = [SeedSteps(), WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels()]
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:

@@ -1,14 +1,15 @@
 """Figures for papers, out of arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from wtal.errors import ConfigError
 from wtal.report.style import SOURCE_COLOURS, SOURCE_NAMES, colour_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from wtal.localization.scored import VideoScores
 
-__all__ = ["Chart", "Line", "Panel", "Track", "curves_figure", "panel_of", "qualitative_figure"]
+__all__ = ["Chart", "Line", "Panel", "Track", "curves_figure", "panel_of", "qualitative_figure", "rendered"]
 
 Floats = NDArray[np.float64]
 _LABEL_COLOURS = {1: "#444444", 0: "#d8d8d8"}  # an ignored snippet stays white
@@ -68,6 +69,7 @@ def panel_of(
     detections: pd.DataFrame | None = None,
     truth: pd.DataFrame | None = None,
     label: str | None = None,
+    taught: Mapping[str, ArrayLike] | None = None,
 ) -> Panel:
     """One class of a scored video.
 
@@ -77,6 +79,7 @@ def panel_of(
             own localizer finds.
         truth: ``video_id, label, start_s, end_s`` of this video and others; None draws none.
         label: The class; by default the most frequent one of the ground truth, without one the most probable.
+        taught: Pseudo-labels by source, ``(T,)`` each.
 
     Raises:
         ConfigError: If the label is no class.
@@ -99,7 +102,8 @@ def panel_of(
         else:
             of = (detections["source"] == source) & (detections["video_id"] == name) & (detections["label"] == label)
             segments = detections.loc[of, spans].to_numpy(float)
-        tracks.append(Track(source, scores.curve(source, label), segments))
+        labels = np.asarray(taught[source], np.int8) if taught and source in taught else None
+        tracks.append(Track(source, scores.curve(source, label), segments, labels))
     instances = np.empty((0, 2)) if true is None else true.loc[true["label"] == label, spans].to_numpy(float)
     return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, instances, tracks)
 
@@ -166,6 +170,14 @@ def _draw_track(axis: "Axes", track: Track, panel: Panel) -> None:
 
 def _name(axis: "Axes", text: str) -> None:
     axis.set_ylabel(text, rotation=0, ha="right", va="center")
+
+
+def rendered(figure: Figure, dpi: int = 100) -> NDArray[np.uint8]:
+    """A figure as an image, ``(H, W, 3)``."""
+    canvas = FigureCanvasAgg(figure)
+    figure.set_dpi(dpi)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
