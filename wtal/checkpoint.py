@@ -186,15 +186,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is not loaded: it is no checkpoint, or holds more than plain values and could run code."
         ) from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-    ) as error:  # whatever a damaged file brings
-        raise CheckpointError(f"{path} is a damaged checkpoint ({' '.join(str(error).split())[:100]}).") from error
+    except Exception as error:  # whatever bytes that are none make of the reader
+        raise CheckpointError(
+            f"{path} is no checkpoint, or a damaged one ({' '.join(str(error).split())[:100]})."
+        ) from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is no checkpoint of this project: it has no weights with class names.")
     return checkpoint

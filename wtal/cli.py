@@ -98,6 +98,7 @@ def _quieten() -> None:
         logger.addFilter(lambda record: not re.search(r"Tip: |^TPU available", record.getMessage()))
     for message in (
         r".*does not have many workers",  # features are memory-mapped: workers are no faster
+        r"Total length of `list` across ranks is zero",  # without held-out videos there is nothing to validate on
         r"The dirpath has changed",  # of a resumed run, which has a folder of its own
         r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     ):

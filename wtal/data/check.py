@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import wtal.data
 from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.features import FeatureStore
@@ -74,6 +75,8 @@ def load_data(configs: Sequence[Path]) -> SnippetDataModule:
         ConfigError: If a file cannot be read, or none has a ``data`` part.
         argparse.ArgumentError: If that part does not fit the data module.
     """
+    for name in wtal.data.__all__:
+        getattr(wtal.data, name)  # what is imported can be named without its module
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
     chosen: Any = None
@@ -164,7 +167,8 @@ def _inspect_stream(
     result.found, result.dim = len(present), store.dim if len(present) else 0
     videos: Iterable[tuple[Any, float]] = present["duration_s"].items()
     if scan:
-        videos = track(list(videos), description=title, console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)  # in a notebook it is no terminal, and a bar would ask for widgets
+        videos = track(list(videos), title, console=console, transient=True, disable=not console.is_terminal)
     for video_id, duration_s in videos:
         try:
             length = store.length(video_id)
