@@ -111,15 +111,18 @@ def _cut_chart(
     from wtal.report.figures import Chart, Line
     from wtal.report.style import colour_of
 
+    sources = list(next(iter(scores[0].values())).sources)
+
     def mean_map(of_run: Mapping[str, "VideoScores"], cuts: tuple[float, ...] | None) -> pd.Series:
         localizer = next(iter(of_run.values())).localizer
         found = localize(of_run, localizer if cuts is None else replace(localizer, thresholds=cuts))
-        return evaluate(found, data, split=split)[[f"{tiou:g}" for tiou in data.protocol.tious]].mean(axis=1)
+        table = evaluate(found, data, split=split)[[f"{tiou:g}" for tiou in data.protocol.tious]]
+        return table.mean(axis=1).reindex(sources, fill_value=0.0)  # what has no detection at all has no row
 
     own = pd.DataFrame([mean_map(of_run, None) for of_run in scores])  # (R, sources)
     at = [pd.DataFrame([mean_map(of_run, (cut,)) for of_run in scores]) for cut in _CUTS.tolist()]
     lines = []
-    for place, source in enumerate(own.columns):
+    for place, source in enumerate(sources):
         name, colour = SOURCE_NAMES.get(source, source), colour_of(source, place)
         lines.append(Line(name, _CUTS, np.stack([table[source] for table in at], axis=1), colour))
         lines.append(Line("", _CUTS[[0, -1]], np.stack([own[source]] * 2, axis=1), colour, dashed=True))

@@ -103,7 +103,9 @@ def test_the_newest_checkpoint_of_a_folder(trained, tmp_path: Path):
 def test_a_module_made_in_python_is_given(trained, tmp_path: Path):
     data = trained("cbp").data
     model = CBPBranch(data.class_names, lambda names: AttentionMILHead(names, in_dim=64, hidden=8))
-    trainer = Trainer(accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
     trainer.fit(model, data)
     trainer.save_checkpoint(tmp_path / "own.ckpt")
     with pytest.raises(CheckpointError, match="was trained in Python: make it as there, and give it as `model`"):
@@ -181,7 +183,9 @@ def test_settings_in_a_checkpoint_call_nothing_of_strangers(key, value, trained,
     assert not Path("executed").exists()
 
 
-@pytest.mark.parametrize(("key", "value"), [("head", "exec"), ("head", 3), ("no_such_option", 1), ("_class_path", "x.Y")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("head", "exec"), ("head", 3), ("no_such_option", 1), ("_class_path", "x.Y")]
+)
 def test_settings_that_make_no_model_are_refused(key, value, trained, tmp_path: Path):
     with pytest.raises(CheckpointError, match="cannot be made from its settings"):
         load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value))

@@ -209,6 +209,11 @@ class FileText(TextSource):
         self.register_buffer("features", F.normalize(features, dim=1))
         self.residual = nn.Parameter(torch.zeros_like(self.features)) if residual else None
 
+    @property
+    def dim(self) -> int:
+        """Width of the features, also of those that are still to come."""
+        return int(self.features.shape[1])
+
     def forward(self) -> Tensor:
         """Features ``(C, D)``.
 
