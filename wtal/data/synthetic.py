@@ -18,6 +18,7 @@ import numpy as np
 from wtal.data.annotations import read_annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource
+from wtal.errors import ConfigError
 from wtal.types import Protocol, TimeGrid
 
 __all__ = ["SyntheticDataModule", "SyntheticParams", "write_synthetic"]
@@ -133,10 +134,15 @@ def write_synthetic(root: Path, params: SyntheticParams) -> None:
     Written: ``annotations.json`` (ActivityNet form), ``i3d/VIDEO.npy`` (T, i3d_dim), ``clip/VIDEO.npy`` (T,
     clip_dim), ``text/text.npy`` (C, clip_dim) with ``text/classes.txt``, and ``params.json``. The folder appears at
     once and whole.
+
+    Raises:
+        ConfigError: If the folder holds anything else.
     """
     said = root / "params.json"
     if said.is_file() and json.loads(said.read_text()) == asdict(params):
         return
+    if root.is_dir() and any(root.iterdir()) and not (said.is_file() and (root / "annotations.json").is_file()):
+        raise ConfigError(f"{root} holds other files, which the embedded benchmark would replace: give another `root`.")
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as scratch:
         fresh = Path(scratch) / "fresh"
