@@ -36,7 +36,7 @@ from wtal.types import PseudoLabels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Run", "VideoScores", "evaluate", "load", "localize", "plot", "predict"]
+__all__ = ["Run", "VideoScores", "evaluate", "load", "localize", "plot", "predict", "truth_of"]
 
 _SEGMENT = ["video_id", "label", "start_s", "end_s"]
 
@@ -129,7 +129,7 @@ def evaluate(
     >>> evaluate(found, truth, tious=(0.5, 0.9)).round(3).loc["all"].to_dict()
     {'0.5': 1.0, '0.9': 0.0, '0.5:0.9': 0.5}
     """
-    known = _truth(truth, split)
+    known = truth_of(truth, split)
     if videos is not None:
         measured = [row for row, name in enumerate(known.video_ids) if name in set(videos)]
         known = replace(
@@ -149,7 +149,12 @@ def evaluate(
     return pd.DataFrame({source: table.loc["mean"] for source, table in rows.items()}).T.rename_axis("source")
 
 
-def _truth(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split) -> Truth:
+def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split = "test") -> Truth:
+    """What :func:`evaluate` measures against, as :mod:`wtal.report.evaluation` and ``analysis`` take it.
+
+    Raises:
+        AnnotationError: If there are no segments.
+    """
     if isinstance(truth, Path | str):
         return load_truth(Path(truth))
     if isinstance(truth, pd.DataFrame):

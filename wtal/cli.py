@@ -47,6 +47,7 @@ _OWN = {
     "plot sensitivity": _Command(
         "Draw how much depends on the thresholds of localizer and teachers.", "wtal.figures:sensitivity", "runs"
     ),
+    "plot errors": _Command("Draw why methods fail, by their checkpoints.", "wtal.figures:errors", "runs"),
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from wtal.localization.scored import VideoScores
     from wtal.report.figures import Chart
 
-__all__ = ["qualitative", "sensitivity"]
+__all__ = ["errors", "qualitative", "sensitivity"]
 
 Floats = NDArray[np.float64]
+ErrorFigure = Literal["false_positives", "gains", "false_negatives", "sensitivity", "completeness"]
 _CUTS = np.linspace(0.05, 0.95, 19)
 _FOREGROUND, _BACKGROUND = np.linspace(0.4, 0.95, 12), np.linspace(0.02, 0.6, 12)
 
@@ -64,6 +65,37 @@ def qualitative(
             panel = replace(panel, tracks=[*alone, panel.tracks[-1]])
         panels.append(panel)
     save_figure(qualitative_figure(panels, f"features: {ours.data.features_note}"), output)
+
+
+def errors(runs: Sequence[Path], output: Path, show: ErrorFigure = "false_positives") -> None:
+    """Draw why methods fail on the test videos, as `wtal analyze` does from prediction files.
+
+    Args:
+        runs: Checkpoints, or folders whose newest `last.ckpt` is taken. Of one, its CBP, VLP and their fusion are
+            compared; of several, the answers of each.
+        output: A .pdf, .png or .svg file.
+        show: Which figure: kinds of detections, what mAP gains without a kind of error, missed instances by
+            characteristic, mAP by characteristic, or completeness and over-completeness.
+
+    Raises:
+        WTALError: If a file is not there, or there are no segments.
+    """
+    from wtal.api import load, localize, predict, truth_of
+    from wtal.report.analysis import analyze_sets
+    from wtal.report.analysis_figures import figures_of
+    from wtal.report.evaluation import labels_of
+    from wtal.report.style import save_figure
+
+    loaded = [load(path) for path in runs]
+    data = loaded[0].data
+    tables = [localize(predict(run, data)) for run in loaded]
+    if len(runs) == 1:
+        found, sources = tables[0], loaded[0].model.sources
+        sets = {SOURCE_NAMES.get(source, source): found[found["source"] == source] for source in sources}
+    else:
+        answers = zip(labels_of(runs, []), tables, loaded, strict=True)
+        sets = {label: table[table["source"] == run.model.sources[-1]] for label, table, run in answers}
+    save_figure(figures_of(analyze_sets(sets, truth_of(data)))[show], output)
 
 
 def sensitivity(runs: Sequence[Path], output: Path, split: Literal["test", "val"] = "test") -> None:

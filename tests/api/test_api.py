@@ -215,3 +215,31 @@ def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys):
     assert main(["plot", "sensitivity", str(run.path), *out, "--split=val"]) == 2
     assert main(["plot", "sensitivity", str(tmp_path), *out]) == 2
     assert "No last.ckpt is in" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("show", ["false_positives", "gains", "false_negatives", "sensitivity", "completeness"])
+def test_the_command_draws_errors(show, run, tmp_path: Path):
+    out = tmp_path / "e.png"
+    assert main(["plot", "errors", str(run.path), f"--show={show}", "--output", str(out)]) == 0
+    assert out.stat().st_size > 5_000
+
+
+def test_the_command_compares_the_answers_of_several_runs(run, trained, tmp_path: Path, monkeypatch):
+    from wtal.report import analysis
+
+    seen = []
+    monkeypatch.setattr(analysis, "analyze_sets", spy(analysis.analyze_sets, seen))
+    folders = [str(trained(kind).folder) for kind in ("collaboration", "cbp")]
+    assert main(["plot", "errors", *folders, "--output", str(tmp_path / "e.png")]) == 0
+    (sets,) = seen
+    expected = wtal.localize(wtal.predict(run)).query("source == 'fused'")
+    pd.testing.assert_frame_equal(sets["collaboration"], expected)
+    assert set(sets["cbp"]["source"]) == {"cbp"}
+
+
+def spy(function, calls):
+    def wrapped(sets, *rest):
+        calls.append(sets)
+        return function(sets, *rest)
+
+    return wrapped
