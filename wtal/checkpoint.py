@@ -6,6 +6,7 @@ import re
 import sys
 from argparse import ArgumentError
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,10 +27,12 @@ from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.nn.prompts import PromptedText, nearest_words
 from wtal.types import PseudoLabels
+from wtal.usage import mistake, origin
 
 __all__ = ["Run", "load"]
 
 _TRUSTED = ("wtal", "torch.optim")
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 @dataclass
@@ -49,9 +52,9 @@ class Run:
     """
 
     path: Path
-    model: LocalizationModule
+    model: LocalizationModule = field(repr=False)
     class_names: list[str]
-    hyperparameters: dict[str, Any]
+    hyperparameters: dict[str, Any] = field(repr=False)
     epoch: int
     schedule: Schedule | None
     config: Path | None
@@ -72,7 +75,10 @@ class Run:
         if not isinstance(data, dict):  # the name of another file would be read unseen
             raise ConfigError(f"{self.config} has no `data` part: make the data module yourself, and give it.")
         _refuse_strangers(data, self.config, self.trust)
-        return load_data([self.config])
+        try:
+            return load_data([self.config])
+        except ArgumentError as error:
+            raise ConfigError(mistake(str(error), [str(self.config)])) from error
 
     @cached_property
     def pseudo_labels(self) -> dict[str, dict[str, PseudoLabels]]:
@@ -134,33 +140,29 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     path = _find(Path(path))
     checkpoint = _read(path)
     config = next((p for p in (path.parent / "config.yaml", path.parent.parent / "config.yaml") if p.is_file()), None)
-    said = checkpoint.get("hyper_parameters", {})
-    class_path = said.get("_class_path")
-    hyperparameters = {name: value for name, value in said.items() if name[0] != "_" and name != "class_names"}
+    said = checkpoint["hyper_parameters"]
+    hyperparameters = {n: value for n, value in said.items() if not str(n).startswith("_") and n != "class_names"}
     if model is None:
-        init_args: Mapping[str, Any] = hyperparameters
-        if class_path is None and config is not None:  # trained by a program that still wrote its configuration
-            written = _read_config(config).get("model", {})
-            class_path, init_args = written.get("class_path"), written.get("init_args", {})
-        if class_path is None:
+        setting = {"class_path": said.get("_class_path"), "init_args": hyperparameters}
+        if setting["class_path"] is None and config is not None:  # trained in Python, beside a configuration
+            setting = _part(_read_config(config), "model")
+        if setting.get("class_path") is None:
             raise CheckpointError(
                 f"{path} does not say how to make its model, as it was trained in Python: make it as there, and give "
                 "it as `model`."
             )
-        setting = {"class_path": class_path, "init_args": {**init_args, "class_names": checkpoint["class_names"]}}
-        model = _make(setting, path, checkpoint["state_dict"], trust)
+        model = _make(setting, path, checkpoint, trust)
     _fill(model, checkpoint, path)
-    loop = checkpoint.get("loops", {}).get("fit_loop", {}).get("state_dict", {})
     return Run(
         path,
         model.eval(),
         list(model.class_names),
         hyperparameters,
-        int(checkpoint.get("epoch", 0)),
+        checkpoint["epoch"],
         model.schedule if isinstance(model, CollaborationModule) else None,
         config,
         tuple(trust),
-        loop.get("pseudo_labels", {}),
+        _part(checkpoint["loops"], "fit_loop", "state_dict", "pseudo_labels"),
     )
 
 
@@ -192,7 +194,21 @@ def _read(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is no checkpoint of this project: it has no weights with class names.")
+    parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0}
+    checkpoint = {name: checkpoint.get(name, empty) for name, empty in parts.items()}
+    wrong = [name for name, empty in parts.items() if not isinstance(checkpoint[name], type(empty))]
+    if wrong:
+        raise CheckpointError(
+            f"{path} is a damaged checkpoint: its {wrong[0]} are a {type(checkpoint[wrong[0]]).__name__}."
+        )
     return checkpoint
+
+
+def _part(content: object, *keys: str) -> dict[str, Any]:
+    """What lies below some keys in nested dictionaries; empty where it is none."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -207,57 +223,65 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _make(
-    setting: dict[str, Any], path: Path, weights: Mapping[str, torch.Tensor], trust: Sequence[str]
+    setting: dict[str, Any], path: Path, checkpoint: Mapping[str, Any], trust: Sequence[str]
 ) -> LocalizationModule:
-    setting = deepcopy(setting)
+    setting = deepcopy(
+        {**setting, "init_args": {**_part(setting, "init_args"), "class_names": checkpoint["class_names"]}}
+    )
+    _take_texts_from(checkpoint["state_dict"], setting)
     _refuse_strangers(setting, path, trust)
-    _take_texts_from(weights, setting)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LocalizationModule, "model", required=True)
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
     try:
         made: LocalizationModule = instantiate(parser.parse_object({"model": setting})).model
-    except WTALError:
-        raise
-    except (ArgumentError, ValueError, TypeError) as error:
-        said = " ".join(str(error).split())[:200]
+    except (ArgumentError, AttributeError, KeyError, RuntimeError, TypeError, ValueError, WTALError) as error:
+        cause = origin(error)
+        if isinstance(cause, WTALError):
+            raise cause from cause.__cause__
         raise CheckpointError(
-            f"The model of {path} cannot be made from its settings ({said}): make it, and give it as `model`."
+            f"The model of {path} cannot be made as it says ({mistake(str(error), ())}): make it, and give it as "
+            "`model`."
         ) from error
     return made
 
 
-def _take_texts_from(weights: Mapping[str, torch.Tensor], setting: dict[str, Any]) -> None:
-    """Text features read from a file are in the checkpoint; the file may be gone."""
-    width = next((w.shape[1] for name, w in weights.items() if name.endswith("text.features")), None)
-    for part in _parts(setting):
-        if str(part.get("class_path")).endswith("FileText") and width:
-            part["init_args"] |= {"path": None, "dim": width}
-
-
-def _parts(setting: object) -> Iterator[dict[str, Any]]:
-    """All dictionaries in nested settings."""
+def _take_texts_from(weights: Mapping[str, torch.Tensor], setting: object) -> None:
+    """Text features that were read from a file are in the checkpoint; the file may be gone."""
     if isinstance(setting, dict):
-        yield setting
+        width = next((w.shape[1] for name, w in weights.items() if name.endswith("text.features")), None)
+        if str(setting.get("class_path")).endswith("FileText") and width:
+            setting["init_args"] = {**_part(setting, "init_args"), "path": None, "dim": width}
         for value in setting.values():
-            yield from _parts(value)
-    elif isinstance(setting, list | tuple):
-        for value in setting:
-            yield from _parts(value)
+            _take_texts_from(weights, value)
 
 
 def _refuse_strangers(setting: object, path: Path, trust: Sequence[str]) -> None:
     """Refuse settings that name anything but classes of trusted packages: what is named there is called.
 
-    A file's name such as ``weights.pt`` also looks like a Python name; it is let through, as nothing of that name can
-    be imported.
+    A file's name such as ``weights.pt`` also looks like a Python name; it is let through unless a module of that name
+    can be imported.
     """
-    named = [value for part in _parts(setting) for key, value in part.items() if key != "class_names"]
-    for name in (n for n in named if isinstance(n, str) and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", n)):
+    for name in filter(_NAME.fullmatch, _strings(setting)):
         if not _is_trusted(name, (*_TRUSTED, *trust)) and _can_be_imported(name.partition(".")[0]):
             raise CheckpointError(
                 f"{path} names {name}, which is no class of this project: if you know it, give its package in `trust`."
             )
+
+
+def _strings(setting: object) -> Iterator[str]:
+    """All strings in nested settings but the names of the classes, and what jsonargparse would read in them as YAML."""
+    if isinstance(setting, dict):
+        setting = [value for key, value in setting.items() if key != "class_names"]
+    if isinstance(setting, list | tuple):
+        for value in setting:
+            yield from _strings(value)
+    elif isinstance(setting, str):
+        yield setting.strip()
+        with suppress(yaml.YAMLError):
+            meant = yaml.safe_load(setting)
+            if meant != setting:
+                yield from _strings(meant)
 
 
 def _is_trusted(name: str, trusted: Sequence[str]) -> bool:

@@ -93,7 +93,9 @@ def errors(runs: Sequence[Path], output: Path, show: ErrorFigure = "false_positi
         found, sources = tables[0], loaded[0].model.sources
         sets = {SOURCE_NAMES.get(source, source): found[found["source"] == source] for source in sources}
     else:
-        answers = zip(labels_of(runs, []), tables, loaded, strict=True)
+        labels = labels_of(runs, [])
+        labels = labels if len(set(labels)) == len(labels) else list(map(str, runs))
+        answers = zip(labels, tables, loaded, strict=True)
         sets = {label: table[table["source"] == run.model.sources[-1]] for label, table, run in answers}
     save_figure(figures_of(analyze_sets(sets, truth_of(data)))[show], output)
 

@@ -137,6 +137,9 @@ class _Hostile:
         ({"weights": torch.zeros(1)}, "no checkpoint of this project"),
         ([1, 2], "no checkpoint of this project"),
         ({"state_dict": {}, "class_names": ["a"]}, "trained in Python"),
+        ({"state_dict": [], "class_names": ["a"]}, "damaged checkpoint: its state_dict are a list"),
+        ({"state_dict": {}, "class_names": ["a"], "hyper_parameters": 7}, "damaged checkpoint"),
+        ({"state_dict": {}, "class_names": ["a"], "hyper_parameters": {"_class_path": 7}}, "cannot be made"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused_in_one_sentence(content, said, tmp_path: Path, monkeypatch):
@@ -167,6 +170,10 @@ def altered(checkpoint: Path, path: Path, key: str, value: object) -> Path:
         ("head", {"class_path": "torch.os.system", "init_args": {"command": "touch executed"}}),
         ("head", "wtal.cli.os.system"),
         ("head", {"class_path": "wtal.nn.heads.AttentionMILHead", "init_args": {"weights": "os.getcwd"}}),
+        ("head", "{class_path: subprocess.Popen, init_args: {args: [touch, executed]}}"),  # read as YAML
+        ("head", " subprocess.check_call "),
+        ("head", "'subprocess.check_call'"),
+        ("head", ["subprocess.check_call"]),
         ("optimizer", "builtins.exec"),
         ("_class_path", "subprocess.Popen"),
         ("_class_path", "torch.hub.load"),
@@ -184,10 +191,17 @@ def test_settings_in_a_checkpoint_call_nothing_of_strangers(key, value, trained,
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("head", "exec"), ("head", 3), ("no_such_option", 1), ("_class_path", "x.Y")]
+    ("key", "value"),
+    [
+        ("head", "exec"),
+        ("head", 3),
+        ("no_such_option", 1),
+        ("_class_path", "x.Y"),
+        ("head", {"class_path": "AttentionMILHead", "init_args": {"in_dim": -3}}),
+    ],
 )
 def test_settings_that_make_no_model_are_refused(key, value, trained, tmp_path: Path):
-    with pytest.raises(CheckpointError, match="cannot be made from its settings"):
+    with pytest.raises(CheckpointError, match="cannot be made as it says"):
         load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value))
 
 
