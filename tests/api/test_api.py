@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import wtal
+from wtal import figures
 from wtal.cli import main
 from wtal.data import SyntheticDataModule
 from wtal.errors import AnnotationError, CheckpointError, ConfigError
@@ -200,14 +201,14 @@ def test_a_plot_takes_any_detections_and_class_and_what_was_taught(run):
 
 def test_the_command_draws_videos(run, scores, trained, tmp_path: Path):
     names = list(scores)[:2]
-    for file in ("a.pdf", "a.png"):
-        words = ["plot", "qualitative", str(run.path), "--videos", *names, "--output", str(tmp_path / file)]
-        assert main([*words, "--apart", str(run.path)]) == 0
-        assert (tmp_path / file).stat().st_size > 10_000
+    words = ["plot", "qualitative", str(run.path), "--videos", *names, "--output", str(tmp_path / "a.png")]
+    assert main([*words, "--apart", str(run.path)]) == 0
+    assert (tmp_path / "a.png").stat().st_size > 10_000
     assert main(["plot", "qualitative", str(run.path), "--videos", names[0], "--output", str(tmp_path / "a.doc")]) == 2
 
 
-def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys):
+def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr(figures, "_CUTS", np.array([0.2, 0.5, 1.0]))  # nothing is above 1
     out = ["--output", str(tmp_path / "s.png")]
     assert main(["plot", "sensitivity", str(run.path), str(run.path), *out]) == 0
     assert (tmp_path / "s.png").stat().st_size > 10_000
@@ -217,7 +218,7 @@ def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys):
     assert "No last.ckpt is in" in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("show", ["false_positives", "gains", "false_negatives", "sensitivity", "completeness"])
+@pytest.mark.parametrize("show", ["false_positives", "sensitivity"])
 def test_the_command_draws_errors(show, run, tmp_path: Path):
     out = tmp_path / "e.png"
     assert main(["plot", "errors", str(run.path), f"--show={show}", "--output", str(out)]) == 0

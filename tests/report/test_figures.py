@@ -44,9 +44,12 @@ def test_as_many_detections_as_instances_the_best_first():
 def test_pseudo_labels_are_drawn_where_they_hold():
     labels = np.array([0, 0, -1, 1, 1, 1, -1, -1, 0, 0], np.int8)
     (axis, *_) = qualitative_figure([panel(truth=0, labels=labels)]).subfigs[0].axes
-    strips = axis.collections[1:]  # the first is the area below the curve
-    spans = [(s.get_paths()[0].vertices[:, 0].min(), s.get_paths()[0].vertices[:, 0].max()) for s in strips]
-    assert spans == [(0, 2), (3, 6), (8, 10)]
+    foreground, background = axis.collections[1:]  # the first is the area below the curve
+    spans = [
+        [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in strip.get_paths()]
+        for strip in (foreground, background)
+    ]
+    assert spans == [[(3, 6)], [(0, 2), (8, 10)]]
 
 
 def test_several_videos_stand_below_each_other():

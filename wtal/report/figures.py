@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -159,12 +158,13 @@ def _draw_track(axis: "Axes", track: Track, panel: Panel) -> None:
         axis.plot([start_s, end_s], [-0.15, -0.15], color=colour, linewidth=5, solid_capstyle="butt")
     axis.set_ylim(-0.3 if track.labels is None else -0.5, 1.0)
     if track.labels is not None:
-        edges = np.r_[0, np.flatnonzero(np.diff(track.labels)) + 1, len(track.labels)]
         half = (panel.times_s[1] - panel.times_s[0]) / 2 if len(panel.times_s) > 1 else panel.duration_s / 2
-        for first, end in pairwise(edges):
-            span = panel.times_s[first] - half, panel.times_s[end - 1] + half
-            if fill := _LABEL_COLOURS.get(int(track.labels[first])):
-                axis.fill_between(span, -0.48, -0.34, color=fill, linewidth=0)
+        edges = np.r_[0, np.flatnonzero(np.diff(track.labels)) + 1, len(track.labels)]
+        first, last = panel.times_s[edges[:-1]] - half, panel.times_s[edges[1:] - 1] + half
+        for label, fill in _LABEL_COLOURS.items():
+            of_kind = track.labels[edges[:-1]] == label
+            spans = np.column_stack([first, last - first])[of_kind]
+            axis.broken_barh([(start, width) for start, width in spans], (-0.48, 0.14), facecolor=fill, linewidth=0)
     _name(axis, track.name or SOURCE_NAMES.get(track.source, track.source))
 
 
