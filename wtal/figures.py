@@ -120,6 +120,8 @@ def sensitivity(runs: Sequence[Path], output: Path, split: Literal["test", "val"
     from wtal.report.style import save_figure
 
     loaded = [load(path) for path in runs]
+    if len({run.model.sources for run in loaded}) > 1:
+        raise ConfigError(f"{runs[0]} and {runs[1]} hold models of different kinds: give runs of one kind.")
     data = loaded[0].data
     truth = data.named_segments(split)
     if truth.empty:
@@ -186,7 +188,8 @@ def _teacher_charts(
                 source = "fused" if model.schedule.agree else teacher
                 score, inside = _foreground(of_run, source, truth, labels)
                 sure = sign * score > sign * deltas[:, None]  # (K, S)
-                right.append((sure & (inside == (sign > 0))).sum(axis=1) / np.maximum(sure.sum(axis=1), 1))
+                with np.errstate(invalid="ignore"):  # of no snippet, none is right or wrong
+                    right.append((sure & (inside == (sign > 0))).sum(axis=1) / sure.sum(axis=1))
                 share.append(sure.mean(axis=1))
             colour = colour_of(teacher, place)
             lines.append(Line(f"{teacher.upper()}: right", deltas, np.stack(right), colour))

@@ -10,6 +10,7 @@ import torch
 import wtal
 from wtal import figures
 from wtal.cli import main
+from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
 from wtal.data import SyntheticDataModule
 from wtal.errors import AnnotationError, CheckpointError, ConfigError
 from wtal.localization.localizer import Localizer
@@ -213,9 +214,38 @@ def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys, monk
     assert main(["plot", "sensitivity", str(run.path), str(run.path), *out]) == 0
     assert (tmp_path / "s.png").stat().st_size > 10_000
     assert main(["plot", "sensitivity", str(trained("cbp").checkpoint), *out]) == 0  # has no teachers
+    assert main(["plot", "sensitivity", str(run.path), str(trained("cbp").checkpoint), *out]) == 2
+    assert "different kinds" in capsys.readouterr().err.splitlines()[-1]
     assert main(["plot", "sensitivity", str(run.path), *out, "--split=val"]) == 2
     assert main(["plot", "sensitivity", str(tmp_path), *out]) == 2
     assert "No last.ckpt is in" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_teachers_are_judged_as_they_label(run, scores, monkeypatch):
+    monkeypatch.setattr(figures, "_FOREGROUND", np.array([0.5, 0.7]))
+    monkeypatch.setattr(figures, "_BACKGROUND", np.array([0.1, 0.3]))
+    truth = run.data.named_segments("test")
+    labels = dict(run.data.split("test").table["labels"])
+    charts = list(figures._teacher_charts([run], [scores], truth, labels))
+    assert [chart.marks[0][0] for chart in charts] == [0.7, 0.2]  # the defaults of `Thresholds`
+    for teacher, place in (("cbp", 0), ("vlp", 2)):
+        for step, thresholds in enumerate((Thresholds(0.5, 0.1), Thresholds(0.7, 0.3))):
+            given, inside = [], []
+            for batch, video in zip(run.data.test_dataloader(), run.data.videos("test"), strict=True):
+                with torch.no_grad():
+                    seen = run.model.branches[teacher].scores(batch)
+                given += pseudo_labels(seen, batch.labels, batch.mask, thresholds, (0, 1)).label[0].tolist()
+                segments = truth[truth["video_id"] == video.video_id]
+                for index in range(video.num_snippets):
+                    middle = sum(video.grid.cell_s(index)) / 2
+                    inside.append(((segments["start_s"] <= middle) & (middle < segments["end_s"])).any())
+            for chart, kind in zip(charts, (1, 0), strict=True):
+                right, share = (line.values[0, step] for line in chart.lines[place : place + 2])
+                chosen = [bool(i) for label, i in zip(given, inside, strict=True) if label == kind]
+                assert share == pytest.approx(len(chosen) / len(given))
+                assert right == pytest.approx(
+                    np.mean([i == bool(kind) for i in chosen]) if chosen else np.nan, nan_ok=True
+                )
 
 
 @pytest.mark.parametrize("show", ["false_positives", "sensitivity"])
