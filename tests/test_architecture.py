@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import wtal
+from wtal.cli import _OWN
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "wtal").rglob("*.py"))
 
@@ -79,6 +82,12 @@ def test_the_package_itself_needs_nothing_before_a_name_of_it_is_used():
     code = "import sys, wtal; print([m for m in sys.modules if m.startswith('wtal.') or m in ('torch', 'numpy')])"
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert out.strip() == "['wtal._torchvision_compat']"
+
+
+def test_no_command_has_the_name_of_a_function_of_the_package():
+    """Jsonargparse looks for a command's function in the package too, and would import all of it."""
+    functions = {command.function.partition(":")[2] for command in _OWN.values()}
+    assert not functions & set(wtal.__all__)
 
 
 def test_every_part_of_the_package_has_its_floor():

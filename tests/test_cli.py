@@ -47,7 +47,18 @@ def test_help_answers_at_once_without_torch():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert time.monotonic() - start < 2
     assert out.splitlines()[-1] == "[]"
-    for command in ("fit", "validate", "test", "predict", "compare", "plot qualitative", "plot sensitivity", "data check", "report"):
+    for command in (
+        "fit",
+        "validate",
+        "test",
+        "predict",
+        "compare",
+        "plot qualitative",
+        "plot sensitivity",
+        "plot errors",
+        "data check",
+        "report",
+    ):
         assert f"\n    {command}" in out
 
 
@@ -66,7 +77,9 @@ def test_unknown_command(capsys):
     assert "invalid choice: 'fitt'" in only_line(capsys)
 
 
-@pytest.mark.parametrize("command", ["fit", "test", "compare", "plot qualitative", "plot sensitivity", "data check", "report"])
+@pytest.mark.parametrize(
+    "command", ["fit", "test", "compare", "plot qualitative", "plot sensitivity", "plot errors", "data check", "report"]
+)
 def test_every_command_explains_itself(command, capsys):
     assert run(*command.split(), "--help") == 0
     assert f"usage: wtal {command}" in capsys.readouterr().out.replace("[options] ", "")

@@ -35,7 +35,7 @@ _OWN = {
     "compare": _Command("Train and test all methods and end with their table.", "wtal.compare:compare"),
     "evaluate": _Command(
         "Measure prediction files by the rules of any public evaluator.",
-        "wtal.report.evaluation:evaluate",
+        "wtal.report.evaluation:evaluate_files",
         "predictions",
     ),
     "analyze": _Command(

@@ -18,7 +18,7 @@ from wtal.report.predictions import read_predictions
 from wtal.report.tables import markdown, percent, print_table, write_text
 from wtal.report.truth import Truth, detection_rows, load_truth
 
-__all__ = ["Evaluation", "evaluate", "evaluate_file", "labels_of"]
+__all__ = ["Evaluation", "evaluate_file", "evaluate_files", "labels_of"]
 
 _USUAL_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7), (0.1, 0.9), (0.5, 0.95))
 
@@ -106,7 +106,7 @@ def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
     return ranges
 
 
-def evaluate(
+def evaluate_files(
     predictions: Sequence[Path],
     annotations: Path,
     subset: str | None = None,
