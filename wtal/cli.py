@@ -48,6 +48,10 @@ _OWN = {
         "Draw how much depends on the thresholds of localizer and teachers.", "wtal.figures:sensitivity", "runs"
     ),
     "plot errors": _Command("Draw why methods fail, by their checkpoints.", "wtal.figures:errors", "runs"),
+    "sweep": _Command(
+        "Run a sweep file, with all that it varies, without any server.", "wtal.sweep.command:sweep", "file"
+    ),
+    "table": _Command("Collect the records of runs into a paper's table.", "wtal.report.runs_table:table", "folders"),
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),

@@ -3,8 +3,9 @@
 import os
 import pickle
 import re
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +29,8 @@ from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
 from wtal.training.progress import FitProgress
-from wtal.training.saving import SaveConfig
+from wtal.training.record import make_record, write_record
+from wtal.training.saving import SaveConfig, run_folder
 from wtal.training.seeding import SeedSteps
 from wtal.usage import origin
 
@@ -96,6 +98,32 @@ class WTALCLI(LightningCLI):
             type=str | None,
             help="Name of the run, a folder of `trainer.default_root_dir` (default: the model's).",
         )
+
+        parser.add_argument(
+            "--then_test",
+            type=bool,
+            default=False,
+            help="After a fit, measure the last checkpoint, and the one chosen on held-out videos, on the test videos.",
+        )
+
+    def before_fit(self) -> None:
+        """Start the clock of the record."""
+        self._began = time.monotonic()
+
+    def after_fit(self) -> None:
+        """Leave ``record.json`` in the run's folder."""
+        seconds, trainer = time.monotonic() - self._began, self.trainer
+        metrics: Mapping[str, float] = {}
+        selected: Mapping[str, float] | None = None
+        if self._get(self.config, "then_test"):
+            (metrics,) = trainer.test(self.model, self.datamodule, verbose=False)
+            callback = trainer.checkpoint_callback
+            if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+                (selected,) = trainer.test(self.model, self.datamodule, callback.best_model_path, verbose=False)
+        if trainer.is_global_zero:
+            text = (run_folder(trainer) / "config.yaml").read_text()
+            record = make_record(text, self.model, self.datamodule, metrics, selected, seconds)
+            write_record(record, run_folder(trainer))
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
         """Leave out Lightning's own long table of results: :class:`ResultsTable` prints a short one."""

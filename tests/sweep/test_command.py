@@ -1,0 +1,149 @@
+"""Sweeps of a stand-in for a training: it writes a record, and can be slow or fail."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wtal.cli import main
+
+TRAIN = """
+import argparse, json, pathlib, sys, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+parser.add_argument("--seed_everything", type=int, default=0)
+parser.add_argument("--trainer.default_root_dir", dest="folder", type=pathlib.Path)
+parser.add_argument("--ckpt_path")
+args = parser.parse_args()
+with open("log.txt", "a") as file:
+    file.write(f"{args.x} {args.seed_everything} {'resumed' if args.ckpt_path else 'begun'}\\n")
+if args.x == 13:
+    sys.exit("thirteen is refused")
+args.folder.mkdir(parents=True, exist_ok=True)
+(args.folder / "last.ckpt").touch()
+time.sleep(float(pathlib.Path("sleep.txt").read_text()))
+record = {"config": {"x": args.x}, "seed": args.seed_everything, "metrics": {"test/mAP": args.x / 10}, "seconds": 1}
+(args.folder / "record.json").write_text(json.dumps(record))
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(TRAIN)
+    (tmp_path / "sleep.txt").write_text("0")
+
+    def write(**changes):
+        content = {
+            "method": "grid",
+            "metric": {"name": "test/mAP", "goal": "maximize"},
+            "command": [sys.executable, "train.py", "${args}"],
+            "parameters": {"x": {"values": [1, 2, 3]}},
+        }
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**content, **changes}))
+
+    write()
+    return write
+
+
+def log():
+    path = Path("log.txt")
+    return sorted(path.read_text().splitlines()) if path.exists() else []
+
+
+def outcomes():
+    found = [json.loads(path.read_text()) for path in Path("out").glob("*/outcome.json")]
+    return sorted((one["assignment"]["x"], one["status"]) for one in found)
+
+
+def run(*words):
+    return main(["sweep", "sweep.yaml", "--output", "out", *words])
+
+
+def test_runs_everything_once(sweep, capsys):
+    assert run("--jobs", "2", "--seeds", "0", "1") == 0
+    assert log() == [f"{x}.0 {seed} begun" for x in (1, 2, 3) for seed in (0, 1)]
+    assert "6 done" in capsys.readouterr().out
+    assert run("--seeds", "0", "1") == 0
+    assert len(log()) == 6
+
+
+def test_a_failure_is_a_row_that_says_why_and_the_others_go_on(sweep, capsys):
+    sweep(parameters={"x": {"values": [13, 1]}})
+    with pytest.raises(SystemExit, match="2"):
+        run()
+    assert outcomes() == [(1, "done"), (13, "failed")]
+    assert "exit code 1: thirteen is refused" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(SystemExit):
+        run()
+    assert len(log()) == 2
+    with pytest.raises(SystemExit):
+        run("--retry")
+    assert log() == ["1.0 0 begun", "13.0 0 begun", "13.0 0 begun"]
+
+
+def test_a_killed_sweep_goes_on_without_repeating(sweep, tmp_path):
+    (tmp_path / "sleep.txt").write_text("0.5")
+    words = [sys.executable, "-m", "wtal", "sweep", "sweep.yaml", "--output", "out"]
+    process = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(log()) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)  # the sweep and the training of the second run
+    process.wait()
+    assert outcomes() == [(1, "done")]
+    (tmp_path / "sleep.txt").write_text("0")
+    assert run() == 0
+    assert outcomes() == [(1, "done"), (2, "done"), (3, "done")]
+    assert log() == ["1.0 0 begun", "2.0 0 begun", "2.0 0 resumed", "3.0 0 begun"]
+
+
+def test_a_training_that_outlives_its_sweep_is_not_done_twice(sweep, tmp_path):
+    (tmp_path / "sleep.txt").write_text("1.5")
+    sweep(parameters={"x": {"values": [1]}})
+    words = [sys.executable, "-m", "wtal", "sweep", "sweep.yaml", "--output", "out"]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not log() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.kill()
+    process.wait()
+    assert run() == 0
+    assert log() == ["1.0 0 begun"]
+    assert outcomes() == [(1, "done")]
+
+
+def test_two_sweeps_of_one_folder_share_the_work(sweep, tmp_path):
+    (tmp_path / "sleep.txt").write_text("0.3")
+    words = [sys.executable, "-m", "wtal", "sweep", "sweep.yaml", "--output", "out"]
+    both = [subprocess.Popen(words, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert log() == ["1.0 0 begun", "2.0 0 begun", "3.0 0 begun"]
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_a_search_ends_and_goes_on(sweep, method):
+    sweep(method=method, run_cap=3, parameters={"x": {"min": 0.0, "max": 5.0}})
+    assert run() == 0
+    assert len(log()) == 3
+    sweep(method=method, run_cap=5, parameters={"x": {"min": 0.0, "max": 5.0}})
+    assert run() == 0
+    assert len(log()) == 5
+
+
+def test_the_table_of_a_sweep(sweep, capsys):
+    assert run("--seeds", "0", "1") == 0
+    assert main(["table", "out", "--output", "table.csv", "--baseline", "x=1"]) == 0
+    text = Path("table.csv").read_text().splitlines()
+    assert text[0] == "variant,seeds,avg,avg sd,difference,p"
+    assert sorted(text[1:])[0].startswith("x=1,2,0.1,0.0,,")
+    assert main(["table", "out", "--baseline", "x=9"]) == 2
+    assert main(["table", "none"]) == 2
+    assert "No row is called 'x=9'" in capsys.readouterr().err

@@ -1,0 +1,101 @@
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wtal.errors import ConfigError
+from wtal.sweep.definition import read_sweep
+
+GRID = {
+    "program": "wtal",
+    "method": "grid",
+    "metric": {"name": "test/mAP", "goal": "maximize"},
+    "command": ["wtal", "fit", "--config", "c.yaml", "${args}"],
+    "parameters": {
+        "a": {"values": [1, 2]},
+        "model": {"parameters": {"b": {"values": ["x", True]}}},
+        "c": {"value": 0.5},
+    },
+}
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def one(**changes):
+        path = tmp_path / "sweep.yaml"
+        path.write_text(
+            yaml.safe_dump({k: v for k, v in {**GRID, **changes}.items() if v is not None}, sort_keys=False)
+        )
+        return path
+
+    return one
+
+
+def test_a_grid_is_every_combination_and_its_command(write):
+    sweep = read_sweep(write())
+    grid = sweep.grid()
+    assert grid[1] == {"a": 1, "model.b": True, "c": 0.5}
+    assert len(grid) == 4
+    assert sweep.words(grid[1], ["--end"]) == [
+        *("wtal", "fit", "--config", "c.yaml", "--a=1", "--model.b=true", "--c=0.5", "--end"),
+    ]
+
+
+def test_a_run_is_known_by_what_it_does(write, tmp_path):
+    sweep = read_sweep(write())
+    one = sweep.run_name({"a": 1, "model.b": "x"})
+    assert one == sweep.run_name({"model.b": "x", "a": 1})
+    assert one != sweep.run_name({"a": 2, "model.b": "x"})
+    (tmp_path / "c.yaml").write_text("max_epochs: 3")
+    changed = sweep.run_name({"a": 1, "model.b": "x"})
+    assert changed != one
+    (tmp_path / "c.yaml").write_text("max_epochs: 4")
+    assert sweep.run_name({"a": 1, "model.b": "x"}) not in (one, changed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "all"}, "must be grid, random or bayes"),
+        ({"methods": "grid"}, "'methods' is nothing that a sweep says"),
+        ({"command": ["wtal", "fit"]}, r"words with \$\{args\}"),
+        ({"parameters": {}}, "must name what is varied"),
+        ({"parameters": {"a": {"min": 2, "max": 1}}}, "parameter a must have"),
+        ({"parameters": {"a": {"values": []}}}, "parameter a must have"),
+        ({"method": "random"}, "say `run_cap`"),
+        ({"method": "bayes", "metric": None, "run_cap": 2}, "needs a `metric`"),
+    ],
+)
+def test_refuses_what_would_not_run(write, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        read_sweep(write(**changes))
+
+
+def test_a_grid_of_ranges_is_none(write):
+    with pytest.raises(ConfigError, match="needs `values` of a"):
+        read_sweep(write(parameters={"a": {"min": 0.0, "max": 1.0}})).grid()
+
+
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "experiments" / "sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_sweeps_can_be_run(path):
+    sweep = read_sweep(path)
+    assert sweep.words(sweep.grid()[0] if sweep.method == "grid" else {})[:2] == ["wtal", "fit"]
+    assert sweep.metric.startswith("test/")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_sweeps_are_what_wandb_takes(path):
+    """By wandb's own schema; the package that has it imports more than is wanted here."""
+    package = importlib.util.find_spec("sweeps")
+    if package is None or package.origin is None:
+        pytest.skip("`pip install --no-deps sweeps` brings wandb's schema")
+    schema = json.loads((Path(package.origin).parent / "config" / "schema.json").read_text())
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.validate(yaml.safe_load(path.read_text()), schema)

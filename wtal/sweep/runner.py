@@ -1,0 +1,185 @@
+"""One run of a sweep: claimed by one process among many, trained by a process of its own, and never done twice."""
+
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wtal.report.tables import write_text
+from wtal.sweep.definition import Assignment, Sweep
+
+__all__ = ["Outcome", "is_claimed", "outcome_of", "perform"]
+
+BEAT_S = 20.0  # how often the owner of a claim says that it lives
+STALE_S = 120.0  # after how long without a word a claim of another machine is void
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run, as ``outcome.json`` of its folder says.
+
+    Args:
+        assignment: Values of the parameters.
+        status: ``done`` or ``failed``; ``running`` and ``waiting`` are never written.
+        reason: Why it failed: the last line that it wrote.
+        metrics: Of the last checkpoint, by name.
+        seconds: Of the command, as far as it was not interrupted.
+    """
+
+    assignment: Assignment
+    status: str = "waiting"
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def outcome_of(sweep: Sweep, assignment: Assignment, folder: Path) -> Outcome:
+    """What is known of a run, from its folder below the folder of all."""
+    home = folder / sweep.run_name(assignment)
+    try:
+        return Outcome(**json.loads((home / "outcome.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return Outcome(assignment, "running" if (home / "claim.json").exists() else "waiting")
+
+
+def is_claimed(sweep: Sweep, assignment: Assignment, folder: Path) -> bool:
+    """Whether a living process is at a run."""
+    path = folder / sweep.run_name(assignment) / "claim.json"
+    return path.exists() and not _is_void(path)
+
+
+def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> Outcome | None:
+    """Train one run, unless it is done or another process is at it.
+
+    An interrupted run goes on from its last checkpoint.
+
+    Args:
+        sweep: Whose command is run.
+        assignment: Values of the parameters.
+        folder: Of all runs.
+        retry: Try again what failed.
+
+    Returns:
+        What became of it; None if another process is at it.
+    """
+    home = folder / sweep.run_name(assignment)
+    home.mkdir(parents=True, exist_ok=True)
+    known = outcome_of(sweep, assignment, folder)
+    if known.status == "done" or (known.status == "failed" and not retry):
+        return known
+    with _claim(home) as mine:
+        if not mine:
+            return None
+        known = outcome_of(sweep, assignment, folder)  # it may have ended while its claim was looked at
+        if known.status == "done":
+            return known
+        (home / "outcome.json").unlink(missing_ok=True)
+        outcome = _train(sweep, assignment, home)
+        write_text(home / "outcome.json", json.dumps(asdict(outcome), indent=1))
+        return outcome
+
+
+def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
+    record = _newest_record(home / "run")
+    if record is not None:  # the training came to its end though its sweep was killed
+        return Outcome(assignment, "done", "", record["metrics"], record["seconds"])
+    extra = [f"--trainer.default_root_dir={home / 'run'}"]
+    checkpoints = sorted((home / "run").rglob("last.ckpt"), key=lambda path: path.stat().st_mtime)
+    if checkpoints:
+        extra.append(f"--ckpt_path={checkpoints[-1]}")
+    start, words = time.monotonic(), sweep.words(assignment, extra)
+    with (home / "output.txt").open("a") as output:
+        try:
+            process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT)
+        except OSError as error:
+            return Outcome(assignment, "failed", f"{words[0]} cannot be started: {error.strerror}")
+        write_text(home / "claim.json", _token(process.pid))
+        code = process.wait()
+    seconds, record = time.monotonic() - start, _newest_record(home / "run")
+    if code == 0 and record is not None:
+        return Outcome(assignment, "done", "", record["metrics"], seconds)
+    reason = f"exit code {code}: {_last_line(home / 'output.txt')}" if code else "it left no record.json"
+    return Outcome(assignment, "failed", reason, {}, seconds)
+
+
+def _newest_record(folder: Path) -> dict[str, Any] | None:
+    found = sorted(folder.rglob("record.json"), key=lambda path: path.stat().st_mtime)
+    try:
+        record: dict[str, Any] = json.loads(found[-1].read_text())
+    except (IndexError, OSError, ValueError):
+        return None
+    return record
+
+
+def _last_line(path: Path) -> str:
+    lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "without a word"
+
+
+# Claims -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _claim(home: Path) -> Iterator[bool]:
+    """Whether this process now owns the run; while it does, the claim's file is touched from time to time."""
+    path = home / "claim.json"
+    if _is_void(path):
+        path.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        yield False
+        return
+    with os.fdopen(descriptor, "w") as file:
+        file.write(_token())
+    ended = threading.Event()
+    beat = threading.Thread(target=_beat, args=(path, ended), daemon=True)
+    beat.start()
+    try:
+        yield True
+    finally:
+        ended.set()
+        beat.join()
+        path.unlink(missing_ok=True)
+
+
+def _token(child: int | None = None) -> str:
+    """Who owns a claim: this process and, once it is there, the training, which may outlive it."""
+    return json.dumps({"host": socket.gethostname(), "pids": [os.getpid(), *([child] if child else [])]})
+
+
+def _beat(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(BEAT_S):
+        with suppress(FileNotFoundError):
+            os.utime(path)
+
+
+def _is_void(path: Path) -> bool:
+    """Whether a claim's owner has died: known at once on this machine, else by its silence."""
+    try:
+        silent_s = time.time() - path.stat().st_mtime
+        owner = json.loads(path.read_text())
+    except FileNotFoundError:
+        return False
+    except ValueError:  # being written, or cut off while it was
+        return silent_s > STALE_S
+    if owner["host"] == socket.gethostname():
+        return not any(map(_lives, owner["pids"]))
+    return silent_s > STALE_S
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,80 @@
+"""Random and Bayesian search through Optuna, its memory in the sweep's folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wtal.sweep.definition import Assignment, Parameter, Sweep
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+
+__all__ = ["open_study", "search"]
+
+
+def open_study(sweep: Sweep, folder: Path, is_going_on: Callable[[Assignment], bool]) -> "Study":
+    """The study of a folder, made or gone on with; several processes and machines may share it.
+
+    Args:
+        sweep: What may be varied.
+        folder: Where it is kept.
+        is_going_on: Whether a living process is at an assignment; what a killed one had begun is asked for again.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    file = str(folder / "study.log")
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file))),
+        study_name="sweep",
+        direction="maximize" if sweep.maximize else "minimize",
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+        if not is_going_on(trial.params):
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            study.enqueue_trial(trial.params)
+    seed = len(study.trials)  # a study that is gone on with must not draw the same again
+    samplers = {"random": optuna.samplers.RandomSampler(seed), "bayes": optuna.samplers.TPESampler(seed=seed)}
+    study.sampler = samplers[sweep.method]
+    return study
+
+
+def search(sweep: Sweep, study: "Study", value_of: Callable[[Assignment], float | None]) -> None:
+    """Draw and run assignments until as many as the sweep's cap have ended.
+
+    Args:
+        sweep: What may be varied.
+        study: Of :func:`open_study`.
+        value_of: Runs an assignment and gives its number; None for a failure.
+    """
+    from optuna.trial import TrialState
+
+    while _begun(study) < (sweep.run_cap or 0):
+        trial = study.ask()
+        value = value_of({parameter.name: _draw(trial, parameter) for parameter in sweep.parameters})
+        if value is None:
+            trial.set_user_attr("failed", True)
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, value)
+
+
+def _begun(study: "Study") -> int:
+    """Trials that go on or have ended, but by a kill."""
+    from optuna.trial import TrialState
+
+    going = (TrialState.COMPLETE, TrialState.RUNNING)
+    return sum(trial.state in going or "failed" in trial.user_attrs for trial in study.get_trials())
+
+
+def _draw(trial: "Trial", parameter: Parameter) -> object:
+    name, low, high = parameter.name, parameter.low, parameter.high
+    if parameter.values:
+        return trial.suggest_categorical(name, parameter.values)
+    if parameter.distribution == "int_uniform":
+        return trial.suggest_int(name, int(low), int(high))
+    if parameter.distribution == "log_uniform_values":
+        return trial.suggest_float(name, low, high, log=True)
+    return trial.suggest_float(name, low, high, step=parameter.step if parameter.distribution == "q_uniform" else None)
