@@ -23,8 +23,9 @@ $(INSTALLED): pyproject.toml configs/constraints.txt
 
 install: $(INSTALLED)  ## Make .venv with everything in tested versions
 
-demo: install  ## Train every method on the embedded benchmark and end with their table (two minutes)
+demo: install  ## Train every method on the embedded benchmark, end with their table and a page (a minute)
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo --seeds 0 1
+	@$(BIN)/wtal report runs/demo --output runs/demo/page
 
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"

@@ -20,7 +20,18 @@ from wtal.trainer_cli import WTALCLI
 
 __all__ = ["Method", "compare"]
 
-Method = Literal["cbp", "vlp_vanilla", "vlp", "late_fusion", "b_only", "f_only", "joint", "alternation"]
+Method = Literal[
+    "cbp_warm_up",
+    "cbp",
+    "vlp_vanilla",
+    "vlp",
+    "late_fusion_warm_up",
+    "late_fusion",
+    "b_only",
+    "f_only",
+    "joint",
+    "alternation",
+]
 
 
 @dataclass(frozen=True)
@@ -31,15 +42,18 @@ class _Run:
         name: Of its folder.
         pattern: Of the schedule after the warm-up; None for the configuration's own, empty to train nothing.
         answers: Method to source.
+        goes_on: Whether it trains after the warm-up, each branch as long as in an alternation.
     """
 
     name: str
     pattern: str | None
     answers: dict[Method, str]
+    goes_on: bool = True
 
 
 _RUNS = (
     _Run("vanilla", "", {"vlp_vanilla": "vlp"}),
+    _Run("warm_up", "W", {"cbp_warm_up": "cbp", "late_fusion_warm_up": "fused"}, goes_on=False),
     _Run("apart", "W", {"cbp": "cbp", "vlp": "vlp", "late_fusion": "fused"}),
     _Run("b_only", "B", {"b_only": "fused"}),
     _Run("f_only", "F", {"f_only": "fused"}),
@@ -90,10 +104,12 @@ def compare(
     """Train and test all methods and end with their table.
 
     The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches
-    trained apart and fused (``late_fusion``), distillation in one direction (``b_only``, ``f_only``), in both at once
-    (``joint``), and in turn (``alternation``). All of a seed share one warm-up, which is what they would compute
-    anyway, bit for bit; after it each branch trains for as many epochs in every method that trains it. Results are
-    those of the last epoch on the test videos. What is finished is not repeated: call it again after an interruption.
+    trained apart and fused (``late_fusion``), both of these after the warm-up alone, as long training makes CBP less
+    complete (``cbp_warm_up``, ``late_fusion_warm_up``), distillation in one direction (``b_only``, ``f_only``), in
+    both at once (``joint``), and in turn (``alternation``). All of a seed share one warm-up, which is what they would
+    compute anyway, bit for bit; after it each branch trains for as many epochs in every method that trains it. Results
+    are those of the last epoch on the test videos. What is finished is not repeated: call it again after an
+    interruption.
 
     Args:
         config: Configuration of a collaboration, as for ``wtal fit``; a second one overrides the first.
@@ -164,7 +180,7 @@ def _fit(run: _Run, cli: WTALCLI, warm_up: _WarmUp) -> float:
     shared = warm_up.exists
     if run.pattern:  # each epoch trains what an alternation trains in every other one
         after = (trainer.max_epochs or 0) - warm_up.epochs
-        trainer.fit_loop.max_epochs = warm_up.epochs + -(-after // 2)
+        trainer.fit_loop.max_epochs = warm_up.epochs + (-(-after // 2) if run.goes_on else 0)
     trainer.callbacks.append(warm_up)  # type: ignore[attr-defined]
     start = time.monotonic()
     trainer.fit(cli.model, cli.datamodule, ckpt_path=warm_up.checkpoint if shared else None)

@@ -10,9 +10,11 @@ from wtal.report.tables import markdown, print_table, write_text
 __all__ = ["print_comparison", "save_comparison", "summarize"]
 
 _NAMES = {
+    "cbp_warm_up": "CBP, warm-up only",
     "cbp": "CBP alone",
     "vlp_vanilla": "VLP vanilla",
     "vlp": "VLP trained",
+    "late_fusion_warm_up": "late fusion, warm-up only",
     "late_fusion": "late fusion",
     "b_only": "B only",
     "f_only": "F only",

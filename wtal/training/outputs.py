@@ -3,16 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 from rich.console import Console
-from rich.table import Table
 
 from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
 from wtal.report.predictions import write_predictions
 from wtal.report.runs import About, write_about, write_ground_truth
 from wtal.report.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
+from wtal.report.tables import percent, print_table
 from wtal.training.saving import run_folder
 from wtal.types import VideoResult
 
@@ -107,7 +109,10 @@ def _joined(grids: VideoGrids, class_names: list[str], results: list[VideoResult
 
 
 class ResultsTable(Callback):
-    """Prints one row a source after ``validate`` and ``test``: mAP in %, and what the numbers were made on."""
+    """Prints one row a source after ``validate`` and ``test``: mAP in %, and what the numbers were made on.
+
+    After each validation inside a fit the table is short, and the epoch its title.
+    """
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the table of ``test``."""
@@ -127,16 +132,17 @@ class ResultsTable(Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         if not rows or not trainer.is_global_zero or not isinstance(data, SnippetDataModule):
             return
-        measures = list(dict.fromkeys(measure for row in rows.values() for measure in row))
-        shown = [m for m in measures if m.startswith("mAP")] + [m for m in ("video_mAP",) if m in measures]
-        table = Table(caption=_about(trainer, module, data).caption, caption_justify="left")
-        table.add_column("mAP in % at tIoU")
-        for measure in shown:
-            title = {"mAP": "mean", "video_mAP": "of videos"}.get(measure, measure.removeprefix("mAP@"))
-            table.add_column(title, justify="right", no_wrap=True)
-        for source, row in rows.items():
-            table.add_row(source, *(f"{100 * row[measure]:.1f}" if measure in row else "" for measure in shown))
-        Console(width=max(Console().width, 130)).print(table)  # a number that is cut off helps nobody
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        shown = [name for name in table if str(name).startswith("mAP")]
+        inside = trainer.state.fn == TrainerFn.FITTING
+        if inside:
+            middle = {f"mAP@{tiou:g}" for tiou in data.protocol.tious[:: max(1, len(data.protocol.tious) // 3)]}
+            shown = [name for name in shown if name in middle or name == "mAP"]
+        table = percent(table[[*shown, *(name for name in ("video_mAP",) if name in table)]], 1)
+        titles = {"mAP": "mean", "video_mAP": "of videos"}
+        table = table.rename(columns=lambda name: titles.get(name, name.removeprefix("mAP@")))
+        caption = f"epoch {trainer.current_epoch}" if inside else _about(trainer, module, data).caption
+        print_table(table.rename_axis("mAP in % at tIoU"), caption)
 
 
 def _about(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -> About:
