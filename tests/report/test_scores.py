@@ -3,11 +3,14 @@ import pickle
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wtal.data.annotations import read_annotations
 from wtal.errors import PredictionError
+from wtal.report.runs import write_ground_truth
 from wtal.report.scores import (
     StudentLabels,
     TestScores,
@@ -147,3 +150,11 @@ def test_a_damaged_file_is_read_as_it_was_or_refused(tmp_path_factory, data):
     except PredictionError:
         return
     assert back.probability.shape == (back.grids.lengths.sum(), len(back.class_names))
+
+
+def test_an_unknown_duration_stays_unknown(tmp_path):
+    segments = pd.DataFrame([("a", "run", 0.0, 1.0)], columns=["video_id", "label", "start_s", "end_s"])
+    write_ground_truth(tmp_path / "truth.json", segments, {"a": float("nan"), "b": 3.0}, "test")
+    durations = read_annotations(tmp_path / "truth.json").videos["duration_s"]
+    assert np.isnan(durations["a"])
+    assert durations["b"] == 3.0

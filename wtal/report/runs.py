@@ -1,6 +1,7 @@
 """What a run leaves beside its predictions: what they were made on, and the ground truth they are held against."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -67,7 +68,7 @@ def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[
     Args:
         path: Of the JSON file.
         segments: One row an instance: ``video_id``, ``label``, ``start_s``, ``end_s``.
-        durations_s: Of each video of the subset, those without an instance included.
+        durations_s: Of each video of the subset, those without an instance included; NaN is left out.
         subset: Its name.
     """
     videos: dict[str, list[dict[str, object]]] = {video: [] for video in durations_s}
@@ -75,7 +76,8 @@ def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[
     for video, label, start_s, end_s in columns.itertuples(index=False):
         videos[video].append({"segment": [start_s, end_s], "label": label})
     database = {
-        video: {"subset": subset, "duration": durations_s[video], "annotations": found}
+        video: {"subset": subset, "annotations": found}
+        | ({} if math.isnan(durations_s[video]) else {"duration": durations_s[video]})
         for video, found in videos.items()
     }
     _write(path, json.dumps({"version": "ground truth of a run", "database": database}, ensure_ascii=False))
