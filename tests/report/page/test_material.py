@@ -47,14 +47,14 @@ def test_a_test_is_joined_with_the_run_whose_checkpoint_it_tested(made, tmp_path
 
 @pytest.fixture
 def comparison(made, tmp_path):
-    """The warm-up is in the metrics of `apart` alone, as the others go on from its checkpoint."""
+    """The warm-up is in the metrics of `warm_up` alone, as the others go on from its checkpoint."""
     for seed in (10, 2):
-        for run in ("apart", "alternation"):
-            folder = tmp_path / f"seed_{seed}" / run / "Model"
-            shutil.copytree(made.folder, folder / "version_0")
-        metrics = folder / "version_0" / "metrics.csv"
-        table = pd.read_csv(metrics)
-        table[table["epoch"] >= 2].to_csv(metrics, index=False)
+        for run in ("warm_up", "apart", "alternation"):
+            folder = tmp_path / f"seed_{seed}" / run / "Model" / "version_0"
+            shutil.copytree(made.folder, folder)
+            table = pd.read_csv(folder / "metrics.csv")
+            part = table["epoch"] < 2 if run == "warm_up" else table["epoch"] >= 2
+            table[part].to_csv(folder / "metrics.csv", index=False)
     said = {"features": "made up", "protocol": "toy", "weights": None, "train_seconds": 1.0, "mAP_avg": 0.5}
     said |= {"false_positive_rate": 0.1, "false_negative_rate": 0.2}
     rows = [

@@ -30,6 +30,8 @@ _COMPARED = (
     ("alternation", "fused", "collaboration", True),
 )
 
+_TRAINED = ("warm_up", "apart", "alternation")  # the first of them that was trained has the shared warm-up
+
 _TEXT = ("features", "protocol", "weights")  # columns of comparison.csv, which may be empty
 
 
@@ -246,7 +248,7 @@ def _comparison(source: Path, seed: Path) -> Material:
     """A comparison: the alternation of its first seed, beside the branches that were trained apart."""
     runs: dict[str, Material] = {}
     for name in dict.fromkeys(run for run, *_ in _COMPARED):
-        versions = [v for model in sorted((seed / name).glob("*/")) for v in _numbered(model, "version")]
+        versions = _versions(seed / name)
         if versions:
             runs[name] = _run(versions[-1], name)
     if not any(run.methods for run in runs.values()):
@@ -267,18 +269,23 @@ def _comparison(source: Path, seed: Path) -> Material:
     return replace(
         main,
         methods=methods,
-        training=_with_warm_up(main.training, [t for run in runs.values() for t in run.training]),
+        training=_with_warm_up(main.training, [_epochs(v) for run in _TRAINED for v in _versions(seed / run)]),
         comparison=table,
         notes=notes if many else [],
     )
 
 
-def _with_warm_up(shown: list[Training], all_of_seed: list[Training]) -> list[Training]:
+def _versions(run: Path) -> list[Path]:
+    """Folders of a comparison's run, the newest one last."""
+    return [version for model in sorted(run.glob("*/")) for version in _numbered(model, "version")]
+
+
+def _with_warm_up(shown: list[Training], all_of_seed: list[pd.DataFrame]) -> list[Training]:
     """The runs of a comparison share one warm-up, which is in the metrics of the first: put it before the others'."""
     whole = []
     for training in shown:
         first = int(training.epochs.index.min())
-        donor = next((t.epochs for t in all_of_seed if set(range(first)) <= set(t.epochs.index)), None)
+        donor = next((epochs for epochs in all_of_seed if set(range(first)) <= set(epochs.index)), None)
         if first and donor is not None:
             training = replace(training, epochs=pd.concat([donor[donor.index < first], training.epochs]))
         whole.append(training)
