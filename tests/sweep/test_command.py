@@ -147,3 +147,14 @@ def test_the_table_of_a_sweep(sweep, capsys):
     assert main(["table", "out", "--baseline", "x=9"]) == 2
     assert main(["table", "none"]) == 2
     assert "No row is called 'x=9'" in capsys.readouterr().err
+
+
+def test_the_table_of_a_comparison(tmp_path, capsys):
+    lines = ["method,seed,mAP@0.5,mAP_avg,features,protocol"]
+    lines += [f"cbp,{seed},0.{seed}1,0.{seed}2,made up,thumos14-212" for seed in (3, 4)]
+    lines += [f"alternation,{seed},0.{seed}2,0.{seed}{seed + 1},made up,thumos14-212" for seed in (3, 4)]
+    (tmp_path / "comparison.csv").write_text("\n".join(lines))
+    assert main(["table", str(tmp_path), "--baseline", "CBP alone", "--published"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "alternation 37.0 39.5 ± 7.8 2 +2.5" in said
+    assert "Ju et al. (published, real features; arXiv:2212.09335) 42.0 49.4" in said

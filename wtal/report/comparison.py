@@ -7,9 +7,9 @@ from rich.console import Console
 
 from wtal.report.tables import markdown, print_table, write_text
 
-__all__ = ["print_comparison", "save_comparison", "summarize"]
+__all__ = ["METHOD_NAMES", "print_comparison", "save_comparison", "summarize"]
 
-_NAMES = {
+METHOD_NAMES = {
     "cbp_warm_up": "CBP, warm-up only",
     "cbp": "CBP alone",
     "vlp_vanilla": "VLP vanilla",
@@ -44,7 +44,7 @@ def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:
         }
     )
     summary["train s"] = groups["train_seconds"].mean().map("{:.0f}".format)
-    return summary.rename(index=_NAMES).rename_axis("method")
+    return summary.rename(index=METHOD_NAMES).rename_axis("method")
 
 
 def _is_whole(name: str, single: list[str]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from wtal.errors import ConfigError
+from wtal.report.comparison import METHOD_NAMES
 from wtal.report.published import PUBLISHED
 from wtal.report.tables import markdown, print_table, write_text
 
@@ -54,7 +55,8 @@ def table(
     """Collect the records of runs into a table: mean and deviation over seeds, the best one marked.
 
     Args:
-        folders: Where the runs are, such as the output of `wtal sweep`; everything below is looked through.
+        folders: Where the runs are, such as the output of `wtal sweep` or `wtal compare`; everything below is looked
+            through.
         output: Write the table as .csv (fractions), .md or .tex.
         baseline: Name of the row that the others are compared with, by a paired t-test over common seeds.
         source: Which answer of a collaboration; by default the fused one.
@@ -68,7 +70,7 @@ def table(
     if output is not None and output.suffix.lower() not in {".csv", ".md", ".tex"}:
         raise ConfigError(f"{output} must end in .csv, .md or .tex: tables are written in these forms.")
     records = [*_local(folders), *(_from_wandb(wandb) if wandb else ())]
-    rows = collect(records, source, checkpoint)
+    rows = [*_compared(folders), *collect(records, source, checkpoint)]
     if not rows:
         where = ", ".join(map(str, folders))
         raise ConfigError(f"No record.json with test results is in {where}: train with `--then_test true`.")
@@ -102,6 +104,18 @@ def _local(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
                 raise ConfigError(f"{path} is damaged ({error}): delete it, or run it again.") from error
             if isinstance(record, dict) and isinstance(record.get("config"), dict):
                 yield path, record
+
+
+def _compared(folders: Sequence[Path]) -> Iterator[Row]:
+    """The rows of every comparison."""
+    for path in (found for folder in folders for found in sorted(folder.rglob("comparison.csv"))):
+        table = pd.read_csv(path).fillna({"features": "", "protocol": ""})
+        measures = {name: name.removeprefix("mAP@") for name in map(str, table) if name.startswith("mAP@")}
+        for _, row in table.iterrows():
+            values = {title: float(row[name]) for name, title in measures.items()} | {"avg": float(row["mAP_avg"])}
+            said = {name: str(row[name]) for name in ("features", "protocol")}
+            name = METHOD_NAMES.get(row["method"], str(row["method"]))
+            yield Row(name, int(row["seed"]), values, **said, git="", path=str(path))
 
 
 def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -254,8 +268,14 @@ def _as_text(summary: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
     text["seeds"] = summary["seeds"].astype(str)
     if baseline is not None:
         text["gain"] = summary["difference"].map(lambda value: "" if pd.isna(value) else f"{100 * value:+.1f}")
-        text["p"] = summary["p"].map(lambda value: "" if pd.isna(value) else f"{value:.3f}")
+        text["p"] = summary["p"].map(_p_value)
     return text.rename_axis("run")
+
+
+def _p_value(value: float) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def _published(protocols: set[str], columns: list[str]) -> pd.DataFrame:
