@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from wtal.errors import PredictionError
+from wtal.report.tables import write_text
 
 __all__ = ["About", "read_about", "write_about", "write_ground_truth"]
 
@@ -45,7 +45,7 @@ class About:
 
 def write_about(path: Path, about: About) -> None:
     """Write it as JSON."""
-    _write(path, json.dumps(asdict(about), indent=1, ensure_ascii=False))
+    write_text(path, json.dumps(asdict(about), indent=1, ensure_ascii=False))
 
 
 def read_about(path: Path) -> About:
@@ -80,11 +80,4 @@ def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[
         | ({} if math.isnan(durations_s[video]) else {"duration": durations_s[video]})
         for video, found in videos.items()
     }
-    _write(path, json.dumps({"version": "ground truth of a run", "database": database}, ensure_ascii=False))
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)
+    write_text(path, json.dumps({"version": "ground truth of a run", "database": database}, ensure_ascii=False))

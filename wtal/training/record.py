@@ -1,7 +1,6 @@
 """The small record that a training leaves: what it was, and what it reached."""
 
 import json
-import os
 import platform
 import resource
 import subprocess
@@ -17,6 +16,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 
 from wtal import __version__
 from wtal.data import SnippetDataModule
+from wtal.report.tables import write_text
 
 __all__ = ["make_record", "write_record"]
 
@@ -63,9 +63,7 @@ def make_record(
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
     """Write ``record.json``, complete or not at all."""
-    draft = folder / ".record.json.tmp"
-    draft.write_text(json.dumps(record, indent=1, default=str))
-    os.replace(draft, folder / "record.json")
+    write_text(folder / "record.json", json.dumps(record, indent=1, default=str))
 
 
 def _peak_memory_mib() -> float:
