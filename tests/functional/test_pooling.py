@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wtal.functional.pooling import masked_mean, min_max, topk_pool
+from wtal.functional.pooling import best_snippets, masked_mean, min_max, topk_pool
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(1, 2.0), (2, 3.0), (9, 3.0)])
@@ -24,6 +24,20 @@ def test_topk_pool_equals_a_loop_over_videos(lengths, ratio, seed):
         ]
     )
     torch.testing.assert_close(topk_pool(cas, mask, ratio), slow)
+
+
+@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=4), ratio=st.integers(1, 10), seed=st.integers(0, 99))
+def test_best_snippets_are_those_that_topk_pool_averages(lengths, ratio, seed):
+    scores = torch.randn(len(lengths), max(lengths), generator=torch.Generator().manual_seed(seed))
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    chosen = best_snippets(scores, mask, ratio)
+    assert chosen.sum(dim=1).tolist() == [max(1, n // ratio) for n in lengths]
+    torch.testing.assert_close(masked_mean(scores, chosen), topk_pool(scores[..., None], mask, ratio)[:, 0])
+
+
+def test_best_snippets_are_real_even_where_all_scores_are_ruled_out():
+    mask = torch.tensor([[True, True, False]])
+    assert best_snippets(torch.full((1, 3), -torch.inf), mask, 1).tolist() == [[True, True, False]]
 
 
 def test_topk_pool_refuses_a_video_of_padding_and_shapes_that_disagree():

@@ -31,6 +31,8 @@ def test_sparsity_and_guidance_read_real_snippets_only():
     mask = torch.tensor([[True, True, False]])
     torch.testing.assert_close(sparsity_loss(attention, mask), torch.tensor(0.3))
     torch.testing.assert_close(guidance_loss(attention, background, mask), torch.tensor(0.1))
+    emphasis = torch.tensor([[0.5, 1.5, 9.0]])
+    torch.testing.assert_close(guidance_loss(attention, background, mask, emphasis), torch.tensor(0.15))
 
 
 def slow_co_activity(embedding, cas, labels, mask, margin=0.5):

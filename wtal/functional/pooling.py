@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["masked_mean", "min_max", "topk_pool"]
+__all__ = ["best_snippets", "masked_mean", "min_max", "topk_pool"]
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -54,6 +54,28 @@ def topk_pool(cas: Tensor, mask: Tensor, ratio: int = 8) -> Tensor:
     best = cas.masked_fill(~mask[..., None], -torch.inf).topk(int(k.max()), dim=1).values
     votes = torch.arange(best.shape[1], device=cas.device) < k  # (B, K)
     return best.masked_fill(~votes[..., None], 0).sum(dim=1) / k
+
+
+def best_snippets(scores: Tensor, mask: Tensor, ratio: int) -> Tensor:
+    """The real snippets of highest score, as many a video as there are votes in :func:`topk_pool`.
+
+    Args:
+        scores: ``(B, T)``.
+        mask: True on real snippets, ``(B, T)``.
+        ratio: Real snippets per chosen one, at least 1.
+
+    Returns:
+        True on the chosen ones, ``(B, T)``; of equal scores the earlier ones.
+
+    >>> best_snippets(torch.tensor([[1.0, 3.0, 2.0, 9.0]]), torch.tensor([[True, True, True, False]]), ratio=1)
+    tensor([[ True,  True,  True, False]])
+    >>> best_snippets(torch.tensor([[1.0, 3.0, 2.0, 9.0]]), torch.tensor([[True, True, True, False]]), ratio=3)
+    tensor([[False,  True, False, False]])
+    """
+    order = scores.masked_fill(~mask, -torch.inf).argsort(dim=1, descending=True, stable=True)
+    k = (mask.sum(dim=1, keepdim=True) // ratio).clamp(min=1)
+    first = torch.arange(mask.shape[1], device=mask.device) < k
+    return torch.zeros_like(mask).scatter(1, order, first) & mask
 
 
 def min_max(values: Tensor, mask: Tensor) -> Tensor:

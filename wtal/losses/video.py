@@ -85,13 +85,14 @@ def sparsity_loss(attention: Tensor, mask: Tensor) -> Tensor:
     return masked_mean(attention, mask).mean()
 
 
-def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor) -> Tensor:
+def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor, emphasis: Tensor | None = None) -> Tensor:
     """Actionness and background probability of a snippet must add up to one.
 
     Args:
         attention: In [0, 1], ``(B, T)``.
         background: Probability of the background class, ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
+        emphasis: Weight of each snippet, ``(B, T)``; None: all count alike.
 
     Returns:
         Scalar.
@@ -99,7 +100,8 @@ def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor) -> Tensor
     Source:
         HAM-Net, arXiv:2101.00545, eq. 9.
     """
-    return masked_mean((1 - attention - background).abs(), mask).mean()
+    gap = (1 - attention - background).abs()
+    return masked_mean(gap if emphasis is None else gap * emphasis, mask).mean()
 
 
 def co_activity_loss(embedding: Tensor, cas: Tensor, labels: Tensor, mask: Tensor, margin: float = 0.5) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from wtal.errors import FeatureError
 from wtal.functional.pooling import topk_pool
-from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, TextHead, ZeroShotHead
+from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead, ZeroShotHead
 from wtal.nn.prompts import FileText
 
 CLASSES = ["run", "jump", "throw"]
@@ -19,13 +19,15 @@ def text(tmp_path):
     return partial(FileText, path=path)
 
 
-@pytest.fixture(params=["attention_mil", "basnet", "co2", "text", "zero_shot"])
+@pytest.fixture(params=["attention_mil", "basnet", "co2", "um", "delu", "text", "zero_shot"])
 def head(request, text):
     torch.manual_seed(0)
     return {
         "attention_mil": lambda: AttentionMILHead(CLASSES, in_dim=16, hidden=8),
         "basnet": lambda: BaSNetHead(CLASSES, in_dim=16, hidden=8, filter_dim=8),
         "co2": lambda: CO2Head(CLASSES, in_dim=16, hidden=8, attention_dim=8),
+        "um": lambda: UMHead(CLASSES, in_dim=16, hidden=8, margin=2.0),
+        "delu": lambda: DELUHead(CLASSES, in_dim=16, hidden=8, attention_dim=8),
         "text": lambda: TextHead(CLASSES, text=text, dim=16, width=8, heads=2),
         "zero_shot": lambda: ZeroShotHead(CLASSES, text=text),
     }[request.param]().eval()
@@ -55,14 +57,14 @@ def test_padding_and_company_change_nothing(head):
         torch.testing.assert_close(among[name][:1, :7], value, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", ["random", "zeros", "one snippet"])
+@pytest.mark.parametrize("case", ["random", "zeros", "one snippet", "huge"])
 def test_losses_and_gradients_are_finite(head, case):
     if isinstance(head, ZeroShotHead):
         with pytest.raises(NotImplementedError):
             head.losses(None, None, None)
         return
     length = 1 if case == "one snippet" else 9
-    features = torch.zeros(2, length, 16) if case == "zeros" else torch.randn(2, length, 16)
+    features = torch.randn(2, length, 16) * {"zeros": 0.0, "huge": 1e4}.get(case, 1.0)
     mask = torch.ones(2, length, dtype=torch.bool)
     labels = torch.tensor([[1.0, 0, 0], [1, 1, 0]])
     head.train()
@@ -72,15 +74,53 @@ def test_losses_and_gradients_are_finite(head, case):
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
 
-def test_a_head_learns_the_video_labels():
+CBP_HEADS = [AttentionMILHead, BaSNetHead, CO2Head, UMHead, DELUHead]
+
+
+@pytest.mark.parametrize("kind", CBP_HEADS)
+def test_one_class_is_enough(kind):
+    head, mask = kind(["run"], in_dim=16, hidden=8), torch.ones(2, 5, dtype=torch.bool)
+    terms = head.losses(head(torch.randn(2, 5, 16), mask), mask, torch.tensor([[1.0], [0.0]]))
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
+@pytest.mark.parametrize("kind", CBP_HEADS)
+def test_losses_do_not_see_padding(kind):
     torch.manual_seed(0)
-    head = AttentionMILHead(CLASSES, in_dim=8, hidden=16, input_dropout=0.0, dropout=0.0)
+    head, labels = kind(CLASSES, in_dim=16, hidden=8).eval(), torch.tensor([[1.0, 0, 1]])
+    features, mask = torch.randn(1, 20, 16), torch.ones(1, 20, dtype=torch.bool)
+    alone = head.losses(head(features, mask), mask, labels)
+    features, mask = torch.cat([features, torch.full((1, 9, 16), 50.0)], 1), torch.arange(29)[None] < 20
+    padded = head.losses(head(features, mask), mask, labels)
+    torch.testing.assert_close(padded, alone)
+
+
+@pytest.mark.parametrize("kind", CBP_HEADS)
+def test_every_parameter_learns(kind):
+    torch.manual_seed(0)
+    head, mask = kind(CLASSES, in_dim=16, hidden=8), torch.ones(2, 20, dtype=torch.bool)
+    terms = head.losses(head(torch.randn(2, 20, 16), mask), mask, torch.tensor([[1.0, 0, 0], [1, 1, 0]]))
+    sum(terms.values()).backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in head.parameters())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (AttentionMILHead, {"input_dropout": 0.0, "dropout": 0.0}),
+        (UMHead, {"dropout": 0.0, "margin": 5.0}),
+        (DELUHead, {"attention_dim": 16, "dropout": 0.0, "classifier_dropout": 0.0}),
+    ],
+)
+def test_a_head_learns_the_video_labels(kind, options):
+    torch.manual_seed(0)
+    head = kind(CLASSES, in_dim=8, hidden=16, **options)
     features = torch.randn(9, 20, 8) * 0.1
     labels = torch.eye(3).repeat(3, 1)
     for row in range(9):
         features[row, 5:10, row % 3] += 3
     mask = torch.ones(9, 20, dtype=torch.bool)
-    optimizer = torch.optim.Adam(head.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
     for _ in range(60):
         loss = sum(head.losses(head(features, mask), mask, labels).values())
         optimizer.zero_grad()

@@ -1,0 +1,161 @@
+"""A DELU head: class evidence of video and snippets says how far to trust them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wtal.functional.pooling import best_snippets, masked_mean
+from wtal.losses.video import guidance_loss
+from wtal.nn.heads.co2 import CO2Head, CO2Output, CO2Weights
+from wtal.types import BranchOutput
+
+__all__ = ["DELUHead", "DELUWeights", "easy_to_hard", "evidential_loss", "uncertainty"]
+
+
+@dataclass(frozen=True)
+class DELUWeights(CO2Weights):
+    """Weights of the terms beside the two MIL losses; the defaults are those of the public code on THUMOS14.
+
+    Args:
+        sparsity: Of the mean actionness.
+        guidance: Of the agreement between actionness and background class.
+        co_activity: Of the co-activity loss.
+        mutual: Of the agreement between the two modalities' actionness.
+        evidence: Of the evidential loss of the videos (``alpha_edl``).
+        progressive: Of the guidance from easy to hard snippets (``alpha_uct_guide``).
+    """
+
+    guidance: float = 0.4
+    evidence: float = 1.3
+    progressive: float = 0.4
+
+
+class DELUHead(CO2Head):
+    """The network of CO2-Net, with two losses of evidential learning more.
+
+    Args:
+        class_names: Names of the action classes.
+        in_dim: Width of the features, RGB then flow, half each.
+        hidden: Width of the classifier's embedding (the paper's is ``in_dim``).
+        attention_dim: Width of the attention layers.
+        dropout: In the modules and on the fused features.
+        classifier_dropout: Before the last layer.
+        ratio: Snippets per vote of top-k pooling.
+        evidence_ratio: Snippets per one of high actionness that speaks for the video.
+        amplitude: How much more the easy snippets count at first and the hard ones at last, below 1.
+        steps: Training steps from first to last; later ones stay at the last.
+        weights: Of the loss terms.
+
+    Source:
+        DELU, ECCV 2022, sections 3.2 to 3.4. Differs from its public code as :class:`CO2Head` does, and in that the
+        progressive weights follow a snippet's rank by uncertainty (the code looks the weights up by the sorting
+        permutation itself, not by ranks).
+    """
+
+    step: Tensor
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        in_dim: int = 2048,
+        hidden: int = 512,
+        attention_dim: int = 512,
+        dropout: float = 0.5,
+        classifier_dropout: float = 0.7,
+        ratio: int = 7,
+        evidence_ratio: int = 9,
+        amplitude: float = 0.7,
+        steps: int = 300,
+        weights: DELUWeights = DELUWeights(),  # noqa: B008  frozen
+    ) -> None:
+        super().__init__(class_names, in_dim, hidden, attention_dim, dropout, classifier_dropout, ratio, weights)
+        self.evidence_ratio, self.amplitude, self.steps = evidence_ratio, amplitude, steps
+        self.evidence, self.progressive = weights.evidence, weights.progressive
+        self.register_buffer("step", torch.tensor(0))
+
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """CO2-Net's, the evidential loss of the videos, and guidance that goes from easy to hard snippets."""
+        assert isinstance(out, CO2Output)
+        suppressed, background = out.suppressed, out.plain.softmax(dim=2)[..., -1]
+        video = masked_mean(suppressed[..., :-1], best_snippets(out.attention, mask, self.evidence_ratio))
+        emphasis = easy_to_hard(uncertainty(suppressed.detach()), mask, float(self.step) / self.steps, self.amplitude)
+        actionness = (out.attention, out.rgb_attention, out.flow_attention)
+        progressive = torch.stack([guidance_loss(a, background, mask, emphasis) for a in actionness]).mean()
+        if self.training:
+            self.step += 1
+        return {
+            **super().losses(out, mask, labels),
+            "evidence": self.evidence * evidential_loss(video, labels),
+            "progressive": self.progressive * progressive,
+        }
+
+
+def uncertainty(logits: Tensor) -> Tensor:
+    """Share of belief that no evidence backs, ``C / sum(exp(logits) + 1)`` over the classes, background included.
+
+    Args:
+        logits: ``(..., C)``.
+
+    Returns:
+        In (0, 1), ``(...)``.
+
+    Source:
+        Subjective logic as in arXiv:1806.01768, with exponential evidence.
+
+    >>> uncertainty(torch.zeros(2))
+    tensor(0.5000)
+    """
+    return 1 / _strength(logits).mean(dim=-1)
+
+
+def evidential_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Evidence for the classes of a video, each held to account for its share of what is missing.
+
+    Of the labelled classes the one of least evidence counts most; a video of high uncertainty counts little.
+
+    Args:
+        logits: Video logits without background, ``(B, C)``.
+        labels: Multi-hot, ``(B, C)``; a video without label adds nothing.
+
+    Returns:
+        Scalar.
+
+    Source:
+        DELU, ECCV 2022, section 3.3, eq. 8; shares and strength as in its public code.
+    """
+    alpha = _strength(logits)
+    total = alpha.sum(dim=1, keepdim=True)
+    certain = 1 - uncertainty(logits).detach()
+    missing = labels / alpha
+    share = labels.sum(dim=1, keepdim=True) * missing / missing.sum(dim=1, keepdim=True).clamp(min=1e-9)
+    return (certain * (share * (total.log() - alpha.log())).sum(dim=1)).mean()
+
+
+def easy_to_hard(uncertain: Tensor, mask: Tensor, progress: float, amplitude: float) -> Tensor:
+    """Weight of each snippet: at first more on the certain ones of its video, at last more on the uncertain ones.
+
+    Args:
+        uncertain: ``(B, T)``.
+        mask: True on real snippets, ``(B, T)``.
+        progress: Of the training, 0 at its start, 1 from its end on.
+        amplitude: Largest distance of a weight from 1.
+
+    Returns:
+        Mean 1 over the real snippets of a video, ``(B, T)``.
+
+    Source:
+        DELU, ECCV 2022, section 3.4.
+
+    >>> easy_to_hard(torch.tensor([[0.1, 0.9]]), torch.tensor([[True, True]]), progress=0.0, amplitude=1.0)
+    tensor([[1.4621, 0.5379]])
+    """
+    rank = uncertain.masked_fill(~mask, torch.inf).argsort(dim=1, stable=True).argsort(dim=1)
+    place = 2 * (rank + 0.5) / mask.sum(dim=1, keepdim=True) - 1  # -1 at the most certain, 1 at the least
+    return 1 + amplitude * torch.tanh(place * (2 * min(progress, 1.0) - 1))
+
+
+def _strength(logits: Tensor) -> Tensor:
+    """Parameters of the Dirichlet distribution."""
+    return logits.clamp(-10, 10).exp() + 1

@@ -1,0 +1,168 @@
+"""A UM head: how long a snippet's embedding is says how certainly it is action."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wtal.functional.pooling import best_snippets, masked_mean, topk_pool
+from wtal.nn.heads.head import Head
+from wtal.nn.normalization import FeatureNorm
+from wtal.nn.temporal import MaskedConv
+from wtal.types import BranchOutput
+
+__all__ = ["UMHead", "UMOutput", "UMWeights", "entropy_loss", "magnitude_loss", "softmax_bce"]
+
+
+@dataclass(frozen=True)
+class UMWeights:
+    """Weights of the terms beside the classification; the defaults are those of the public code on THUMOS14.
+
+    Args:
+        magnitude: Of the uncertainty modelling loss (``alpha``, times the square of its margin of 100: here the
+            margin is the unit of length).
+        entropy: Of the background entropy (``beta``).
+    """
+
+    magnitude: float = 5.0
+    entropy: float = 1.0
+
+
+@dataclass
+class UMOutput(BranchOutput):
+    """With the length of each embedding, and no background class of its own."""
+
+    magnitude: Tensor  # (B, T) not negative, 1 at the margin
+
+    @property
+    def suppressed(self) -> Tensor:
+        """The video's classes compete among themselves: background gets no share."""
+        return F.pad(self.cas, (0, 1), value=-torch.inf)
+
+
+class UMHead(Head):
+    """Classes by a softmax without background, action by the length of the embedding.
+
+    ``P(action, class) = P(action) P(class | action)``; ``P(action) = min(magnitude, 1)`` is the actionness, and the
+    background logit is set so that a softmax with it gives this very product.
+
+    Args:
+        class_names: Names of the action classes.
+        in_dim: Width of the features.
+        hidden: Width of the embedding (the paper's is ``in_dim``).
+        dropout: Before the classifier.
+        drop_snippets: Chance that a snippet may not be a pseudo action or background in a training step.
+        margin: Length of an embedding that is surely action (100 in the paper, at width 2048).
+        ratio: Snippets per vote of top-k pooling and per pseudo action.
+        background_ratio: Snippets per pseudo background.
+        weights: Of the loss terms.
+
+    Source:
+        UM, arXiv:2006.07006, sections 3.2 and 3.3. As in its public code, the classification and the entropy are binary
+        cross-entropies of a softmax (the paper writes cross-entropies), and a pseudo snippet may be dropped (not in the
+        paper). Differs from both: narrower by default, features are normalised, and actionness is
+        the paper's eq. 4 in inference too, where the code stretches the magnitude between a video's pseudo background
+        and pseudo action.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        in_dim: int = 2048,
+        hidden: int = 512,
+        dropout: float = 0.7,
+        drop_snippets: float = 0.7,
+        margin: float = 50.0,
+        ratio: int = 9,
+        background_ratio: int = 4,
+        weights: UMWeights = UMWeights(),  # noqa: B008  frozen
+    ) -> None:
+        super().__init__(ratio)
+        self.drop_snippets, self.margin = drop_snippets, margin
+        self.background_ratio, self.weights = background_ratio, weights
+        self.norm = FeatureNorm(in_dim)
+        self.embed = MaskedConv(in_dim, hidden)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden, len(class_names), bias=False)
+
+    def forward(self, features: Tensor, mask: Tensor) -> UMOutput:
+        """Score each snippet."""
+        embedding = self.embed(self.norm(features, mask), mask).relu()
+        cas = self.classifier(self.dropout(embedding)).float()
+        magnitude = embedding.float().norm(dim=2) / self.margin
+        attention = magnitude.clamp(max=1)
+        background = cas.logsumexp(dim=2) - attention.logit(eps=1e-4)
+        return UMOutput(cas, background, attention, embedding, magnitude)
+
+    def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Classification, magnitude of pseudo actions and backgrounds, entropy of pseudo backgrounds."""
+        assert isinstance(out, UMOutput)
+        allowed = mask
+        if self.training:
+            kept = mask & (torch.rand(mask.shape, device=mask.device) >= self.drop_snippets)
+            allowed = torch.where(kept.any(dim=1, keepdim=True), kept, mask)
+        # As many as of the whole video, the dropped ones last.
+        length = out.magnitude.detach().masked_fill(~allowed, -torch.inf)
+        action = best_snippets(length, mask, self.ratio) & allowed
+        length = (-out.magnitude.detach()).masked_fill(~allowed, -torch.inf)
+        background = best_snippets(length, mask, self.background_ratio) & allowed
+        embedding = out.embedding.float() / self.margin
+        magnitude = magnitude_loss(masked_mean(embedding, action), masked_mean(embedding, background))
+        return {
+            "mil": softmax_bce(topk_pool(out.cas, mask, self.ratio), labels / labels.sum(1, keepdim=True).clamp(min=1)),
+            "magnitude": self.weights.magnitude * magnitude,
+            "entropy": self.weights.entropy * entropy_loss(masked_mean(out.cas, background)),
+        }
+
+
+def softmax_bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Binary cross-entropy of each class's probability under a softmax.
+
+    Args:
+        logits: ``(B, C)``.
+        target: In [0, 1], ``(B, C)``.
+
+    Returns:
+        Scalar, the mean over videos and classes.
+
+    >>> softmax_bce(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
+    tensor(0.6931)
+    """
+    return F.binary_cross_entropy(logits.softmax(dim=1).clamp(1e-7, 1 - 1e-7), target)
+
+
+def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
+    """Pseudo actions as long as the margin, pseudo backgrounds short.
+
+    Args:
+        action: Mean embedding of each video's pseudo actions, in units of the margin, ``(B, E)``.
+        background: The same of its pseudo backgrounds.
+
+    Returns:
+        Scalar.
+
+    Source:
+        UM, arXiv:2006.07006, eq. 7.
+
+    >>> magnitude_loss(torch.tensor([[0.6, 0.0]]), torch.tensor([[0.0, 0.1]]))  # (1 - 0.6 + 0.1) ** 2
+    tensor(0.2500)
+    """
+    short = (1 - action.norm(dim=1)).clamp(min=0)
+    return (short + background.norm(dim=1)).square().mean()
+
+
+def entropy_loss(logits: Tensor) -> Tensor:
+    """Pseudo backgrounds show all classes alike.
+
+    Args:
+        logits: Mean class logits of each video's pseudo backgrounds, ``(B, C)``.
+
+    Returns:
+        Scalar, least for equal logits.
+
+    Source:
+        UM, arXiv:2006.07006, eq. 8.
+    """
+    return softmax_bce(logits, torch.full_like(logits, 1 / logits.shape[1]))
