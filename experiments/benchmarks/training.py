@@ -1,7 +1,8 @@
 """Seconds of a training iteration of each head, and of localizing a test set.
 
 Heads: batch 10, 320 snippets, I3D 2048 or CLIP 512, AdamW, bf16 autocast; the ratio is to the plain
-attention-MIL head in the same run. Localizer: 212 made-up videos of THUMOS14's mean length. Medians.
+attention-MIL head in the same run. Width 2048 is that of the published codes. Localizer: 212 made-up
+videos of THUMOS14's mean length. Medians.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import torch
 
 import wtal  # noqa: F401  before anything that imports torchvision
 from wtal.localization.localizer import Localizer
-from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, TextHead
+from wtal.nn.heads import AttentionMILHead, BaSNetHead, CASEHead, CO2Head, DELUHead, TextHead, UMHead
 from wtal.nn.prompts import FileText
 from wtal.types import SnippetScores, TimeGrid, Video
 
@@ -65,6 +66,12 @@ def main():
             "attention-MIL": (AttentionMILHead(CLASSES), 2048),
             "BaS-Net": (BaSNetHead(CLASSES), 2048),
             "CO2-Net": (CO2Head(CLASSES), 2048),
+            "UM": (UMHead(CLASSES), 2048),
+            "DELU": (DELUHead(CLASSES), 2048),
+            "CASE": (CASEHead(CLASSES), 2048),
+            "BaS-Net, 2048": (BaSNetHead(CLASSES, hidden=2048), 2048),
+            "CO2-Net, 2048": (CO2Head(CLASSES, hidden=2048), 2048),
+            "UM, 2048": (UMHead(CLASSES, hidden=2048), 2048),
             "text (VLP)": (TextHead(CLASSES, partial(FileText, path=path)), 512),
         }
     took = {name: seconds(head, dim, repeats) for name, (head, dim) in heads.items()}

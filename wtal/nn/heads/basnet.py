@@ -49,7 +49,7 @@ class BaSNetHead(Head):
         self,
         class_names: Sequence[str],
         in_dim: int = 2048,
-        hidden: int = 2048,
+        hidden: int = 512,
         filter_dim: int = 512,
         dropout: float = 0.7,
         ratio: int = 8,

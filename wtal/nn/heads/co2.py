@@ -102,7 +102,7 @@ class CO2Head(Head):
         self,
         class_names: Sequence[str],
         in_dim: int = 2048,
-        hidden: int = 2048,
+        hidden: int = 512,
         attention_dim: int = 512,
         dropout: float = 0.5,
         classifier_dropout: float = 0.7,

@@ -68,7 +68,7 @@ class DELUHead(CO2Head):
         evidence_ratio: int = 9,
         amplitude: float = 0.7,
         steps: int = 300,
-        weights: DELUWeights = DELUWeights(),  # noqa: B008  frozen
+        weights: DELUWeights = DELUWeights(),
     ) -> None:
         super().__init__(class_names, in_dim, hidden, attention_dim, dropout, classifier_dropout, ratio, weights)
         self.evidence_ratio, self.amplitude, self.steps = evidence_ratio, amplitude, steps

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from wtal.losses.video import background_mil_losses, guidance_loss, sparsity_loss
 from wtal.types import BranchOutput
 
-__all__ = ["AttentionHead", "AttentionWeights", "Head"]
+__all__ = ["AttentionHead", "AttentionWeights", "Head", "joint_background"]
 
 
 class Head(nn.Module):
@@ -84,3 +84,20 @@ class AttentionHead(Head):
             "sparsity": self.weights.sparsity * sparsity_loss(out.attention, mask),
             "guidance": self.weights.guidance * guidance_loss(out.attention, background, mask),
         }
+
+
+def joint_background(cas: Tensor, attention: Tensor) -> Tensor:
+    """The background logit of a head that has no such class: with it a softmax gives ``P(action) P(class | action)``.
+
+    Args:
+        cas: Class logits, ``(B, T, C)``.
+        attention: Probability of action, ``(B, T)``.
+
+    Returns:
+        ``(B, T)``, finite where actionness is 0 or 1.
+
+    >>> cas, attention = torch.zeros(1, 1, 2), torch.tensor([[0.8]])
+    >>> torch.cat([cas, joint_background(cas, attention)[..., None]], dim=2).softmax(dim=2)
+    tensor([[[0.4000, 0.4000, 0.2000]]])
+    """
+    return cas.logsumexp(dim=2) - attention.logit(eps=1e-4)

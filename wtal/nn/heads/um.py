@@ -8,26 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wtal.functional.pooling import best_snippets, masked_mean, topk_pool
-from wtal.nn.heads.head import Head
+from wtal.nn.heads.head import Head, joint_background
 from wtal.nn.normalization import FeatureNorm
 from wtal.nn.temporal import MaskedConv
 from wtal.types import BranchOutput
 
-__all__ = ["UMHead", "UMOutput", "UMWeights", "entropy_loss", "magnitude_loss", "softmax_bce"]
-
-
-@dataclass(frozen=True)
-class UMWeights:
-    """Weights of the terms beside the classification; the defaults are those of the public code on THUMOS14.
-
-    Args:
-        magnitude: Of the uncertainty modelling loss (``alpha``, times the square of its margin of 100: here the
-            margin is the unit of length).
-        entropy: Of the background entropy (``beta``).
-    """
-
-    magnitude: float = 5.0
-    entropy: float = 1.0
+__all__ = ["UMHead", "UMOutput", "entropy_loss", "magnitude_loss", "softmax_bce"]
 
 
 @dataclass
@@ -57,7 +43,9 @@ class UMHead(Head):
         margin: Length of an embedding that is surely action (100 in the paper, at width 2048).
         ratio: Snippets per vote of top-k pooling and per pseudo action.
         background_ratio: Snippets per pseudo background.
-        weights: Of the loss terms.
+        uncertainty: Weight of the magnitude loss (``alpha``, times the square of its margin of 100: here the margin is
+            the unit of length).
+        entropy: Weight of the background entropy (``beta``).
 
     Source:
         UM, arXiv:2006.07006, sections 3.2 and 3.3. As in its public code, the classification and the entropy are binary
@@ -77,11 +65,12 @@ class UMHead(Head):
         margin: float = 50.0,
         ratio: int = 9,
         background_ratio: int = 4,
-        weights: UMWeights = UMWeights(),  # noqa: B008  frozen
+        uncertainty: float = 5.0,
+        entropy: float = 1.0,
     ) -> None:
         super().__init__(ratio)
         self.drop_snippets, self.margin = drop_snippets, margin
-        self.background_ratio, self.weights = background_ratio, weights
+        self.background_ratio, self.uncertainty, self.entropy = background_ratio, uncertainty, entropy
         self.norm = FeatureNorm(in_dim)
         self.embed = MaskedConv(in_dim, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -93,7 +82,7 @@ class UMHead(Head):
         cas = self.classifier(self.dropout(embedding)).float()
         magnitude = embedding.float().norm(dim=2) / self.margin
         attention = magnitude.clamp(max=1)
-        background = cas.logsumexp(dim=2) - attention.logit(eps=1e-4)
+        background = joint_background(cas, attention)
         return UMOutput(cas, background, attention, embedding, magnitude)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -103,17 +92,15 @@ class UMHead(Head):
         if self.training:
             kept = mask & (torch.rand(mask.shape, device=mask.device) >= self.drop_snippets)
             allowed = torch.where(kept.any(dim=1, keepdim=True), kept, mask)
-        # As many as of the whole video, the dropped ones last.
-        length = out.magnitude.detach().masked_fill(~allowed, -torch.inf)
-        action = best_snippets(length, mask, self.ratio) & allowed
-        length = (-out.magnitude.detach()).masked_fill(~allowed, -torch.inf)
-        background = best_snippets(length, mask, self.background_ratio) & allowed
+        length = out.magnitude.detach()
+        action = best_snippets(length.masked_fill(~allowed, -torch.inf), mask, self.ratio) & allowed
+        background = best_snippets((-length).masked_fill(~allowed, -torch.inf), mask, self.background_ratio) & allowed
         embedding = out.embedding.float() / self.margin
         magnitude = magnitude_loss(masked_mean(embedding, action), masked_mean(embedding, background))
         return {
             "mil": softmax_bce(topk_pool(out.cas, mask, self.ratio), labels / labels.sum(1, keepdim=True).clamp(min=1)),
-            "magnitude": self.weights.magnitude * magnitude,
-            "entropy": self.weights.entropy * entropy_loss(masked_mean(out.cas, background)),
+            "magnitude": self.uncertainty * magnitude,
+            "entropy": self.entropy * entropy_loss(masked_mean(out.cas, background)),
         }
 
 
@@ -130,7 +117,9 @@ def softmax_bce(logits: Tensor, target: Tensor) -> Tensor:
     >>> softmax_bce(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]]))
     tensor(0.6931)
     """
-    return F.binary_cross_entropy(logits.softmax(dim=1).clamp(1e-7, 1 - 1e-7), target)
+    log_yes = logits.log_softmax(dim=1)
+    log_no = torch.log1p(-log_yes.exp().clamp(max=1 - 1e-6))  # PyTorch's own refuses autocast on a GPU
+    return -(target * log_yes + (1 - target) * log_no).mean()
 
 
 def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
