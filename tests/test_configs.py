@@ -1,5 +1,6 @@
 """Every configuration that is shipped fits the classes it names, and builds."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 import yaml
 from jsonargparse import Namespace
 
+from wtal.nn import heads
 from wtal.trainer_cli import WTALCLI
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
 BASE = ROOT / "configs" / "synthetic.yaml"  # what an ablation's few keys are put over
+ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
+HEADS = sorted((ROOT / "configs" / "thumos14" / "heads").glob("*.yaml"))
 
 
 def name_of(file: Path) -> str:
@@ -20,7 +24,8 @@ def name_of(file: Path) -> str:
 
 def options(file: Path) -> list[str]:
     alone = {"model", "data"} <= yaml.safe_load(file.read_text()).keys()
-    return [f"--config={path}" for path in ([file] if alone else [BASE, file])]
+    base = ALONE if file in HEADS else BASE
+    return [f"--config={path}" for path in ([file] if alone else [base, file])]
 
 
 class Parsed(WTALCLI):
@@ -38,6 +43,19 @@ def test_names_only_what_exists(file: Path):
     config = Parsed(options(file)).config
     assert config["model"]["class_path"].startswith("wtal.")
     assert config["data"]["class_path"].startswith("wtal.")
+
+
+@pytest.mark.parametrize("file", [*HEADS, *(ROOT / "configs" / "ablations").glob("head_*.yaml")], ids=name_of)
+def test_a_head_takes_over_nothing_but_widths_from_the_one_before(file: Path):
+    """The command line keeps the former class's arguments where the new class knows the names too."""
+    model = yaml.safe_load(file.read_text())["model"]["init_args"]
+    head = model.get("cbp", {"init_args": model})["init_args"]["head"]
+    before, after = (
+        inspect.signature(getattr(heads, name)).parameters
+        for name in ("AttentionMILHead", head["class_path"].rpartition(".")[2])
+    )
+    said = head["init_args"].keys() | {"class_names", "in_dim", "hidden"}
+    assert not [name for name in before.keys() & after.keys() if name not in said]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

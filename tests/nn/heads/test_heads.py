@@ -26,7 +26,7 @@ def head(request, text):
         "attention_mil": lambda: AttentionMILHead(CLASSES, in_dim=16, hidden=8),
         "basnet": lambda: BaSNetHead(CLASSES, in_dim=16, hidden=8, filter_dim=8),
         "co2": lambda: CO2Head(CLASSES, in_dim=16, hidden=8, attention_dim=8),
-        "um": lambda: UMHead(CLASSES, in_dim=16, hidden=8, margin=2.0),
+        "um": lambda: UMHead(CLASSES, in_dim=16, hidden=8, margin=0.7),
         "delu": lambda: DELUHead(CLASSES, in_dim=16, hidden=8, attention_dim=8),
         "case": lambda: CASEHead(CLASSES, in_dim=16, hidden=8),
         "text": lambda: TextHead(CLASSES, text=text, dim=16, width=8, heads=2),
@@ -109,7 +109,7 @@ def test_every_parameter_learns(kind):
     ("kind", "options"),
     [
         (AttentionMILHead, {"input_dropout": 0.0, "dropout": 0.0}),
-        (UMHead, {"dropout": 0.0, "margin": 5.0}),
+        (UMHead, {"dropout": 0.0, "margin": 1.25}),
         (CASEHead, {"hidden": 64, "dropout": 0.0}),
         (DELUHead, {"attention_dim": 16, "dropout": 0.0, "classifier_dropout": 0.0}),
     ],

@@ -36,7 +36,7 @@ def test_magnitude_wants_long_actions_and_short_backgrounds():
 
 def test_losses_of_a_head_equal_those_of_a_loop_over_videos():
     torch.manual_seed(0)
-    head, lengths, labels = UMHead(CLASSES, 16, 8, margin=2.0).eval(), [19, 3], torch.tensor([[1.0, 0, 1], [0, 1, 0]])
+    head, lengths, labels = UMHead(CLASSES, 16, 8, margin=0.7).eval(), [19, 3], torch.tensor([[1.0, 0, 1], [0, 1, 0]])
     mask = torch.arange(19) < torch.tensor(lengths)[:, None]
     out = head(torch.randn(2, 19, 16), mask)
     video, magnitude, even = [], [], []
@@ -45,8 +45,8 @@ def test_losses_of_a_head_equal_those_of_a_loop_over_videos():
         order = embedding.norm(dim=1).argsort()  # shortest first
         long, short = order[-max(1, n // 9) :], order[: max(1, n // 4)]
         video.append(cas.sort(0, descending=True)[0][: max(1, n // 9)].mean(0))
-        gap = max(0.0, 2.0 - embedding[long].mean(0).norm()) + embedding[short].mean(0).norm()
-        magnitude.append(0.0005 * 100**2 * (gap / 2.0) ** 2)
+        gap = max(0.0, head.margin - embedding[long].mean(0).norm()) + embedding[short].mean(0).norm()
+        magnitude.append(0.0005 * 100**2 * (gap / head.margin) ** 2)
         even.append(cas[short].mean(0))
     terms = head.losses(out, mask, labels)
     share = labels / labels.sum(1, keepdim=True)
@@ -56,8 +56,9 @@ def test_losses_of_a_head_equal_those_of_a_loop_over_videos():
 
 
 def test_probabilities_are_those_of_the_paper():
-    out = UMHead(CLASSES, 16, 8, margin=1.0).eval()(torch.randn(1, 30, 16), torch.ones(1, 30, dtype=torch.bool))
-    length = out.embedding.norm(dim=2)
+    head = UMHead(CLASSES, 16, 8, margin=0.4).eval()
+    out = head(torch.randn(1, 30, 16), torch.ones(1, 30, dtype=torch.bool))
+    length = out.embedding.norm(dim=2) / head.margin
     torch.testing.assert_close(out.attention, length.clamp(max=1))
     inside = (out.attention > 1e-3) & (out.attention < 0.999)
     joint = out.cas.softmax(dim=2) * out.attention[..., None]

@@ -40,7 +40,8 @@ class UMHead(Head):
         hidden: Width of the embedding (the paper's is ``in_dim``).
         dropout: Before the classifier.
         drop_snippets: Chance that a snippet may not be a pseudo action or background in a training step.
-        margin: Length of an embedding that is surely action (100 in the paper, at width 2048).
+        margin: Root mean square of the channels of an embedding that is surely action (the paper's length of 100 at
+            its width of 2048).
         ratio: Snippets per vote of top-k pooling and per pseudo action.
         background_ratio: Snippets per pseudo background.
         uncertainty: Weight of the magnitude loss (``alpha``, times the square of its margin of 100: here the margin is
@@ -62,14 +63,14 @@ class UMHead(Head):
         hidden: int = 512,
         dropout: float = 0.7,
         drop_snippets: float = 0.7,
-        margin: float = 50.0,
+        margin: float = 2.21,
         ratio: int = 9,
         background_ratio: int = 4,
         uncertainty: float = 5.0,
         entropy: float = 1.0,
     ) -> None:
         super().__init__(ratio)
-        self.drop_snippets, self.margin = drop_snippets, margin
+        self.drop_snippets, self.margin = drop_snippets, margin * hidden**0.5
         self.background_ratio, self.uncertainty, self.entropy = background_ratio, uncertainty, entropy
         self.norm = FeatureNorm(in_dim)
         self.embed = MaskedConv(in_dim, hidden)
