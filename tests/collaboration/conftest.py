@@ -6,6 +6,7 @@ import torch
 from pytorch_lightning import Trainer, seed_everything
 
 from wtal.branches import CBPBranch, DistillationWeights, VLPBranch
+from wtal.branches.branch import HeadFactory
 from wtal.collaboration import CollaborationModule, Schedule
 from wtal.data import SyntheticDataModule, SyntheticParams
 from wtal.nn.heads import AttentionMILHead, TextHead
@@ -23,7 +24,9 @@ class Pair:
         params = SyntheticParams(train_videos=11, test_videos=3, i3d_dim=16, clip_dim=12)
         return SyntheticDataModule(self.folder / "data", params, batch_size=4, num_snippets=24, **options)
 
-    def model(self, data: SyntheticDataModule, schedule: Schedule, **options: object) -> CollaborationModule:
+    def model(
+        self, data: SyntheticDataModule, schedule: Schedule, head: HeadFactory | None = None, **options: object
+    ) -> CollaborationModule:
         seed_everything(7, verbose=False)
         teach = DistillationWeights(attention=1.0, classes=0.5, contrast=0.1)
         adam = partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1)
@@ -32,7 +35,7 @@ class Pair:
         text = partial(FileText, path=data.root / "text" / "text.npy")
         return CollaborationModule(
             data.class_names,
-            partial(CBPBranch, head=partial(AttentionMILHead, in_dim=16, hidden=8), **shared),
+            partial(CBPBranch, head=head or partial(AttentionMILHead, in_dim=16, hidden=8), **shared),
             partial(VLPBranch, head=partial(TextHead, text=text, dim=12, width=8, heads=2), **shared),
             schedule,
             **options,

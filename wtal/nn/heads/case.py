@@ -124,7 +124,7 @@ class CASEHead(Head):
         logits = prototypes @ kinds.transpose(1, 2)  # (2, K, 2)
         target = transport(logits.detach().mean(dim=0), kind.mean(dim=0))
         if self.training:
-            self.kinds.lerp_(target[:, 0], 1 - self.momentum)
+            self.kinds = self.kinds.lerp(target[:, 0], 1 - self.momentum)  # in place it would spoil the backward pass
         return {
             "mil": torch.stack([mil_loss(video, labels) for video in videos]).mean(),
             "actionness": torch.stack(
