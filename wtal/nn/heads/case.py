@@ -68,7 +68,7 @@ class CASEHead(Head):
         separation: Weight of the clusters' assignment to foreground and background (``w_cls``).
 
     Source:
-        CASE, ICCV 2023, arXiv:2312.14138, sections 3.2 to 3.4. Differs from its public code: features are normalised, a
+        CASE, ICCV 2023, arXiv:2312.14138, section 3. Differs from its public code: features are normalised, a
         convolution sees neighbours, the kinds used in inference are averaged over steps (there the last batch's), and
         the prior of the clusters is even (there it follows the rank by actionness, but so wide, ``std = 10`` on ranks
         in [0, 1], that it is even within half a percent).

@@ -49,9 +49,9 @@ class DELUHead(CO2Head):
         weights: Of the loss terms.
 
     Source:
-        DELU, ECCV 2022, sections 3.2 to 3.4. Differs from its public code as :class:`CO2Head` does, and in that the
-        progressive weights follow a snippet's rank by uncertainty (the code looks the weights up by the sorting
-        permutation itself, not by ranks).
+        DELU, ECCV 2022 (doi:10.1007/978-3-031-19772-7_12), section 3. Differs from its public code as :class:`CO2Head`
+        does, in lighter dropout, and in that the progressive weights go by a snippet's rank, from certain to uncertain
+        ("easy to hard"): the code looks them up by the sorting permutation, which is not the rank.
     """
 
     step: Tensor
@@ -123,7 +123,7 @@ def evidential_loss(logits: Tensor, labels: Tensor) -> Tensor:
         Scalar.
 
     Source:
-        DELU, ECCV 2022, section 3.3, eq. 8; shares and strength as in its public code.
+        The video-level loss of DELU, ECCV 2022, section 3, as in its public code.
     """
     alpha = _strength(logits)
     total = alpha.sum(dim=1, keepdim=True)
@@ -146,7 +146,7 @@ def easy_to_hard(uncertain: Tensor, mask: Tensor, progress: float, amplitude: fl
         Mean 1 over the real snippets of a video, ``(B, T)``.
 
     Source:
-        DELU, ECCV 2022, section 3.4.
+        The snippet-level progressive learning of DELU, ECCV 2022, section 3.
 
     >>> easy_to_hard(torch.tensor([[0.1, 0.9]]), torch.tensor([[True, True]]), progress=0.0, amplitude=1.0)
     tensor([[1.4621, 0.5379]])

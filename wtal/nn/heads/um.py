@@ -49,11 +49,10 @@ class UMHead(Head):
         entropy: Weight of the background entropy (``beta``).
 
     Source:
-        UM, arXiv:2006.07006, sections 3.2 and 3.3. As in its public code, the classification and the entropy are binary
-        cross-entropies of a softmax (the paper writes cross-entropies), and a pseudo snippet may be dropped (not in the
-        paper). Differs from both: narrower by default, features are normalised, and actionness is
-        the paper's eq. 4 in inference too, where the code stretches the magnitude between a video's pseudo background
-        and pseudo action.
+        UM, arXiv:2006.07006, section 3. As in its public code, classification and entropy are binary cross-entropies of
+        a softmax (the paper writes cross-entropies), and a snippet may be dropped (the paper says nothing of it).
+        Actionness is the paper's ``min(length, margin) / margin``; the code stretches the length between those of a
+        video's pseudo background and pseudo action. Differs from both: features are normalised, and 512 channels do.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
         Scalar.
 
     Source:
-        UM, arXiv:2006.07006, eq. 7.
+        The uncertainty modelling loss of UM, arXiv:2006.07006, section 3.
 
     >>> magnitude_loss(torch.tensor([[0.6, 0.0]]), torch.tensor([[0.0, 0.1]]))  # (1 - 0.6 + 0.1) ** 2
     tensor(0.2500)
@@ -153,6 +152,6 @@ def entropy_loss(logits: Tensor) -> Tensor:
         Scalar, least for equal logits.
 
     Source:
-        UM, arXiv:2006.07006, eq. 8.
+        The background entropy loss of UM, arXiv:2006.07006, section 3.
     """
     return softmax_bce(logits, torch.full_like(logits, 1 / logits.shape[1]))
