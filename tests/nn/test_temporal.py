@@ -114,3 +114,12 @@ def test_autocast_to_bfloat16():
     with torch.autocast("cpu", torch.bfloat16):
         coarse = layer(x, mask)
     torch.testing.assert_close(coarse[mask].float(), exact[mask], rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_gathered_taps_are_the_convolution_of_weighted_snippets(kernel_size):
+    conv, x = MaskedConv(4, 3, kernel_size), torch.randn(2, 9, 4)
+    weight, mask = torch.rand(2, 9), torch.arange(9) < torch.tensor([9, 2])[:, None]
+    taps = conv.taps(x, mask)
+    torch.testing.assert_close(conv.gather(taps), conv(x, mask))
+    torch.testing.assert_close(conv.gather(taps * weight[..., None, None]), conv(x * weight[..., None], mask))

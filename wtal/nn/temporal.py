@@ -1,5 +1,6 @@
 """Layers that look along time and never at padding."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,6 +25,22 @@ class MaskedConv(nn.Conv1d):
         """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
         return super().forward(x.masked_fill(~mask[..., None], 0).transpose(1, 2)).transpose(1, 2)
 
+    def taps(self, x: Tensor, mask: Tensor) -> Tensor:
+        """What each snippet gives to the outputs around it, ``(B, T, kernel_size, out_dim)``.
+
+        ``gather(taps(x, mask))`` is the convolution, and ``gather(weight * taps(x, mask))`` that of weighted snippets:
+        several weightings of the same features cost one product with the kernel, and its backward pass one.
+        """
+        kernel = self.weight.permute(2, 0, 1).flatten(0, 1)
+        return F.linear(x.masked_fill(~mask[..., None], 0), kernel).reshape(*mask.shape, *self.kernel_size, -1)
+
+    def gather(self, taps: Tensor) -> Tensor:
+        """Add up what each output is given, ``(B, T, out_dim)``."""
+        length, size = taps.shape[1:3]
+        padded = F.pad(taps, (0, 0, 0, 0, size // 2, size // 2))
+        assert self.bias is not None
+        return torch.stack([padded[:, k : k + length, k] for k in range(size)]).sum(dim=0) + self.bias
+
 
 class TemporalConv(nn.Module):
     """A convolution over time, LeakyReLU and dropout.
@@ -41,7 +58,11 @@ class TemporalConv(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
-        return self.dropout(F.leaky_relu(self.conv(x, mask), 0.2))  # type: ignore[no-any-return]
+        return self.activate(self.conv(x, mask))
+
+    def activate(self, x: Tensor) -> Tensor:
+        """What follows the convolution."""
+        return self.dropout(F.leaky_relu(x, 0.2))  # type: ignore[no-any-return]
 
 
 class AttentionLayer(nn.TransformerEncoderLayer):

@@ -135,3 +135,13 @@ def test_a_head_learns_the_video_labels(kind, options):
 def test_features_of_another_width_are_told():
     with pytest.raises(FeatureError, match=r"have 20 channels where the head expects 16: set the head's `in_dim`"):
         AttentionMILHead(CLASSES, in_dim=16, hidden=8)(torch.zeros(1, 4, 20), torch.ones(1, 4, dtype=torch.bool))
+
+
+def test_basnet_embeds_the_filtered_features():
+    torch.manual_seed(0)
+    head, mask = BaSNetHead(CLASSES, in_dim=16, hidden=8).eval(), torch.arange(9) < torch.tensor([9, 4])[:, None]
+    features = torch.randn(2, 9, 16)
+    out = head(features, mask)
+    for weight, logits in ((torch.ones(2, 9), out.base), (out.attention, out.plain)):
+        slow = head.classifier(head.embed(features * weight[..., None], mask))
+        torch.testing.assert_close(logits[mask], slow[mask])

@@ -68,8 +68,8 @@ class BaSNetHead(Head):
         """Score each snippet; the base branch is there for the loss alone."""
         features = self.norm(features, mask)
         attention = self.filter(features).squeeze(2).float().sigmoid()
-        twice = torch.cat([features, features * attention[..., None]])
-        embedding = self.embed(twice, torch.cat([mask, mask]))
+        taps, gather = self.embed.conv.taps(features, mask), self.embed.conv.gather
+        embedding = self.embed.activate(torch.cat([gather(taps), gather(taps * attention[..., None, None])]))
         base, cas = self.classifier(embedding).float().chunk(2)
         return BaSNetOutput(cas[..., :-1], cas[..., -1], attention, embedding.chunk(2)[1], base)
 
