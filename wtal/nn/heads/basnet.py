@@ -42,7 +42,8 @@ class BaSNetHead(Head):
         sparsity: Weight of the mean actionness.
 
     Source:
-        BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14).
+        BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14). Differs from it: features are
+        normalised, the filter sees one snippet at a time, and both branches share one product with the kernel.
     """
 
     def __init__(

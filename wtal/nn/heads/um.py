@@ -139,7 +139,8 @@ def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
     tensor(0.2500)
     """
     short = (1 - action.norm(dim=1)).clamp(min=0)
-    return (short + background.norm(dim=1)).square().mean()
+    loss: Tensor = (short + background.norm(dim=1)).square().mean()
+    return loss
 
 
 def entropy_loss(logits: Tensor) -> Tensor:
