@@ -43,7 +43,7 @@ class BaSNetHead(Head):
 
     Source:
         BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14). Differs from it: features are
-        normalised, the filter sees one snippet at a time, and both branches share one product with the kernel.
+        normalised, and the embedding is narrower (as good in our measurements) and computed for both branches at once.
     """
 
     def __init__(

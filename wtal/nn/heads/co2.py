@@ -95,7 +95,7 @@ class CO2Head(Head):
     Source:
         CO2-Net, arXiv:2107.12589. Differs from its public code: the global view is a linear layer (their convolution
         sees one padded position), no dropout follows the last attention layer, the co-activity loss runs over all
-        pairs of a batch instead of three chosen ones.
+        pairs of a batch instead of three chosen ones, and the embedding is narrower.
     """
 
     def __init__(
