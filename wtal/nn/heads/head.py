@@ -96,6 +96,7 @@ def joint_background(cas: Tensor, attention: Tensor) -> Tensor:
     Returns:
         ``(B, T)``, finite where actionness is 0 or 1.
 
+    >>> import torch
     >>> cas, attention = torch.zeros(1, 1, 2), torch.tensor([[0.8]])
     >>> torch.cat([cas, joint_background(cas, attention)[..., None]], dim=2).softmax(dim=2)
     tensor([[[0.4000, 0.4000, 0.2000]]])
