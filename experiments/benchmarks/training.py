@@ -18,7 +18,7 @@ import torch
 
 import wtal  # noqa: F401  before anything that imports torchvision
 from wtal.localization.localizer import Localizer
-from wtal.nn.heads import AttentionMILHead, BaSNetHead, CASEHead, CO2Head, DELUHead, TextHead, UMHead
+from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead
 from wtal.nn.prompts import FileText
 from wtal.types import SnippetScores, TimeGrid, Video
 
@@ -68,7 +68,6 @@ def main():
             "CO2-Net": (CO2Head(CLASSES), 2048),
             "UM": (UMHead(CLASSES), 2048),
             "DELU": (DELUHead(CLASSES), 2048),
-            "CASE": (CASEHead(CLASSES), 2048),
             "BaS-Net, 2048": (BaSNetHead(CLASSES, hidden=2048), 2048),
             "CO2-Net, 2048": (CO2Head(CLASSES, hidden=2048), 2048),
             "UM, 2048": (UMHead(CLASSES, hidden=2048), 2048),

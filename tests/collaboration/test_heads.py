@@ -7,14 +7,13 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from wtal.collaboration import Schedule
-from wtal.nn.heads import BaSNetHead, CASEHead, CO2Head, DELUHead, UMHead
+from wtal.nn.heads import BaSNetHead, CO2Head, DELUHead, UMHead
 
 HEADS = {
     "basnet": partial(BaSNetHead, in_dim=16, hidden=8, filter_dim=8),
     "co2": partial(CO2Head, in_dim=16, hidden=8, attention_dim=8),
     "um": partial(UMHead, in_dim=16, hidden=8),
     "delu": partial(DELUHead, in_dim=16, hidden=8, attention_dim=8, steps=9),
-    "case": partial(CASEHead, in_dim=16, hidden=8, num_clusters=4),
 }
 
 

@@ -2,7 +2,6 @@
 
 from wtal.nn.heads.attention_mil import AttentionMILHead
 from wtal.nn.heads.basnet import BaSNetHead
-from wtal.nn.heads.case import CASEHead
 from wtal.nn.heads.co2 import CO2Head
 from wtal.nn.heads.delu import DELUHead
 from wtal.nn.heads.head import Head
@@ -13,7 +12,6 @@ from wtal.nn.heads.zero_shot import ZeroShotHead
 __all__ = [
     "AttentionMILHead",
     "BaSNetHead",
-    "CASEHead",
     "CO2Head",
     "DELUHead",
     "Head",
