@@ -21,12 +21,13 @@ parser.add_argument("--seed_everything", type=int, default=0)
 parser.add_argument("--trainer.default_root_dir", dest="folder", type=pathlib.Path)
 parser.add_argument("--ckpt_path")
 args = parser.parse_args()
-with open("log.txt", "a") as file:
+if args.x != 13:
+    args.folder.mkdir(parents=True, exist_ok=True)
+    (args.folder / "last.ckpt").touch()
+with open("log.txt", "a") as file:  # whoever waits for this line may then kill: the checkpoint is there
     file.write(f"{args.x} {args.seed_everything} {'resumed' if args.ckpt_path else 'begun'}\\n")
 if args.x == 13:
     sys.exit("thirteen is refused")
-args.folder.mkdir(parents=True, exist_ok=True)
-(args.folder / "last.ckpt").touch()
 time.sleep(float(pathlib.Path("sleep.txt").read_text()))
 record = {"config": {"x": args.x}, "seed": args.seed_everything, "metrics": {"test/mAP": args.x / 10}, "seconds": 1}
 (args.folder / "record.json").write_text(json.dumps(record))
