@@ -143,20 +143,21 @@ def test_tensorboard_by_one_option(toy: Path):
     assert Path("runs/tb/version_0/config.yaml").is_file()
 
 
-@pytest.mark.slow
-def test_wandb_offline_by_one_option(toy: Path, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    assert run("fit", "-c", str(toy), "--logger=wandb") == 0
-    assert list(Path("runs/wandb").glob("offline-run-*/run-*.wandb"))
-    assert len(list(Path("runs/wtal").glob("*/config.yaml"))) == 1
-
-
 @pytest.fixture
 def command(toy: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """``wtal fit`` of the toy model as a process of its own."""
     tests = Path(__file__).parent
     monkeypatch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{tests.parent}")
     return [sys.executable, "-m", "wtal", "fit", "-c", str(toy), "--name=own"]
+
+
+@pytest.mark.slow
+def test_wandb_offline_by_one_option(command: list[str], monkeypatch):
+    """A process of its own: wandb's service keeps the folder in which a process first asked for it."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    subprocess.run([*command[:-1], "--logger=wandb"], check=True, capture_output=True)
+    assert list(Path("runs/wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(list(Path("runs/wtal").glob("*/config.yaml"))) == 1
 
 
 @pytest.mark.slow

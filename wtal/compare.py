@@ -16,6 +16,7 @@ from wtal.branches import VLPBranch
 from wtal.collaboration import CollaborationModule
 from wtal.errors import ConfigError
 from wtal.report.comparison import print_comparison, save_comparison
+from wtal.report.tables import write_text
 from wtal.trainer_cli import WTALCLI
 
 __all__ = ["Method", "compare"]
@@ -142,9 +143,7 @@ def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[
             return record
     path.parent.mkdir(parents=True, exist_ok=True)
     record = {"config": said, **_train_and_test(run, config, said, folder, seed)}
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(record, indent=1))
-    os.replace(draft, path)
+    write_text(path, json.dumps(record, indent=1))
     return record
 
 

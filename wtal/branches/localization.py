@@ -15,7 +15,7 @@ from wtal.metrics.detection_map import TemporalMAP
 from wtal.metrics.error_analysis import error_profile
 from wtal.types import Detections, SnippetBatch, SnippetScores, Video, VideoResult
 
-__all__ = ["DetectionQuality", "LocalizationModule"]
+__all__ = ["DetectionQuality", "LocalizationModule", "each_video"]
 
 Split = Literal["val", "test"]
 
@@ -75,7 +75,7 @@ class LocalizationModule(LightningModule):
         """
         rows = batch.video.tolist()
         return {
-            source: [self.localizer(s, videos[row]) for s, row in zip(_each(batched, batch), rows, strict=True)]
+            source: [self.localizer(s, videos[row]) for s, row in zip(each_video(batched, batch), rows, strict=True)]
             for source, batched in scores.items()
         }
 
@@ -170,8 +170,8 @@ class LocalizationModule(LightningModule):
         checkpoint["class_names"] = self.class_names
 
 
-def _each(scores: SnippetScores, batch: SnippetBatch) -> list[SnippetScores]:
-    """The scores of each video of a batch, without padding."""
+def each_video(scores: SnippetScores, batch: SnippetBatch) -> list[SnippetScores]:
+    """The scores of each video of a batch, without padding, on the CPU."""
     per_video = zip(*(t.float().cpu() for t in scores), batch.mask.sum(dim=1).tolist(), strict=True)
     return [SnippetScores(probability[:n], attention[:n], video) for probability, attention, video, n in per_video]
 
@@ -183,7 +183,7 @@ def _results(
     return {
         source: {
             name: VideoResult(SnippetScores(*(t.half() for t in seen)), detections)
-            for name, seen, detections in zip(names, _each(batched, batch), found[source], strict=True)
+            for name, seen, detections in zip(names, each_video(batched, batch), found[source], strict=True)
         }
         for source, batched in scores.items()
     }

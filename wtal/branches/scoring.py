@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from wtal.branches.localization import LocalizationModule
+from wtal.branches.localization import LocalizationModule, each_video
 from wtal.data.datamodule import SnippetDataModule, Split
 from wtal.errors import ConfigError
 from wtal.localization.scored import VideoScores
-from wtal.types import SnippetBatch, SnippetScores
+from wtal.types import SnippetBatch
 
 __all__ = ["score_videos"]
 
@@ -44,16 +43,11 @@ def score_videos(
     found: dict[str, VideoScores] = {}
     for batch in loader:
         scores = model.all_scores(SnippetBatch(*(column.to(model.device) for column in batch)))
+        parts = {source: each_video(batched, batch) for source, batched in scores.items()}
         for place, row in enumerate(batch.video.tolist()):
-            sources = {source: _one(batched, place, batch.mask[place]) for source, batched in scores.items()}
+            sources = {source: videos_of_batch[place] for source, videos_of_batch in parts.items()}
             found[known[row].video_id] = VideoScores(known[row], sources, model.class_names, model.localizer)
     return found
-
-
-def _one(scores: SnippetScores, place: int, mask: Tensor) -> SnippetScores:
-    """One video's scores out of a batch, without padding."""
-    probability, attention, video = (column[place].float().cpu() for column in scores)
-    return SnippetScores(probability[mask], attention[mask], video)
 
 
 def _rows(names: Sequence[str], split: Split, wanted: Sequence[str] | None) -> Sequence[int]:

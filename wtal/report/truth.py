@@ -1,5 +1,6 @@
 """What predictions are measured against: the videos and instances that a subset or a list of videos names."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from wtal.data.annotations import Annotations, read_annotations, with_ambiguous,
 from wtal.data.thumos14_lists import LEFT_OUT, TestList, lacking_videos
 from wtal.errors import AnnotationError, PredictionError
 
-__all__ = ["Benchmark", "Truth", "detection_rows", "load_truth"]
+__all__ = ["Benchmark", "Truth", "detection_rows", "load_truth", "other_names"]
 
 Floats = NDArray[np.float64]
 Benchmark = Literal["thumos14", "other"]
@@ -158,9 +159,10 @@ def detection_rows(
         PredictionError: If a label has no instance and ``unknown_labels`` is ``refuse``.
     """
     notes = []
-    names, renamed = _known_names(table["video_id"], truth)
-    if renamed:
-        notes.append(f"{renamed} videos were found by another name of theirs, such as with or without {_PREFIX!r}.")
+    other = other_names(table["video_id"], (*truth.video_ids, *truth.left_out), truth.aliases)
+    names = table["video_id"].map(lambda name: other.get(name, name))
+    if other:
+        notes.append(f"{len(other)} videos were found by another name of theirs, such as with or without {_PREFIX!r}.")
     blocked = names.isin(truth.left_out)
     if blocked.any():
         notes.append(f"{blocked.sum()} detections lie in videos that the list leaves out; they don't count.")
@@ -195,15 +197,21 @@ def detection_rows(
     ]
 
 
-def _known_names(names: pd.Series, truth: Truth) -> tuple[pd.Series, int]:
-    """Names as the ground truth has them, and how many of them were others."""
-    known, predicted = {*truth.video_ids, *truth.left_out}, set(names)
+def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping[str, str]) -> dict[str, str]:
+    """Which predicted videos are known by another name: an alias, or with or without ``v_``.
+
+    A name that is predicted itself is no other video's.
+
+    >>> other_names(["v_a", "v_b", "b", "c"], ["a", "b", "v_c"], {})
+    {'c': 'v_c', 'v_a': 'a'}
+    """
+    predicted, known = set(predicted), set(known)
     free = known - predicted
     other: dict[str, str] = {}
-    for name in predicted - known:
-        candidates = (truth.aliases.get(name, ""), name.removeprefix(_PREFIX), _PREFIX + name)
+    for name in sorted(predicted - known):
+        candidates = (aliases.get(name, ""), name.removeprefix(_PREFIX), _PREFIX + name)
         other.update([(name, found) for found in candidates if found in free])
-    return names.map(lambda name: other.get(name, name)), len(other)
+    return other
 
 
 def _oddities(rows: pd.DataFrame, names: pd.Series, truth: Truth) -> list[str]:

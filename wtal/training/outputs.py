@@ -70,14 +70,11 @@ class WritePredictions(Callback):
             write_predictions(folder / "predictions" / f"{source}.json", detections, class_names)
             grids = VideoGrids.of([videos[name] for name in results])
             write_scores(folder / "scores" / f"{source}.npz", _joined(grids, class_names, list(results.values())))
-        truth = data.ground_truth("test")
-        if truth is not None:
-            names = list(videos)
-            segments = truth.assign(
-                video_id=[names[row] for row in truth["video"]], label=[class_names[i] for i in truth["label"]]
-            )
+        if data.ground_truth("test") is not None:
             durations_s = {name: video.duration_s for name, video in videos.items()}
-            write_ground_truth(folder / "predictions" / "ground_truth.json", segments, durations_s, "test")
+            write_ground_truth(
+                folder / "predictions" / "ground_truth.json", data.named_segments("test"), durations_s, "test"
+            )
         write_about(folder / "about.json", _about(trainer, pl_module, data))
         Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
 

@@ -1,6 +1,5 @@
 """The folder of a run, and the configuration that made it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ import yaml
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import SaveConfigCallback
 from pytorch_lightning.loggers import WandbLogger
+
+from wtal.report.tables import write_text
 
 __all__ = ["SaveConfig", "run_folder"]
 
@@ -38,10 +39,7 @@ class SaveConfig(SaveConfigCallback):
         """Write ``config.yaml``; Lightning calls this on one process."""
         text = self.parser.dump(self.config, skip_none=False)
         folder = run_folder(trainer)
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{self.config_filename}.tmp"
-        draft.write_text(text)
-        os.replace(draft, folder / self.config_filename)
+        write_text(folder / self.config_filename, text)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.experiment.config.update({"cli": yaml.safe_load(text)}, allow_val_change=True)

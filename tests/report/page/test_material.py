@@ -179,3 +179,11 @@ def test_what_cannot_be_compared_is_refused(made, tmp_path):
     truth.write_text(json.dumps(database))
     with pytest.raises(PredictionError, match="measured on different videos"):
         gather([made.folder, tmp_path / "other"])
+
+
+def test_a_name_with_a_prefix_is_not_another_video_that_is_predicted_too(tmp_path):
+    """As in `wtal evaluate`."""
+    (tmp_path / "truth.csv").write_text("video,start,end,label\na,0,1,run\n")
+    (tmp_path / "found.csv").write_text("video,start,end,label,score\na,0,1,run,0.5\nv_a,0,1,run,0.9\n")
+    material = gather([tmp_path / "found.csv"], tmp_path / "truth.csv")
+    assert material.methods[0].detections["video_id"].tolist() == ["a", "v_a"]

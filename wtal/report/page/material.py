@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from wtal.report.predictions import read_predictions
 from wtal.report.runs import About, read_about
 from wtal.report.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
 from wtal.report.style import PALETTE
+from wtal.report.truth import other_names
 
 __all__ = ["Material", "Method", "Training", "Truth", "gather", "label"]
 
@@ -156,20 +157,16 @@ def _measurable(methods: list[Method], truth: Truth | None) -> tuple[list[Method
         return methods, ["No ground truth is known, so nothing is measured."] if methods else []
     named, notes = [], []
     for method in methods:
-        names = {name: _known_as(str(name), truth.durations_s) for name in method.detections["video_id"].unique()}
-        strangers = set(names.values()) - truth.durations_s.keys()
+        other = other_names(method.detections["video_id"], truth.durations_s, {})
+        names = method.detections["video_id"].map(lambda name, other=other: other.get(name, name))
+        strangers = set(names) - truth.durations_s.keys()
         if strangers:
             notes.append(
                 f"{method.name}: detections in {len(strangers)} videos that the ground truth does not have, such as "
                 f"{min(strangers)}, count as false."
             )
-        detections = method.detections.assign(video_id=method.detections["video_id"].map(names))
-        named.append(replace(method, detections=detections))
+        named.append(replace(method, detections=method.detections.assign(video_id=names)))
     return named, notes
-
-
-def _known_as(name: str, known: Collection[str]) -> str:
-    return next((other for other in (name, name.removeprefix("v_"), f"v_{name}") if other in known), name)
 
 
 def _distinct(groups: list[list[Method]], sources: Sequence[Path]) -> list[Method]:
