@@ -152,10 +152,11 @@ def command(toy: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.slow
-def test_wandb_offline_by_one_option(command: list[str], monkeypatch):
-    """A process of its own: wandb's service keeps the folder in which a process first asked for it."""
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    subprocess.run([*command[:-1], "--logger=wandb"], check=True, capture_output=True)
+def test_wandb_offline_by_one_option(command: list[str]):
+    """A process of its own: wandb's service, named in the environment, keeps the folder that it was started in."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    words = [*command[:-1], "--logger=wandb"]
+    subprocess.run(words, check=True, capture_output=True, env=env | {"WANDB_MODE": "offline"})
     assert list(Path("runs/wandb").glob("offline-run-*/run-*.wandb"))
     assert len(list(Path("runs/wtal").glob("*/config.yaml"))) == 1
 
