@@ -7,6 +7,7 @@ __all__ = [
     "FeatureError",
     "FeatureNotFoundError",
     "PredictionError",
+    "VideoError",
     "WTALError",
 ]
 
@@ -29,6 +30,10 @@ class FeatureNotFoundError(FeatureError):
 
 class PredictionError(WTALError):
     """A prediction file is unreadable, incomplete or disagrees with the class list."""
+
+
+class VideoError(WTALError):
+    """A video file is missing, unreadable, or holds no picture."""
 
 
 class ConfigError(WTALError):
