@@ -92,7 +92,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
     if video_ids and not any(video_id in store for video_id in video_ids):
         raise FeatureNotFoundError(
             f"None of the {len(video_ids)} videos, such as {video_ids[0]}, is among the {len(store)} in {path}, such "
-            f"as {next(iter(store))}: correct `path` or `layout`, or rename the files."
+            f"as {next(iter(store), None)}: correct `path` or `layout`, or rename the files."
         )
     return store
 
