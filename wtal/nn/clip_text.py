@@ -1,12 +1,7 @@
-"""The frozen text tower of any open_clip model; the only file that knows open_clip's models for text."""
+"""The frozen text tower of any open_clip model; the only file that knows how open_clip reads."""
 
-import json
-import logging
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from wtal.errors import ConfigError
+from wtal.nn.clip_model import load_clip
 
 __all__ = ["TextTower"]
 
@@ -35,32 +31,8 @@ class TextTower:
     """
 
     def __init__(self, model: str = "ViT-B-16", pretrained: str = "openai") -> None:
-        import open_clip  # takes seconds, and most commands need no tower
-
-        name = _registered(model)
-        if name not in open_clip.list_models():
-            raise ConfigError(
-                f"open_clip knows no model {model!r}: `python -c 'import open_clip; print(open_clip.list_models())'`."
-            )
-        weights = None if pretrained == "random" else pretrained
-        known = open_clip.list_pretrained_tags_by_model(name)
-        if weights is not None and weights not in known and not Path(weights).is_file():
-            raise ConfigError(
-                f"{pretrained!r} is neither a file nor a tag of {model}'s weights; tags: {', '.join(known) or 'none'}; "
-                "`random` asks for random weights."
-            )
-        origin = open_clip.get_pretrained_cfg(name, pretrained) if weights in known else {}
-        quick = bool(origin.get("quick_gelu"))  # open_clip only warns, and gives other features
-        try:
-            with _quiet(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                self.model = open_clip.create_model(name, pretrained=weights, force_quick_gelu=quick)
-            self.tokenizer: Callable[[Sequence[str]], Tensor] = open_clip.get_tokenizer(name)
-        except Exception as error:  # whatever a library meets in a file or on the way to one
-            raise ConfigError(_unavailable(model, pretrained, origin, error)) from error
+        self.model, self.tokenizer, self.note = load_clip(model, pretrained)
         self.model.visual = None
-        self.model.eval().requires_grad_(False)
-        self.note = f"{Path(model).stem} ({'random weights' if weights is None else Path(pretrained).name})"
 
     @property
     def text(self) -> Any:  # noqa: ANN401  open_clip has no types
@@ -185,48 +157,3 @@ def _insert(embedded: Tensor, places: Tensor, context: Tensor) -> Tensor:
     if not places.shape[1]:
         return embedded
     return embedded.scatter(1, places[..., None].expand_as(context), context.to(embedded.dtype))
-
-
-def _registered(model: str) -> str:
-    """Register a model that is given by the path of its configuration; the name under which open_clip knows it."""
-    import open_clip
-
-    if not model.endswith(".json"):
-        return model
-    if not Path(model).is_file():
-        raise ConfigError(f"There is no model configuration {model}.")
-    try:
-        json.loads(Path(model).read_text(encoding="utf-8"))  # open_clip would stumble over it from now on
-    except ValueError as error:
-        raise ConfigError(f"The model configuration {model} is no JSON: {error}.") from error
-    open_clip.add_model_config(model)
-    return Path(model).stem
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without open_clip's remarks on weights that are missing because they were not asked for."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _unavailable(model: str, pretrained: str, origin: dict[str, Any], error: Exception) -> str:
-    """What to do about weights that did not load."""
-    if not origin:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        reason = reason.rstrip(".:")
-        if pretrained == "random":
-            return f"open_clip cannot build {model}: {reason}; mend its configuration."
-        return f"The weights {pretrained} do not load into {model}: {reason}; give the open_clip model they belong to."
-    source = origin.get("hf_hub", "").strip("/") or origin.get("url", "")
-    name = f"{model}-quickgelu" if origin.get("quick_gelu") and not model.endswith("-quickgelu") else model
-    return (
-        f"The weights {pretrained!r} of {model} cannot be fetched: where there is a network, download {source}, then "
-        f"give the path of the file as `pretrained` and {name} as `model`; or ask for `random` weights."
-    )
