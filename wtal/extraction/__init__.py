@@ -1,0 +1,1 @@
+"""Videos to features: decode, flow, I3D, CLIP, write."""
