@@ -35,6 +35,7 @@ FLOORS = {
     "compare": 8,
     "sweep": 8,
     "api": 9,
+    "detect": 9,
     "cli": 10,
     "figures": 10,
     "__main__": 11,

@@ -33,6 +33,8 @@ _TRAINER = {
 }
 _OWN = {
     "compare": _Command("Train and test all methods and end with their table.", "wtal.compare:compare"),
+    "extract": _Command("Make I3D and CLIP features of videos.", "wtal.extraction.command:extract", "videos"),
+    "detect": _Command("Find actions in videos: features, detections, timelines.", "wtal.detect:detect", "videos"),
     "evaluate": _Command(
         "Measure prediction files by the rules of any public evaluator.",
         "wtal.report.evaluation:evaluate_files",

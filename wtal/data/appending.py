@@ -39,7 +39,7 @@ class StoreAppender:
         self.folder = folder
         self._said = Manifest(grid, 0, "", {}, None, origin, crop, notes)
         with self._writing("the store"):
-            if any(not name.startswith(".") for name in os.listdir(folder)):
+            if any(file.is_file() and not file.name.startswith(".") for file in folder.iterdir()):
                 self._update()
             else:
                 self._said.write(folder)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from wtal.data.annotations import Annotations
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
-from wtal.data.features import FeatureSource, FeatureStore, open_features
+from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.resumable import EpochSampler, ResumableLoader
 from wtal.errors import AnnotationError, ConfigError, FeatureNotFoundError
 from wtal.types import Protocol, Video
@@ -313,7 +313,8 @@ class SnippetDataModule(LightningDataModule):
             raise ConfigError("There are no features: say where they are, in `data.i3d`, `data.clip` or both.")
         annotated = self.split_table(split)
         i3d, clip = (
-            None if source is None else self.open_stream(source, annotated) for source in (self.i3d, self.clip)
+            None if source is None else self.open_stream(part_of(source, name), annotated)
+            for name, source in (("i3d", self.i3d), ("clip", self.clip))
         )
         features = SnippetFeatures(i3d, clip, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)

@@ -23,7 +23,7 @@ from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pic
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
 
-__all__ = ["FeatureSource", "FeatureStore", "Layout", "convert_wtalc", "open_features", "resample"]
+__all__ = ["FeatureSource", "FeatureStore", "Layout", "convert_wtalc", "open_features", "part_of", "resample"]
 
 Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip_snippet", "clip_frame", "store"]
 
@@ -95,6 +95,12 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
             f"as {next(iter(store), None)}: correct `path` or `layout`, or rename the files."
         )
     return store
+
+
+def part_of(source: FeatureSource, stream: str) -> FeatureSource:
+    """The part of a stream, where the path is the folder of all that ``wtal extract`` has written."""
+    part = Path(source.path) / stream
+    return replace(source, path=part) if (part / "manifest.json").is_file() else source
 
 
 def _found_layout(path: Path) -> Layout:

@@ -1,1 +1,1 @@
-"""Videos to features: decode, flow, I3D, CLIP, write."""
+"""From video to snippet features: decoding, optical flow, I3D, CLIP, and the store that keeps them."""

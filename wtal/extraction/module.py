@@ -1,0 +1,67 @@
+"""Snippets to features: I3D and CLIP behind one ``predict_step``, so that Lightning spreads the work."""
+
+from collections.abc import Mapping, Sequence
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from wtal.extraction.clip import ImageTower, Preprocess
+from wtal.extraction.crops import Crops, crop, to_clip
+from wtal.extraction.i3d import I3D
+from wtal.extraction.snippets import Cut, Job, SnippetBatches, Snippets, Stream
+
+__all__ = ["Extractor"]
+
+
+class Extractor(pl.LightningModule):
+    """The networks, and the videos that they are shown.
+
+    Args:
+        jobs: All videos; each process takes its share of them.
+        cut: How they are cut.
+        i3d: The networks of the streams ``rgb`` and ``flow``, as far as they are wanted.
+        clip: The image tower, if it is wanted.
+        crops: What I3D sees of a frame; the features of several crops are averaged.
+        bgr: See :class:`~wtal.extraction.clip.Preprocess`.
+        batch_size: Snippets of a batch.
+        num_workers: Processes that decode and compute flow while this one computes features; 0 for none.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        cut: Cut,
+        i3d: Mapping[Stream, I3D],
+        clip: ImageTower | None = None,
+        crops: Crops = "center",
+        bgr: bool = False,
+        batch_size: int = 8,
+        num_workers: int = 1,
+    ) -> None:
+        super().__init__()
+        self.jobs, self.cut, self.crops, self.bgr = jobs, cut, crops, bgr
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.i3d, self.clip = nn.ModuleDict(i3d), clip
+
+    def predict_dataloader(self) -> DataLoader[Snippets]:
+        """This process's share of the videos."""
+        mine = range(self.trainer.global_rank, len(self.jobs), self.trainer.world_size)
+        to_image = Preprocess(self.clip.settings, self.bgr) if self.clip else None
+        batches = SnippetBatches(self.jobs, mine, self.cut, to_image, self.batch_size)
+        workers = min(self.num_workers, len(mine))
+        return DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=self.device.type == "cuda")
+
+    @torch.no_grad()
+    def predict_step(self, batch: Snippets, batch_idx: int) -> dict[Stream, Tensor]:
+        """Features of each stream that is there, ``(N, D)`` float32 on the CPU."""
+        found: dict[Stream, Tensor] = {}
+        for stream, frames in (("rgb", batch.rgb), ("flow", batch.flow)):
+            if frames is not None:
+                crops = crop(frames, self.crops, flow=stream == "flow").unbind(dim=1)
+                found[stream] = torch.stack([self.i3d[stream](to_clip(one)).float() for one in crops]).mean(dim=0)
+        if batch.images is not None and self.clip is not None:
+            rows = self.clip(batch.images.flatten(0, 1)).float()
+            found["clip"] = rows.view(*batch.images.shape[:2], -1).mean(dim=1)
+        return {stream: rows.cpu() for stream, rows in found.items()}

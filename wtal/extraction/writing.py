@@ -1,0 +1,149 @@
+"""What an extraction leaves behind: features in their stores as soon as a video ends, and what is to be said of it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from wtal.data.appending import StoreAppender
+from wtal.extraction.module import Extractor
+from wtal.extraction.snippets import Snippets, Stream
+
+__all__ = ["Outcome", "ShowProgress", "WriteFeatures"]
+
+
+@dataclass
+class Outcome:
+    """What became of the videos, by name; of problems one sentence each.
+
+    Args:
+        written: Snippets of each finished video.
+        damaged: Finished videos of which a part could not be read.
+        failed: Videos without features.
+    """
+
+    written: dict[str, int] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class WriteFeatures(Callback):
+    """Keeps the features of a video until it ends, then writes them.
+
+    Args:
+        stores: Where the streams go; those of one store are put side by side, RGB before flow.
+    """
+
+    def __init__(self, stores: Mapping[tuple[Stream, ...], StoreAppender]) -> None:
+        self.stores, self.outcome = stores, Outcome()
+        self._parts: dict[int, list[Mapping[Stream, Tensor]]] = {}
+
+    def on_predict_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: Extractor, outputs: dict[Stream, Tensor], batch: Snippets, *_: object
+    ) -> None:
+        """Keep; at the end of a video, write."""
+        if not batch.ended:
+            self._parts.setdefault(batch.job, []).append(outputs)
+            return
+        job, parts = pl_module.jobs[batch.job], self._parts.pop(batch.job, [])
+        if batch.ended == "failed":
+            self.outcome.failed[job.video_id] = batch.problem
+            return
+        if batch.ended == "damaged":
+            self.outcome.damaged[job.video_id] = batch.problem
+        for streams, store in self.stores.items():
+            if job.streams.issuperset(streams):
+                rows = torch.cat([torch.cat([part[stream] for stream in streams], dim=1) for part in parts])
+                store.add(job.video_id, rows.numpy())
+                self.outcome.written[job.video_id] = len(rows)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Gather from all processes what became of the videos."""
+        if trainer.world_size > 1:
+            outcomes: list[Any] = [None] * trainer.world_size
+            torch.distributed.all_gather_object(outcomes, self.outcome)
+            for outcome in outcomes:
+                for kind in ("written", "damaged", "failed"):
+                    getattr(self.outcome, kind).update(getattr(outcome, kind))
+
+
+class ShowProgress(Callback):
+    """A bar with the time that is left where somebody looks on, else a line a video; on standard error.
+
+    Args:
+        total_s: Of all videos of all processes, as their files say.
+    """
+
+    def __init__(self, total_s: float) -> None:
+        self.total_s = total_s
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to count."""
+        assert isinstance(pl_module, Extractor)
+        self._began, self._frames, self._running, self._ended = time.monotonic(), 0, dict[int, int](), 0
+        self._fps, self._share = (
+            pl_module.cut.grid.fps,
+            max(1.0, self.total_s * pl_module.cut.grid.fps / trainer.world_size),
+        )
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not (trainer.is_global_zero and self._console.is_terminal),
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("", total=self._share)
+
+    def on_predict_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: Extractor, outputs: dict[Stream, Tensor], batch: Snippets, *_: object
+    ) -> None:
+        """Move on."""
+        self._frames += max(0, batch.frames - self._running.get(batch.job, 0))
+        self._running[batch.job] = batch.frames
+        rate = self._frames / (time.monotonic() - self._began)
+        mine = len(range(trainer.global_rank, len(pl_module.jobs), trainer.world_size))
+        if batch.ended:
+            self._ended += 1
+            self._running.pop(batch.job)
+            job = pl_module.jobs[batch.job]
+            if batch.problem:
+                self._console.print(batch.problem, soft_wrap=True, highlight=False, markup=False)
+            elif self._bar.disable:
+                left_s = max(0.0, self._share - self._frames) / max(rate, 1e-9)
+                self._console.print(
+                    f"{self._ended} of {mine}: {job.video_id}, {rate:.1f} frames/s, {_clock(left_s)} left",
+                    soft_wrap=True,
+                    highlight=False,
+                    markup=False,
+                )
+        self._bar.update(
+            self._task, completed=self._frames, description=f"{self._ended} of {mine} videos, {rate:.1f} frames/s"
+        )
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End the bar."""
+        self._bar.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """End the bar, so that what is said next is legible."""
+        self._bar.stop()
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> _clock(3725.4), _clock(59)
+    ('1:02:05', '0:00:59')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
