@@ -57,6 +57,9 @@ _OWN = {
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),
+    "export": _Command(
+        "Write predictions as subtitles, for ELAN, and as tables.", "wtal.report.exports:export_files", "predictions"
+    ),
     "report": _Command("Write one HTML page of runs or predictions.", "wtal.report.page.build:report", "sources"),
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from wtal.report.tables import write_text
 if TYPE_CHECKING:  # evaluating a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["COLUMNS", "as_detections", "as_table", "read_predictions", "write_predictions"]
+__all__ = ["COLUMNS", "as_detections", "as_table", "read_predictions", "write_predictions", "write_table"]
 
 COLUMNS = ("video_id", "label", "start_s", "end_s", "score")
 
@@ -68,20 +69,30 @@ def write_predictions(path: Path, detections: Mapping[str, "Detections"], class_
     Raises:
         PredictionError: If the path ends otherwise, or a value is not finite.
     """
+    write_table(path, as_table(detections, class_names), list(detections))
+
+
+def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str]) -> None:
+    """Write a table of detections, :data:`COLUMNS`; as :func:`write_predictions` otherwise, which names the errors.
+
+    Args:
+        path: Ends in ``.json`` or ``.csv``.
+        table: A row each.
+        videos: Names of all videos, those without detections too.
+    """
     path = Path(path)
     if path.suffix.lower() not in {".json", ".csv"}:
         raise PredictionError(f"{path} must end in .json or .csv: predictions are written in these forms.")
-    table = as_table(detections, class_names)
     for row in table[~table[["start_s", "end_s", "score"]].map(math.isfinite).all(axis=1)].itertuples():
         raise PredictionError(
             f"{path} is not written: a detection in video {row.video_id} has start, end and score "
             f"{row.start_s}, {row.end_s}, {row.score}, which must be finite; look for NaN in the features or weights."
         )
-    text = table.to_csv(index=False) if path.suffix.lower() == ".csv" else _as_json(table, detections)
+    text = table.to_csv(index=False) if path.suffix.lower() == ".csv" else _as_json(table, videos)
     write_text(path, text)
 
 
-def _as_json(table: pd.DataFrame, videos: Mapping[str, object]) -> str:
+def _as_json(table: pd.DataFrame, videos: Sequence[str]) -> str:
     results: dict[str, list[dict[str, Any]]] = {video: [] for video in videos}
     for video, label, start_s, end_s, score in table.itertuples(index=False):
         results[video].append({"label": label, "score": score, "segment": [start_s, end_s]})
@@ -173,6 +184,9 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         raise PredictionError(
             f"{path}: a prediction of video {video} has the label {label!r}; it must be a class name."
         )
+    for name in {*table["video_id"], *table["label"]}:
+        if re.search("[\ud800-\udfff]", name):
+            raise PredictionError(f"{path}: {name!r} is no valid text: half of a character is missing.")
     numbers = table[list(COLUMNS[2:])].map(_number).astype(float)
     for row in map(int, np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1))):
         video, _, *values = table.loc[row]
