@@ -33,6 +33,7 @@ FLOORS = {
     "trainer_cli": 7,
     "checkpoint": 8,
     "compare": 8,
+    "init": 8,
     "sweep": 8,
     "api": 9,
     "detect": 9,

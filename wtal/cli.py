@@ -54,6 +54,7 @@ _OWN = {
         "Run a sweep file, with all that it varies, without any server.", "wtal.sweep.command:sweep", "file"
     ),
     "table": _Command("Collect the records of runs into a paper's table.", "wtal.report.runs_table:table", "folders"),
+    "init": _Command("Write a configuration for own videos and labels.", "wtal.init:init", "folder"),
     "data check": _Command(
         "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
     ),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wtal.data.unpickle import load_object_array
+from wtal.data.video_files import video_name
 from wtal.errors import AnnotationError
 
 __all__ = ["Content", "Record", "Segment", "Span", "cells_of", "read_ambiguous", "reader_of"]
@@ -80,7 +81,7 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # with or without the mark that spreadsheets put first
     except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+        raise AnnotationError(f"{path} cannot be read as UTF-8 text ({error}): save it as UTF-8.") from error
 
 
 # ActivityNet JSON and its relatives ---------------------------------------------------------------------------------
@@ -236,22 +237,56 @@ def _read_thumos_text(folder: Path) -> Content:
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
+_OTHER_NAMES = {  # of columns
+    "video": ("video_id", "video_name", "filename", "file_name", "file"),
+    "label": ("labels", "class", "classes", "class_name", "category", "action"),
+    "start": ("start_s", "t_start", "t-start"),
+    "end": ("end_s", "t_end", "t-end"),
+    "subset": ("split",),
+    "duration": ("duration_s",),
+}
+_SECONDS = ("start", "end", "duration")
+
+
 def cells_of(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Names of a table's columns, and each line's number with its cells.
+
+    Columns are separated by tabs, commas or, as spreadsheets write in many countries, semicolons, with decimal commas.
+    Columns and videos have the names that are used here, whatever is usual elsewhere: ``filename`` is ``video``,
+    ``run.mp4`` is ``run``. Lines without content, and those that repeat another one, are left out.
 
     Raises:
         AnnotationError: If it is no text, or a line has more or fewer columns.
     """
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    table = csv.DictReader(_text_of(path).splitlines(), delimiter=delimiter, skipinitialspace=True)
-    header = [name.strip().lower() for name in table.fieldnames or ()]
-    table.fieldnames = header
-    rows = []
+    lines = _text_of(path).splitlines()
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=(lines or [""])[0].count)
+    table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    header = _column_names(next(table, []))
+    rows: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
     for row in table:
-        if None in row or None in row.values():
+        cells = [cell.strip() for cell in row]
+        while len(cells) > len(header) and not cells[-1]:
+            cells.pop()
+        if not any(cells):
+            continue
+        if len(cells) != len(header):
             raise AnnotationError(f"{path}, line {table.line_num}: {len(header)} columns expected.")
-        rows.append((table.line_num, {name: value.strip() for name, value in row.items()}))
-    return header, rows
+        named = dict(zip(header, cells, strict=True))
+        named |= {name: cell.replace(",", ".") for name, cell in named.items() if name in _SECONDS and delimiter == ";"}
+        named |= {name: video_name(cell) for name, cell in named.items() if name == "video"}
+        rows.setdefault(tuple(named.values()), (table.line_num, named))
+    return header, list(rows.values())
+
+
+def _column_names(header: Sequence[str]) -> list[str]:
+    names = [name.strip().lower().replace(" ", "_") for name in header]
+    while names and not names[-1]:
+        names.pop()
+    for ours, others in _OTHER_NAMES.items():
+        found = next((name for name in others if name in names), None)
+        if ours not in names and found is not None:
+            names[names.index(found)] = ours
+    return names
 
 
 def _read_table(path: Path) -> Content:
@@ -278,8 +313,12 @@ def _table_record(path: Path, name: str, rows: Sequence[Mapping[str, str]]) -> R
             )
         return values[0] if values else ""
 
-    labels = [row["label"] for row in rows if row["label"]]
-    segments = [Segment(r["label"], r["start"], r["end"]) for r in rows if r.get("start") or r.get("end")]
+    def labels_in(row: Mapping[str, str]) -> list[str]:
+        return [label for label in map(str.strip, row["label"].split(";")) if label]
+
+    labels = [label for row in rows for label in labels_in(row)]
+    in_time = [row for row in rows if row.get("start") or row.get("end")]
+    segments = [Segment(label, row["start"], row["end"]) for row in in_time for label in labels_in(row) or [""]]
     if any(not segment.label for segment in segments):
         raise AnnotationError(f"{path}: a segment of video {name} has no label.")
     return Record(name, segments, labels, only("subset"), only("duration") or None)

@@ -10,7 +10,7 @@ import pandas as pd
 from wtal.data.annotation_files import Record, Span, cells_of, read_ambiguous, reader_of
 from wtal.errors import AnnotationError
 
-__all__ = ["Annotations", "read_annotations", "with_ambiguous", "with_subsets"]
+__all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_subsets"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> An
     Forms: ActivityNet JSON (with or without the level ``database``, ``duration`` or ``duration_second``, numbers or
     strings), the W-TALC folder of ``.npy`` files, the organisers' THUMOS14 text files (in one folder or several below
     the path), and a table ``video,label`` or ``video,start,end,label`` with optional ``subset`` and ``duration`` (CSV
-    or TSV).
+    or TSV). In a table, videos may be given by their files, ``run.mp4``; several labels of a video are as many lines,
+    or one cell ``run;jump``; a line that repeats another one says nothing more.
 
     Video-level labels are W-TALC's ``labels_all``, the labels of a table, elsewhere the set of the segments' labels.
 
@@ -105,6 +106,15 @@ def with_subsets(annotations: Annotations, path: Path) -> Annotations:
         raise AnnotationError(f"{path} names none of the videos of {annotations.path}.")
     videos = annotations.videos
     return replace(annotations, videos=videos.assign(subset=[subsets.get(name, "") for name in videos.index]))
+
+
+def first(names: Sequence[str]) -> str:
+    """The first few names, for a message.
+
+    >>> first(["a", "b", "c", "d"])
+    'a, b, c, ...'
+    """
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 # From records to tables ---------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from wtal.data.annotations import Annotations
+from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.resumable import EpochSampler, ResumableLoader
@@ -300,6 +300,11 @@ class SnippetDataModule(LightningDataModule):
     def _train_val(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         table = self.train_table()
         out = hold_out(self._multi_hot(table), self.held_out, self.held_out_seed)
+        if self.held_out and not out.any():
+            raise ConfigError(
+                f"`data.held_out` {self.held_out:g} of {len(table)} training videos leaves none to validate on, with "
+                "one of each class to learn from: raise it, or set it to 0."
+            )
         return table[~out], table[out]
 
     def split_table(self, split: Split) -> pd.DataFrame:
@@ -356,6 +361,10 @@ class SnippetDataModule(LightningDataModule):
     def _warn_of_unfindable(self) -> None:
         truth = self.ground_truth("test")
         if truth is None:
+            rank_zero_warn(
+                "The test videos have no segments, so there is nothing to measure the localization by: add `start` and "
+                "`end` to the annotations. Detections are written all the same."
+            )
             return
         videos = self.videos("test")
         late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
@@ -380,15 +389,6 @@ def _renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
 
 def _shape(store: FeatureStore, name: str) -> tuple[int, int]:
     return store.length(name), store.dim
-
-
-def first(names: Sequence[str]) -> str:
-    """The first few names, for a message.
-
-    >>> first(["a", "b", "c", "d"])
-    'a, b, c, ...'
-    """
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
+from wtal.data.video_files import video_files
 from wtal.errors import ConfigError, PredictionError
 from wtal.report.evaluation import labels_of
 from wtal.report.predictions import as_table, read_predictions, write_table
@@ -29,7 +30,6 @@ __all__ = ["SHARE_OF_BEST", "Format", "export", "export_files", "export_table", 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
 SHARE_OF_BEST = 0.3  # of a video's best score; see `shown`
-_VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".ogv", ".avi", ".mpg", ".mpeg")
 _LATEST_S = 1e8  # three years; a subtitle's hours have few digits
 
 
@@ -228,7 +228,7 @@ def file_name(name: str) -> str:
 
 def _media(folder: Path, videos: Sequence[str]) -> dict[str, Path]:
     """Files of videos, whose names they have but for the ending."""
-    files = {file.stem: file for file in sorted(folder.rglob("*")) if file.suffix.lower() in _VIDEO_SUFFIXES}
+    files = {file.stem: file for file in reversed(video_files(folder))}  # of two, the first one
     return {video: files[video] for video in videos if video in files}
 
 

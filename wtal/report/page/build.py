@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from wtal.data.video_files import video_files
 from wtal.errors import ConfigError
 
 if TYPE_CHECKING:  # the command's help waits for nothing
@@ -17,7 +18,6 @@ __all__ = ["report"]
 
 _TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 _SCRIPTS = ("data", "list", "lanes", "reading", "moving")  # in the order in which they run, as one function
-_VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".ogv", ".avi")
 
 
 def report(
@@ -122,8 +122,7 @@ def _policy(style: str, script: str, media: bool) -> str:
 def _links(folder: Path, output: Path) -> dict[str, str]:
     """Relative links to the video files of a folder and below it, by name without suffix."""
     links: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file():
-            relative = os.path.relpath(path.resolve(), output.resolve())
-            links.setdefault(path.stem, quote(Path(relative).as_posix()))
+    for path in video_files(folder):
+        relative = os.path.relpath(path.resolve(), output.resolve())
+        links.setdefault(path.stem, quote(Path(relative).as_posix()))
     return links
