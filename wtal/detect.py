@@ -1,14 +1,32 @@
 """``wtal detect``: from videos to timelines."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
-from wtal.errors import ConfigError, VideoError
-from wtal.report.exports import Format
+import pandas as pd
+from pytorch_lightning import Trainer
+from pytorch_lightning.utilities import rank_zero_warn
 
-if TYPE_CHECKING:
-    pass
+from wtal.branches import VLPBranch
+from wtal.branches.branch import Branch
+from wtal.branches.localization import LocalizationModule
+from wtal.checkpoint import Run, load
+from wtal.data.annotations import Annotations
+from wtal.data.datamodule import SnippetDataModule
+from wtal.data.features import FeatureSource, part_of
+from wtal.data.store import read_manifest
+from wtal.errors import ConfigError, VideoError, WTALError
+from wtal.extraction.command import Extraction, Running, extract_features, find_videos
+from wtal.nn.heads import ZeroShotHead
+from wtal.nn.prompts import TemplateText
+from wtal.report.exports import Format, export_table
+from wtal.report.page.build import report
+from wtal.report.predictions import as_table
+from wtal.training.outputs import WritePredictions
+from wtal.types import Detections, Protocol
 
 __all__ = ["detect"]
 
@@ -38,9 +56,9 @@ def detect(
 ) -> None:
     """Find when actions happen in videos: features, scores, detections, and a page that shows them.
 
-    In OUTPUT: ``detections.json`` (ActivityNet's form) and ``detections.csv`` of all videos, ``<video>.vtt`` (subtitles)
-    and ``<video>.eaf`` (ELAN) of each, ``page/index.html``, and what ``wtal report`` and ``wtal evaluate`` read
-    (``predictions``, ``scores``). Features that are there are taken.
+    In OUTPUT: ``detections.json`` (ActivityNet's form) and ``detections.csv`` of all videos, ``<video>.vtt``
+    (subtitles) and ``<video>.eaf`` (ELAN) of each, ``page/index.html``, and what ``wtal report`` and ``wtal evaluate``
+    read (``predictions``, ``scores``). Features that are there are taken.
 
     Args:
         videos: Files, and folders in which all videos are taken.
@@ -149,8 +167,9 @@ def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -
         callbacks=[WritePredictions()],
     )
     found: dict[str, Detections] = {}
-    for batch in trainer.predict(model, datamodule=data) or []:
-        found |= {name: result.detections for name, result in batch[model.sources[-1]].items()}  # type: ignore[index]
+    results: Any = trainer.predict(model, datamodule=data)
+    for batch in results:
+        found |= {name: result.detections for name, result in batch[model.sources[-1]].items()}
     return as_table(found, model.class_names)
 
 

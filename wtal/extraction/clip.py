@@ -23,7 +23,7 @@ class Preprocess:
 
     def __init__(self, settings: dict[str, Any], bgr: bool = False) -> None:
         config = open_clip.transform.PreprocessCfg(**settings)
-        self._transform: Any = open_clip.image_transform_v2(config, is_train=False)
+        self._transform: Any = open_clip.transform.image_transform_v2(config, is_train=False)
         self._bgr = bgr
 
     def __call__(self, frame: np.ndarray) -> Tensor:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Extraction", "Layout", "Running", "extract", "extract_features", "find_videos"]
 
+I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
 Layout = Literal["store", "two_stream", "joint"]
 
@@ -127,9 +128,9 @@ def extract(
 ) -> None:
     """Make features of videos: I3D on frames and on optical flow, and CLIP on frames.
 
-    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``; ``--data.i3d.path OUTPUT --data.clip.path OUTPUT`` has ``wtal fit`` read
-    them. A video is written when it is finished; start again after an interruption, and what is finished is not
-    touched. A video that cannot be read is told and left out, the others go on, and the exit code is 2.
+    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``, and ``wtal fit`` takes OUTPUT as path of both. A video is written when
+    it is finished; start again after an interruption, and what is finished is not touched. A video that cannot be read
+    is told and left out, the others go on, and the exit code is 2.
 
     Args:
         videos: Files, and folders in which all videos are taken.
@@ -196,11 +197,9 @@ def find_videos(paths: Iterable[Path]) -> dict[str, Path]:
     for path in map(Path, paths):
         if not path.exists():
             raise VideoError(f"There is no video {path}: correct the path.")
-        files = (
-            sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
-        )
+        files = video_files(path) if path.is_dir() else [path]
         if not files:
-            raise VideoError(f"{path} holds no video ({', '.join(sorted(_SUFFIXES))}).")
+            raise VideoError(f"{path} holds no video ({', '.join(VIDEO_SUFFIXES)}).")
         for file in files:
             other = found.setdefault(file.stem, file)
             if other.resolve() != file.resolve():
@@ -284,7 +283,7 @@ def extract_features(
 
 
 class _Networks(NamedTuple):
-    i3d: "dict[Stream, I3D]"
+    i3d: "dict[I3DStream, I3D]"
     clip: "ImageTower | None"
     origins: dict[str, str]  # of each stream's weights
 
@@ -293,16 +292,16 @@ def _load(making: Extraction) -> _Networks:
     from wtal.extraction.clip import ImageTower
     from wtal.extraction.i3d import load_i3d
 
-    files = {"rgb": making.rgb_weights, "flow": making.flow_weights}
+    files: dict[I3DStream, Path] = {"rgb": making.rgb_weights, "flow": making.flow_weights}
     loaded = {
-        stream: load_i3d(None if making.random_weights else files[stream], stream, making.random_weights)
-        for stream in ("rgb", "flow")
+        stream: load_i3d(None if making.random_weights else file, stream, making.random_weights)
+        for stream, file in files.items()
         if stream in making.streams
     }
     clip = None
     if "clip" in making.streams:
         clip = ImageTower(making.clip_model, "random" if making.random_weights else making.clip_weights)
-    origins = {**{stream: one.origin for stream, one in loaded.items()}, **({"clip": clip.note} if clip else {})}
+    origins = {str(stream): one.origin for stream, one in loaded.items()} | ({"clip": clip.note} if clip else {})
     return _Networks({stream: one.model for stream, one in loaded.items()}, clip, origins)
 
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from wtal.extraction.clip import ImageTower, Preprocess
 from wtal.extraction.crops import Crops, crop, to_clip
 from wtal.extraction.i3d import I3D
+from wtal.extraction.i3d import Stream as I3DStream
 from wtal.extraction.snippets import Cut, Job, SnippetBatches, Snippets, Stream
 
 __all__ = ["Extractor"]
@@ -33,7 +34,7 @@ class Extractor(pl.LightningModule):
         self,
         jobs: Sequence[Job],
         cut: Cut,
-        i3d: Mapping[Stream, I3D],
+        i3d: Mapping[I3DStream, I3D],
         clip: ImageTower | None = None,
         crops: Crops = "center",
         bgr: bool = False,
@@ -43,7 +44,7 @@ class Extractor(pl.LightningModule):
         super().__init__()
         self.jobs, self.cut, self.crops, self.bgr = jobs, cut, crops, bgr
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.i3d, self.clip = nn.ModuleDict(i3d), clip
+        self.i3d, self.clip = nn.ModuleDict({str(stream): network for stream, network in i3d.items()}), clip
 
     def predict_dataloader(self) -> DataLoader[Snippets]:
         """This process's share of the videos."""
@@ -57,7 +58,8 @@ class Extractor(pl.LightningModule):
     def predict_step(self, batch: Snippets, batch_idx: int) -> dict[Stream, Tensor]:
         """Features of each stream that is there, ``(N, D)`` float32 on the CPU."""
         found: dict[Stream, Tensor] = {}
-        for stream, frames in (("rgb", batch.rgb), ("flow", batch.flow)):
+        pixels: dict[I3DStream, Tensor | None] = {"rgb": batch.rgb, "flow": batch.flow}
+        for stream, frames in pixels.items():
             if frames is not None:
                 crops = crop(frames, self.crops, flow=stream == "flow").unbind(dim=1)
                 found[stream] = torch.stack([self.i3d[stream](to_clip(one)).float() for one in crops]).mean(dim=0)

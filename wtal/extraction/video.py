@@ -155,7 +155,9 @@ class FrameReader:
                     self.count += 1
                     yield held
                 held = Frame(picture, size, converters)
-                end = shown + (picture.duration * picture.time_base if picture.duration and picture.time_base else usual)
+                end = shown + (
+                    picture.duration * picture.time_base if picture.duration and picture.time_base else usual
+                )
             if held is None:
                 raise VideoError(_no_picture(self.path))
             for _ in range(max(self._tick(end), 1) - self.count):
@@ -210,7 +212,7 @@ def _decoded(file: InputContainer, stream: VideoStream) -> Iterator[VideoFrame |
     try:
         for packet in file.demux(stream):
             try:
-                yield from packet.decode()  # type: ignore[misc]
+                yield from packet.decode()
             except av.FFmpegError as error:
                 yield error
     except (av.FFmpegError, OSError) as error:  # of the file itself: no more is to be had

@@ -82,6 +82,16 @@ class ShowProgress(Callback):
 
     def __init__(self, total_s: float) -> None:
         self.total_s = total_s
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to count."""
@@ -91,17 +101,8 @@ class ShowProgress(Callback):
             pl_module.cut.grid.fps,
             max(1.0, self.total_s * pl_module.cut.grid.fps / trainer.world_size),
         )
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not (trainer.is_global_zero and self._console.is_terminal),
-        )
-        self._bar.start()
+        if trainer.is_global_zero:
+            self._bar.start()
         self._task = self._bar.add_task("", total=self._share)
 
     def on_predict_batch_end(  # type: ignore[override]
