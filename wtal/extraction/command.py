@@ -128,9 +128,9 @@ def extract(
 ) -> None:
     """Make features of videos: I3D on frames and on optical flow, and CLIP on frames.
 
-    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``, and ``wtal fit`` takes OUTPUT as path of both. A video is written when
-    it is finished; start again after an interruption, and what is finished is not touched. A video that cannot be read
-    is told and left out, the others go on, and the exit code is 2.
+    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``, and ``wtal fit`` takes OUTPUT as path of both. A video is written
+    when it is finished; start again after an interruption, and what is finished is not touched. A video that cannot
+    be read is told and left out, the others go on, and the exit code is 2.
 
     Args:
         videos: Files, and folders in which all videos are taken.
