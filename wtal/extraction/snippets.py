@@ -68,7 +68,7 @@ class _Seen(NamedTuple):
 def cut_snippets(
     frames: Iterable[Frame], cut: Cut, streams: frozenset[Stream], to_image: ToImage | None = None
 ) -> Iterator[Snippet]:
-    """Cut a video, holding no more than one window of it.
+    """Cut a video, holding no more than a few windows of it.
 
     Snippet ``i`` has the frames ``[i * stride, i * stride + window)``, and the flow from each of them to the next one;
     the last frame of the video repeats the flow before. Frames at the end that fill no window are dropped, but a video
@@ -91,10 +91,11 @@ def cut_snippets(
 
 def _look(frames: Iterable[Frame], cut: Cut, streams: frozenset[Stream], to_image: ToImage | None) -> Iterator[_Seen]:
     """What is wanted of each frame, in order."""
-    seen, ahead = tee(_pictures(frames, cut, bool(streams & {"rgb", "flow"}), to_image))
-    flows = (
-        flow_stream((one.rgb for one in ahead if one.rgb is not None), cut.flow) if "flow" in streams else repeat(None)
-    )
+    seen = _pictures(frames, cut, bool(streams & {"rgb", "flow"}), to_image)
+    flows: Iterator[np.ndarray | None] = repeat(None)
+    if "flow" in streams:
+        seen, ahead = tee(seen)  # it is one frame ahead
+        flows = flow_stream((one.rgb for one in ahead if one.rgb is not None), cut.flow)
     for one, flow in zip(seen, flows, strict=False):
         yield _Seen(one.rgb if "rgb" in streams else None, flow, one.image)
 
