@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from wtal.data.store import Manifest, read_manifest
+from wtal.data.store import Manifest, read_manifest, write_npy
 from wtal.errors import FeatureError
 from wtal.types import TimeGrid
 
@@ -68,8 +68,7 @@ class StoreAppender:
                     f"{rows.shape[1]} of {dtype}: choose another folder."
                 )
             try:
-                with draft.open("wb") as opened:
-                    np.save(opened, rows)
+                write_npy(draft, rows)
                 draft.replace(self.folder / f"{video_id}.npy")
             finally:
                 draft.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Features by video, read when asked for, and the folder that keeps them: one ``.npy`` a video and a manifest."""
 
+import io
 import json
 import os
 import tempfile
@@ -17,7 +18,17 @@ from wtal.data.unpickle import read_npy_header
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
 
-__all__ = ["FeatureStore", "Grids", "Manifest", "StoreWriter", "npy_shape", "open_store", "read_manifest", "read_npy"]
+__all__ = [
+    "FeatureStore",
+    "Grids",
+    "Manifest",
+    "StoreWriter",
+    "npy_shape",
+    "open_store",
+    "read_manifest",
+    "read_npy",
+    "write_npy",
+]
 
 _VERSION = 1
 _MANIFEST = "manifest.json"
@@ -226,6 +237,16 @@ def npy_shape(file: Path) -> tuple[int, ...]:
     return shape
 
 
+def write_npy(file: Path, rows: np.ndarray) -> None:
+    """Write an array whole, or raise OSError.
+
+    ``np.save`` into a file says nothing when the disk is full at the last block.
+    """
+    whole = io.BytesIO()
+    np.save(whole, rows)
+    file.write_bytes(whole.getbuffer())
+
+
 # On disk --------------------------------------------------------------------------------------------------------
 
 
@@ -366,7 +387,7 @@ class StoreWriter:
         if rows.ndim != 2 or rows.dtype.kind not in "fiu" or (said.dim and rows.shape[1] != said.dim):
             wanted = f"(snippets, {said.dim or 'channels'})"
             raise FeatureError(f"Video {video_id} has an array of {rows.dtype} {rows.shape} where {wanted} belongs.")
-        np.save(self._fresh / f"{video_id}.npy", rows)
+        write_npy(self._fresh / f"{video_id}.npy", rows)
         said.videos[video_id] = len(rows)
         rates = said.fps if fps is None else {**(said.fps or {}), video_id: fps}
         self._manifest = replace(said, dim=rows.shape[1], dtype=str(rows.dtype), fps=rates)

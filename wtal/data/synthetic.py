@@ -18,6 +18,7 @@ import numpy as np
 from wtal.data.annotations import read_annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource
+from wtal.data.store import write_npy
 from wtal.errors import ConfigError
 from wtal.types import Protocol, TimeGrid
 
@@ -152,8 +153,8 @@ def write_synthetic(root: Path, params: SyntheticParams) -> None:
         for number in range(params.train_videos + params.test_videos):
             i3d, clip, instances = _video(world, params, np.random.default_rng([params.seed, 1, number]))
             name = f"video_{number:04d}"
-            np.save(fresh / "i3d" / f"{name}.npy", i3d.astype(np.float32))
-            np.save(fresh / "clip" / f"{name}.npy", clip.astype(np.float32))
+            write_npy(fresh / "i3d" / f"{name}.npy", i3d.astype(np.float32))
+            write_npy(fresh / "clip" / f"{name}.npy", clip.astype(np.float32))
             database[name] = {
                 "subset": "train" if number < params.train_videos else "test",
                 "duration": grid.edge_s(len(i3d)),
@@ -162,7 +163,7 @@ def write_synthetic(root: Path, params: SyntheticParams) -> None:
                     for start, end, klass in instances
                 ],
             }
-        np.save(fresh / "text" / "text.npy", world.text.astype(np.float32))
+        write_npy(fresh / "text" / "text.npy", world.text.astype(np.float32))
         (fresh / "text" / "classes.txt").write_text("\n".join(_CLASSES) + "\n")
         (fresh / "annotations.json").write_text(json.dumps({"version": "synthetic", "database": database}, indent=1))
         (fresh / "params.json").write_text(json.dumps(asdict(params)))
