@@ -91,4 +91,4 @@ def to_network_range(images: torch.Tensor) -> torch.Tensor:
     >>> to_network_range(torch.tensor([0, 51, 255], dtype=torch.uint8))
     tensor([-1.0000, -0.6000,  1.0000])
     """
-    return images.float().div_(127.5).sub_(1)
+    return images.div(127.5).sub_(1)
