@@ -1,1 +1,1 @@
-"""From video to snippet features: decoding, optical flow, I3D, CLIP, and the store that keeps them."""
+"""Features of own videos: decoding, optical flow, crops and backbones."""
