@@ -127,6 +127,39 @@ def test_json_with_strings_and_without_duration(tmp_path: Path) -> None:
         assert np.isnan(found.videos.loc["a", "duration_s"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "video,label\na,run\nb,jump\n",
+        "\ufeffvideo,label\r\na,run\r\nb,jump\r\n",
+        "Filename;Class\na.mp4;run\nb.MOV;jump\n",
+        "File name,Labels\nclips/a.avi,run\nC:\\clips\\b.avi,jump\n",
+        "video , label\n a , run\n b , jump\n",
+        "video,label,,\na,run,,\n,,,\n\nb,jump,,\n",
+        "video\tlabel\na\trun\nb\tjump\n",
+        "label,video_id,note\nrun,a,x\njump,b,y\n",
+        "video,label\na,run\nb,jump\na,run\n",
+    ],
+)
+def test_tables_as_spreadsheets_and_people_write_them(tmp_path: Path, text: str) -> None:
+    found = read_annotations(write(tmp_path / "own.csv", text))
+    assert found.videos["labels"].to_dict() == {"a": ("run",), "b": ("jump",)}
+    assert found.segments.empty
+
+
+def test_a_cell_may_have_several_labels(tmp_path: Path) -> None:
+    found = read_annotations(write(tmp_path / "own.csv", 'video,start,end,label\na,1,2,run; jump;\nb,,,"jump;run"\n'))
+    assert found.videos["labels"].to_dict() == {"a": ("jump", "run"), "b": ("jump", "run")}
+    assert found.segments.to_numpy().tolist() == [["a", "run", 1, 2], ["a", "jump", 1, 2]]
+
+
+def test_decimal_commas_where_semicolons_separate(tmp_path: Path) -> None:
+    rows = "video;start;end;label;split;duration\na.b;1,5;2;run, fast;train;10,25\na.b;1,5;2;run, fast;train;10,25\n"
+    found = read_annotations(write(tmp_path / "own.csv", rows))
+    assert found.segments.to_numpy().tolist() == [["a.b", "run, fast", 1.5, 2.0]]  # the repeated line is one
+    assert found.videos.loc["a.b", ["subset", "duration_s"]].tolist() == ["train", 10.25]
+
+
 def test_table_of_labels_alone(tmp_path: Path) -> None:
     found = read_annotations(write(tmp_path / "own.csv", "video,label\na,run\na,jump\na,run\nb,\nc,jump\n"))
     assert found.videos["labels"].to_dict() == {"a": ("jump", "run"), "b": (), "c": ("jump",)}
