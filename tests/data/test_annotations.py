@@ -270,6 +270,7 @@ def test_says_what_is_wrong_with_a_wtalc_folder(tmp_path: Path, changed: dict[st
         ("own.csv", "name,label\n", "has the columns name, label"),
         ("own.csv", "", "has the columns none"),
         ("own.csv", "video,label,start\n", "has the columns"),
+        ("own.csv", "video,label,Label\na,run,jump\n", "has the column `label` twice"),
         ("own.csv", "video,label\na\n", "line 2: 2 columns expected"),
         ("own.csv", "video,label\na,run,jump\n", "line 2: 2 columns expected"),
         ("own.csv", "video,label\n,run\n", "line 2: the video has no name"),

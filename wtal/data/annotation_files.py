@@ -256,12 +256,15 @@ def cells_of(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     ``run.mp4`` is ``run``. Lines without content, and those that repeat another one, are left out.
 
     Raises:
-        AnnotationError: If it is no text, or a line has more or fewer columns.
+        AnnotationError: If it is no text, or names a column twice, or a line has more or fewer columns.
     """
     lines = _text_of(path).splitlines()
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=(lines or [""])[0].count)
     table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     header = _column_names(next(table, []))
+    for name in _OTHER_NAMES:
+        if header.count(name) > 1:
+            raise AnnotationError(f"{path} has the column `{name}` twice: keep one; several labels are `run;jump`.")
     rows: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
     for row in table:
         cells = [cell.strip() for cell in row]

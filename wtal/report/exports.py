@@ -25,7 +25,7 @@ from wtal.report.tables import write_text
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["SHARE_OF_BEST", "Format", "export", "export_files", "export_table", "shown"]
+__all__ = ["SHARE_OF_BEST", "Format", "export", "export_files", "export_table", "file_name", "one_line", "shown"]
 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
@@ -264,7 +264,7 @@ def _as_eaf(cues: Sequence[_Cue], path: Path, media: Path | None) -> str:
     document = Eaf(author="wtal")
     document.adocument["DATE"] = datetime.now().astimezone().isoformat(timespec="seconds")  # pympi's own may be wrong
     if media is not None:
-        relative = Path(os.path.relpath(media, path.parent)).as_posix()
+        relative = Path(os.path.relpath(media.resolve(), path.parent.resolve())).as_posix()
         document.add_linked_file(
             media.resolve().as_uri(),
             one_line(relative if relative.startswith("../") else f"./{relative}"),
