@@ -78,7 +78,19 @@ def test_unknown_command(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "test", "compare", "plot qualitative", "plot sensitivity", "plot errors", "data check", "report"]
+    "command",
+    [
+        "fit",
+        "test",
+        "compare",
+        "plot qualitative",
+        "plot sensitivity",
+        "plot errors",
+        "data check",
+        "report",
+        "init",
+        "export",
+    ],
 )
 def test_every_command_explains_itself(command, capsys):
     assert run(*command.split(), "--help") == 0

@@ -143,6 +143,15 @@ def test_tables_hold_all_with_all_digits(tmp_path):
     assert json.loads(files[1].read_text())["results"]["v_2"] == []
 
 
+@pytest.mark.parametrize(
+    "name", ['a, "b"', "a\nb", "a\r\nb", "a\rb", " a ", "NA", "1.0", "nul\x00", "\x1b", "a\u2028b", "#"]
+)
+def test_tables_hold_any_name(tmp_path, name):
+    table = table_of((name, name, 0.0, 1.5, 0.5), (f"{name}2", "b", 0.0, 1 / 3, 0.5))
+    for file in export_table(table, tmp_path, ["csv", "json"]):
+        pd.testing.assert_frame_equal(read_predictions(file), table, check_exact=True)
+
+
 spans = st.tuples(st.floats(-5, 50), st.floats(0, 20), st.sampled_from([0, 1]), st.floats(-1, 1))
 
 

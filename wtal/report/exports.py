@@ -54,7 +54,7 @@ def export_files(
         names: What to call the sets; by default their file names.
 
     Raises:
-        PredictionError: If a file cannot be read, or nothing of it can be written.
+        PredictionError: If a file cannot be read, or a time in it is beyond all videos.
         ConfigError: If the folder of videos does not exist, or names do not fit.
     """
     if videos is not None and not videos.is_dir():

@@ -1,5 +1,6 @@
 """Prediction files in and out: ActivityNet's JSON, as every tool of the field writes it, and CSV."""
 
+import csv
 import json
 import math
 import re
@@ -88,8 +89,14 @@ def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str]) -> None:
             f"{path} is not written: a detection in video {row.video_id} has start, end and score "
             f"{row.start_s}, {row.end_s}, {row.score}, which must be finite; look for NaN in the features or weights."
         )
-    text = table.to_csv(index=False) if path.suffix.lower() == ".csv" else _as_json(table, videos)
-    write_text(path, text)
+    write_text(path, _as_csv(table) if path.suffix.lower() == ".csv" else _as_json(table, videos))
+
+
+def _as_csv(table: pd.DataFrame) -> str:
+    text = table.to_csv(index=False)
+    if "\r" in text:  # pandas reads it as the end of a line, and quotes it only if told to
+        text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    return text
 
 
 def _as_json(table: pd.DataFrame, videos: Sequence[str]) -> str:
