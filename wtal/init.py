@@ -117,7 +117,7 @@ def _config(annotations: Annotations, folder: Path) -> str:
 
     Few videos make short epochs: there are so many more of them that the steps are as many as with 200. With 12 videos
     of the embedded benchmark, 3 times the epochs, somewhat fewer steps than that, bring the pair's mAP from 60.2 to
-    64.5 and, on that of another seed, from 48.5 to 60.6; 10 times the epochs are again too many (59.0).
+    64.5 and, on that of another seed, from 48.5 to 60.6; 10 times as many are too many (59.0, 55.7).
     """
     text = (files("wtal.data") / "custom.yaml").read_text(encoding="utf-8")
     count = len(_training(annotations))
