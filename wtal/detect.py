@@ -20,6 +20,7 @@ from wtal.data.features import FeatureSource, part_of
 from wtal.data.store import read_manifest
 from wtal.errors import ConfigError, VideoError, WTALError
 from wtal.extraction.command import Extraction, Running, extract_features, find_videos
+from wtal.extraction.video import probe
 from wtal.nn.heads import ZeroShotHead
 from wtal.nn.prompts import TemplateText
 from wtal.report.exports import Format, export_table
@@ -110,14 +111,16 @@ def detect(
     failed = extract_features(found, store, making, Running(workers=workers, devices="1")).failed
     readable = {name: path for name, path in found.items() if name not in failed}
     if readable:
-        data = _unlabelled(model.class_names, list(readable), store, streams, making)
+        durations_s = {name: probe(path).duration_s or math.nan for name, path in readable.items()}
+        data = _unlabelled(model.class_names, durations_s, store, streams, making)
         if run is not None:
             _warn_of_other_features(run, data)
         table = _predict(model, data, output)
         export_table(table, output, formats, list(readable), readable)
         if page:
             folders = {path.resolve().parent for path in readable.values()}
-            report([output], output / "page", videos=folders.pop() if len(folders) == 1 else None)
+            title = next(iter(readable)) if len(readable) == 1 else f"{len(readable)} videos"
+            report([output], output / "page", videos=folders.pop() if len(folders) == 1 else None, title=title)
     if failed:
         raise VideoError(f"{len(failed)} of {len(found)} videos cannot be read: {', '.join(sorted(failed))}.")
 
@@ -141,12 +144,16 @@ def _zero_shot(labels: Sequence[str], making: Extraction) -> LocalizationModule:
 
 
 def _unlabelled(
-    class_names: Sequence[str], videos: Sequence[str], store: Path, streams: Collection[str], making: Extraction
+    class_names: Sequence[str],
+    durations_s: Mapping[str, float],
+    store: Path,
+    streams: Collection[str],
+    making: Extraction,
 ) -> SnippetDataModule:
-    """Videos of which nothing is known, as test videos."""
+    """Videos of which no more is known than how long they are, as test videos."""
     table = pd.DataFrame(
-        {"subset": "test", "duration_s": math.nan, "labels": [()] * len(videos), "alias": ""},
-        index=pd.Index(videos, name="video_id"),
+        {"subset": "test", "duration_s": durations_s.values(), "labels": [()] * len(durations_s), "alias": ""},
+        index=pd.Index(durations_s, name="video_id"),
     )
     segments = pd.DataFrame(columns=["video_id", "label", "start_s", "end_s"])
     annotations = Annotations(store, table, segments, tuple(class_names), segments.drop(columns="label"))

@@ -202,7 +202,7 @@ class SnippetBatches(IterableDataset[Snippets]):
         to_image = self.to_image if "clip" in streams else None
         batch: list[Snippet] = []
         try:
-            for snippet in cut_snippets(reader, self.cut, streams, to_image):
+            for snippet in cut_snippets(reader.frames(), self.cut, streams, to_image):
                 batch.append(snippet)
                 if len(batch) == self.batch_size:
                     yield _collate(job, batch, reader.count)
