@@ -257,7 +257,9 @@ def extract_features(
             enable_model_summary=False,
             callbacks=[writer, ShowProgress(_seconds([job.path for job in jobs]))],
         )
-        workers = max(1, (os.cpu_count() or 2) // trainer.num_devices) if running.workers is None else running.workers
+        workers = _workers(trainer.num_devices) if running.workers is None else running.workers
+        if not torch.cuda.is_available():  # what computes features leaves the workers their share
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
         module = Extractor(
             jobs,
             Cut(grid, making.flow, making.images),
@@ -280,6 +282,14 @@ def extract_features(
     if making.random_weights:
         Console(stderr=True).print("These features are of random weights and mean nothing.", highlight=False)
     return writer.outcome
+
+
+def _workers(devices: int) -> int:
+    """Processes that decode: half of the machine, or with GPUs all of it."""
+    import torch
+
+    cores = os.cpu_count() or 1
+    return max(1, cores // devices if torch.cuda.is_available() else cores // 2)
 
 
 class _Networks(NamedTuple):
