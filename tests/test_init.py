@@ -231,7 +231,7 @@ def test_folders_without_videos(place: Path):
     with pytest.raises(VideoError, match=r"empty holds no video \(.mp4, "):
         init(Path("empty"))
     Path("clips/one.avi").touch()
-    with pytest.raises(ConfigError, match=r"clips/one.avi and clips/one.mp4 would both be the video one: rename"):
+    with pytest.raises(VideoError, match=r"clips/one.avi and clips/one.mp4 would both be the video one: rename"):
         init(Path("mine"), Path("clips"))
 
 

@@ -18,8 +18,9 @@ from wtal.data.annotations import Annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource, part_of
 from wtal.data.store import read_manifest
+from wtal.data.video_files import find_videos
 from wtal.errors import ConfigError, VideoError, WTALError
-from wtal.extraction.command import Extraction, Running, extract_features, find_videos
+from wtal.extraction.command import Extraction, Running, extract_features
 from wtal.extraction.video import probe
 from wtal.nn.heads import ZeroShotHead
 from wtal.nn.prompts import TemplateText

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from wtal.data.annotations import Annotations, first, read_annotations
-from wtal.data.video_files import VIDEO_SUFFIXES, video_files
+from wtal.data.video_files import find_videos
 from wtal.errors import AnnotationError, ConfigError, VideoError
 from wtal.report.tables import write_text
 
@@ -29,8 +29,8 @@ def init(folder: Path, videos: Path | None = None, labels: Path | None = None) -
         labels: Table `video,label`, maybe with `start,end` and `subset`; by default `labels.csv` in the folder.
 
     Raises:
-        ConfigError: If there is a configuration already, or two videos have the same name.
-        VideoError: If there are no videos.
+        ConfigError: If there is a configuration already.
+        VideoError: If there are no videos, or two have the same name.
         AnnotationError: If the table cannot be read, or has no label, or is of other videos.
     """
     config = folder / "config.yaml"
@@ -38,7 +38,9 @@ def init(folder: Path, videos: Path | None = None, labels: Path | None = None) -
         raise ConfigError(f"{config} exists, and nothing is overwritten: move it away, or choose another folder.")
     if videos is None:
         videos = folder / "videos" if (folder / "videos").is_dir() else folder
-    found = _videos(videos)
+    if not videos.is_dir():
+        raise VideoError(f"{videos} is no folder: give the folder of the videos as --videos.")
+    found = find_videos([videos])
     if labels is None and not (folder / "labels.csv").is_file():
         _write_list(folder, videos, list(found))
         return
@@ -47,19 +49,6 @@ def init(folder: Path, videos: Path | None = None, labels: Path | None = None) -
         print(remark)
     write_text(config, _config(annotations, folder))
     _print_next(annotations, folder, videos)
-
-
-def _videos(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise VideoError(f"{folder} is no folder: give the folder of the videos as --videos.")
-    found: dict[str, Path] = {}
-    for file in video_files(folder):
-        if file.stem in found:
-            raise ConfigError(f"{found[file.stem]} and {file} would both be the video {file.stem}: rename one of them.")
-        found[file.stem] = file
-    if not found:
-        raise VideoError(f"{folder} holds no video ({', '.join(VIDEO_SUFFIXES)}): give the folder as --videos.")
-    return found
 
 
 def _write_list(folder: Path, videos: Path, found: Sequence[str]) -> None:

@@ -184,7 +184,7 @@ def test_missing_weights_say_where_to_get_them(folder: Path, tmp_path: Path, cap
 def test_two_videos_of_one_name(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     shutil.copy(folder / "a.mp4", folder / "more" / "a.avi")
     assert main(["extract", str(folder), "--output", str(tmp_path / "out"), *CLIP]) == 2
-    assert "have the same name" in capsys.readouterr().err
+    assert "would both be the video a" in capsys.readouterr().err
 
 
 def test_output_that_is_no_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

