@@ -4,6 +4,7 @@ Nothing heavy is imported before a command is chosen, so that help and misspelt 
 """
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -72,7 +73,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Without the program's name; None takes them from the command line.
 
     Returns:
-        The exit code: 0, 2 after a mistake that the user can mend, 130 after Ctrl-C, 141 if nobody reads the output.
+        The exit code: 0, 2 after a mistake that the user can mend, 130 after Ctrl-C, 141 if nobody reads the output,
+        143 after SIGTERM.
     """
     argv = list(sys.argv[1:] if args is None else args)
     _quieten()
@@ -87,9 +89,12 @@ def main(args: Sequence[str] | None = None) -> int:
         from wtal.usage import origin
 
         cause = origin(error)
-        if debug or not isinstance(cause, WTALError):
+        if "is killed by signal: Terminated" in str(cause):  # a loader's process has heard SIGTERM first
+            return 143
+        if debug or not isinstance(cause, WTALError | OSError):
             raise
-        print(f"wtal: error: {_sentence(cause)}", file=sys.stderr)
+        said = _sentence(cause) if isinstance(cause, WTALError) else _of_the_system(cause)
+        print(f"wtal: error: {said}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -98,6 +103,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return 130
         if isinstance(stop.__context__, BrokenPipeError):  # rich has closed the output, and leaves with 1
             return 141
+        if type(stop).__name__ == "SIGTERMException":  # Lightning's, between two steps; the checkpoint is written
+            return 143
         raise
     return 0
 
@@ -188,6 +195,25 @@ def _sentence(error: WTALError) -> str:
     last = str(error).strip().splitlines()[-1] if "Traceback" in str(error) else str(error)
     prefix = f"{type(error).__module__}.{type(error).__name__}: "
     return last.removeprefix(prefix)
+
+
+def _of_the_system(error: OSError) -> str:
+    """What the system refuses, such as a write to a full disk: which file, why, and what to do."""
+    mends = {
+        errno.ENOSPC: "make room",
+        errno.EDQUOT: "make room",
+        errno.EFBIG: "make room",
+        errno.EACCES: "choose another place, or get the right to it",
+        errno.EPERM: "choose another place, or get the right to it",
+        errno.EROFS: "choose another place",
+        errno.ENOENT: "correct the path",
+        errno.ENOTDIR: "correct the path",
+        errno.EISDIR: "correct the path",
+        errno.EEXIST: "choose another place",
+    }
+    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    mend = mends.get(error.errno or 0, "`--debug` tells where")
+    return f"{place}{error.strerror or error}; {mend}, and start again."
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from wtal.data import (  # noqa: F401  what is imported here can be named withou
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
+from wtal.training.preemption import CheckpointOnTerm
 from wtal.training.progress import FitProgress
 from wtal.training.record import make_record, write_record
 from wtal.training.saving import SaveConfig, run_folder
@@ -105,10 +106,21 @@ class WTALCLI(LightningCLI):
             default=False,
             help="After a fit, measure the last checkpoint, and the one chosen on held-out videos, on the test videos.",
         )
+        parser.add_argument(
+            "--resume",
+            type=bool,
+            default=False,
+            help="Let a fit go on from the newest last.ckpt of its name, or begin where there is none.",
+        )
 
     def before_fit(self) -> None:
-        """Start the clock of the record."""
+        """Start the clock of the record, and find where to go on."""
         self._began = time.monotonic()
+        if self._get(self.config, "resume"):
+            home = run_folder(self.trainer).parent
+            found = sorted(home.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime)
+            if found:
+                self.config_init[self.subcommand]["ckpt_path"] = str(found[-1])
 
     def after_fit(self) -> None:
         """Leave ``record.json`` in the run's folder."""
@@ -168,9 +180,8 @@ class WTALCLI(LightningCLI):
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:
-            callbacks.append(
-                ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
-            )
+            last = ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
+            callbacks += [last, CheckpointOnTerm()]
         return callbacks
 
 

@@ -105,6 +105,25 @@ def test_a_killed_sweep_goes_on_without_repeating(sweep, tmp_path):
     assert log() == ["1.0 0 begun", "2.0 0 begun", "2.0 0 resumed", "3.0 0 begun"]
 
 
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_told_to_end_it_leaves_the_run_to_the_next_start(sweep, tmp_path, whole_group):
+    """SIGTERM to the sweep alone, as from `kill`, and to it and its training, as from a cluster."""
+    (tmp_path / "sleep.txt").write_text("20")
+    words = [sys.executable, "-m", "wtal", "sweep", "sweep.yaml", "--output", "out"]
+    process = subprocess.Popen(words, start_new_session=True, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not log() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=15)
+    assert process.returncode == 143, said
+    assert not said
+    assert outcomes() == []
+    (tmp_path / "sleep.txt").write_text("0")
+    assert run() == 0
+    assert log() == ["1.0 0 begun", "1.0 0 resumed", "2.0 0 begun", "3.0 0 begun"]
+
+
 def test_a_training_that_outlives_its_sweep_is_not_done_twice(sweep, tmp_path):
     (tmp_path / "sleep.txt").write_text("1.5")
     sweep(parameters={"x": {"values": [1]}})

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -47,7 +48,13 @@ class WriteFeatures(Callback):
     def on_predict_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: Extractor, outputs: dict[Stream, Tensor], batch: Snippets, *_: object
     ) -> None:
-        """Keep; at the end of a video, write."""
+        """Keep; at the end of a video, write.
+
+        Raises:
+            SIGTERMException: When the process is told to end, which Lightning heeds in training alone.
+        """
+        if trainer.received_sigterm:
+            raise SIGTERMException
         if not batch.ended:
             self._parts.setdefault(batch.job, []).append(outputs)
             return

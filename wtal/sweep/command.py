@@ -1,9 +1,11 @@
 """``wtal sweep``: run a sweep file here, n at a time, on several machines that share a folder, or through SLURM."""
 
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ from rich.text import Text
 
 from wtal.errors import ConfigError
 from wtal.sweep.definition import SEED, Assignment, Parameter, Sweep, read_sweep
-from wtal.sweep.runner import Outcome, is_claimed, outcome_of, perform
+from wtal.sweep.runner import Outcome, end_all, is_claimed, outcome_of, perform
 from wtal.sweep.search import open_study, search
 
 __all__ = ["sweep"]
@@ -62,7 +64,7 @@ def sweep(
         _submit(file, output, seeds, slurm, slurm_partition, slurm_minutes, slurm_gpus)
         return
     board = _Board(read, output)
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool, _ended_by_term(pool):
         if read.method == "grid":
             whole = replace(read, parameters=(*read.parameters, Parameter(SEED, tuple(seeds)))) if seeds else read
             board.assignments = whole.grid()
@@ -80,6 +82,22 @@ def sweep(
     if failed:
         print(f"{failed} runs failed; their output.txt tell more. `--retry` tries them again.", file=sys.stderr)
         sys.exit(2)
+
+
+@contextmanager
+def _ended_by_term(pool: Executor) -> Iterator[None]:
+    """On SIGTERM tell the trainings to end, start no other, and leave; the next start goes on from there."""
+
+    def end(*_: object) -> None:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_all()
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _until_ended(read: Sweep, assignment: Assignment, output: Path, retry: bool) -> Outcome:

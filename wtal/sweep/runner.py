@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -15,7 +16,11 @@ from typing import Any
 from wtal.report.tables import write_text
 from wtal.sweep.definition import Assignment, Sweep
 
-__all__ = ["Outcome", "is_claimed", "outcome_of", "perform"]
+__all__ = ["Outcome", "end_all", "is_claimed", "outcome_of", "perform"]
+
+_ENDED_FROM_OUTSIDE = (143, -signal.SIGTERM)  # as when a cluster takes its machine back
+_running: set[subprocess.Popen[bytes]] = set()
+_told_to_end = threading.Event()
 
 BEAT_S = 20.0  # how often the owner of a claim says that it lives
 STALE_S = 120.0  # after how long without a word a claim of another machine is void
@@ -68,6 +73,9 @@ def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> 
 
     Returns:
         What became of it; None if another process is at it.
+
+    Raises:
+        SystemExit: If SIGTERM has ended the training.
     """
     home = folder / sweep.run_name(assignment)
     home.mkdir(parents=True, exist_ok=True)
@@ -86,6 +94,13 @@ def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> 
         return outcome
 
 
+def end_all() -> None:
+    """Tell all trainings of this process to end; each writes its checkpoint first."""
+    _told_to_end.set()
+    for process in list(_running):
+        process.terminate()
+
+
 def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
     record = _newest_record(home / "run")
     if record is not None:  # the training came to its end though its sweep was killed
@@ -101,7 +116,13 @@ def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
         except OSError as error:
             return Outcome(assignment, "failed", f"{words[0]} cannot be started: {error.strerror}")
         write_text(home / "claim.json", _token(process.pid))
+        _running.add(process)
+        if _told_to_end.is_set():
+            process.terminate()
         code = process.wait()
+        _running.discard(process)
+    if code in _ENDED_FROM_OUTSIDE:
+        raise SystemExit(143)  # it has a checkpoint, and is neither done nor failed
     seconds, record = time.monotonic() - start, _newest_record(home / "run")
     if code == 0 and record is not None:
         return Outcome(assignment, "done", "", record["metrics"], seconds)

@@ -1,0 +1,84 @@
+"""SIGTERM in the middle of a training, and going on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import Callback, Trainer
+
+import wtal
+from wtal.cli import main
+from wtal.trainer_cli import WTALCLI
+
+CONFIG = Path(wtal.__file__).parents[1] / "configs" / "synthetic.yaml"
+SHORT = ["--trainer.max_epochs=5", "--trainer.enable_progress_bar=false"]
+SHORT += ["--model.init_args.schedule.warm_up=2", "--model.init_args.schedule.period=1"]
+
+
+class Terminate(Callback):
+    """Sends SIGTERM at the end of a step, once."""
+
+    at = 0
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == Terminate.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Trains under a name; returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+    ours = WTALCLI._callbacks
+    monkeypatch.setattr(WTALCLI, "_callbacks", lambda *said: [*ours(*said), Terminate()])
+
+    def run(name: str, *words: str, at: int = 0) -> int:
+        Terminate.at = at
+        return main(["fit", "-c", str(CONFIG), *SHORT, f"--name={name}", *words])
+
+    return run
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    newest = max(path.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime)
+    return torch.load(newest, weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize(
+    "at", [pytest.param(3, marks=pytest.mark.slow, id="warm-up"), 14, pytest.param(20, marks=pytest.mark.slow)]
+)
+def test_resumed_is_as_uninterrupted_bit_for_bit(fit, at: int, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert fit("cut", "--resume", "true", at=at) == 143
+    assert "Ended by SIGTERM; go on from" in capsys.readouterr().err
+    saved = torch.load(tmp_path / "runs" / "cut" / "version_0/checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == at
+    assert fit("cut", "--resume", "true") == 0
+    assert fit("whole") == 0
+    found, expected = (weights(tmp_path / "runs" / name) for name in ("cut", "whole"))
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_resuming_without_a_checkpoint_begins(fit, tmp_path: Path) -> None:
+    assert fit("new", "--resume", "true", "--trainer.max_epochs=1") == 0
+    assert (tmp_path / "runs" / "new" / "version_0" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_a_real_sigterm(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "wtal", "fit", "-c", str(CONFIG), "--trainer.max_epochs=500"]
+    root = str(Path(wtal.__file__).parents[1])
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root})
+    metrics = tmp_path / "runs" / "CollaborationModule" / "version_0" / "metrics.csv"
+    while not metrics.exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert b"Traceback" not in said
+    assert (metrics.parent / "checkpoints" / "last.ckpt").is_file()
