@@ -30,6 +30,7 @@ __all__ = ["SHARE_OF_BEST", "Format", "export", "export_files", "export_table", 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
 SHARE_OF_BEST = 0.3  # of a video's best score; see `shown`
+_LONGEST = 209  # bytes of a file's name, endings and those of a draft not counted
 _LATEST_S = 1e8  # three years; a subtitle's hours have few digits
 
 
@@ -219,7 +220,8 @@ def file_name(name: str) -> str:
     ['v_1 run.x', '_._v_1-5b51b181', '_-d8a7128a']
     """
     plain = re.sub(r'^[. ]|[. ]$|[\x00-\x1f\x7f-\x9f<>:"/\\|?*\ud800-\udfff]', "_", name)
-    plain = plain.encode()[:200].decode(errors="ignore")
+    if len(plain.encode()) > _LONGEST:
+        plain = plain.encode()[: _LONGEST - 9].decode(errors="ignore")
     if plain == name and name:
         return name
     digest = hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=4).hexdigest()
