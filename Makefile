@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --co
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench clean
+.PHONY: help install demo test test-slow lint bench kills clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,9 @@ lint: install  ## Check style, formatting and types
 
 bench: install  ## Measure speed and memory
 	@set -e; for file in experiments/benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+kills: install  ## Kill fit, compare, sweep, extract and conversion 50 times, and see that nothing is lost (half an hour)
+	@$(BIN)/python experiments/robustness/kills.py --kills 10
 
 clean:  ## Remove the caches and what was built, not the runs or .venv
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
