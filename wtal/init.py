@@ -145,5 +145,5 @@ def _print_next(annotations: Annotations, folder: Path, videos: Path) -> None:
         f"  wtal extract {given} --output features\n"
         "  wtal data check config.yaml\n"
         "  wtal fit -c config.yaml\n"
-        f"  wtal detect {given} --checkpoint {run} --output detections"
+        f"  wtal detect {given} --checkpoint {run} --features features --output detections"
     )
