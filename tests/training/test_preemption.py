@@ -24,10 +24,11 @@ class Terminate(Callback):
     """Sends SIGTERM at the end of a step, once."""
 
     at = 0
+    by = signal.SIGTERM
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         if trainer.global_step == Terminate.at:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), Terminate.by)
 
 
 @pytest.fixture
@@ -62,6 +63,26 @@ def test_resumed_is_as_uninterrupted_bit_for_bit(fit, at: int, tmp_path: Path, c
     found, expected = (weights(tmp_path / "runs" / name) for name in ("cut", "whole"))
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_a_job_of_slurm_is_put_back_in_the_queue(fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGUSR1, with a `scontrol` that writes down what it is asked."""
+    (tmp_path / "bin").mkdir()
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path / "asked.txt"}\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "41")
+    monkeypatch.setattr(Terminate, "by", signal.SIGUSR1)
+    assert fit("job", "--resume", "true", at=3) == 143
+    assert (tmp_path / "asked.txt").read_text() == "requeue 41\n"
+    monkeypatch.setattr(Terminate, "by", signal.SIGTERM)
+    assert fit("job", "--resume", "true", at=8) == 143  # it went on: the step of the second signal is not the third
+    saved = torch.load(tmp_path / "runs" / "job" / "version_1/checkpoints/last.ckpt", weights_only=True)
+    assert saved["global_step"] == 8
+    assert (tmp_path / "asked.txt").read_text() == "requeue 41\n"
+    assert not list(tmp_path.rglob("hpc_ckpt*"))
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
 
 
 def test_resuming_without_a_checkpoint_begins(fit, tmp_path: Path) -> None:
