@@ -280,7 +280,7 @@ class _Networks(NamedTuple):
 
 def _load(making: Extraction) -> _Networks:
     from wtal.extraction.clip import ImageTower
-    from wtal.extraction.i3d import load_i3d
+    from wtal.extraction.i3d import checksum, load_i3d
 
     files: dict[I3DStream, Path] = {"rgb": making.rgb_weights, "flow": making.flow_weights}
     loaded = {
@@ -288,10 +288,12 @@ def _load(making: Extraction) -> _Networks:
         for stream, file in files.items()
         if stream in making.streams
     }
+    origins = {str(stream): one.origin for stream, one in loaded.items()}
     clip = None
     if "clip" in making.streams:
         clip = ImageTower(making.clip_model, "random" if making.random_weights else making.clip_weights)
-    origins = {str(stream): one.origin for stream, one in loaded.items()} | ({"clip": clip.note} if clip else {})
+        own_file = not making.random_weights and Path(making.clip_weights).is_file()
+        origins["clip"] = clip.note + (f" (sha256 {checksum(Path(making.clip_weights))})" if own_file else "")
     return _Networks({stream: one.model for stream, one in loaded.items()}, clip, origins)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wtal.errors import CheckpointError, ConfigError
 
-__all__ = ["I3D", "LoadedI3D", "Stream", "load_i3d"]
+__all__ = ["I3D", "LoadedI3D", "Stream", "checksum", "load_i3d"]
 
 Stream = Literal["rgb", "flow"]
 
@@ -227,7 +227,7 @@ def load_i3d(weights: Path | None, stream: Stream, random: bool = False) -> Load
     with torch.device("meta"):
         model = I3D(CHANNELS[stream], len(logits) if logits is not None and logits.ndim else 0)
     _fill(model.to_empty(device="cpu"), state, weights)
-    digest = _sha256(weights)
+    digest = checksum(weights)
     return LoadedI3D(_ready(model), digest, f"{weights.name} (sha256 {digest})")
 
 
@@ -309,7 +309,8 @@ def _fill(model: I3D, state: Mapping[str, Tensor], path: Path) -> None:
         raise CheckpointError(f"{path} belongs to another model: {str(error).splitlines()[-1].strip()}") from error
 
 
-def _sha256(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
