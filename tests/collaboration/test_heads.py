@@ -7,13 +7,14 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from wtal.collaboration import Schedule
-from wtal.nn.heads import BaSNetHead, CO2Head, DELUHead, UMHead
+from wtal.nn.heads import ACMHead, BaSNetHead, CO2Head, DELUHead, UMHead
 
 HEADS = {
     "basnet": partial(BaSNetHead, in_dim=16, hidden=8, filter_dim=8),
     "co2": partial(CO2Head, in_dim=16, hidden=8, attention_dim=8),
     "um": partial(UMHead, in_dim=16, hidden=8),
     "delu": partial(DELUHead, in_dim=16, hidden=8, attention_dim=8, steps=9),
+    "acm": partial(ACMHead, in_dim=16, hidden=8),
 }
 
 

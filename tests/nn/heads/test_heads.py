@@ -6,7 +6,7 @@ import torch
 
 from wtal.errors import FeatureError
 from wtal.functional.pooling import topk_pool
-from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead, ZeroShotHead
+from wtal.nn.heads import ACMHead, AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead, ZeroShotHead
 from wtal.nn.prompts import FileText
 
 CLASSES = ["run", "jump", "throw"]
@@ -19,7 +19,7 @@ def text(tmp_path):
     return partial(FileText, path=path)
 
 
-@pytest.fixture(params=["attention_mil", "basnet", "co2", "um", "delu", "text", "zero_shot"])
+@pytest.fixture(params=["attention_mil", "basnet", "co2", "um", "delu", "acm", "text", "zero_shot"])
 def head(request, text):
     torch.manual_seed(0)
     return {
@@ -28,6 +28,7 @@ def head(request, text):
         "co2": lambda: CO2Head(CLASSES, in_dim=16, hidden=8, attention_dim=8),
         "um": lambda: UMHead(CLASSES, in_dim=16, hidden=8, margin=0.7),
         "delu": lambda: DELUHead(CLASSES, in_dim=16, hidden=8, attention_dim=8),
+        "acm": lambda: ACMHead(CLASSES, in_dim=16, hidden=8),
         "text": lambda: TextHead(CLASSES, text=text, dim=16, width=8, heads=2),
         "zero_shot": lambda: ZeroShotHead(CLASSES, text=text),
     }[request.param]().eval()
@@ -74,7 +75,7 @@ def test_losses_and_gradients_are_finite(head, case):
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
 
-CBP_HEADS = [AttentionMILHead, BaSNetHead, CO2Head, UMHead, DELUHead]
+CBP_HEADS = [AttentionMILHead, BaSNetHead, CO2Head, UMHead, DELUHead, ACMHead]
 
 
 @pytest.mark.parametrize("kind", CBP_HEADS)
@@ -109,6 +110,7 @@ def test_every_parameter_learns(kind):
     [
         (AttentionMILHead, {"input_dropout": 0.0, "dropout": 0.0}),
         (UMHead, {"dropout": 0.0, "margin": 1.25}),
+        (ACMHead, {"dropout": 0.0, "drop_snippets": 0.0}),
         (DELUHead, {"attention_dim": 16, "dropout": 0.0, "classifier_dropout": 0.0}),
     ],
 )
@@ -121,7 +123,7 @@ def test_a_head_learns_the_video_labels(kind, options):
         features[row, 5:10, [row % 3, 4 + row % 3]] += 3  # in RGB and in flow
     mask = torch.ones(9, 20, dtype=torch.bool)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
-    for _ in range(60):
+    for _ in range(200):
         loss = sum(head.losses(head(features, mask), mask, labels).values())
         optimizer.zero_grad()
         loss.backward()

@@ -1,5 +1,6 @@
 """Heads: published CBP methods and the two of VLP, each one file with its own losses and defaults."""
 
+from wtal.nn.heads.acm import ACMHead
 from wtal.nn.heads.attention_mil import AttentionMILHead
 from wtal.nn.heads.basnet import BaSNetHead
 from wtal.nn.heads.co2 import CO2Head
@@ -10,6 +11,7 @@ from wtal.nn.heads.um import UMHead
 from wtal.nn.heads.zero_shot import ZeroShotHead
 
 __all__ = [
+    "ACMHead",
     "AttentionMILHead",
     "BaSNetHead",
     "CO2Head",
