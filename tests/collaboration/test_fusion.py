@@ -38,3 +38,10 @@ def test_one_video_of_a_batch_is_the_video():
 def test_weights_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         Fusion(video=1.2)
+
+
+def test_the_naive_average_is_an_arithmetic_mean():
+    cbp, vlp = scores(0), scores(1)
+    fused = Fusion(probability=0.5, attention=0.25, video=0.5, mean="arithmetic")(cbp, vlp)
+    torch.testing.assert_close(fused.probability, (cbp.probability + vlp.probability) / 2)
+    torch.testing.assert_close(fused.attention, cbp.attention / 4 + 3 * vlp.attention / 4)

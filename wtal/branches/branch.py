@@ -65,7 +65,7 @@ class Branch(LocalizationModule):
     """
 
     name: Literal["cbp", "vlp"]  # prefix of what it logs inside a pair
-    stream: Literal["i3d", "clip"]  # what it reads of a batch
+    streams: tuple[Literal["i3d", "clip"], ...]  # what it reads of a batch, side by side
 
     def __init__(
         self,
@@ -92,7 +92,8 @@ class Branch(LocalizationModule):
 
     def forward(self, batch: SnippetBatch) -> BranchOutput:
         """Class logits, actionness and embedding of each snippet."""
-        features = getattr(batch, self.stream)
+        streams = [getattr(batch, stream) for stream in self.streams]
+        features = streams[0] if len(streams) == 1 else torch.cat(streams, dim=2)
         if self.training or self.average is None:
             return self.head(features, batch.mask)  # type: ignore[no-any-return]
         return self.average(self.head, features, batch.mask)  # type: ignore[no-any-return]
@@ -114,9 +115,10 @@ class Branch(LocalizationModule):
         if stage == "fit":
             norms = [module for module in self.head.modules() if isinstance(module, FeatureNorm)]
             if norms:
-                statistics = self.trainer.datamodule.feature_statistics(self.stream)  # type: ignore[attr-defined]
+                data = self.trainer.datamodule  # type: ignore[attr-defined]
+                mean, std = map(torch.cat, zip(*map(data.feature_statistics, self.streams), strict=True))
                 for norm in norms:
-                    norm.set_statistics(*statistics)
+                    norm.set_statistics(mean, std)
 
     def distillation_losses(self, out: BranchOutput, batch: SnippetBatch, pseudo: PseudoLabels) -> dict[str, Tensor]:
         """Weighted loss terms from a teacher's pseudo-labels; they add up.

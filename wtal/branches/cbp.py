@@ -24,12 +24,14 @@ class CBPBranch(Branch):
         optimizer: From parameters to an optimizer.
         lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
         localizer: From scores to detections, when the branch stands alone.
+        clip: Read CLIP features beside the I3D ones (naive fusion, an ablation); the head's `in_dim` is then that of
+            both.
 
     Source:
         arXiv:2212.09335, section 3.2.
     """
 
-    name, stream = "cbp", "i3d"
+    name = "cbp"
 
     def __init__(
         self,
@@ -40,6 +42,8 @@ class CBPBranch(Branch):
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         localizer: Localizer = Localizer(),  # noqa: B008
+        clip: bool = False,
     ) -> None:
+        self.streams = ("i3d", "clip") if clip else ("i3d",)
         super().__init__(class_names, head, distillation, average, optimizer, lr_scheduler, localizer)
         save_plain_hyperparameters(self)

@@ -30,7 +30,7 @@ class VLPBranch(Branch):
         arXiv:2212.09335, section 3.2.
     """
 
-    name, stream = "vlp", "clip"
+    name, streams = "vlp", ("clip",)
 
     def __init__(
         self,
