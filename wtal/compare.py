@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pandas as pd
+from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from wtal.branches import VLPBranch
@@ -44,12 +45,14 @@ class _Run:
         pattern: Of the schedule after the warm-up; None for the configuration's own, empty to train nothing.
         answers: Method to source.
         goes_on: Whether it trains after the warm-up, each branch as long as in an alternation.
+        overlay: A file to put over the configuration.
     """
 
     name: str
     pattern: str | None
-    answers: dict[Method, str]
+    answers: Mapping[str, str]
     goes_on: bool = True
+    overlay: Path | None = None
 
 
 _RUNS = (
@@ -68,12 +71,12 @@ class _WarmUp(Callback):
 
     Args:
         folder: Of the seed.
-        said: The configuration; another one has another warm-up.
+        config: The configuration; one that differs in what the warm-up sees has another warm-up.
         epochs: Its length.
     """
 
-    def __init__(self, folder: Path, said: Sequence[str], epochs: int) -> None:
-        digest = hashlib.sha256("\0".join(said).encode()).hexdigest()[:8]
+    def __init__(self, folder: Path, config: Namespace, epochs: int) -> None:
+        digest = hashlib.sha256(_before_distillation(config).encode()).hexdigest()[:8]
         self.checkpoint, self.epochs = folder / f"warm_up-{digest}.ckpt", epochs
 
     @property
@@ -96,36 +99,68 @@ class _WarmUp(Callback):
             os.replace(draft, self.checkpoint)
 
 
+_AFTER = {  # the settings that a warm-up does not see, by the object that has them
+    "trainer": ("max_epochs", "default_root_dir"),
+    "model.init_args": ("cbp_thresholds", "vlp_thresholds", "fusion", "localizer"),
+    "model.init_args.schedule": ("pattern", "period", "exchange", "from_cbp", "from_vlp", "agree"),
+    "model.init_args.cbp.init_args": ("distillation", "localizer"),
+    "model.init_args.vlp.init_args": ("distillation", "localizer"),
+}
+
+
+def _before_distillation(config: Namespace) -> str:
+    """What of a configuration decides the warm-up."""
+    said = config.clone()
+    said.pop("config", None)
+    for place, names in _AFTER.items():
+        for name in names:
+            said.pop(f"{place}.{name}", None)
+    return json.dumps(said.as_dict(), sort_keys=True, default=str)
+
+
 def compare(
     config: Sequence[Path],
     output: Path = Path("runs/compare"),
     seeds: Sequence[int] = (0,),
     methods: Sequence[Method] = get_args(Method),
+    ablations: Sequence[Path] = (),
 ) -> None:
     """Train and test all methods and end with their table.
 
     The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches
     trained apart and fused (``late_fusion``), both of these after the warm-up alone, as long training makes CBP less
     complete (``cbp_warm_up``, ``late_fusion_warm_up``), distillation in one direction (``b_only``, ``f_only``), in
-    both at once (``joint``), and in turn (``alternation``). All of a seed share one warm-up, which is what they would
-    compute anyway, bit for bit; after it each branch trains for as many epochs in every method that trains it. Results
-    are those of the last epoch on the test videos. What is finished is not repeated: call it again after an
-    interruption.
+    both at once (``joint``), and in turn (``alternation``). An ablation is another configuration of the last. All of a
+    seed that do not differ before it share one warm-up, which is what they would compute anyway, bit for bit; after it
+    each branch trains for as many epochs in every method that trains it. Results are those of the last epoch on the
+    test videos. What is finished is not repeated: call it again after an interruption.
 
     Args:
         config: Configuration of a collaboration, as for ``wtal fit``; a second one overrides the first.
         output: Folder for the runs, ``comparison.csv`` (a row a method and seed) and ``comparison.md``.
         seeds: Of weights, order and crops; each makes a row of every method.
         methods: Which ones.
+        ablations: Files to put over the configuration, one a run, such as those of `configs/ablations`; each makes a
+            row of its name.
+
+    Raises:
+        ConfigError: If an ablation has the name of a method or of another one.
     """
-    records = []
+    names = [path.stem for path in ablations]
+    for path in ablations:
+        if path.stem in get_args(Method):
+            raise ConfigError(f"{path}: {path.stem} is a method: name it under `methods`, or rename the file.")
+        if names.count(path.stem) > 1:
+            raise ConfigError(f"{path}: two ablations are called {path.stem}, and each needs a row of its own.")
+    records, wanted = [], [*methods, *names]
+    changed = [_Run(path.stem, None, {path.stem: "fused"}, overlay=path) for path in ablations]
     for seed in seeds:
         folder = output / f"seed_{seed}"
-        for run in _RUNS:
-            if set(run.answers) & set(methods):
+        for run in [*_RUNS, *changed]:
+            if set(run.answers) & set(wanted):
                 records += _rows(run, _record(run, config, folder, seed), seed)
-    table = pd.DataFrame([row for row in records if row["method"] in methods])
-    order = {method: place for place, method in enumerate(get_args(Method))}
+    table = pd.DataFrame([row for row in records if row["method"] in wanted])
+    order = {method: place for place, method in enumerate([*get_args(Method), *names])}
     table = table.sort_values(["method", "seed"], key=lambda column: column.map(order).fillna(column)).reset_index(
         drop=True
     )
@@ -135,6 +170,7 @@ def compare(
 
 def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[str, Any]:
     """Results of a run: those on disk if the configuration is still the same, else by doing it."""
+    config = [*config, run.overlay] if run.overlay else config
     said = [path.read_text() for path in config]
     path = folder / run.name / "record.json"
     if path.is_file():
@@ -142,12 +178,12 @@ def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[
         if record["config"] == said:
             return record
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {"config": said, **_train_and_test(run, config, said, folder, seed)}
+    record = {"config": said, **_train_and_test(run, config, folder, seed)}
     write_text(path, json.dumps(record, indent=1))
     return record
 
 
-def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: Path, seed: int) -> dict[str, Any]:
+def _train_and_test(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[str, Any]:
     arguments = [f"--config={path}" for path in config]
     arguments += [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder / run.name}"]
     if run.pattern:
@@ -159,7 +195,7 @@ def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: 
             f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}."
         )
     if run.pattern != "":
-        seconds = _fit(run, cli, _WarmUp(folder, said, model.schedule.warm_up))
+        seconds = _fit(run, cli, _WarmUp(folder, cli.config, model.schedule.warm_up), model.schedule.pattern)
     else:
         assert isinstance(model.vlp, VLPBranch)
         seconds, model.vlp = 0.0, model.vlp.vanilla()
@@ -173,11 +209,11 @@ def _train_and_test(run: _Run, config: Sequence[Path], said: list[str], folder: 
     }
 
 
-def _fit(run: _Run, cli: WTALCLI, warm_up: _WarmUp) -> float:
+def _fit(run: _Run, cli: WTALCLI, warm_up: _WarmUp, pattern: str) -> float:
     """Train, from the seed's warm-up if it is there; the seconds that it would have taken from the start."""
     trainer: Trainer = cli.trainer
     shared = warm_up.exists
-    if run.pattern:  # each epoch trains what an alternation trains in every other one
+    if len(set(pattern)) == 1:  # each epoch trains what an alternation trains in every other one
         after = (trainer.max_epochs or 0) - warm_up.epochs
         trainer.fit_loop.max_epochs = warm_up.epochs + (-(-after // 2) if run.goes_on else 0)
     trainer.callbacks.append(warm_up)  # type: ignore[attr-defined]
