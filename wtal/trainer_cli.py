@@ -125,10 +125,11 @@ class WTALCLI(LightningCLI):
     def after_fit(self) -> None:
         """Leave ``record.json`` in the run's folder."""
         seconds, trainer = time.monotonic() - self._began, self.trainer
-        metrics: Mapping[str, float] = {}
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         selected: Mapping[str, float] | None = None
         if self._get(self.config, "then_test"):
-            (metrics,) = trainer.test(self.model, self.datamodule, verbose=False)
+            (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
+            metrics |= tested
             callback = trainer.checkpoint_callback
             if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
                 (selected,) = trainer.test(self.model, self.datamodule, callback.best_model_path, verbose=False)

@@ -7,6 +7,7 @@ import yaml
 
 from wtal.errors import ConfigError
 from wtal.sweep.definition import read_sweep
+from wtal.trainer_cli import WTALCLI
 
 GRID = {
     "program": "wtal",
@@ -87,7 +88,24 @@ SHIPPED = sorted((Path(__file__).resolve().parents[2] / "experiments" / "sweeps"
 def test_shipped_sweeps_can_be_run(path):
     sweep = read_sweep(path)
     assert sweep.words(sweep.grid()[0] if sweep.method == "grid" else {})[:2] == ["wtal", "fit"]
-    assert sweep.metric.startswith("test/")
+    assert sweep.metric.startswith("val/" if "--data.held_out=0.3" in sweep.command else "test/")
+
+
+class Parsed(WTALCLI):
+    """Reads and checks all options, and makes nothing."""
+
+    def instantiate_classes(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_combination_of_a_shipped_sweep_fits_its_configuration(path, monkeypatch):
+    monkeypatch.chdir(path.parents[2])
+    sweep = read_sweep(path)
+    for assignment in sweep.grid():
+        config = Parsed(sweep.words(assignment)[2:], run=False).config
+        for name, value in assignment.items():
+            assert name == "config" or config[name] == value
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
