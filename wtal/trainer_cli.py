@@ -90,9 +90,9 @@ class WTALCLI(LightningCLI):
         parser.link_arguments("data.class_names", "model.init_args.class_names", apply_on="instantiate")
         parser.add_argument(
             "--logger",
-            type=Literal["csv", "tensorboard", "wandb"],
-            default="csv",
-            help="Where metrics go; `trainer.logger` takes loggers with options of their own.",
+            type=Literal["csv", "tensorboard", "wandb"] | None,
+            help="Where metrics go (default: csv, and to wandb under its agent); `trainer.logger` takes loggers with options "
+            "of their own.",
         )
         parser.add_argument(
             "--name",
@@ -168,7 +168,7 @@ class WTALCLI(LightningCLI):
 
     def _logger(self, root: str) -> Logger:
         name = self._get(self.config, "name") or type(self.model).__name__
-        kind = self._get(self.config, "logger")
+        kind = self._get(self.config, "logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
         if kind == "wandb":
             Path(root).mkdir(parents=True, exist_ok=True)  # wandb would take the system's temporary folder
             return WandbLogger(name=name, save_dir=root, project="wtal")
