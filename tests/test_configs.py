@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
 BASE = ROOT / "configs" / "synthetic.yaml"  # what an ablation's few keys are put over
 ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
+PROMPTS = ROOT / "configs" / "thumos14" / "prompts.yaml"  # and those of another VLP model
+MODELS = sorted((ROOT / "configs" / "ablations").glob("vlp_*_*.yaml"))
 HEADS = sorted((ROOT / "configs" / "thumos14" / "heads").glob("*.yaml"))
 
 
@@ -23,9 +25,10 @@ def name_of(file: Path) -> str:
 
 
 def options(file: Path) -> list[str]:
-    alone = {"model", "data"} <= yaml.safe_load(file.read_text()).keys()
-    base = ALONE if file in HEADS else BASE
-    return [f"--config={path}" for path in ([file] if alone else [base, file])]
+    content = yaml.safe_load(file.read_text())
+    below = [ALONE] if file in HEADS else [PROMPTS.with_name("collaboration.yaml"), PROMPTS] if file in MODELS else [BASE]
+    alone = "class_path" in content.get("data", {})
+    return [f"--config={path}" for path in ([file] if alone else [*below, file])]
 
 
 class Parsed(WTALCLI):
@@ -83,7 +86,17 @@ class Built(WTALCLI):
                     self.config[head + "dim"] = 512  # its width; the benchmark that it is put over has another
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
+@pytest.mark.parametrize("file", MODELS, ids=name_of)
+def test_a_vlp_model_exists_and_has_the_width_that_is_said(file: Path):
+    """Building one takes seconds and gigabytes."""
+    open_clip = pytest.importorskip("open_clip")
+    head = yaml.safe_load(file.read_text())["model"]["init_args"]["vlp"]["init_args"]["head"]["init_args"]
+    text = head["text"]["init_args"]
+    assert open_clip.get_model_config(text["model"])["embed_dim"] == head["dim"]
+    assert text["pretrained"] in open_clip.list_pretrained_tags_by_model(text["model"])
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file not in MODELS], ids=name_of)
 def test_builds(file: Path, toy: Path):
     cli = Built(options(file))
     assert cli.model.class_names == cli.datamodule.class_names

@@ -135,11 +135,6 @@ class BranchOutput:
         """
         return self.attention[..., None] * self.plain
 
-    @property
-    def taught(self) -> Tensor:
-        """Actionness as a teacher's labels meet it, ``(B, T)``: it must have a slope where it is sure."""
-        return self.attention
-
 
 class SnippetScores(NamedTuple):
     """What the localizer reads of one video, of one branch or of both fused."""

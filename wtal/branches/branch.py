@@ -130,7 +130,7 @@ class Branch(LocalizationModule):
         pseudo = pseudo._replace(label=pseudo.label.masked_fill(~batch.mask, -1))
         terms = {}
         if weights.attention:
-            attention = attention_distillation(out.taught, pseudo, weights.balanced)
+            attention = attention_distillation(out.attention, pseudo, weights.balanced)
             terms["distil_attention"] = weights.attention * attention
         if weights.classes:
             terms["distil_classes"] = weights.classes * class_distillation(out.plain, pseudo, weights.balanced)

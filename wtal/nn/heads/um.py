@@ -27,11 +27,6 @@ class UMOutput(BranchOutput):
         """The video's classes compete among themselves: background gets no share."""
         return F.pad(self.cas, (0, 1), value=-torch.inf)
 
-    @property
-    def taught(self) -> Tensor:
-        """Half a snippet's lengths are beyond the margin, where the actionness is flat: this one is not."""
-        return -torch.expm1(-self.magnitude)
-
 
 class UMHead(Head):
     """Classes by a softmax without background, action by the length of the embedding.
