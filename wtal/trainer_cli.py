@@ -91,8 +91,8 @@ class WTALCLI(LightningCLI):
         parser.add_argument(
             "--logger",
             type=Literal["csv", "tensorboard", "wandb"] | None,
-            help="Where metrics go (default: csv, and to wandb under its agent); `trainer.logger` takes loggers with options "
-            "of their own.",
+            help="Where metrics go (default: csv, under wandb's agent wandb); `trainer.logger` takes loggers with "
+            "options of their own.",
         )
         parser.add_argument(
             "--name",

@@ -1,6 +1,6 @@
 """wandb's real agent on a sweep file, without its server: only the calls to that are replaced.
 
-``python offline_agent.py sweep.yaml`` runs every combination of a grid and prints how many finished and how many failed.
+``python offline_agent.py sweep.yaml`` runs every combination of a grid and prints how many finished and failed.
 """
 
 import multiprocessing
@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import wandb
 from wandb.wandb_agent import Agent
 
 from wtal.sweep.definition import read_sweep
@@ -36,11 +35,11 @@ def drive(path: Path) -> tuple[int, int]:
     calls = "wandb.apis.public.sweeps."
     os.environ["WANDB_SWEEP_ID"] = "offline"  # as `wandb agent` does
     with (
-        mock.patch(calls + "_sweep_with_runs", lambda *_: {"config": path.read_text()}),
-        mock.patch(calls + "_register_agent", lambda *_, **__: {"id": "agent"}),
+        mock.patch(calls + "_sweep_with_runs", return_value={"config": path.read_text()}),
+        mock.patch(calls + "_register_agent", return_value={"id": "agent"}),
         mock.patch(calls + "_agent_heartbeat", heartbeat),
-        mock.patch("wandb.Api", lambda *_, **__: None),
-        mock.patch("wandb.teardown", lambda *_: None),
+        mock.patch("wandb.Api"),
+        mock.patch("wandb.teardown"),
     ):
         agent = Agent(None, multiprocessing.Queue(), sweep_id="offline")
         agent.POLL_INTERVAL = 1

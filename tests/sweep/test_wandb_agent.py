@@ -1,4 +1,4 @@
-"""A shipped sweep under wandb's real agent, offline: its words are those that `wtal fit` takes, and the numbers arrive."""
+"""A shipped sweep under wandb's real agent, offline: its words are those of `wtal fit`, and the numbers arrive."""
 
 import json
 import os

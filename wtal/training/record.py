@@ -37,7 +37,7 @@ def make_record(
         config: The run's whole configuration, as YAML.
         model: What was trained.
         data: What it was trained on.
-        metrics: Of the last checkpoint, on held-out videos if it was validated, and on the test videos if it was tested.
+        metrics: Of the last checkpoint, on held-out videos if it was validated and on the test videos if it was tested.
         selected: The same of the checkpoint chosen on held-out videos; None if none was chosen.
         seconds: Of the training alone.
     """

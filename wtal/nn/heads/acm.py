@@ -70,7 +70,7 @@ class ACMHead(Head):
         margin: float = 1.1,
         ratio: int = 8,
         context_ratio: int = 3,
-        weights: ACMWeights = ACMWeights(),  # noqa: B008  frozen
+        weights: ACMWeights = ACMWeights(),
     ) -> None:
         super().__init__(ratio)
         self.margin, self.context_ratio, self.weights = margin * hidden**0.5, context_ratio, weights
@@ -129,4 +129,5 @@ def separation_loss(action: Tensor, context: Tensor, background: Tensor) -> Tens
     tensor(1.)
     """
     long, middle, short = (part.norm(dim=1) for part in (action, context, background))
-    return (((1 - long + middle).relu() + (1 - middle + short).relu() + short) ** 2).mean()
+    gap = (1 - long + middle).relu() + (1 - middle + short).relu() + short
+    return gap.square().mean()
