@@ -1,7 +1,10 @@
 """``wtal compare``: every method of the paper's argument, trained and tested alike, in one table."""
 
+import copy
+import functools
 import hashlib
 import json
+import operator
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pandas as pd
-from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from wtal.branches import VLPBranch
@@ -75,7 +77,7 @@ class _WarmUp(Callback):
         epochs: Its length.
     """
 
-    def __init__(self, folder: Path, config: Namespace, epochs: int) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any], epochs: int) -> None:
         digest = hashlib.sha256(_before_distillation(config).encode()).hexdigest()[:8]
         self.checkpoint, self.epochs = folder / f"warm_up-{digest}.ckpt", epochs
 
@@ -108,14 +110,14 @@ _AFTER = {  # the settings that a warm-up does not see, by the object that has t
 }
 
 
-def _before_distillation(config: Namespace) -> str:
+def _before_distillation(config: Mapping[str, Any]) -> str:
     """What of a configuration decides the warm-up."""
-    said = config.clone()
-    said.pop("config", None)
+    said = copy.deepcopy({key: value for key, value in config.items() if key != "config"})
     for place, names in _AFTER.items():
+        part = functools.reduce(operator.getitem, place.split("."), said)
         for name in names:
-            said.pop(f"{place}.{name}", None)
-    return json.dumps(said.as_dict(), sort_keys=True, default=str)
+            part.pop(name, None)
+    return json.dumps(said, sort_keys=True, default=str)
 
 
 def compare(
@@ -195,7 +197,7 @@ def _train_and_test(run: _Run, config: Sequence[Path], folder: Path, seed: int) 
             f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}."
         )
     if run.pattern != "":
-        seconds = _fit(run, cli, _WarmUp(folder, cli.config, model.schedule.warm_up), model.schedule.pattern)
+        seconds = _fit(run, cli, _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up), model.schedule.pattern)
     else:
         assert isinstance(model.vlp, VLPBranch)
         seconds, model.vlp = 0.0, model.vlp.vanilla()

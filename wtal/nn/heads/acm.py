@@ -129,5 +129,5 @@ def separation_loss(action: Tensor, context: Tensor, background: Tensor) -> Tens
     tensor(1.)
     """
     long, middle, short = (part.norm(dim=1) for part in (action, context, background))
-    gap = (1 - long + middle).relu() + (1 - middle + short).relu() + short
-    return gap.square().mean()
+    gap: Tensor = (1 - long + middle).relu() + (1 - middle + short).relu() + short
+    return (gap * gap).mean()
