@@ -1,10 +1,8 @@
 """``wtal compare``: every method of the paper's argument, trained and tested alike, in one table."""
 
 import copy
-import functools
 import hashlib
 import json
-import operator
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -114,8 +112,10 @@ def _before_distillation(config: Mapping[str, Any]) -> str:
     """What of a configuration decides the warm-up."""
     said = copy.deepcopy({key: value for key, value in config.items() if key != "config"})
     for place, names in _AFTER.items():
-        part = functools.reduce(operator.getitem, place.split("."), said)
-        for name in names:
+        part: Any = said
+        for key in place.split("."):
+            part = part.get(key) if isinstance(part, dict) else None
+        for name in names if isinstance(part, dict) else ():
             part.pop(name, None)
     return json.dumps(said, sort_keys=True, default=str)
 
