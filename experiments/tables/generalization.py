@@ -27,7 +27,7 @@ def read(folders: str) -> tuple[pd.DataFrame, str]:
     runs = pd.concat([pd.read_csv(Path(folder) / "comparison.csv") for folder in folders.split(",")])
     said = "; ".join(sorted(set(runs["features"] + ", " + runs["protocol"])))
     table = runs.pivot_table(index="seed", columns="method", values="mAP_avg")
-    return 100 * table[list(COLUMNS)].dropna(), said
+    return 100 * table[[name for name in COLUMNS if name in table]].dropna(), said
 
 
 def cell(values: pd.Series, sign: str = "") -> str:
@@ -38,12 +38,13 @@ def cell(values: pd.Series, sign: str = "") -> str:
 
 def row(average: pd.DataFrame) -> dict[str, str]:
     """The cells of one method; each gain is over the better of two means, and its deviation that of the differences."""
-    shown = {title: cell(average[name]) for name, title in COLUMNS.items()}
+    shown = {title: cell(average[name]) if name in average else "" for name, title in COLUMNS.items()}
     for title, pair in (
         ("over CBP", ["cbp_warm_up", "cbp"]),
         ("over late fusion", ["late_fusion_warm_up", "late_fusion"]),
     ):
-        shown[title] = cell(average["alternation"] - average[average[pair].mean().idxmax()], "+")
+        best = average[[name for name in pair if name in average]].mean().idxmax()
+        shown[title] = cell(average["alternation"] - average[best], "+")
     return shown | {"seeds": str(len(average))}
 
 
