@@ -4,7 +4,6 @@ import importlib.util
 import pickle
 import re
 import sys
-from argparse import ArgumentError
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -27,6 +26,7 @@ from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.nn.prompts import PromptedText, nearest_words
 from wtal.types import PseudoLabels
+from wtal.untrusted import check_torch_archive, is_bounded, read_yaml
 from wtal.usage import mistake, origin
 
 __all__ = ["Run", "load"]
@@ -77,7 +77,12 @@ class Run:
         _refuse_strangers(data, self.config, self.trust)
         try:
             return load_data([self.config])
-        except ArgumentError as error:
+        except WTALError:
+            raise
+        except Exception as error:  # what a data module makes of settings that are none
+            cause = origin(error)
+            if isinstance(cause, WTALError):
+                raise cause from cause.__cause__
             raise ConfigError(mistake(str(error), [str(self.config)])) from error
 
     @cached_property
@@ -162,7 +167,7 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
         model.schedule if isinstance(model, CollaborationModule) else None,
         config,
         tuple(trust),
-        _part(checkpoint["loops"], "fit_loop", "state_dict", "pseudo_labels"),
+        _buffers(checkpoint, path),
     )
 
 
@@ -181,6 +186,7 @@ def _find(path: Path) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """A checkpoint's tensors and plain values."""
     try:
+        check_torch_archive(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist: give a checkpoint, or the folder of a run.") from error
@@ -211,11 +217,23 @@ def _part(content: object, *keys: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def _buffers(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """The pseudo-labels of each student, if they fit together."""
+    buffers = _part(checkpoint["loops"], "fit_loop", "state_dict", "pseudo_labels")
+    for student, state in buffers.items():
+        parts = [_part(state).get(name) for name in ("offsets", "label", "klass")]
+        good = all(isinstance(part, torch.Tensor) and part.dim() == 1 for part in parts)
+        if good:
+            offsets, label, klass = parts
+            bounds = offsets.tolist()
+            good = bounds == sorted(bounds) and bounds[:1] == [0] and bounds[-1] == len(label) == len(klass)
+        if not good:
+            raise CheckpointError(f"{path} is a damaged checkpoint: its pseudo-labels of {student} do not fit together.")
+    return buffers
+
+
 def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}.") from error
+    content = read_yaml(path, ConfigError)
     return content if isinstance(content, dict) else {}
 
 
@@ -235,7 +253,7 @@ def _make(
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
     try:
         made: LocalizationModule = instantiate(parser.parse_object({"model": setting})).model
-    except (ArgumentError, AttributeError, KeyError, RuntimeError, TypeError, ValueError, WTALError) as error:
+    except Exception as error:  # what a model makes of settings that are none
         cause = origin(error)
         if isinstance(cause, WTALError):
             raise cause from cause.__cause__
@@ -249,7 +267,8 @@ def _make(
 def _take_texts_from(weights: Mapping[str, torch.Tensor], setting: object) -> None:
     """Text features that were read from a file are in the checkpoint; the file may be gone."""
     if isinstance(setting, dict):
-        width = next((w.shape[1] for name, w in weights.items() if name.endswith("text.features")), None)
+        found = (w for name, w in weights.items() if str(name).endswith("text.features"))
+        width = next((w.shape[1] for w in found if isinstance(w, torch.Tensor) and w.dim() == 2), None)
         if str(setting.get("class_path")).endswith("FileText") and width:
             setting["init_args"] = {**_part(setting, "init_args"), "path": None, "dim": width}
         for value in setting.values():
@@ -315,7 +334,7 @@ def _fill(model: LocalizationModule, checkpoint: dict[str, Any], path: Path) -> 
     model.on_load_checkpoint(checkpoint)
     try:
         model.load_state_dict(checkpoint["state_dict"])
-    except (RuntimeError, AttributeError, TypeError) as error:
+    except (RuntimeError, AttributeError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(
             f"The weights of {path} belong to another model than its settings make: a {type(model).__name__} was made; "
             "give the right one as `model`."

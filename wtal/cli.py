@@ -6,6 +6,7 @@ Nothing heavy is imported before a command is chosen, so that help and misspelt 
 import argparse
 import errno
 import importlib
+import io
 import logging
 import os
 import re
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wtal import __version__
-from wtal.errors import ConfigError, WTALError
+from wtal.errors import ConfigError, WTALError, one_line
 
 __all__ = ["main"]
 
@@ -78,6 +79,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if args is None else args)
     _quieten()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name out of a file may be no text
     debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
     try:
         _run([word for word in argv if word != "--debug"])
@@ -192,9 +195,10 @@ def _overview() -> argparse.ArgumentParser:
 
 def _sentence(error: WTALError) -> str:
     """An error's message; what a loader's worker process raised arrives with its whole traceback before it."""
-    last = str(error).strip().splitlines()[-1] if "Traceback" in str(error) else str(error)
-    prefix = f"{type(error).__module__}.{type(error).__name__}: "
-    return last.removeprefix(prefix)
+    whole = Exception.__str__(error).strip()
+    if "Traceback" not in whole:
+        return str(error)
+    return one_line(whole.splitlines()[-1]).removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")
 
 
 def _of_the_system(error: OSError) -> str:

@@ -106,7 +106,7 @@ def detect(
         window=window,
     )
     model = run.model if run else _zero_shot(labels, making)
-    streams = {branch.stream for branch in model.modules() if isinstance(branch, Branch)}
+    streams = {stream for branch in model.modules() if isinstance(branch, Branch) for stream in branch.streams}
     making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in streams))
     store = features or output / "features"
     failed = extract_features(found, store, making, Running(workers=workers, devices="1")).failed

@@ -1,5 +1,7 @@
 """What can go wrong with a user's files and settings: one sentence that names the file, the video and the mend."""
 
+import reprlib
+
 __all__ = [
     "AnnotationError",
     "CheckpointError",
@@ -9,11 +11,19 @@ __all__ = [
     "PredictionError",
     "VideoError",
     "WTALError",
+    "brief",
+    "one_line",
 ]
+
+_LONGEST = 1000  # characters of a sentence
 
 
 class WTALError(Exception):
     """Base of every error a user can mend; the command line prints it without traceback and exits with 2."""
+
+    def __str__(self) -> str:
+        """One printable line, whatever names and values out of files it quotes."""
+        return one_line(super().__str__())
 
 
 class AnnotationError(WTALError):
@@ -42,3 +52,42 @@ class ConfigError(WTALError):
 
 class CheckpointError(WTALError):
     """A checkpoint is unreadable or belongs to another model, class list or training set."""
+
+
+def one_line(text: str) -> str:
+    r"""Text as one printable line of bounded length: what a terminal would obey is spelt out.
+
+    >>> one_line("video a\nis \x1b[2J gone")
+    'video a is \\x1b[2J gone'
+    """
+    line = " ".join(filter(None, map(str.strip, text.splitlines())))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 3 :]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+
+
+class _Brief(reprlib.Repr):
+    """Looks at a few values and levels only: content may be deep, or hold itself many times over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write out very long ones."""
+        return repr(x) if x.bit_length() < 200 else f"a number of {x.bit_length()} bits"
+
+    def repr_ndarray(self, x: object, level: int) -> str:
+        """An array may hold anything."""
+        return f"an array of shape {getattr(x, 'shape', '?')}"
+
+    repr_Tensor = repr_ndarray  # noqa: N815  by the name of the type
+
+
+def brief(value: object) -> str:
+    """A value out of a file, as messages quote it.
+
+    >>> brief({"label": "run", "segment": [[[[0]]]]}), brief(10**400)
+    ("{'label': 'run', 'segment': [[[...]]]}", 'a number of 1329 bits')
+    """
+    return _Brief().repr(value)

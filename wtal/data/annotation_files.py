@@ -1,7 +1,6 @@
 """The forms of annotation that are in use, each read into records: what the file says of a video, not yet checked."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,8 @@ import numpy as np
 
 from wtal.data.unpickle import load_object_array
 from wtal.data.video_files import video_name
-from wtal.errors import AnnotationError
+from wtal.errors import AnnotationError, FeatureError, brief
+from wtal.untrusted import read_json, read_text
 
 __all__ = ["Content", "Record", "Segment", "Span", "cells_of", "read_ambiguous", "reader_of"]
 
@@ -77,21 +77,11 @@ def reader_of(path: Path) -> Callable[[Path], Content]:
     return readers[path.suffix.lower()]
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # with or without the mark that spreadsheets put first
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path} cannot be read as UTF-8 text ({error}): save it as UTF-8.") from error
-
-
 # ActivityNet JSON and its relatives ---------------------------------------------------------------------------------
 
 
 def _read_json(path: Path) -> Content:
-    try:
-        content = json.loads(_text_of(path))
-    except json.JSONDecodeError as error:
-        raise AnnotationError(f"{path} is not valid JSON: {error}.") from error
+    content = read_json(path, AnnotationError)
     database = content.get("database", content) if isinstance(content, dict) else None
     if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
         raise AnnotationError(f"{path} has no `database` of videos: give an annotation file in ActivityNet's form.")
@@ -102,16 +92,31 @@ def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
     if not entry.keys() & {"annotations", "subset"}:
         raise AnnotationError(f"{path}: the entry {name!r} has neither `annotations` nor `subset`; it is no video.")
     segments = []
-    for annotation in entry.get("annotations") or ():
+    annotations = entry.get("annotations") or ()
+    if not isinstance(annotations, list | tuple):
+        raise AnnotationError(f"{path}: the annotations of video {name} must be a list, not {brief(annotations)}.")
+    for annotation in annotations:
         try:
             start, end = annotation["segment"]
-            segments.append(Segment(str(annotation["label"]), start, end))
+            segments.append(Segment(_label(annotation["label"]), start, end))
         except (KeyError, TypeError, ValueError) as error:
             raise AnnotationError(
-                f"{path}: an annotation of video {name} is not {{'label': ..., 'segment': [start, end]}}: {annotation}."
+                f"{path}: an annotation of video {name} is not {{'label': ..., 'segment': [start, end]}}: "
+                f"{brief(annotation)}."
             ) from error
     duration = entry.get("duration", entry.get("duration_second"))
-    return Record(name, segments, subset=str(entry.get("subset") or ""), duration_s=duration)
+    return Record(name, segments, subset=_subset(entry.get("subset")), duration_s=duration)
+
+
+def _label(value: object) -> str:
+    """A name, or a number in the place of one; what else there is cannot be one."""
+    if not isinstance(value, str | int | float) or value == "":
+        raise TypeError(f"{brief(value)} is no label")
+    return str(value)
+
+
+def _subset(value: object) -> str:
+    return str(value) if value and isinstance(value, str | int) else ""
 
 
 # The W-TALC folder --------------------------------------------------------------------------------------------------
@@ -126,19 +131,21 @@ def _read_wtalc(folder: Path) -> Content:
             columns[f"{optional}.npy"] = _array(folder, optional)
     if ("labels.npy" in columns) != ("segments.npy" in columns):
         raise AnnotationError(f"{folder} has only one of `segments.npy` and `labels.npy`: give both or none.")
+    columns["url.npy"] = _youtube_ids(folder, len(names))
+    if "duration.npy" in columns:
+        columns["duration.npy"] = columns["duration.npy"].ravel().tolist()
     for file, column in columns.items():
         if len(column) != len(names):
             raise AnnotationError(f"{folder / file} has {len(column)} rows, `videoname.npy` {len(names)}.")
     nothing: list[Any] = [()] * len(names)
-    durations = np.ravel(columns.get("duration.npy", nothing)).tolist() or [None] * len(names)
     rows = zip(
         names,
         subsets,
         labels_all,
-        durations,
+        columns.get("duration.npy", [None] * len(names)),
         columns.get("labels.npy", nothing),
         columns.get("segments.npy", nothing),
-        _youtube_ids(folder, len(names)),
+        columns["url.npy"],
         strict=True,
     )
     ambiguous = [span for file, label, _ in _thumos_files(folder) if label == "Ambiguous" for span in _lines(file)]
@@ -155,10 +162,17 @@ def _wtalc_record(
     segments: Sequence[Any],
     alias: str,
 ) -> Record:
-    if len(labels) != len(segments) or any(len(segment) != 2 for segment in segments):
-        raise AnnotationError(f"{folder}: `labels.npy` and `segments.npy` do not fit together for video {name}.")
-    instances = [Segment(_text(label), *segment) for label, segment in zip(labels, segments, strict=True)]
-    return Record(name, instances, [_text(label) for label in labels_all], subset, duration_s, alias)
+    try:
+        instances = [Segment(_text(label), *segment) for label, segment in zip(labels, segments, strict=True)]
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(
+            f"{folder}: `labels.npy` and `segments.npy` do not fit together for video {name} ({error})."
+        ) from error
+    try:
+        video_labels = [_text(label) for label in labels_all]
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(f"{folder}: `labels_all.npy` has no labels of video {name} ({error}).") from error
+    return Record(name, instances, video_labels, subset, duration_s, alias)
 
 
 def _array(folder: Path, name: str) -> np.ndarray:
@@ -166,19 +180,24 @@ def _array(folder: Path, name: str) -> np.ndarray:
     if not path.is_file():
         raise AnnotationError(f"{path} is missing: a W-TALC annotation folder needs it.")
     try:
-        array: np.ndarray = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        if "Object arrays" not in str(error):
-            raise AnnotationError(f"{path} is no complete .npy file: {error}.") from error
         array = load_object_array(path)
+    except FeatureError as error:
+        raise AnnotationError(str(error)) from error
+    if not array.ndim:
+        raise AnnotationError(f"{path} has one value where a row for each video belongs.")
     return array
 
 
 def _strings(folder: Path, name: str) -> list[str]:
-    return [_text(value) for value in _array(folder, name).ravel()]
+    try:
+        return [_text(value) for value in _array(folder, name).ravel()]
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(f"{folder / name}.npy does not hold text ({error}).") from error
 
 
 def _text(value: object) -> str:
+    if not isinstance(value, str | bytes):
+        raise TypeError(f"{brief(value)} is no text")
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
@@ -203,7 +222,7 @@ def _thumos_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
 
 
 def _lines(path: Path) -> Iterator[Span]:
-    for number, line in enumerate(_text_of(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path, AnnotationError).splitlines(), start=1):
         words = line.split()  # some files have two spaces after the name
         if words and len(words) != 3:
             raise AnnotationError(f"{path}, line {number}: expected `video start end`, got {line.strip()!r}.")
@@ -258,9 +277,16 @@ def cells_of(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     Raises:
         AnnotationError: If it is no text, or names a column twice, or a line has more or fewer columns.
     """
-    lines = _text_of(path).splitlines()
+    lines = read_text(path, AnnotationError).splitlines()
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=(lines or [""])[0].count)
     table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    try:
+        return _cells(path, table, delimiter)
+    except csv.Error as error:
+        raise AnnotationError(f"{path}, line {table.line_num}: {error}.") from error
+
+
+def _cells(path: Path, table: Any, delimiter: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:  # noqa: ANN401  csv's reader has no name
     header = _column_names(next(table, []))
     for name in _OTHER_NAMES:
         if header.count(name) > 1:

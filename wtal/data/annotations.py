@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from wtal.data.annotation_files import Record, Span, cells_of, read_ambiguous, reader_of
-from wtal.errors import AnnotationError
+from wtal.errors import AnnotationError, brief
 
 __all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_subsets"]
 
@@ -177,10 +177,10 @@ def _spans(path: Path, spans: Iterable[Span]) -> pd.DataFrame:
 def _number(value: object, path: Path, video_id: str, what: str) -> float:
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise AnnotationError(
-            f"{path}: the {what} of video {video_id} has {value!r} where a number of seconds must be."
+            f"{path}: the {what} of video {video_id} has {brief(value)} where a number of seconds must be."
         )
     return number

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from jsonargparse import ArgumentParser
 from rich.box import SIMPLE
 from rich.console import Console
@@ -20,6 +19,7 @@ from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.features import FeatureStore
 from wtal.errors import AnnotationError, ConfigError, FeatureError
+from wtal.untrusted import read_yaml
 
 __all__ = ["DataReport", "SplitReport", "StreamReport", "check", "inspect", "load_data"]
 
@@ -81,10 +81,7 @@ def load_data(configs: Sequence[Path]) -> SnippetDataModule:
     parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
     chosen: Any = None
     for path in configs:
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML: {error}.") from error
+        content = read_yaml(path, ConfigError)
         if isinstance(content, dict) and "data" in content:
             chosen = parser.parse_object({"data": content["data"]}, chosen)
     if chosen is None:

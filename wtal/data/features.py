@@ -3,7 +3,6 @@
 import csv
 import fcntl
 import hashlib
-import json
 import math
 import os
 import shutil
@@ -22,6 +21,7 @@ from wtal.data.store import FeatureStore, Grids, StoreWriter, npy_shape, open_st
 from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pickle, read_npy_header
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
+from wtal.untrusted import check_size, check_torch_archive, is_bounded, read_json
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "convert_wtalc", "open_features", "part_of", "resample"]
 
@@ -77,7 +77,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
         FeatureNotFoundError: If none of the videos is there.
     """
     path = Path(source.path)
-    if not path.exists():
+    if not _exists(path):
         raise FeatureError(f"There are no features at {path}: correct `path`.")
     layout = _found_layout(path) if source.layout == "auto" else source.layout
     if layout == "store":
@@ -101,6 +101,13 @@ def part_of(source: FeatureSource, stream: str) -> FeatureSource:
     """The part of a stream, where the path is the folder of all that ``wtal extract`` has written."""
     part = Path(source.path) / stream
     return replace(source, path=part) if (part / "manifest.json").is_file() else source
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # of a name that is too long
+        return False
 
 
 def _found_layout(path: Path) -> Layout:
@@ -158,7 +165,7 @@ def _grids(source: FeatureSource, layout: Layout) -> Grids:
 def _read_rates(path: Path) -> dict[str, float]:
     try:
         if path.suffix == ".json":
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path, FeatureError)
             content = content.get("database", content)
             rates = {name: float(said["fps"] if isinstance(said, dict) else said) for name, said in content.items()}
         else:
@@ -166,7 +173,7 @@ def _read_rates(path: Path) -> dict[str, float]:
                 rates = {row["video"].strip(): float(row["fps"]) for row in csv.DictReader(file)}
         if not all(0 < rate < math.inf for rate in rates.values()):
             raise ValueError("one is not above 0")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, csv.Error) as error:
         raise FeatureError(
             f"{path} cannot be read as frame rates ({error}): give JSON {{video: fps}} or CSV with video and fps."
         ) from error
@@ -238,21 +245,38 @@ def _read(file: Path) -> np.ndarray:
         return read_npy(file)
     with _damage_told(file):
         if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as arrays:
-                return np.asarray(arrays[_only(file, arrays.files)])
+            return _read_npz(file)
         if file.suffix == ".csv":
             return np.loadtxt(file, delimiter=",", dtype=np.float32, ndmin=2, skiprows=int(_has_header(file)))
         if file.suffix in (".pt", ".pth"):
             import torch
 
+            check_torch_archive(file)
             content = torch.load(file, map_location="cpu", weights_only=True)
         else:
             content = load_pickle(file)
         if isinstance(content, dict):
             content = content[_only(file, list(content))]
         if hasattr(content, "detach"):  # a tensor, maybe of a precision that numpy does not know
+            check_size(content.nbytes, content.untyped_storage().nbytes())
             content = content.detach().float().numpy()
+        if not is_bounded(content, file.stat().st_size):
+            raise ValueError("its lists hold each other")
         return np.asarray(content)
+
+
+def _read_npz(file: Path) -> np.ndarray:
+    with zipfile.ZipFile(file) as archive:
+        name, (shape, dtype) = _npz_header(file, archive)
+    check_size(math.prod(shape) * dtype.itemsize, file.stat().st_size)
+    with np.load(file, allow_pickle=False) as arrays:
+        return np.asarray(arrays[name])
+
+
+def _npz_header(file: Path, archive: zipfile.ZipFile) -> tuple[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    name = _only(file, [name.removesuffix(".npy") for name in archive.namelist()])
+    with archive.open(f"{name}.npy") as opened:
+        return name, read_npy_header(file, opened, archive.getinfo(f"{name}.npy").file_size)
 
 
 def _shape(file: Path) -> tuple[int, ...]:
@@ -261,9 +285,7 @@ def _shape(file: Path) -> tuple[int, ...]:
         return npy_shape(file)
     if file.suffix == ".npz":
         with _damage_told(file), zipfile.ZipFile(file) as archive:
-            member = _only(file, [name.removesuffix(".npy") for name in archive.namelist()])
-            with archive.open(f"{member}.npy") as opened:
-                return read_npy_header(file, opened, archive.getinfo(f"{member}.npy").file_size)[0]
+            return _npz_header(file, archive)[1][0]
     if file.suffix == ".csv":
         with _damage_told(file), file.open(encoding="utf-8") as lines:
             columns = lines.readline().count(",") + 1
@@ -320,6 +342,9 @@ def _hdf5_data(path: Path, name: str) -> Iterator[Any]:
         if isinstance(node, h5py.Group):
             matrices = {key: item for key, item in node.items() if isinstance(item, h5py.Dataset) and item.ndim == 2}
             node = matrices[_only(path, list(matrices))]
+        if node.file.filename != file.filename or node.external or node.is_virtual:
+            raise ValueError(f"{name} lies in another file")
+        check_size(node.nbytes, path.stat().st_size)
         yield node
 
 
@@ -356,7 +381,10 @@ def convert_wtalc(path: Path, names: Path | None, folder: Path, grids: Grids) ->
             f"{path} does not name its videos: set `names` to the annotation folder with `videoname.npy`."
         )
     names = names / "videoname.npy" if names.is_dir() else names
-    order = [name.decode() if isinstance(name, bytes) else str(name) for name in load_object_array(names).ravel()]
+    try:
+        order = [name.decode() if isinstance(name, bytes) else str(name) for name in load_object_array(names).ravel()]
+    except UnicodeDecodeError as error:
+        raise FeatureError(f"{names} does not hold names of videos ({error}): give the right file.") from error
     origin = _origin(path, order)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

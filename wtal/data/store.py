@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import tempfile
 from collections import Counter
@@ -17,6 +18,7 @@ import numpy as np
 from wtal.data.unpickle import read_npy_header
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
+from wtal.untrusted import is_file_name
 
 __all__ = [
     "FeatureStore",
@@ -198,6 +200,8 @@ class FeatureStore(Mapping[str, np.ndarray]):
                 f"{self._place(key)}: shape {rows.shape} where {(length, self.dim)} was said; extract it again."
             )
         finite = np.isfinite(rows).all(axis=1)
+        if rows.dtype.itemsize > 4 and rows.dtype.kind == "f":  # networks compute in single precision
+            finite &= (np.abs(rows) <= np.finfo(np.float32).max).all(axis=1)
         if not finite.all():
             raise FeatureError(
                 f"{self._place(key)}: NaN or infinity in {np.count_nonzero(~finite)} of {length} rows, first in row "
@@ -229,8 +233,8 @@ def npy_shape(file: Path) -> tuple[int, ...]:
     try:
         with file.open("rb") as opened:
             shape, dtype = read_npy_header(file, opened, file.stat().st_size)
-    except OSError as error:
-        raise FeatureError(f"{file} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:  # a ValueError for a name that no file can have
+        raise FeatureError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if dtype.kind not in "fiu":
         kind = "Python objects" if dtype.hasobject else f"an array of {dtype}"
         raise FeatureError(f"{file} holds {kind} where numbers belong: save it again as one plain array.")
@@ -292,11 +296,20 @@ def read_manifest(folder: Path) -> Manifest | None:
         content = json.loads(said.read_text(encoding="utf-8"))
         if content.pop("version") != _VERSION:
             raise ValueError("another version of the program wrote it")
-        manifest = Manifest(**{**content, "grid": TimeGrid(**content["grid"])})
-        return replace(manifest, dim=int(manifest.dim), videos={name: int(n) for name, n in manifest.videos.items()})
+        grid = TimeGrid(**{name: float(value) for name, value in content["grid"].items()})
+        manifest = Manifest(**{**content, "grid": grid})
+        rates = None if manifest.fps is None else {name: float(rate) for name, rate in manifest.fps.items()}
+        videos = {name: int(count) for name, count in manifest.videos.items()}
+        positive = (grid.fps, grid.stride, grid.window, *(rates or {}).values())
+        if not all(0 < value < math.inf for value in positive) or not math.isfinite(grid.offset_s):
+            raise ValueError("a number of its time grid is not above 0")
+        for name in videos:  # else it would read what lies outside the folder
+            if not is_file_name(name):
+                raise ValueError(f"{name!r} is no name of a file")
+        return replace(manifest, grid=grid, dim=int(manifest.dim), videos=videos, fps=rates)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise FeatureError(
             f"{said} is no manifest of a feature store ({error}): delete the folder and make it again."
         ) from error
@@ -382,7 +395,7 @@ class StoreWriter:
             FeatureError: If the array is no such thing, or the name cannot be that of a file or was there before.
         """
         said = self._manifest
-        if Path(video_id).name != video_id or video_id in said.videos:
+        if not is_file_name(video_id) or video_id in said.videos:
             raise FeatureError(f"{video_id!r} is given to two videos, or cannot be the name of a file: rename it.")
         if rows.ndim != 2 or rows.dtype.kind not in "fiu" or (said.dim and rows.shape[1] != said.dim):
             wanted = f"(snippets, {said.dim or 'channels'})"

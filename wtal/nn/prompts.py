@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wtal.errors import ConfigError
 from wtal.nn.clip_text import TextTower
+from wtal.untrusted import read_text
 
 __all__ = ["TEMPLATES", "FileText", "PromptedText", "TemplateText", "TextSource", "nearest_words", "readable"]
 
@@ -237,13 +238,13 @@ class FileText(TextSource):
 def _read_text(path: Path, class_names: Sequence[str]) -> Tensor:
     """Rows of a file of text features in the order of the class names."""
     try:
-        rows = np.load(path)
-    except (EOFError, OSError, ValueError) as error:
+        rows = np.array(np.load(path, mmap_mode="r")[:])  # mapped, a header cannot ask for more than the file has
+    except Exception as error:  # a damaged file fails in any way there is
         raise ConfigError(f"{path} cannot be read ({error}): give the path of text features, (C, D).") from error
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not np.isfinite(rows).all():
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not np.isfinite(rows.astype(np.float32)).all():
         raise ConfigError(f"{path} has {rows.dtype} of shape {rows.shape}; text features are finite numbers, (C, D).")
     order_file = path.with_name("classes.txt")
-    names = order_file.read_text(encoding="utf-8").split("\n") if order_file.is_file() else list(class_names)
+    names = read_text(order_file, ConfigError).split("\n") if order_file.is_file() else list(class_names)
     names = [name.strip() for name in names if name.strip()]
     if len(names) != len(rows):
         raise ConfigError(f"{path} has {len(rows)} rows for {len(names)} classes: one row a class is needed.")

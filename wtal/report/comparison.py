@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from rich.console import Console
 
+from wtal.errors import PredictionError
 from wtal.report.tables import markdown, print_table, write_text
 
-__all__ = ["METHOD_NAMES", "print_comparison", "save_comparison", "summarize"]
+__all__ = ["METHOD_NAMES", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
 
 METHOD_NAMES = {
     "cbp_warm_up": "CBP, warm-up only",
@@ -22,6 +24,39 @@ METHOD_NAMES = {
     "alternation": "alternation",
 }
 _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
+
+
+_TEXT = ("features", "protocol", "weights")  # columns of comparison.csv, which may be empty
+_NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A table out of a run's folder.
+
+    Raises:
+        PredictionError: If it is none.
+    """
+    try:
+        table: pd.DataFrame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, object))
+    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        raise PredictionError(f"{path} is no table ({' '.join(str(error).split())[:80]}): delete it.") from error
+    return table
+
+
+def read_comparison(path: Path) -> pd.DataFrame:
+    """The table of a comparison, if it has what :func:`save_comparison` writes.
+
+    Raises:
+        PredictionError: If it has not.
+    """
+    table = read_csv(path)
+    bad = [name for name in ("method", *_TEXT, *_NUMBERS) if name not in table]
+    mean_aps = [name for name in map(str, table) if name.startswith("mAP@")]
+    bad += [name for name in (*_NUMBERS, *mean_aps) if name in table and not is_numeric_dtype(table[name])]
+    bad += ["seed"] if not bad and not table["seed"].between(0, 2**32).all() else []
+    if bad or table.empty:
+        raise PredictionError(f"{path} has no good column {(bad or ['method'])[0]!r}: run `wtal compare` anew.")
+    return table.fillna(dict.fromkeys(_TEXT, ""))
 
 
 def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from wtal.errors import PredictionError
+from wtal.errors import PredictionError, brief
 from wtal.report.tables import write_text
+from wtal.untrusted import read_json
 
 if TYPE_CHECKING:  # evaluating a file needs no torch
     from wtal.types import Detections
@@ -148,10 +149,7 @@ def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
 
 
 def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise PredictionError(f"{path} is not valid JSON: {error}.") from error
+    content = read_json(path, PredictionError)
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
         raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's form.")
@@ -165,7 +163,7 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
             except (KeyError, TypeError, ValueError) as error:
                 raise PredictionError(
                     f"{path}: a prediction of video {video} must have `label`, `score` and a `segment` of start and "
-                    f"end, not {str(one)[:80]}."
+                    f"end, not {brief(one)}."
                 ) from error
 
 
@@ -189,7 +187,7 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     is_name = table["label"].map(lambda label: isinstance(label, str) and bool(label)).astype(bool)
     for video, label in table.loc[~is_name, ["video_id", "label"]].itertuples(index=False, name=None):
         raise PredictionError(
-            f"{path}: a prediction of video {video} has the label {label!r}; it must be a class name."
+            f"{path}: a prediction of video {video} has the label {brief(label)}; it must be a class name."
         )
     for name in {*table["video_id"], *table["label"]}:
         if re.search("[\ud800-\udfff]", name):
@@ -198,7 +196,7 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     for row in map(int, np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1))):
         video, _, *values = table.loc[row]
         raise PredictionError(
-            f"{path}: a prediction of video {video} has start, end and score {', '.join(map(repr, values))}; "
+            f"{path}: a prediction of video {video} has start, end and score {', '.join(map(brief, values))}; "
             "they must be finite numbers."
         )
     for row in map(int, np.flatnonzero(numbers["end_s"] < numbers["start_s"])):

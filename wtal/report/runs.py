@@ -10,6 +10,7 @@ import pandas as pd
 
 from wtal.errors import PredictionError
 from wtal.report.tables import write_text
+from wtal.untrusted import read_json
 
 __all__ = ["About", "read_about", "write_about", "write_ground_truth"]
 
@@ -55,10 +56,10 @@ def read_about(path: Path) -> About:
         PredictionError: If the file has another form.
     """
     try:
-        content = dict(json.loads(path.read_text(encoding="utf-8")).items())  # no other value has items
+        content = dict(read_json(path, PredictionError).items())  # no other value has items
         known = {field.name: content[field.name] for field in fields(About) if field.name in content}
         return About(**{**{k: str(v) for k, v in known.items()}, "tious": tuple(map(float, known.get("tious", ())))})  # type: ignore[arg-type]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise PredictionError(f"{path} is damaged ({str(error)[:80]}): delete it, or test the run anew.") from error
 
 

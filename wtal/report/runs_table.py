@@ -1,7 +1,6 @@
 """``wtal table``: the records of many runs as a paper's table."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,14 +8,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from wtal.errors import ConfigError
-from wtal.report.comparison import METHOD_NAMES
+from wtal.errors import ConfigError, brief
+from wtal.report.comparison import METHOD_NAMES, read_comparison
 from wtal.report.published import PUBLISHED
 from wtal.report.tables import markdown, print_table, write_text
+from wtal.untrusted import read_json
 
 __all__ = ["Row", "collect", "summarize_runs", "table"]
 
 _SOURCES = ("fused", "", "vlp", "cbp")  # which answer stands for a run, the first that it has
+_LARGEST = 1e12  # more no measure is
 _VOLATILE = ("seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks")
 
 
@@ -98,10 +99,7 @@ def _local(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
         if not folder.exists():
             raise ConfigError(f"{folder} does not exist: give the folder of runs.")
         for path in sorted(folder.rglob("record.json")):
-            try:
-                record = json.loads(path.read_text())
-            except (OSError, ValueError) as error:
-                raise ConfigError(f"{path} is damaged ({error}): delete it, or run it again.") from error
+            record = read_json(path, ConfigError)
             if isinstance(record, dict) and isinstance(record.get("config"), dict):
                 yield path, record
 
@@ -109,7 +107,7 @@ def _local(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _compared(folders: Sequence[Path]) -> Iterator[Row]:
     """The rows of every comparison."""
     for path in (found for folder in folders for found in sorted(folder.rglob("comparison.csv"))):
-        table = pd.read_csv(path).fillna({"features": "", "protocol": ""})
+        table = read_comparison(path)
         measures = {name: name.removeprefix("mAP@") for name in map(str, table) if name.startswith("mAP@")}
         for _, row in table.iterrows():
             values = {title: float(row[name]) for name, title in measures.items()} | {"avg": float(row["mAP_avg"])}
@@ -125,17 +123,18 @@ def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     api: Any = wandb.Api()
     runs = api.sweep(name.replace("/sweeps/", "/")).runs if "/sweeps/" in name else api.runs(name)
     for run in runs:
-        metrics = {key: value for key, value in run.summary.items() if key.startswith("test/")}
-        settings = run.config.get("cli", {})
+        settings, metrics = (dict(part) if isinstance(part, Mapping) else {} for part in (run.config, run.summary))
+        settings = settings.get("cli") if isinstance(settings.get("cli"), dict) else {}
+        data = settings.get("data")
         yield (
-            Path(run.name),
+            Path(str(run.name)),
             {
                 "config": settings,
                 "seed": settings.get("seed_everything"),
-                "metrics": metrics,
+                "metrics": {key: value for key, value in metrics.items() if str(key).startswith("test/")},
                 "selected": None,
                 "features": "",
-                "protocol": str(settings.get("data", {}).get("class_path", "")).rpartition(".")[2],
+                "protocol": str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2],
                 "git": str(getattr(run, "commit", "") or ""),
             },
         )
@@ -160,22 +159,32 @@ def collect(
         if not any(word in _VOLATILE for word in key.split(".")) and len({other.get(key) for other in flat}) > 1
     }
     for (path, record), settings in zip(records, flat, strict=True):
-        metrics = record["metrics" if checkpoint == "last" else "selected"] or {}
-        values = _values(metrics, source)
+        values = _values(path, record.get("metrics" if checkpoint == "last" else "selected") or {}, source)
         if values:
             name = _swept(path) or ", ".join(f"{_short(key)}={settings.get(key)}" for key in sorted(varied)) or "run"
-            seed = int(record.get("seed") or 0)
+            seed = record.get("seed") or 0
+            if not isinstance(seed, int):
+                raise ConfigError(f"{path} is damaged: its seed is {brief(seed)}; delete it, or run it again.")
             said = {key: str(record.get(key, "")) for key in ("features", "protocol", "git")}
             rows[name, seed] = Row(name, seed, values, **said, path=str(path))
     return list(rows.values())
 
 
-def _values(metrics: dict[str, float], source: str | None) -> dict[str, float]:
+def _values(path: Path, metrics: object, source: str | None) -> dict[str, float]:
+    """Of the first source that the metrics have.
+
+    Raises:
+        ConfigError: If they are no numbers.
+    """
+    metrics = metrics if isinstance(metrics, dict) else {"": metrics}
+    for key, value in metrics.items():
+        if not isinstance(value, int | float) or abs(value) > _LARGEST:
+            raise ConfigError(f"{path} is damaged: {brief(key)} is {brief(value)}; delete it, or run it again.")
     for name in [source] if source is not None else _SOURCES:
         prefix = f"test/{name}/" if name else "test/"
         found = {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(f"{prefix}mAP")}
         if found:
-            return {{"mAP": "avg"}.get(key, key.removeprefix("mAP@")): value for key, value in found.items()}
+            return {{"mAP": "avg"}.get(key, key.removeprefix("mAP@")): float(value) for key, value in found.items()}
     return {}
 
 
@@ -183,8 +192,8 @@ def _swept(path: Path) -> str:
     """What a sweep says that it varied for this run, without the seed."""
     for folder in list(path.parents)[:6]:
         try:
-            assignment = json.loads((folder / "outcome.json").read_text())["assignment"]
-        except (OSError, ValueError, KeyError):
+            assignment = dict(read_json(folder / "outcome.json", ConfigError)["assignment"].items())  # else it has none
+        except (ConfigError, KeyError, TypeError, AttributeError):
             continue
         told = {key: value for key, value in assignment.items() if key != "seed_everything"}
         return ", ".join(_told(key, value) for key, value in told.items()) or "run"
@@ -203,12 +212,18 @@ def _short(key: str) -> str:
     return ".".join(words[-2:])
 
 
-def _flat(settings: object, above: str = "") -> dict[str, str]:
-    if not isinstance(settings, dict):
-        return {above: str(settings)}
+def _flat(settings: object) -> dict[str, str]:
     flat: dict[str, str] = {}
-    for key, value in settings.items():
-        flat |= _flat(value, f"{above}.{key}" if above else str(key))
+    waiting: list[tuple[str, object]] = [("", settings)]
+    while waiting:
+        above, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{above}.{key}" if above else str(key), part) for key, part in value.items()]
+        else:
+            try:
+                flat[above] = str(value)
+            except RecursionError:
+                flat[above] = brief(value)
     return flat
 
 

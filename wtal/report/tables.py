@@ -8,6 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
+
+from wtal.errors import one_line
 
 __all__ = ["markdown", "percent", "print_table", "write_text"]
 
@@ -23,18 +26,24 @@ def percent(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
 
 def print_table(table: pd.DataFrame, caption: str, console: Console | None = None) -> None:
     """Print a table of text, its index first; as wide as it must be, for a number that is cut off helps nobody."""
-    shown = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left", pad_edge=False)
-    shown.add_column(str(table.index.name or ""), no_wrap=True)
+    title = Text(one_line(caption))
+    shown = Table(box=box.SIMPLE_HEAD, caption=title, caption_justify="left", pad_edge=False)
+    shown.add_column(_cell(table.index.name or ""), no_wrap=True)
     for name in table.columns:
-        shown.add_column(str(name), justify="right", no_wrap=True)
+        shown.add_column(_cell(name), justify="right", no_wrap=True)
     for row in table.itertuples():
-        shown.add_row(*map(str, row))
+        shown.add_row(*map(_cell, row))
     console = console or Console()
     wide = Console(file=console.file, width=10_000)
     shown.caption = None
     console.width = max(console.width, Measurement.get(wide, wide.options, shown).maximum)
-    shown.caption = caption
+    shown.caption = title
     console.print(shown)
+
+
+def _cell(value: object) -> Text:
+    """A name out of a file is neither markup of rich's nor a command of the terminal's."""
+    return Text(one_line(str(value)))
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -54,5 +63,5 @@ def write_text(path: Path, text: str) -> None:
     """Write a file, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may hold half a surrogate pair
     os.replace(draft, path)

@@ -3,15 +3,15 @@
 import hashlib
 import itertools
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from wtal.errors import ConfigError
+from wtal.errors import ConfigError, brief
+from wtal.untrusted import read_yaml
 
 __all__ = ["SEED", "Assignment", "Method", "Parameter", "Sweep", "read_sweep"]
 
@@ -19,6 +19,7 @@ Method = Literal["grid", "random", "bayes"]
 Assignment = dict[str, Any]
 SEED = "seed_everything"  # the option of `wtal fit` that is varied last, and that tables average over
 
+_MOST_RUNS = 100_000  # of a grid
 _RANGES = ("uniform", "log_uniform_values", "q_uniform", "int_uniform")
 _KNOWN = {
     "program", "method", "metric", "parameters", "command", "name", "description", "project", "entity", "run_cap",
@@ -80,7 +81,9 @@ class Sweep:
                 raise ConfigError(f"{self.path}: a grid needs `values` of {parameter.name}, not a range.")
         names = [parameter.name for parameter in self.parameters]
         combinations = itertools.product(*(parameter.values for parameter in self.parameters))
-        return [dict(zip(names, values, strict=True)) for values in combinations][: self.run_cap]
+        if self.run_cap is None and math.prod(len(parameter.values) for parameter in self.parameters) > _MOST_RUNS:
+            raise ConfigError(f"{self.path}: a grid of more than {_MOST_RUNS} runs: say `run_cap`, how many.")
+        return [dict(zip(names, values, strict=True)) for values in itertools.islice(combinations, self.run_cap)]
 
     def run_name(self, assignment: Assignment) -> str:
         """A name for a run's folder: the same for the same command, values and configuration files, in any order."""
@@ -121,29 +124,28 @@ def read_sweep(path: Path) -> Sweep:
     Raises:
         ConfigError: If it is no YAML, or says something that would not be run as wandb runs it.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}.") from error
+    content = read_yaml(path, ConfigError)
     if not isinstance(content, dict):
         raise ConfigError(f"{path} is no sweep: it must say `method`, `parameters` and `command`.")
     for key in content.keys() - _KNOWN:
-        raise ConfigError(f"{path}: {key!r} is nothing that a sweep says; look for a misspelling.")
+        raise ConfigError(f"{path}: {brief(key)} is nothing that a sweep says; look for a misspelling.")
     method, command, parameters = (content.get(key) for key in ("method", "command", "parameters"))
     if method not in ("grid", "random", "bayes"):
-        raise ConfigError(f"{path}: `method` must be grid, random or bayes, not {method!r}.")
+        raise ConfigError(f"{path}: `method` must be grid, random or bayes, not {brief(method)}.")
     if not isinstance(command, list) or "${args}" not in command:
         raise ConfigError(f"{path}: `command` must be a list of words with ${{args}}, such as [wtal, fit, ${{args}}].")
     if not isinstance(parameters, dict) or not parameters:
         raise ConfigError(f"{path}: `parameters` must name what is varied.")
     metric = content.get("metric") or {}
+    if not isinstance(metric, dict) or not isinstance(metric.get("name", ""), str):
+        raise ConfigError(f"{path}: `metric` must have a `name` and a `goal`, not be {brief(metric)}.")
     if method == "bayes" and not metric.get("name"):
         raise ConfigError(f"{path}: `bayes` needs a `metric` with `name` and `goal`.")
     cap = content.get("run_cap")
-    if method != "grid" and not isinstance(cap, int):
+    if method != "grid" and cap is None:
         raise ConfigError(f"{path}: `{method}` has no end: say `run_cap`, how many runs.")
+    if cap is not None and (not isinstance(cap, int) or cap < 1):
+        raise ConfigError(f"{path}: `run_cap` must be a number of runs, not {brief(cap)}.")
     read = tuple(_parameter(path, name, said) for name, said in _flat(parameters))
     words = tuple(str(word) for word in command)
     return Sweep(path, method, read, words, metric.get("name", ""), metric.get("goal", "maximize") == "maximize", cap)

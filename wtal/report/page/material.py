@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import yaml
-from pandas.api.types import is_numeric_dtype
 
 from wtal.data.annotations import Annotations, read_annotations
 from wtal.errors import ConfigError, PredictionError
+from wtal.report.comparison import read_comparison, read_csv
 from wtal.report.predictions import read_predictions
 from wtal.report.runs import About, read_about
 from wtal.report.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
 from wtal.report.style import PALETTE
 from wtal.report.truth import other_names
+from wtal.untrusted import read_yaml
 
 __all__ = ["Material", "Method", "Training", "Truth", "gather", "label"]
 
@@ -32,8 +33,6 @@ _COMPARED = (
 )
 
 _TRAINED = ("warm_up", "apart", "alternation")  # the first of them that was trained has the shared warm-up
-
-_TEXT = ("features", "protocol", "weights")  # columns of comparison.csv, which may be empty
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ def _comparison(source: Path, seed: Path) -> Material:
                 methods.append(replace(method, name=shown, colour=colour, leading=leading))
     main = runs.get("alternation", next(iter(runs.values())))
     file = next((f / "comparison.csv" for f in (source, source.parent) if (f / "comparison.csv").is_file()), None)
-    table = None if file is None else _compared(file)
+    table = None if file is None else read_comparison(file)
     many = table is not None and table["seed"].nunique() > 1
     notes = [f"The table averages over seeds; errors, curves and timelines are of {seed.name.replace('_', ' ')}."]
     return replace(
@@ -304,40 +303,23 @@ def _truth(annotations: Annotations, subset: str | None = None) -> Truth:
 def _epochs(folder: Path) -> pd.DataFrame:
     """What was logged in each epoch of training; of no rows if nothing was."""
     path = folder / "metrics.csv"
-    table = _table(path) if path.is_file() else pd.DataFrame()
-    if "epoch" not in table or not (pd.to_numeric(table["epoch"], errors="coerce") >= 0).all():
+    table = read_csv(path) if path.is_file() else pd.DataFrame()
+    if "epoch" not in table:
+        return pd.DataFrame()
+    epoch = pd.to_numeric(table["epoch"], errors="coerce")
+    if not epoch.between(0, np.iinfo(np.int32).max).all():
         return pd.DataFrame()
     shown = [name for name in table if str(name).startswith(("train/", "pseudo_labels/", "val/"))]
     numbers = table[shown].apply(pd.to_numeric, errors="coerce").replace([math.inf, -math.inf], math.nan)
-    epochs: pd.DataFrame = numbers.dropna(how="all").groupby(table["epoch"].astype(int)).last()
+    epochs: pd.DataFrame = numbers.dropna(how="all").groupby(epoch.astype(int)).last()
     return epochs
-
-
-def _compared(path: Path) -> pd.DataFrame:
-    """The table of a comparison, if it has what `wtal compare` writes."""
-    table = _table(path)
-    numbers = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
-    bad = [name for name in ("method", *_TEXT, *numbers) if name not in table]
-    mean_aps = [name for name in map(str, table) if name.startswith("mAP@")]
-    bad += [name for name in (*numbers, *mean_aps) if name in table and not is_numeric_dtype(table[name])]
-    if bad or table.empty:
-        raise PredictionError(f"{path} has no good column {(bad or ['method'])[0]!r}: run `wtal compare` anew.")
-    return table.fillna(dict.fromkeys(_TEXT, ""))
-
-
-def _table(path: Path) -> pd.DataFrame:
-    try:
-        table: pd.DataFrame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, object))
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise PredictionError(f"{path} is no table ({' '.join(str(error).split())[:80]}): delete it.") from error
-    return table
 
 
 def _setting(folder: Path, *keys: str) -> object:
     """A value of a run's ``config.yaml``; None where it has none."""
     try:
-        value = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        value = read_yaml(folder / "config.yaml", ConfigError)
+    except ConfigError:
         return None
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None

@@ -1,0 +1,79 @@
+"""What a reader may do with a stranger's file: give a result or say one sentence, soon, in little memory."""
+
+import resource
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import wtal
+from wtal.errors import WTALError
+
+SECONDS, ROOM = 10, 512 << 20
+_PACKAGE = str(Path(wtal.__file__).parent)
+
+
+class Hung(BaseException):
+    """The alarm; no reader catches it."""
+
+
+def _ring(*_: object) -> None:
+    raise Hung
+
+
+@contextmanager
+def little_time_and_room(seconds: float = SECONDS, room: int = ROOM) -> Iterator[None]:
+    """An alarm, and an address space that can grow by so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = signal.signal(signal.SIGALRM, _ring)
+    resource.setrlimit(resource.RLIMIT_AS, (size + room, hard))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.signal(signal.SIGALRM, before)
+
+
+def complaint(read: Callable[[], object], canary: Path) -> str | None:
+    """What is wrong with how a file is read, and where in the package; None if nothing is.
+
+    Args:
+        read: Reads it.
+        canary: Exists once code out of a file has run.
+    """
+    said = None
+    try:
+        with little_time_and_room():
+            read()
+    except Hung as error:
+        said = f"hangs {_place(error)}"
+    except WTALError as error:
+        said = _bad_sentence(error)
+    except Exception as error:
+        said = f"{type(error).__name__} {_place(error)}: {str(error)[:100]!r}"
+    if canary.exists():
+        canary.rmdir()
+        return "runs code"
+    return said
+
+
+def _bad_sentence(error: WTALError) -> str | None:
+    text, cause = str(error), error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, MemoryError) or "allocate" in str(cause):
+            return f"wants much memory {_place(cause)}"
+        cause = cause.__cause__ or cause.__context__
+    if len(text.splitlines()) != 1 or not text.isprintable():
+        return f"not one printable line {_place(error)}: {text[:100]!r}"
+    if len(text) > 2000:
+        return f"a sentence of {len(text)} characters {_place(error)}"
+    return None
+
+
+def _place(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(_PACKAGE)]
+    return f"in {Path(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "outside"

@@ -1,0 +1,117 @@
+"""Files of strangers, read so that they can neither run code nor ask for more time and memory than they are worth."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wtal.errors import WTALError
+
+__all__ = ["check_size", "check_torch_archive", "is_bounded", "is_file_name", "read_json", "read_text", "read_yaml"]
+
+_MOST_NODES = 1_000_000  # of a YAML file, aliases counted as often as they are used
+_FREE = 1 << 26  # bytes that any file may unpack to
+_INFLATION = 200  # how many times its size a larger one may
+
+
+def read_text(path: Path, error: type[WTALError]) -> str:
+    """Text, with or without the mark that spreadsheets put first.
+
+    Raises:
+        WTALError: Of the given type, if the file is missing or no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as problem:  # a ValueError also for a name that no file can have
+        raise error(f"{path} cannot be read as UTF-8 text: {problem}.") from problem
+
+
+def read_json(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
+    """What a JSON file says.
+
+    Raises:
+        WTALError: Of the given type, if the file is missing or no JSON, or nested too deep.
+    """
+    try:
+        return json.loads(read_text(path, error))
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{path} is not valid JSON: {problem}.") from problem
+
+
+def read_yaml(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
+    """What a YAML file says, in plain values.
+
+    Raises:
+        WTALError: Of the given type, if the file is missing or no YAML, or if its aliases multiply.
+    """
+    text = read_text(path, error)
+    try:
+        content = yaml.safe_load(text)
+    except Exception as problem:  # a wrong date, number or key fails in any way there is
+        raise error(f"{path} is no YAML: {' '.join(str(problem).split())}.") from problem
+    if not is_bounded(content, _MOST_NODES):
+        raise error(f"{path} holds more than {_MOST_NODES} values by its aliases: write them out.")
+    return content
+
+
+def is_bounded(content: Any, most: int) -> bool:  # noqa: ANN401
+    """Whether nested content has at most so many values, each counted as often as it is held.
+
+    Lists that hold the same list several times, level by level, are small in memory and endless for whoever walks them.
+
+    >>> twice = [0, 0]
+    >>> for _ in range(40):
+    ...     twice = [twice, twice]
+    >>> is_bounded(twice, most=1000)
+    False
+    """
+    count, waiting = 0, [content]
+    while waiting and count <= most:
+        value = waiting.pop()
+        count += getattr(value, "size", 1) if hasattr(value, "dtype") else 1
+        if isinstance(value, dict):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            waiting += value
+    return count <= most
+
+
+def check_size(asked: int, stored: int) -> None:
+    """Refuse what would unpack to far more than is stored; features are hardly compressible.
+
+    Args:
+        asked: Bytes that an array is said to have.
+        stored: Bytes that hold it.
+
+    Raises:
+        ValueError: If it is too large.
+    """
+    if asked > max(_FREE, _INFLATION * stored):
+        raise ValueError(f"an array of {asked} bytes out of {stored}")
+
+
+def check_torch_archive(path: Path) -> None:
+    """Refuse a file of torch that would unpack to more than it holds; torch itself compresses nothing.
+
+    Raises:
+        ValueError: If a part of the archive is compressed.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("it is compressed, as torch writes none")
+
+
+def is_file_name(name: str) -> bool:
+    r"""Whether a name can be that of a file in a folder, and leads nowhere else.
+
+    >>> [is_file_name(name) for name in ("video_1", "../video_1", "a\0b", "\ud800", "")]
+    [True, False, False, False, False]
+    """
+    try:
+        return bool(name) and Path(name).name == name and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
