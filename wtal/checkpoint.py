@@ -1,10 +1,11 @@
 """``wtal.load``: a checkpoint as a model, and what else of a training is in it."""
 
 import importlib.util
+import math
 import pickle
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import pandas as pd
 import torch
 import yaml
 from jsonargparse import ArgumentParser
+from torch.overrides import TorchFunctionMode
 
 from wtal.branches.localization import LocalizationModule
 from wtal.collaboration import CollaborationModule, Schedule
@@ -32,6 +34,8 @@ from wtal.usage import mistake, origin
 __all__ = ["Run", "load"]
 
 _TRUSTED = ("wtal", "torch.optim")
+_MOST_SETTINGS = 1_000_000
+_ROOM = 1 << 30  # numbers that a model may have beside those in its checkpoint, such as a frozen text tower's
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
@@ -207,6 +211,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is a damaged checkpoint: its {wrong[0]} are a {type(checkpoint[wrong[0]]).__name__}."
         )
+    if not is_bounded((checkpoint["class_names"], checkpoint["hyper_parameters"]), _MOST_SETTINGS):
+        raise CheckpointError(f"{path} is a damaged checkpoint: its settings have no end.")
     return checkpoint
 
 
@@ -251,8 +257,10 @@ def _make(
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LocalizationModule, "model", required=True)
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
+    weights = sum(w.numel() for w in checkpoint["state_dict"].values() if isinstance(w, torch.Tensor))
     try:
-        made: LocalizationModule = instantiate(parser.parse_object({"model": setting})).model
+        with _Room(_ROOM + 2 * weights):
+            made: LocalizationModule = instantiate(parser.parse_object({"model": setting})).model
     except Exception as error:  # what a model makes of settings that are none
         cause = origin(error)
         if isinstance(cause, WTALError):
@@ -262,6 +270,28 @@ def _make(
             "`model`."
         ) from error
     return made
+
+
+class _Room(TorchFunctionMode):
+    """Lets tensors of so many numbers be made, all together: settings may ask for more than any machine has."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.left = numbers
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401
+        """Count what is made before it is."""
+        if func in _MAKERS:
+            sizes = args if args and isinstance(args[0], int) else next(iter(args), (kwargs or {}).get("size", ()))
+            self.left -= math.prod(sizes)
+            if self.left < 0:
+                raise ValueError("its settings ask for much larger weights than it has")
+        return func(*args, **(kwargs or {}))
+
+
+_MAKERS = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn)
 
 
 def _take_texts_from(weights: Mapping[str, torch.Tensor], setting: object) -> None:

@@ -60,10 +60,12 @@ def one_line(text: str) -> str:
     >>> one_line("video a\nis \x1b[2J gone")
     'video a is \\x1b[2J gone'
     """
-    line = " ".join(filter(None, map(str.strip, text.splitlines())))
-    if len(line) > _LONGEST:
-        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 3 :]}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+    line = _shortened(" ".join(filter(None, map(str.strip, text.splitlines()))))
+    return _shortened("".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line))
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST * 2 // 3]} ... {line[-_LONGEST // 4 :]}"
 
 
 class _Brief(reprlib.Repr):

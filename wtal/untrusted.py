@@ -1,18 +1,21 @@
 """Files of strangers, read so that they can neither run code nor ask for more time and memory than they are worth."""
 
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 import yaml
 
-from wtal.errors import WTALError
+from wtal.errors import FeatureError, WTALError, brief
 
-__all__ = ["check_size", "check_torch_archive", "is_bounded", "is_file_name", "read_json", "read_text", "read_yaml"]
+__all__ = ["check_size", "check_torch_archive", "is_bounded", "is_file_name", "read_json", "read_npy_header", "read_text", "read_yaml"]
 
 _MOST_NODES = 1_000_000  # of a YAML file, aliases counted as often as they are used
+_LONGEST_HEADER = 1 << 16  # bytes
 _FREE = 1 << 26  # bytes that any file may unpack to
 _INFLATION = 200  # how many times its size a larger one may
 
@@ -58,7 +61,7 @@ def read_yaml(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
 
 
 def is_bounded(content: Any, most: int) -> bool:  # noqa: ANN401
-    """Whether nested content has at most so many values, each counted as often as it is held.
+    """Whether nested content has at most so many values, each counted as often as it is held, arrays by their bytes.
 
     Lists that hold the same list several times, level by level, are small in memory and endless for whoever walks them.
 
@@ -71,12 +74,46 @@ def is_bounded(content: Any, most: int) -> bool:  # noqa: ANN401
     count, waiting = 0, [content]
     while waiting and count <= most:
         value = waiting.pop()
-        count += getattr(value, "size", 1) if hasattr(value, "dtype") else 1
+        count += max(1, getattr(value, "nbytes", 1))
         if isinstance(value, dict):
             waiting += [*value.keys(), *value.values()]
         elif isinstance(value, list | tuple):
             waiting += value
     return count <= most
+
+
+def read_npy_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Read the head of a ``.npy`` file and stop where its content begins.
+
+    Args:
+        path: For messages.
+        file: The opened file, at its beginning.
+        size: Its bytes.
+
+    Returns:
+        Shape and type of the array.
+
+    Raises:
+        FeatureError: If this is no ``.npy`` file, or too short for that shape.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        width, read = (2, np.lib.format.read_array_header_1_0)
+        if version != (1, 0):
+            width, read = (4, np.lib.format.read_array_header_2_0)
+        length = int.from_bytes(file.read(width), "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError(f"a header of {length} bytes")
+        file.seek(-width, os.SEEK_CUR)
+        shape, _, dtype = read(file)
+        if len(shape) > 32 or not all(type(n) is int and n >= 0 for n in shape) or math.prod(n or 1 for n in shape) >> 60:
+            raise ValueError(f"shape {brief(shape)}")
+    except Exception as error:  # a broken header fails in any way there is
+        raise FeatureError(f"{path} is no .npy file or damaged ({str(error)[:100]}): download it again.") from error
+    has, needs = size - file.tell(), math.prod(shape) * max(dtype.itemsize, 1)
+    if has < needs and not dtype.hasobject:
+        raise FeatureError(f"{path} is truncated: {has} of {needs} bytes of its array are there; download it again.")
+    return shape, dtype
 
 
 def check_size(asked: int, stored: int) -> None:

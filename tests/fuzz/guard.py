@@ -62,10 +62,11 @@ def complaint(read: Callable[[], object], canary: Path) -> str | None:
 
 
 def _bad_sentence(error: WTALError) -> str | None:
-    text, cause = str(error), error.__cause__ or error.__context__
-    while cause is not None:
+    text, seen, cause = str(error), set[int](), error.__cause__ or error.__context__
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, MemoryError) or "allocate" in str(cause):
             return f"wants much memory {_place(cause)}"
+        seen.add(id(cause))  # an error that is raised again is its own context
         cause = cause.__cause__ or cause.__context__
     if len(text.splitlines()) != 1 or not text.isprintable():
         return f"not one printable line {_place(error)}: {text[:100]!r}"

@@ -214,6 +214,7 @@ def from_wandb(path: Path) -> None:
         except (ValueError, RecursionError):
             said = []
         usual = {"name": "", "summary": {}, "config": {}, "commit": None}
+        said = said if isinstance(said, list) else [said]
         return [SimpleNamespace(**{**usual, **one}) for one in said if isinstance(one, dict)]
 
     api = SimpleNamespace(Api=lambda: SimpleNamespace(runs=runs, sweep=lambda name: SimpleNamespace(runs=runs(name))))

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import numpy as np
 
 from wtal.data.store import FeatureStore, Grids, StoreWriter, npy_shape, open_store, read_manifest, read_npy
-from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pickle, read_npy_header
+from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pickle
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
-from wtal.untrusted import check_size, check_torch_archive, is_bounded, read_json
+from wtal.untrusted import check_size, check_torch_archive, is_bounded, read_json, read_npy_header
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "convert_wtalc", "open_features", "part_of", "resample"]
 

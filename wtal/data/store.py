@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from wtal.data.unpickle import read_npy_header
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
-from wtal.untrusted import is_file_name
+from wtal.untrusted import is_file_name, read_npy_header
 
 __all__ = [
     "FeatureStore",

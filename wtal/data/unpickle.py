@@ -14,11 +14,11 @@ from typing import IO, Any, Literal
 import numpy as np
 
 from wtal.errors import FeatureError
+from wtal.untrusted import read_npy_header
 
-__all__ = ["iterate_joint_arrays", "load_object_array", "load_pickle", "read_npy_header"]
+__all__ = ["iterate_joint_arrays", "load_object_array", "load_pickle"]
 
 _LARGE = 1 << 16  # bytes; what is larger is not remembered for a second use in the same pickle
-_MAX_HEADER = 1 << 16  # bytes
 _PLAIN = re.compile(r"[biufcSU]\d+|O[48]?|\?")  # without fields, dates and anything that could pose as another type
 
 _Base: Any = pickle._Unpickler  # in Python, as the other one keeps all that it has read
@@ -199,45 +199,18 @@ def _open(path: Path) -> IO[bytes]:
         raise FeatureError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def read_npy_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read the head of a ``.npy`` file and stop where its content begins.
-
-    Args:
-        path: For messages.
-        file: The opened file, at its beginning.
-        size: Its bytes.
-
-    Returns:
-        Shape and type of the array.
-
-    Raises:
-        FeatureError: If this is no ``.npy`` file, or too short for that shape.
-    """
-    try:
-        version = np.lib.format.read_magic(file)
-        width, read = (2, np.lib.format.read_array_header_1_0)
-        if version != (1, 0):
-            width, read = (4, np.lib.format.read_array_header_2_0)
-        length = int.from_bytes(file.read(width), "little")
-        if length > _MAX_HEADER:
-            raise ValueError(f"a header of {length} bytes")
-        file.seek(-width, os.SEEK_CUR)
-        shape, _, dtype = read(file)
-        if min(shape, default=0) < 0:
-            raise ValueError(f"shape {shape}")
-    except Exception as error:  # a broken header fails in any way there is
-        raise FeatureError(f"{path} is no .npy file or damaged ({str(error)[:100]}): download it again.") from error
-    has, needs = size - file.tell(), np.prod(shape, dtype=object) * dtype.itemsize
-    if has < needs and not dtype.hasobject:
-        raise FeatureError(f"{path} is truncated: {has} of {needs} bytes of its array are there; download it again.")
-    return shape, dtype
-
-
 def _read_plain(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
     try:
         return np.load(path, mmap_mode, allow_pickle=False)  # type: ignore[no-any-return]
     except ValueError as error:
         raise FeatureError(f"{path} is damaged ({str(error)[:100]}): download it again.") from error
+
+
+def _numbers(path: Path) -> np.ndarray:
+    try:
+        return load_object_array(path).astype(np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FeatureError(f"{path} holds something else than numbers ({error}): is it the right file?") from error
 
 
 def load_object_array(path: Path) -> np.ndarray:
@@ -303,8 +276,8 @@ def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) ->
                     f"{path} says it holds {shape[0]} arrays and holds something else: download it again."
                 )
         elif dtype.hasobject and len(shape) == 3:  # what numpy makes of videos of equal length
-            for array in load_object_array(path):
-                hand_over(array.astype(np.float32))
+            for array in _numbers(path):
+                hand_over(array)
         else:
             raise FeatureError(f"{path} holds an array of shape {shape}, not one array a video: is it the right file?")
     return len(places)

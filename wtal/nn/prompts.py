@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wtal.errors import ConfigError
 from wtal.nn.clip_text import TextTower
-from wtal.untrusted import read_text
+from wtal.untrusted import read_npy_header, read_text
 
 __all__ = ["TEMPLATES", "FileText", "PromptedText", "TemplateText", "TextSource", "nearest_words", "readable"]
 
@@ -238,7 +238,9 @@ class FileText(TextSource):
 def _read_text(path: Path, class_names: Sequence[str]) -> Tensor:
     """Rows of a file of text features in the order of the class names."""
     try:
-        rows = np.array(np.load(path, mmap_mode="r")[:])  # mapped, a header cannot ask for more than the file has
+        with path.open("rb") as file:
+            read_npy_header(path, file, path.stat().st_size)
+        rows = np.load(path)
     except Exception as error:  # a damaged file fails in any way there is
         raise ConfigError(f"{path} cannot be read ({error}): give the path of text features, (C, D).") from error
     if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not np.isfinite(rows.astype(np.float32)).all():

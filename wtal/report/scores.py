@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wtal.data.unpickle import read_npy_header
 from wtal.errors import PredictionError
+from wtal.untrusted import read_npy_header
 
 if TYPE_CHECKING:  # making a page needs no torch
     from wtal.types import Video
@@ -212,6 +212,8 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise PredictionError(f"{path} is compressed, as this program writes none: {_MEND}.")
+            if any(info.file_size > path.stat().st_size for info in archive.infolist()):
+                raise PredictionError(f"{path} is damaged, as a part of it is larger than the whole: {_MEND}.")
             return {name.removesuffix(".npy"): _array(path, archive, name) for name in archive.namelist()}
     except PredictionError:
         raise

@@ -154,7 +154,7 @@ def read_sweep(path: Path) -> Sweep:
 def _flat(parameters: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Parameters by their full names; wandb lets them be nested."""
     for name, said in parameters.items():
-        if isinstance(said, dict) and "parameters" in said:
+        if isinstance(said, dict) and isinstance(said.get("parameters"), dict):
             yield from _flat(said["parameters"], f"{above}{name}.")
         else:
             yield f"{above}{name}", said
