@@ -15,6 +15,7 @@ from wtal.errors import FeatureError, WTALError, brief
 __all__ = ["check_size", "check_torch_archive", "is_bounded", "is_file_name", "read_json", "read_npy_header", "read_text", "read_yaml"]
 
 _MOST_NODES = 1_000_000  # of a YAML file, aliases counted as often as they are used
+_LONGEST_YAML = 1 << 20  # characters; more would take many seconds
 _LONGEST_HEADER = 1 << 16  # bytes
 _FREE = 1 << 26  # bytes that any file may unpack to
 _INFLATION = 200  # how many times its size a larger one may
@@ -51,10 +52,12 @@ def read_yaml(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
         WTALError: Of the given type, if the file is missing or no YAML, or if its aliases multiply.
     """
     text = read_text(path, error)
+    if len(text) > _LONGEST_YAML:
+        raise error(f"{path} cannot be read as YAML: it has {len(text)} characters, a configuration far fewer.")
     try:
         content = yaml.safe_load(text)
     except Exception as problem:  # a wrong date, number or key fails in any way there is
-        raise error(f"{path} is no YAML: {' '.join(str(problem).split())}.") from problem
+        raise error(f"{path} cannot be read as YAML: {' '.join(str(problem).split())}.") from problem
     if not is_bounded(content, _MOST_NODES):
         raise error(f"{path} holds more than {_MOST_NODES} values by its aliases: write them out.")
     return content

@@ -332,5 +332,5 @@ def test_names_files_that_are_damaged(tmp_path: Path) -> None:
     whole = (folder / "duration.npy").read_bytes()
     for damaged in (b"", whole[:-3], b"no array"):
         (folder / "duration.npy").write_bytes(damaged)
-        with pytest.raises(AnnotationError, match=r"duration.npy is .*: download it again"):
+        with pytest.raises(AnnotationError, match=r"duration.npy is .*download it again"):
             read_annotations(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import wtal
 from wtal.errors import WTALError
 
-SECONDS, ROOM = 10, 512 << 20
+SECONDS, PATIENCE, ROOM = 10, 100, 512 << 20  # of computing, and until the end
 _PACKAGE = str(Path(wtal.__file__).parent)
 
 
@@ -27,15 +27,19 @@ def little_time_and_room(seconds: float = SECONDS, room: int = ROOM) -> Iterator
     """An alarm, and an address space that can grow by so many bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    before = signal.signal(signal.SIGALRM, _ring)
+    clocks = {signal.ITIMER_PROF: (signal.SIGPROF, seconds), signal.ITIMER_REAL: (signal.SIGALRM, PATIENCE)}
+    before = {number: signal.signal(number, _ring) for number, _ in clocks.values()}
     resource.setrlimit(resource.RLIMIT_AS, (size + room, hard))
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    for clock, (_, limit) in clocks.items():
+        signal.setitimer(clock, limit)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for clock in clocks:
+            signal.setitimer(clock, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def complaint(read: Callable[[], object], canary: Path) -> str | None:

@@ -21,7 +21,7 @@ from wtal.data.store import FeatureStore, Grids, StoreWriter, npy_shape, open_st
 from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pickle
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
-from wtal.untrusted import check_size, check_torch_archive, is_bounded, read_json, read_npy_header
+from wtal.untrusted import check_size, check_torch_archive, is_bounded, is_file_name, read_json, read_npy_header
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "convert_wtalc", "open_features", "part_of", "resample"]
 
@@ -157,8 +157,8 @@ def _grids(source: FeatureSource, layout: Layout) -> Grids:
         rates = _read_rates(Path(source.fps))
         return Grids(TimeGrid(stride=stride, window=window, offset_s=source.offset_s), rates, Path(source.fps))
     for name, value in {"fps": source.fps, "stride": stride, "window": window}.items():
-        if not 0 < value < math.inf:
-            raise FeatureError(f"`{name}` of the features at {source.path} is {value:g}: give a number above 0.")
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise FeatureError(f"`{name}` of the features at {source.path} is {value}: give a number above 0.")
     return Grids(TimeGrid(float(source.fps), stride, window, source.offset_s))
 
 
@@ -173,7 +173,7 @@ def _read_rates(path: Path) -> dict[str, float]:
                 rates = {row["video"].strip(): float(row["fps"]) for row in csv.DictReader(file)}
         if not all(0 < rate < math.inf for rate in rates.values()):
             raise ValueError("one is not above 0")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, csv.Error) as error:
+    except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, csv.Error) as error:
         raise FeatureError(
             f"{path} cannot be read as frame rates ({error}): give JSON {{video: fps}} or CSV with video and fps."
         ) from error
@@ -383,7 +383,9 @@ def convert_wtalc(path: Path, names: Path | None, folder: Path, grids: Grids) ->
     names = names / "videoname.npy" if names.is_dir() else names
     try:
         order = [name.decode() if isinstance(name, bytes) else str(name) for name in load_object_array(names).ravel()]
-    except UnicodeDecodeError as error:
+        if not all(map(is_file_name, order)):
+            raise ValueError(f"{next(name for name in order if not is_file_name(name))!r} cannot be that of a file")
+    except ValueError as error:  # of bytes that are no text, too
         raise FeatureError(f"{names} does not hold names of videos ({error}): give the right file.") from error
     origin = _origin(path, order)
     try:

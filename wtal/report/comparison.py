@@ -27,6 +27,7 @@ _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
 
 
 _TEXT = ("features", "protocol", "weights")  # columns of comparison.csv, which may be empty
+_MOST_COLUMNS = 5000
 _NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
 
 
@@ -40,6 +41,8 @@ def read_csv(path: Path) -> pd.DataFrame:
         table: pd.DataFrame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, object))
     except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
         raise PredictionError(f"{path} is no table ({' '.join(str(error).split())[:80]}): delete it.") from error
+    if table.shape[1] > _MOST_COLUMNS:
+        raise PredictionError(f"{path} is no table of a run, as it has {table.shape[1]} columns: delete it.")
     return table
 
 

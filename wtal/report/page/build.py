@@ -90,7 +90,7 @@ def render(material: "Material", tious: Sequence[float], title: str, files: Mapp
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = sections(material, tious)
+    shown = sections(material, tuple(dict.fromkeys(tious)))
     style = environment.get_template("page.css").render(colours=PAGE_COLOURS, dark=DARK_COLOURS)
     parts = (files_of_page.get_source(environment, f"{name}.js")[0] for name in _SCRIPTS)
     script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();"

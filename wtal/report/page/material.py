@@ -306,13 +306,20 @@ def _epochs(folder: Path) -> pd.DataFrame:
     table = read_csv(path) if path.is_file() else pd.DataFrame()
     if "epoch" not in table:
         return pd.DataFrame()
-    epoch = pd.to_numeric(table["epoch"], errors="coerce")
+    epoch = table["epoch"].map(_number)
     if not epoch.between(0, np.iinfo(np.int32).max).all():
         return pd.DataFrame()
     shown = [name for name in table if str(name).startswith(("train/", "pseudo_labels/", "val/"))]
-    numbers = table[shown].apply(pd.to_numeric, errors="coerce").replace([math.inf, -math.inf], math.nan)
+    numbers = table[shown].map(_number).replace([math.inf, -math.inf], math.nan)
     epochs: pd.DataFrame = numbers.dropna(how="all").groupby(epoch.astype(int)).last()
     return epochs
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _setting(folder: Path, *keys: str) -> object:
