@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --co
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench kills clean
+.PHONY: help install demo test test-slow fuzz lint bench kills clean
 
 help:  ## Say what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,10 @@ test: install  ## Run the quick tests
 
 test-slow: install  ## Run the slow tests
 	@$(PYTEST) -m slow
+
+CASES ?= 10000
+fuzz: install  ## Hand every reader CASES damaged files of each kind (10,000 by default: an hour)
+	@WTAL_FUZZ_CASES=$(CASES) nice $(PYTEST) tests/fuzz
 
 lint: install  ## Check style, formatting and types
 	@$(BIN)/ruff check

@@ -234,7 +234,9 @@ def _buffers(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, t
             bounds = offsets.tolist()
             good = bounds == sorted(bounds) and bounds[:1] == [0] and bounds[-1] == len(label) == len(klass)
         if not good:
-            raise CheckpointError(f"{path} is a damaged checkpoint: its pseudo-labels of {student} do not fit together.")
+            raise CheckpointError(
+                f"{path} is a damaged checkpoint: its pseudo-labels of {student} do not fit together."
+            )
     return buffers
 
 

@@ -12,7 +12,16 @@ import yaml
 
 from wtal.errors import FeatureError, WTALError, brief
 
-__all__ = ["check_size", "check_torch_archive", "is_bounded", "is_file_name", "read_json", "read_npy_header", "read_text", "read_yaml"]
+__all__ = [
+    "check_size",
+    "check_torch_archive",
+    "is_bounded",
+    "is_file_name",
+    "read_json",
+    "read_npy_header",
+    "read_text",
+    "read_yaml",
+]
 
 _MOST_NODES = 1_000_000  # of a YAML file, aliases counted as often as they are used
 _LONGEST_YAML = 1 << 20  # characters; more would take many seconds
@@ -109,7 +118,11 @@ def read_npy_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, 
             raise ValueError(f"a header of {length} bytes")
         file.seek(-width, os.SEEK_CUR)
         shape, _, dtype = read(file)
-        if len(shape) > 32 or not all(type(n) is int and n >= 0 for n in shape) or math.prod(n or 1 for n in shape) >> 60:
+        if (
+            len(shape) > 32
+            or not all(type(n) is int and n >= 0 for n in shape)
+            or math.prod(n or 1 for n in shape) >> 60
+        ):
             raise ValueError(f"shape {brief(shape)}")
     except Exception as error:  # a broken header fails in any way there is
         raise FeatureError(f"{path} is no .npy file or damaged ({str(error)[:100]}): download it again.") from error

@@ -44,3 +44,14 @@ def test_padding_and_other_videos_change_nothing():
 def test_thresholds_out_of_order_are_refused(wrong):
     with pytest.raises(ValueError, match="low"):
         Thresholds(**wrong)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_video_of_one_score_everywhere_is_ignored(level):
+    """Stretched, it would be all background, though it has the action somewhere."""
+    flat = SnippetScores(torch.full((2, 4, 1), 0.5), torch.full((2, 4), level), torch.ones(2, 1))
+    flat.attention[1, 0] = 0.75
+    found = pseudo_labels(flat, torch.ones(2, 1), torch.ones(2, 4, dtype=torch.bool), Thresholds(0.7, 0.2), (0, 1))
+    assert found.label[0].tolist() == [-1] * 4
+    assert found.label[1, 0] == (1 if level < 0.75 else 0)
+    assert (found.klass[0] == -1).all()

@@ -42,7 +42,9 @@ def _bytes(content: bytes) -> Attack:
 
 
 def _text(content: str) -> Attack:
-    return lambda path, canary: path.write_bytes(content.replace("CANARY", str(canary)).encode("utf-8", "surrogatepass"))
+    return lambda path, canary: path.write_bytes(
+        content.replace("CANARY", str(canary)).encode("utf-8", "surrogatepass")
+    )
 
 
 def _npy(header: str | bytes, content: bytes = b"", version: int = 1) -> bytes:
@@ -110,7 +112,9 @@ def _wide(path: Path, canary: Path) -> None:
     """A model of settings that no machine can hold."""
     content = torch.load(path, weights_only=True) if path.suffix == ".ckpt" else {}
     said = content.get("hyper_parameters", {})
-    (said.get("cbp", {}).get("init_args", said).get("head") or {}).get("init_args", {}).update(in_dim=10**7, hidden=4096)
+    (said.get("cbp", {}).get("init_args", said).get("head") or {}).get("init_args", {}).update(
+        in_dim=10**7, hidden=4096
+    )
     torch.save(content, path)
 
 

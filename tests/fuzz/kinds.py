@@ -104,7 +104,9 @@ def as_npy(path: Path, content: Any) -> None:
 def as_npz(path: Path, content: Any) -> None:
     arrays = content if isinstance(content, dict) else {"features": content}
     with path.open("wb") as file:
-        np.savez(file, **{f"k{i}" if not str(k).isprintable() else str(k): v for i, (k, v) in enumerate(arrays.items())})
+        np.savez(
+            file, **{f"k{i}" if not str(k).isprintable() else str(k): v for i, (k, v) in enumerate(arrays.items())}
+        )
 
 
 def as_h5(path: Path, content: Any) -> None:

@@ -47,7 +47,9 @@ def odd_array(random: Random) -> np.ndarray:
     shape, kind = random.choice(_SHAPES), np.dtype(random.choice(_KINDS))
     array = np.zeros(shape, kind)
     if kind.kind == "f" and array.size:
-        array.flat[random.randrange(array.size)] = random.choice((math.nan, math.inf, 1e300 if kind.itemsize > 4 else 1))
+        array.flat[random.randrange(array.size)] = random.choice(
+            (math.nan, math.inf, 1e300 if kind.itemsize > 4 else 1)
+        )
     if kind.kind == "O":
         for place in np.ndindex(*shape):
             array[place] = random.choice((*_PLAIN[:30], b"a", b"\xff", np.zeros((2, 4)), laughs(3)))

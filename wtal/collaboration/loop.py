@@ -1,5 +1,6 @@
 """The custom loop: the only code that knows when who teaches whom, and the only one on Lightning's loop classes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.progress import _BaseProgress
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -140,7 +142,22 @@ class CollaborationLoop(_FitLoop):
                 labels = pseudo_labels(scores, batch.labels, batch.mask, module.thresholds[lesson.teacher], lesson.keep)
                 buffer.write(batch.video, batch.grid_index, batch.mask, labels)
         buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))
+        self._tell_of_nothing_learned(lesson, buffer.shares())
         self.turn_progress.refreshes += 1
+
+    def _tell_of_nothing_learned(self, lesson: Lesson, shares: Mapping[str, float]) -> None:
+        """A turn in which the labels say nothing goes on, but not in silence."""
+        teacher, student = lesson.teacher.upper(), lesson.student.upper()
+        if shares["ignored"] == 1:
+            rank_zero_warn(
+                f"{teacher} is sure of no snippet: {student} learns from video labels alone in this turn. Bring the two "
+                f"`{lesson.teacher}_thresholds` nearer to each other, or warm up longer."
+            )
+        elif max(shares["foreground"], shares["background"]) == 1:
+            kind = "foreground" if shares["foreground"] == 1 else "background"
+            rank_zero_warn(
+                f"{teacher} calls every snippet of every video {kind}: {student} can learn no bounds from that."
+            )
 
     # State ------------------------------------------------------------------------------------------------------
 

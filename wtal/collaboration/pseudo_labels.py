@@ -62,7 +62,8 @@ def pseudo_labels(
         keep: The kinds that are handed over; the others are ignored.
 
     Returns:
-        Labels and classes, ``(B, T)``; padding is ignored. The class is that of the video's labels that scores highest.
+        Labels and classes, ``(B, T)``; padding is ignored, and a video whose score is the same everywhere, which says
+        nothing of where. The class is that of the video's labels that scores highest.
 
     Source:
         arXiv:2212.09335, section 3.3.
@@ -73,6 +74,6 @@ def pseudo_labels(
         label[score < thresholds.low] = 0
     if 1 in keep:
         label[score > thresholds.high] = 1
-    label[~mask] = -1
+    label[~mask | (score.amax(dim=1, keepdim=True) == 0)] = -1
     klass = scores.probability.masked_fill(labels[:, None] == 0, -1).argmax(dim=2)
     return PseudoLabels(label, klass.masked_fill(label != 1, -1).to(torch.int16))
