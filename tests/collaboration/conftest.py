@@ -45,13 +45,12 @@ class Pair:
         return Trainer(
             default_root_dir=self.folder,
             max_epochs=epochs,
-            accelerator="cpu",
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             callbacks=[SeedSteps(), *callbacks],
-            **{"enable_checkpointing": False, "logger": False, "devices": 1, **options},
+            **{"accelerator": "cpu", "enable_checkpointing": False, "logger": False, "devices": 1, **options},
         )
 
 
