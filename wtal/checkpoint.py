@@ -228,12 +228,9 @@ def _buffers(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, t
     buffers = _part(checkpoint["loops"], "fit_loop", "state_dict", "pseudo_labels")
     for student, state in buffers.items():
         parts = [_part(state).get(name) for name in ("offsets", "label", "klass")]
-        good = all(isinstance(part, torch.Tensor) and part.dim() == 1 for part in parts)
-        if good:
-            offsets, label, klass = parts
-            bounds = offsets.tolist()
-            good = bounds == sorted(bounds) and bounds[:1] == [0] and bounds[-1] == len(label) == len(klass)
-        if not good:
+        tensors = [part for part in parts if isinstance(part, torch.Tensor) and part.dim() == 1]
+        bounds = tensors[0].tolist() if len(tensors) == 3 else []
+        if bounds[:1] != [0] or bounds != sorted(bounds) or {bounds[-1]} != {len(part) for part in tensors[1:]}:
             raise CheckpointError(
                 f"{path} is a damaged checkpoint: its pseudo-labels of {student} do not fit together."
             )
@@ -282,8 +279,12 @@ class _Room(TorchFunctionMode):
         self.left = numbers
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:  # noqa: ANN401
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401  whatever torch's function returns
         """Count what is made before it is."""
         if func in _MAKERS:
             sizes = args if args and isinstance(args[0], int) else next(iter(args), (kwargs or {}).get("size", ()))

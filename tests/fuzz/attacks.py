@@ -12,7 +12,6 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
-
 from fuzz.mutations import deep, laughs
 
 Attack = Callable[[Path, Path], object]  # writes the file; the second path is made by code that runs
@@ -57,7 +56,11 @@ def _shaped(shape: str, kind: str = "<f4", order: bool = False) -> bytes:
 
 
 def _objects(content: object) -> bytes:
-    return _npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", pickle.dumps(content))
+    return _pickled(pickle.dumps(content))
+
+
+def _pickled(content: bytes, shape: str = "(1,)") -> bytes:
+    return _npy(f"{{'descr': '|O', 'fortran_order': False, 'shape': {shape}, }}\n", content)
 
 
 def _zip(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
@@ -121,6 +124,7 @@ def _wide(path: Path, canary: Path) -> None:
 _TEXTS = (".json", ".yaml", ".csv", ".tsv", ".txt")
 _NPY, _PICKLES, _TORCH = (".npy",), (".pkl",), (".pt", ".ckpt")
 _ALL = (*_TEXTS, *_NPY, *_PICKLES, *_TORCH, ".npz", ".h5")
+_BOTTOMLESS = b"\x80\x04" + b"]" * LONG + b"a" * (LONG - 1) + b"."  # a pickled list in a list in a list ...
 _LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30))
 
 ATTACKS: dict[str, tuple[tuple[str, ...], Attack]] = {
@@ -141,9 +145,13 @@ ATTACKS: dict[str, tuple[tuple[str, ...], Attack]] = {
     "a new object in YAML": ((".yaml",), _text("!!python/object/new:os.mkdir ['CANARY']\n")),
     "aliases of aliases": ((".yaml",), _text(_LAUGHS)),
     "aliases of aliases below data": (
-        (".yaml",), _text(_LAUGHS + "parameters: {a: {values: *a29}}\ndata: {class_path: *a29, init_args: {a: *a29}}\n")
+        (".yaml",),
+        _text(_LAUGHS + "parameters: {a: {values: *a29}}\ndata: {class_path: *a29, init_args: {a: *a29}}\n"),
     ),
-    "an alias of itself": ((".yaml",), _text("data: &a {class_path: x, init_args: *a}\nparameters: {a: {values: [*a]}}\n")),
+    "an alias of itself": (
+        (".yaml",),
+        _text("data: &a {class_path: x, init_args: *a}\nparameters: {a: {values: [*a]}}\n"),
+    ),
     "a wrong date": ((".yaml",), _text("a: 2020-13-45\n")),
     "a wrong tag": ((".yaml",), _text("a: !!timestamp nothing\nb: !!bool maybe\n")),
     "a list as a key": ((".yaml",), _text("? [a, b]\n: c\n")),
@@ -159,16 +167,19 @@ ATTACKS: dict[str, tuple[tuple[str, ...], Attack]] = {
     "code in a header": (_NPY, _bytes(_npy("{'descr': __import__('os').getcwd(), 'shape': (1,)}\n"))),
     "a header of gigabytes": (_NPY, _bytes(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{")),
     "a deep header": (_NPY, _bytes(_npy("(" * 9000))),
-    "many objects": (_NPY, _bytes(_npy("{'descr': '|O', 'fortran_order': False, 'shape': (10000000000,), }\n", b"\x80\x04N."))),
+    "many objects": (_NPY, _bytes(_pickled(b"\x80\x04N.", "(10000000000,)"))),
     "a call in an array": (_NPY, lambda path, canary: path.write_bytes(_objects(_calls(canary)[0]))),
     "a call in a list in an array": (_NPY, lambda path, canary: path.write_bytes(_objects(_calls(canary)))),
     "lists of lists of lists": (_NPY, _bytes(_objects(laughs(9)))),
-    "a deep pickle": (_NPY, _bytes(_npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", b"\x80\x04" + b"]" * LONG + b"a" * (LONG - 1) + b"."))),
+    "a deep pickle": (_NPY, _bytes(_pickled(_BOTTOMLESS))),
     "an archive": (_NPY, _bytes(_zip({"features.npy": _shaped("(2, 2)")}))),
     "a petabyte in an archive": ((".npz",), _bytes(_zip({"features.npy": _shaped("(1000000000000000,)")}))),
     "a directory that lies": ((".npz",), _lying_zip),
     "zeros that unpack": ((".npz",), _deflated),
-    "a call in an archive": ((".npz",), lambda path, canary: path.write_bytes(_zip({"features.npy": _objects(_calls(canary)[0])}))),
+    "a call in an archive": (
+        (".npz",),
+        lambda path, canary: path.write_bytes(_zip({"features.npy": _objects(_calls(canary)[0])})),
+    ),
     "many members": ((".npz",), _bytes(_zip({f"{i}.npy": b"" for i in range(20_000)}))),
     "no end of members": ((".npz",), _bytes(_zip({"../features.npy": _shaped("(2, 2)"), "/features.npy": b""}))),
     "a petabyte in HDF5": ((".h5",), _h5(lambda f: f.create_dataset("video_a", (10**12, 4), "f4", chunks=(64, 4)))),
@@ -176,23 +187,33 @@ ATTACKS: dict[str, tuple[tuple[str, ...], Attack]] = {
     "one array of HDF5 in another": ((".h5",), _h5(_cycle)),
     "another file by HDF5": ((".h5",), _h5(lambda f: f.__setitem__("video_a", h5py.ExternalLink("/etc/passwd", "a")))),
     "bytes of another file": (
-        (".h5",), _h5(lambda f: f.create_dataset("video_a", (2, 4), "u1", external=[("/etc/passwd", 0, 8)]))
+        (".h5",),
+        _h5(lambda f: f.create_dataset("video_a", (2, 4), "u1", external=[("/etc/passwd", 0, 8)])),
     ),
     "strings in HDF5": ((".h5",), _h5(lambda f: f.create_dataset("video_a", data=["a", "b"]))),
-    "a virtual array": ((".h5",), _h5(lambda f: f.create_virtual_dataset("video_a", h5py.VirtualLayout((10**10, 4), "f4")))),
+    "a virtual array": (
+        (".h5",),
+        _h5(lambda f: f.create_virtual_dataset("video_a", h5py.VirtualLayout((10**10, 4), "f4"))),
+    ),
     "a link to nothing": ((".h5",), _h5(lambda f: f.__setitem__("video_a", h5py.SoftLink("/gone")))),
     "a call": (_PICKLES, lambda path, canary: path.write_bytes(pickle.dumps(_calls(canary)[0]))),
     "a call in a dictionary": (_PICKLES, lambda path, canary: path.write_bytes(pickle.dumps(_calls(canary)[1], 2))),
     "a call in a list": (_PICKLES, lambda path, canary: path.write_bytes(pickle.dumps(_calls(canary)[2], 0))),
     "lists that hold lists": (_PICKLES, _bytes(pickle.dumps(laughs(12)))),
     "arrays that lists hold": (_PICKLES, _bytes(pickle.dumps(laughs(7, np.zeros(4))))),
-    "a list without bottom": (_PICKLES, _bytes(b"\x80\x04" + b"]" * LONG + b"a" * (LONG - 1) + b".")),
+    "a list without bottom": (_PICKLES, _bytes(_BOTTOMLESS)),
     "a deep list": (_PICKLES, _bytes(pickle.dumps(deep(400)))),
     "a number of a million bits": (_PICKLES, _bytes(pickle.dumps([[1 << 10**6] * 4] * 2))),
     "a call in torch's file": (_TORCH, _torch(lambda canary: _calls(canary)[0])),
     "a call in torch's dictionary": (_TORCH, _torch(lambda canary: _calls(canary)[1])),
-    "a call in torch's old file": (_TORCH, _torch(lambda canary: _calls(canary)[2], _use_new_zipfile_serialization=False)),
-    "a call in a checkpoint": (_TORCH, _torch(lambda canary: {"state_dict": {}, "class_names": [Call(os.mkdir, str(canary))]})),
+    "a call in torch's old file": (
+        _TORCH,
+        _torch(lambda canary: _calls(canary)[2], _use_new_zipfile_serialization=False),
+    ),
+    "a call in a checkpoint": (
+        _TORCH,
+        _torch(lambda canary: {"state_dict": {}, "class_names": [Call(os.mkdir, str(canary))]}),
+    ),
     "a tensor spread out": (_TORCH, _torch(lambda _: {"features": torch.zeros(1, 1).expand(10**8, 10**3)})),
     "a double tensor spread out": (_TORCH, _torch(lambda _: {"features": torch.zeros(1, 1).double().expand(10**8, 4)})),
     "a sparse tensor": (_TORCH, _torch(lambda _: {"features": torch.zeros(3, 4).to_sparse()})),
@@ -203,7 +224,16 @@ ATTACKS: dict[str, tuple[tuple[str, ...], Attack]] = {
         _torch(lambda _: {"state_dict": {"head.x": torch.zeros(1).expand(10**12)}, "class_names": ["a"], "epoch": 0}),
     ),
     "lists of lists in torch's file": (_TORCH, _torch(lambda _: {"features": laughs(12), "class_names": laughs(12)})),
-    "a checkpoint of lists": (_TORCH, _torch(lambda _: {"state_dict": {}, "class_names": laughs(12), "hyper_parameters": {"_class_path": "wtal.branches.CBPBranch", "head": laughs(12)}})),
+    "a checkpoint of lists": (
+        _TORCH,
+        _torch(
+            lambda _: {
+                "state_dict": {},
+                "class_names": laughs(12),
+                "hyper_parameters": {"_class_path": "wtal.branches.CBPBranch", "head": laughs(12)},
+            }
+        ),
+    ),
     "a packed archive": (_TORCH, _packed_torch),
     "too wide a model": ((".ckpt",), _wide),
-}  # fmt: skip
+}

@@ -15,8 +15,8 @@ from unittest import mock
 import h5py
 import numpy as np
 import torch
-
 from fuzz.mutations import DIGITS
+
 from wtal.branches import CBPBranch
 from wtal.checkpoint import load
 from wtal.collaboration import CollaborationModule
@@ -32,16 +32,11 @@ from wtal.nn.prompts import FileText
 from wtal.report.page.build import render
 from wtal.report.page.material import gather
 from wtal.report.predictions import as_detections, read_predictions
-from wtal.report.runs import About, write_about
 from wtal.report.runs_table import table
 from wtal.report.scores import (
-    StudentLabels,
-    TestScores,
     VideoGrids,
     read_pseudo_labels,
     read_scores,
-    write_pseudo_labels,
-    write_scores,
 )
 from wtal.report.truth import detection_rows, load_truth
 from wtal.sweep.definition import read_sweep
@@ -243,10 +238,13 @@ _TRUTH = {"truth.json": (_DATABASE, as_json)}
 _FOUND = {
     "version": "VERSION 1.3",
     "results": {
-        "video_a": [{"label": "run", "score": 0.75, "segment": [1.0, 5.0]}, {"label": "run", "score": 0.5, "segment": [8, 9]}],
+        "video_a": [
+            {"label": "run", "score": 0.75, "segment": [1.0, 5.0]},
+            {"label": "run", "score": 0.5, "segment": [8, 9]},
+        ],
         "video_b": [{"label": "high jump", "score": 1, "segment": [2.0, 2.5]}],
     },
-}  # fmt: skip
+}
 
 
 def _objects(*items: Any) -> np.ndarray:
@@ -379,13 +377,16 @@ _METRICS = [
 ]
 _RUN: dict[str, tuple[Any, Dump]] = {
     "predictions/cbp.json": (_FOUND, as_json),
-    "predictions/ground_truth.json": ({"database": {k: v for k, v in _DATABASE["database"].items() if k != "v_c"}}, as_json),
+    "predictions/ground_truth.json": (
+        {"database": {k: v for k, v in _DATABASE["database"].items() if k != "v_c"}},
+        as_json,
+    ),
     "scores/cbp.npz": (_SCORES, as_npz),
     "pseudo_labels.npz": (_LABELS, as_npz),
     "about.json": (_ABOUT, as_json),
     "metrics.csv": (_METRICS, as_csv),
     "config.yaml": ({"ckpt_path": None, "model": {"init_args": {"schedule": {"exchange": True}}}}, as_json),
-}  # fmt: skip
+}
 
 
 def _record(seed: int) -> dict[str, Any]:
@@ -461,11 +462,15 @@ KINDS: dict[str, Kind] = {
     "annotations.tsv": Kind({"truth.tsv": (_TABLE, partial(as_csv, separator="\t"))}, annotations, "truth.tsv"),
     "subsets.csv": Kind(
         {"subsets.csv": ([["video", "subset"], ["video_a", "train"], ["v_c", "test"]], as_csv)},
-        partial(beside_annotations, with_subsets), "subsets.csv", _TRUTH,
+        partial(beside_annotations, with_subsets),
+        "subsets.csv",
+        _TRUTH,
     ),
     "ambiguous.txt": Kind(
         {"ambiguous.txt": ([["video_a", "7", "8"]], partial(as_csv, separator=" "))},
-        partial(beside_annotations, with_ambiguous), "ambiguous.txt", _TRUTH,
+        partial(beside_annotations, with_ambiguous),
+        "ambiguous.txt",
+        _TRUTH,
     ),
     "predictions.json": Kind({"found.json": (_FOUND, as_json)}, predictions, "found.json", _TRUTH),
     "predictions.csv": Kind({"found.csv": (_FOUND_TABLE, as_csv)}, predictions, "found.csv", _TRUTH),
@@ -475,42 +480,62 @@ KINDS: dict[str, Kind] = {
     ),
     "features.h5": Kind(
         {"f.h5": ({"video_a": _ROWS["video_a"], "video_b": {"features": _ROWS["video_b"], "fps": 25.0}}, as_h5)},
-        features, "f.h5", arrays=True,
+        features,
+        "f.h5",
+        arrays=True,
     ),
     "features.pt": Kind(
         {"f/video_a.pt": ({"features": torch.from_numpy(_ROWS["video_a"]), "fps": 25, "list": [1.0, 2.0]}, as_torch)},
-        features, "f", arrays=True,
+        features,
+        "f",
+        arrays=True,
     ),
     "features.pkl": Kind(
-        {"f/video_a.pkl": ({"features": _ROWS["video_a"]}, as_pickle),
-         "f/video_b.pkl": ([[0.5, 1.0, 2, 3.0], [1.0, 2.0, 3.0, 4.0]], as_pickle)},
-        features, "f", arrays=True,
+        {
+            "f/video_a.pkl": ({"features": _ROWS["video_a"]}, as_pickle),
+            "f/video_b.pkl": ([[0.5, 1.0, 2, 3.0], [1.0, 2.0, 3.0, 4.0]], as_pickle),
+        },
+        features,
+        "f",
+        arrays=True,
     ),
     "features.csv": Kind({"f/video_a.csv": (_CSV_ROWS, as_csv)}, features, "f"),
     "features of W-TALC": Kind(
         {"Set-I3D-JOINTFeatures.npy": (_objects(*_ROWS.values()), as_npy), "videoname.npy": (_bytes(*VIDEOS), as_npy)},
-        lambda path: features(path, path.with_name("videoname.npy")), "Set-I3D-JOINTFeatures.npy", arrays=True,
+        lambda path: features(path, path.with_name("videoname.npy")),
+        "Set-I3D-JOINTFeatures.npy",
+        arrays=True,
     ),
     "feature store": Kind(
         {"store/manifest.json": (_manifest(), as_json), "store/video_a.npy": (_ROWS["video_a"], as_npy)},
-        features, "store", {f"store/{n}.npy": (_ROWS[n], as_npy) for n in VIDEOS[1:]},
+        features,
+        "store",
+        {f"store/{n}.npy": (_ROWS[n], as_npy) for n in VIDEOS[1:]},
     ),
     "frame rates": Kind(
         {"fps.json": ({"database": {n: {"fps": 25.0} for n in VIDEOS}}, as_json)},
-        lambda path: features(path.parent / "i3d", fps=path), "fps.json", _AVAILABLE,
+        lambda path: features(path.parent / "i3d", fps=path),
+        "fps.json",
+        _AVAILABLE,
     ),
     "frame rates.csv": Kind(
         {"fps.csv": ([["video", "fps"], *([n, "25"] for n in VIDEOS)], as_csv)},
-        lambda path: features(path.parent / "i3d", fps=path), "fps.csv", _AVAILABLE,
+        lambda path: features(path.parent / "i3d", fps=path),
+        "fps.csv",
+        _AVAILABLE,
     ),
     "texts": Kind(
         {"text.npy": (_ROWS["video_a"][:2], as_npy), "classes.txt": ("run\nhigh_jump\n", as_text)},
-        texts, "text.npy", arrays=True,
+        texts,
+        "text.npy",
+        arrays=True,
     ),
     "checkpoint": Kind({"last.ckpt": (_alone(), as_torch)}, checkpoint, "last.ckpt", arrays=True),
     "checkpoint of a pair": Kind({"last.ckpt": (_pair(), as_torch)}, checkpoint, "last.ckpt", arrays=True),
     "configuration of a run": Kind(
-        {"config.yaml": (_config(), as_json)}, training_data, "last.ckpt",
+        {"config.yaml": (_config(), as_json)},
+        training_data,
+        "last.ckpt",
         {"last.ckpt": (_alone(), as_torch), **_TRUTH, **_AVAILABLE},
     ),
     "scores": Kind({"cbp.npz": (_SCORES, as_npz)}, read_scores, "cbp.npz", arrays=True),
@@ -526,5 +551,7 @@ KINDS: dict[str, Kind] = {
     ),
     "comparison": Kind({"comparison.csv": (_COMPARISON, as_csv)}, paper_table),
     "sweep": Kind({"sweep.yaml": (_SWEEP, as_json)}, sweep, "sweep.yaml"),
-    "wandb": Kind({"wandb.json": (_WANDB, as_json)}, from_wandb, "wandb.json", {"runs/record.json": (_record(0), as_json)}),
-}  # fmt: skip
+    "wandb": Kind(
+        {"wandb.json": (_WANDB, as_json)}, from_wandb, "wandb.json", {"runs/record.json": (_record(0), as_json)}
+    ),
+}

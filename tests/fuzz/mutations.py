@@ -22,7 +22,10 @@ _PLAIN: tuple[Any, ...] = (
     1e308, -1e308, 1e300, math.nan, math.inf, -math.inf, [], {}, [[]], [None], {"": None}, [1, 2, 3],
     ["a", "b"], [0.5, 0.25], [2, 1], {"a": {"b": []}}, *_TEXTS,
 )  # fmt: skip
-_KINDS = "f2 f4 f8 >f4 i1 i4 i8 u1 u8 ? c8 c16 S3 U3 M8[s] m8[s] V4 O f4,i4 f4,(2,)f4".split()
+_KINDS = (
+    *("f2", "f4", "f8", ">f4", "i1", "i4", "i8", "u1", "u8", "?", "c8", "c16"),
+    *("S3", "U3", "M8[s]", "m8[s]", "V4", "O", "f4,i4", "f4,(2,)f4"),
+)
 _SHAPES = ((), (0,), (1,), (3,), (4,), (0, 4), (4, 0), (1, 1), (3, 4), (4, 3), (5, 4), (2, 3, 4), (1,) * 30)
 
 
@@ -34,7 +37,7 @@ def deep(levels: int) -> list[Any]:
     return nested
 
 
-def laughs(levels: int, of: Any = 0.5) -> list[Any]:  # noqa: ANN401
+def laughs(levels: int, of: Any = 0.5) -> list[Any]:
     """A list that holds itself ten times over, level by level, in little memory."""
     nested = [of] * 10
     for _ in range(levels):
@@ -56,7 +59,7 @@ def odd_array(random: Random) -> np.ndarray:
     return array
 
 
-def odd_value(random: Random, arrays: bool = False) -> Any:  # noqa: ANN401
+def odd_value(random: Random, arrays: bool = False) -> Any:
     """Anything that a value may be."""
     if arrays and random.random() < 0.5:
         return odd_array(random)
@@ -65,16 +68,16 @@ def odd_value(random: Random, arrays: bool = False) -> Any:  # noqa: ANN401
     return random.choice(_PLAIN)
 
 
-def changed_value(tree: Any, random: Random, odd: Callable[[], Any]) -> Any:  # noqa: ANN401
+def changed_value(tree: Any, random: Random, odd: Callable[[], Any]) -> Any:
     """Nested lists, dictionaries and arrays of objects, changed in one to three places."""
     whole = [deepcopy(tree)]  # so that the root has a place too
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         places = list(_places(whole))
         holder, key = random.choice(places)
         action = random.randrange(8)
-        if action == 0 and isinstance(holder, dict):
-            del holder[key]
-        elif action == 1 and isinstance(holder, list) and holder is not whole:
+        if (action == 0 and isinstance(holder, dict)) or (
+            action == 1 and isinstance(holder, list) and holder is not whole
+        ):
             del holder[key]
         elif action == 2 and isinstance(holder, list) and holder is not whole:
             holder.insert(key, deepcopy(holder[key]))
@@ -88,7 +91,7 @@ def changed_value(tree: Any, random: Random, odd: Callable[[], Any]) -> Any:  # 
     return whole[0]
 
 
-def _places(tree: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401
+def _places(tree: Any) -> list[tuple[Any, Any]]:
     """Holders and keys of all values, a few levels down."""
     found, open_ones = [], [tree]
     while open_ones and len(found) < 500:
@@ -99,7 +102,7 @@ def _places(tree: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401
     return found
 
 
-def _holds(value: Any) -> bool:  # noqa: ANN401
+def _holds(value: Any) -> bool:
     return isinstance(value, dict | list) or (
         isinstance(value, np.ndarray) and value.dtype.hasobject and value.ndim == 1
     )

@@ -12,13 +12,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from fuzz.attacks import ATTACKS
 from fuzz.guard import complaint
 from fuzz.kinds import KINDS, Kind
 from fuzz.mutations import changed_bytes, changed_value, odd_value
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 CASES, SEED = int(os.environ.get("WTAL_FUZZ_CASES", "40")), os.environ.get("WTAL_FUZZ_SEED", "0")
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -150,8 +150,8 @@ class CollaborationLoop(_FitLoop):
         teacher, student = lesson.teacher.upper(), lesson.student.upper()
         if shares["ignored"] == 1:
             rank_zero_warn(
-                f"{teacher} is sure of no snippet: {student} learns from video labels alone in this turn. Bring the two "
-                f"`{lesson.teacher}_thresholds` nearer to each other, or warm up longer."
+                f"{teacher} is sure of no snippet: {student} learns from video labels alone in this turn. Bring the "
+                f"two `{lesson.teacher}_thresholds` nearer to each other, or warm up longer."
             )
         elif max(shares["foreground"], shares["background"]) == 1:
             kind = "foreground" if shares["foreground"] == 1 else "background"

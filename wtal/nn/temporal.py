@@ -68,8 +68,8 @@ class TemporalConv(nn.Module):
 class AttentionLayer(nn.TransformerEncoderLayer):
     """A layer of a Transformer, normalised first, whose memory grows with the length, not with its square.
 
-    PyTorch's own holds every pair of snippets, which an hour of video has not the room for. (So does dropout on a CPU, in
-    training, which sees crops.)
+    PyTorch's own holds every pair of snippets, which an hour of video has not the room for. (So does
+    dropout on a CPU, in training, which sees crops.)
 
     Args:
         width: Channels.

@@ -123,8 +123,8 @@ def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     api: Any = wandb.Api()
     runs = api.sweep(name.replace("/sweeps/", "/")).runs if "/sweeps/" in name else api.runs(name)
     for run in runs:
-        settings, metrics = (dict(part) if isinstance(part, Mapping) else {} for part in (run.config, run.summary))
-        settings = settings.get("cli") if isinstance(settings.get("cli"), dict) else {}
+        config, metrics = (dict(part) if isinstance(part, Mapping) else {} for part in (run.config, run.summary))
+        settings = config["cli"] if isinstance(config.get("cli"), dict) else {}
         data = settings.get("data")
         yield (
             Path(str(run.name)),
@@ -176,13 +176,13 @@ def _values(path: Path, metrics: object, source: str | None) -> dict[str, float]
     Raises:
         ConfigError: If they are no numbers.
     """
-    metrics = metrics if isinstance(metrics, dict) else {"": metrics}
-    for key, value in metrics.items():
+    measured: dict[Any, Any] = metrics if isinstance(metrics, dict) else {"": metrics}
+    for key, value in measured.items():
         if not isinstance(value, int | float) or abs(value) > _LARGEST:
             raise ConfigError(f"{path} is damaged: {brief(key)} is {brief(value)}; delete it, or run it again.")
     for name in [source] if source is not None else _SOURCES:
         prefix = f"test/{name}/" if name else "test/"
-        found = {key.removeprefix(prefix): value for key, value in metrics.items() if key.startswith(f"{prefix}mAP")}
+        found = {key.removeprefix(prefix): value for key, value in measured.items() if key.startswith(f"{prefix}mAP")}
         if found:
             return {{"mAP": "avg"}.get(key, key.removeprefix("mAP@")): float(value) for key, value in found.items()}
     return {}

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-
 from fuzz.guard import little_time_and_room
+
 from wtal.branches import CBPBranch, VLPBranch
 from wtal.collaboration import Fusion, Thresholds
 from wtal.collaboration.pseudo_labels import pseudo_labels
