@@ -46,12 +46,16 @@ class Extractor(pl.LightningModule):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.i3d, self.clip = nn.ModuleDict({str(stream): network for stream, network in i3d.items()}), clip
 
+    @property
+    def mine(self) -> range:
+        """Which jobs are this process's."""
+        return range(self.trainer.global_rank, len(self.jobs), self.trainer.world_size)
+
     def predict_dataloader(self) -> DataLoader[Snippets]:
         """This process's share of the videos."""
-        mine = range(self.trainer.global_rank, len(self.jobs), self.trainer.world_size)
         to_image = Preprocess(self.clip.settings, self.bgr) if self.clip else None
-        batches = SnippetBatches(self.jobs, mine, self.cut, to_image, self.batch_size)
-        workers = min(self.num_workers, len(mine))
+        batches = SnippetBatches(self.jobs, self.mine, self.cut, to_image, self.batch_size)
+        workers = min(self.num_workers, len(self.mine))
         return DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=self.device.type == "cuda")
 
     @torch.no_grad()

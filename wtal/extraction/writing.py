@@ -104,10 +104,7 @@ class ShowProgress(Callback):
         """Begin to count."""
         assert isinstance(pl_module, Extractor)
         self._began, self._frames, self._running, self._ended = time.monotonic(), 0, dict[int, int](), 0
-        self._fps, self._share = (
-            pl_module.cut.grid.fps,
-            max(1.0, self.total_s * pl_module.cut.grid.fps / trainer.world_size),
-        )
+        self._share = max(1.0, self.total_s * pl_module.cut.grid.fps / trainer.world_size)
         if trainer.is_global_zero:
             self._bar.start()
         self._task = self._bar.add_task("", total=self._share)
@@ -119,24 +116,19 @@ class ShowProgress(Callback):
         self._frames += max(0, batch.frames - self._running.get(batch.job, 0))
         self._running[batch.job] = batch.frames
         rate = self._frames / (time.monotonic() - self._began)
-        mine = len(range(trainer.global_rank, len(pl_module.jobs), trainer.world_size))
         if batch.ended:
             self._ended += 1
-            self._running.pop(batch.job)
-            job = pl_module.jobs[batch.job]
-            if batch.problem:
-                self._console.print(batch.problem, soft_wrap=True, highlight=False, markup=False)
-            elif self._bar.disable:
-                left_s = max(0.0, self._share - self._frames) / max(rate, 1e-9)
-                self._console.print(
-                    f"{self._ended} of {mine}: {job.video_id}, {rate:.1f} frames/s, {_clock(left_s)} left",
-                    soft_wrap=True,
-                    highlight=False,
-                    markup=False,
-                )
-        self._bar.update(
-            self._task, completed=self._frames, description=f"{self._ended} of {mine} videos, {rate:.1f} frames/s"
-        )
+            del self._running[batch.job]
+        done = f"{self._ended} of {len(pl_module.mine)}"
+        if batch.problem:
+            self._say(batch.problem)
+        elif batch.ended and self._bar.disable:
+            left_s = max(0.0, self._share - self._frames) / max(rate, 1e-9)
+            self._say(f"{done}: {pl_module.jobs[batch.job].video_id}, {rate:.1f} frames/s, {_clock(left_s)} left")
+        self._bar.update(self._task, completed=self._frames, description=f"{done} videos, {rate:.1f} frames/s")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End the bar."""
