@@ -21,7 +21,7 @@ from wtal.data.store import FeatureStore, Grids, StoreWriter, npy_shape, open_st
 from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pickle
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
-from wtal.untrusted import check_size, check_torch_archive, is_bounded, is_file_name, read_json, read_npy_header
+from wtal.untrusted import check_size, check_torch_archive, is_bounded, read_json, read_npy_header
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "convert_wtalc", "open_features", "part_of", "resample"]
 
@@ -383,8 +383,7 @@ def convert_wtalc(path: Path, names: Path | None, folder: Path, grids: Grids) ->
     names = names / "videoname.npy" if names.is_dir() else names
     try:
         order = [name.decode() if isinstance(name, bytes) else str(name) for name in load_object_array(names).ravel()]
-        if not all(map(is_file_name, order)):
-            raise ValueError(f"{next(name for name in order if not is_file_name(name))!r} cannot be that of a file")
+        _ = [name.encode() for name in order]  # half a surrogate pair is no name
     except ValueError as error:  # of bytes that are no text, too
         raise FeatureError(f"{names} does not hold names of videos ({error}): give the right file.") from error
     origin = _origin(path, order)

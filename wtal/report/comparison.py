@@ -1,5 +1,6 @@
 """The table of a comparison: mean and deviation over seeds, for terminal, Markdown and CSV."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,7 @@ _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
 
 _TEXT = ("features", "protocol", "weights")  # columns of comparison.csv, which may be empty
 _MOST_COLUMNS = 5000
-_NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
+NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -46,20 +47,26 @@ def read_csv(path: Path) -> pd.DataFrame:
     return table
 
 
-def read_comparison(path: Path) -> pd.DataFrame:
+def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFrame:
     """The table of a comparison, if it has what :func:`save_comparison` writes.
+
+    Args:
+        path: The file.
+        numbers: Columns of numbers that are needed, the seed and the average among them.
 
     Raises:
         PredictionError: If it has not.
     """
     table = read_csv(path)
-    bad = [name for name in ("method", *_TEXT, *_NUMBERS) if name not in table]
+    bad = [name for name in ("method", "features", "protocol", *numbers) if name not in table]
     mean_aps = [name for name in map(str, table) if name.startswith("mAP@")]
-    bad += [name for name in (*_NUMBERS, *mean_aps) if name in table and not is_numeric_dtype(table[name])]
+    bad += [name for name in (*numbers, *mean_aps) if name in table and not is_numeric_dtype(table[name])]
     bad += ["seed"] if not bad and not table["seed"].between(0, 2**32).all() else []
     if bad or table.empty:
         raise PredictionError(f"{path} has no good column {(bad or ['method'])[0]!r}: run `wtal compare` anew.")
-    return table.fillna(dict.fromkeys(_TEXT, ""))
+    return table.reindex(columns=[*table.columns, *(n for n in _TEXT if n not in table)]).fillna(
+        dict.fromkeys(_TEXT, "")
+    )
 
 
 def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:

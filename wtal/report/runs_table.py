@@ -107,7 +107,7 @@ def _local(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
 def _compared(folders: Sequence[Path]) -> Iterator[Row]:
     """The rows of every comparison."""
     for path in (found for folder in folders for found in sorted(folder.rglob("comparison.csv"))):
-        table = read_comparison(path)
+        table = read_comparison(path, ("seed", "mAP_avg"))
         measures = {name: name.removeprefix("mAP@") for name in map(str, table) if name.startswith("mAP@")}
         for _, row in table.iterrows():
             values = {title: float(row[name]) for name, title in measures.items()} | {"avg": float(row["mAP_avg"])}
