@@ -18,6 +18,7 @@ FLOORS = {
     "_torchvision_compat": 0,
     "errors": 0,
     "types": 0,
+    "untrusted": 1,
     "usage": 1,
     "functional": 1,
     "losses": 2,
