@@ -1,4 +1,6 @@
+import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,3 +33,23 @@ def test_a_folder_of_anything_else_is_left_alone(tmp_path: Path):
     with pytest.raises(ConfigError, match="holds other files, which the embedded benchmark would replace"):
         write_synthetic(tmp_path, SMALL)
     assert content(tmp_path) == {"thesis.tex": b"years of work"}
+
+
+def _make_and_read(root: Path, barrier: Any) -> None:
+    barrier.wait()
+    write_synthetic(root, SyntheticParams(train_videos=4, test_videos=2))
+    for kind in ("i3d", "clip"):
+        assert len([np.load(path) for path in sorted((root / kind).glob("*.npy"))]) == 6
+
+
+def test_processes_that_start_together_do_not_disturb_each_other(tmp_path: Path):
+    """As the runs of a sweep do; each read its videos while another replaced them."""
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(4)
+    processes = [fork.Process(target=_make_and_read, args=(tmp_path / "made", barrier)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [".made.lock", "made"]

@@ -1,11 +1,9 @@
 """Snippet features in every layout of the field, as they lie on disk, one video at a time."""
 
 import csv
-import fcntl
 import hashlib
 import math
 import os
-import shutil
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from wtal.data.locks import alone
 from wtal.data.store import FeatureStore, Grids, StoreWriter, npy_shape, open_store, read_manifest, read_npy
 from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pickle
 from wtal.errors import FeatureError, FeatureNotFoundError
@@ -390,7 +389,7 @@ def convert_wtalc(path: Path, names: Path | None, folder: Path, grids: Grids) ->
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not _is_made_from(origin, folder):
-            with _alone(folder):
+            with alone(folder):
                 if not _is_made_from(origin, folder):
                     _convert(path, names, order, StoreWriter(folder, grids.grid, origin=origin))
         _correct_grid(folder, grids)
@@ -442,16 +441,6 @@ def _origin(path: Path, order: Sequence[str]) -> dict[str, Any]:
             file.seek(stat.st_size * block // 32)
             digest.update(file.read(4096))
     return {"file": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": digest.hexdigest()}
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process converts into a folder; clear away what a killed one has left."""
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in folder.parent.glob(f".{folder.name}.new-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
 
 
 def _joint_file(path: Path) -> Path:

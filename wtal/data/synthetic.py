@@ -18,6 +18,7 @@ import numpy as np
 from wtal.data.annotations import read_annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource
+from wtal.data.locks import alone
 from wtal.data.store import write_npy
 from wtal.errors import ConfigError
 from wtal.types import Protocol, TimeGrid
@@ -139,13 +140,27 @@ def write_synthetic(root: Path, params: SyntheticParams) -> None:
     Raises:
         ConfigError: If the folder holds anything else.
     """
-    said = root / "params.json"
-    if said.is_file() and json.loads(said.read_text()) == asdict(params):
+    if _is_made_from(params, root):
         return
-    if root.is_dir() and any(root.iterdir()) and not (said.is_file() and (root / "annotations.json").is_file()):
-        raise ConfigError(f"{root} holds other files, which the embedded benchmark would replace: give another `root`.")
     root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as scratch:
+    with alone(root):
+        if _is_made_from(params, root):  # another process has been faster
+            return
+        ours = all((root / name).is_file() for name in ("params.json", "annotations.json"))
+        if root.is_dir() and any(root.iterdir()) and not ours:
+            raise ConfigError(
+                f"{root} holds other files, which the embedded benchmark would replace: give another `root`."
+            )
+        _write(root, params)
+
+
+def _is_made_from(params: SyntheticParams, root: Path) -> bool:
+    said = root / "params.json"
+    return said.is_file() and json.loads(said.read_text()) == asdict(params)
+
+
+def _write(root: Path, params: SyntheticParams) -> None:
+    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.new-") as scratch:
         fresh = Path(scratch) / "fresh"
         for folder in ("i3d", "clip", "text"):
             (fresh / folder).mkdir(parents=True)
