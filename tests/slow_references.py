@@ -1,5 +1,7 @@
 """The circulating evaluators' rules as one would tell them, one detection after another, to compare fast code with."""
 
+import math
+
 import numpy as np
 
 
@@ -126,3 +128,56 @@ def without_ambiguous(detections, ambiguous):
             for video, s, e in ambiguous
         )
     ]
+
+
+def localize(localizer, scores, video):
+    """What the localizer does, told step by step; for the Gaussian suppression and cuts of ``product`` or ``cas``."""
+    probability, attention, of_video = (part.double().numpy() for part in scores)
+    steps, factor = len(attention) * localizer.upsampling, localizer.upsampling
+    labels = [c for c, p in enumerate(of_video) if p > localizer.class_threshold] or [int(of_video.argmax())]
+    centres, fine = np.arange(len(attention)), (np.arange(steps) + 0.5) / factor - 0.5
+    detections = []
+    for label in labels:
+        cas, weight = probability[:, label], localizer.attention_weight
+        at_hand = {"cas": cas, "attention": attention, "product": cas ** (1 - weight) * attention**weight}
+        at_hand = {name: np.interp(fine, centres, values) for name, values in at_hand.items()}
+
+        def stretched(values, wanted):
+            return (values - values.min()) / (values.max() - values.min()) if wanted else values
+
+        contrast = stretched(at_hand[localizer.contrast], localizer.stretch_contrast)
+        spans = set()
+        for name in localizer.cut:
+            sequence = stretched(at_hand[name], localizer.stretch_cut)
+            for cut in localizer.cuts:
+                above = [*(sequence > cut), False]
+                begin = None
+                for step, on in enumerate(above):
+                    if on and begin is None:
+                        begin = step
+                    if not on and begin is not None:
+                        spans.add((begin, step))
+                        begin = None
+        proposals = []
+        for begin, end in sorted(spans):
+            if end - begin < round(localizer.min_length * factor):
+                continue
+            margin = max(1, round(localizer.min_margin * factor), round(localizer.outer_ratio * (end - begin)))
+            around = [*contrast[max(0, begin - margin) : begin], *contrast[end : end + margin]]
+            score = contrast[begin:end].mean() - (np.mean(around) if around else 0)
+            score += localizer.video_weight * of_video[label]
+            times = [min(max(0.0, video.grid.edge_s(step / factor)), video.duration_s) for step in (begin, end)]
+            if score > localizer.min_score and times[1] > times[0]:
+                proposals.append([*times, score])
+        proposals = sorted(proposals, key=lambda row: -row[2])[: localizer.max_proposals]
+        while proposals:
+            best = max(proposals, key=lambda row: row[2])
+            proposals.remove(best)
+            if best[2] <= localizer.min_score:
+                break
+            detections.append((best[0], best[1], label, best[2]))
+            for row in proposals:
+                shared = max(0.0, min(best[1], row[1]) - max(best[0], row[0]))
+                overlap = shared / ((best[1] - best[0]) + (row[1] - row[0]) - shared)
+                row[2] *= math.exp(-(overlap**2) / localizer.sigma)
+    return sorted(detections, key=lambda row: -row[3])[: localizer.max_detections]

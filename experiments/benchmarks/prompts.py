@@ -1,19 +1,15 @@
 """Seconds and memory of a training step of learned prompts, against one run of the whole tower for every class.
 
 ViT-B-16 with random weights: neither depends on their values. Each row is measured in a process of its own.
-Memory is the peak over that of the model (on a CPU: Linux alone).
+Memory is the peak over that of the model (on a CPU: Linux alone). The last column is the largest difference of the
+context's gradient from that of the whole tower, as a share of that gradient's largest entry.
 """
 
-import argparse
-import json
-import re
-import subprocess
-import sys
-import time
-from pathlib import Path
+from statistics import median
 
 import torch
 import torch.nn.functional as F
+from timing import Table, apart, forget_peak, options, peak_gib, spend
 
 import wtal  # noqa: F401  before anything that imports torchvision
 from wtal.nn.prompts import PromptedText
@@ -21,8 +17,9 @@ from wtal.nn.prompts import PromptedText
 WAYS = ("whole tower", "cut", "packed", "packed, checkpointed")
 
 
-def measure(way: str, classes: int, model: str, chunk: int, device: str, repeats: int) -> dict[str, float]:
-    """Forward and backward, the best of several."""
+def measure(way: str, classes: int, model: str, chunk: int, device: str, repeats: int) -> tuple[float, float, list]:
+    """Seconds of the CPU (of the clock on a GPU) of forward and backward, GiB, and the context's gradient."""
+    torch.manual_seed(0)
     names = [f"class number {c}" for c in range(classes)]  # three words
     text = PromptedText(names, model, "random", checkpointed=way.endswith("checkpointed"), chunk=chunk).to(device)
     (tower,) = text._tower
@@ -33,56 +30,36 @@ def measure(way: str, classes: int, model: str, chunk: int, device: str, repeats
         "cut": lambda: tower.encode(text.ids, context, text.places),
     }.get(way, text)
     tower.model.to(device)
+    target = F.normalize(torch.randn(classes, text.dim, generator=torch.Generator().manual_seed(1)), dim=1).to(device)
+
+    def step() -> None:
+        text.context.grad = None
+        (features() * target).sum().backward()
+
     forget_peak(device)
-    before, seconds = peak(device), []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        features().square().sum().backward()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return {"seconds": min(seconds), "gib": peak(device) - before}
-
-
-def forget_peak(device: str) -> None:
-    """What is held now becomes the most that was held."""
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    else:
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak(device: str) -> float:
-    """The most that was held so far, in GiB."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**30
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 2**20
+    before = peak_gib(device)
+    took = [spend(step) for _ in range(repeats)]
+    seconds = median(spent.wall_s if device == "cuda" else spent.cpu_s for spent in took)
+    return seconds, peak_gib(device) - before, text.context.grad.tolist()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, device=True)
     parser.add_argument("--classes", type=int, nargs="+", default=[20, 100, 200])
     parser.add_argument("--model", default="ViT-B-16")
     parser.add_argument("--chunk", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--row", nargs=2, metavar=("WAY", "CLASSES"), help=argparse.SUPPRESS)
     args = parser.parse_args()
-    common = {"model": args.model, "chunk": args.chunk, "repeats": args.repeats, "device": args.device}
-    if args.row:
-        print(json.dumps(measure(args.row[0], int(args.row[1]), **common)))
-        return
-    print(f"{'classes':>7}  {'way':<22}{'s a step':>10}{'faster':>9}{'GiB':>8}")
-    for classes in args.classes:
-        base = 0.0
-        for way in WAYS:
-            options = [f"--{name}={value}" for name, value in common.items()]
-            command = [sys.executable, "-W", "ignore", __file__, *options, "--row", way, str(classes)]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            base = base or found["seconds"]
-            ratio = base / found["seconds"]
-            print(f"{classes:>7}  {way:<22}{found['seconds']:>10.3f}{ratio:>8.1f}x{found['gib']:>8.2f}", flush=True)
+    table = Table("classes, way", "s a step", "faster", "GiB", "gradient")
+    for classes in [20] if args.quick else args.classes:
+        base, plain = 0.0, torch.empty(0)
+        for way in WAYS[::2] if args.quick else WAYS:
+            repeats = 1 if args.quick else args.repeats
+            seconds, gib, gradient = apart(measure, way, classes, args.model, args.chunk, args.device, repeats)
+            if way == WAYS[0]:
+                base, plain = seconds, torch.tensor(gradient)
+            difference = (torch.tensor(gradient) - plain).abs().max() / plain.abs().max()
+            table.row(f"{classes:>3}  {way}", seconds, f"{base / seconds:.1f}x", gib, f"{difference:.0e}")
 
 
 if __name__ == "__main__":

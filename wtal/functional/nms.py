@@ -80,42 +80,24 @@ def _suppress(
     min_score: float,
     max_kept: int | None,
 ) -> tuple[Ints, Floats]:
-    """Take the best of every group, lower its neighbours, and again: one step for all groups."""
-    if len(segments) == 0:
-        return np.empty(0, dtype=int), np.empty(0)
+    """Take the best of all, lower its neighbours of the same group, and again: what is taken comes in falling order."""
     _, group = np.unique(np.zeros(len(segments)) if groups is None else groups, return_inverse=True)
     order = np.lexsort((-scores, group))
-    sizes = np.bincount(group)
-    place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rows = np.full((len(sizes), sizes.max()), -1)  # (G, N) padded
-    rows[group[order], place] = order
-    start, end = segments[rows, 0], segments[rows, 1]
-    length, left = end - start, np.where(rows >= 0, scores[rows], -np.inf)
-    lane, kept, floor = np.arange(len(rows)), [], min_score
-    top = np.empty(0)  # the best scores kept so far: what cannot come among them need not be searched
-    for _ in range(rows.shape[1]):
-        best = left.argmax(axis=1)
-        score = left[np.arange(len(best)), best]
-        alive = score > floor if floor == min_score else score >= floor
-        if not alive.all():
-            lane, rows, start, end, length, left = (part[alive] for part in (lane, rows, start, end, length, left))
-            best, score = best[alive], score[alive]
-        if len(lane) == 0:
+    start, end, left = segments[order, 0], segments[order, 1], scores[order].astype(float)
+    length, last = end - start, np.cumsum(np.bincount(group)).tolist()
+    mates = [slice(*bounds) for bounds in zip([0, *last], last, strict=False)]
+    owner, rows, lowered = group[order].tolist(), list[int](), list[float]()
+    while len(rows) < (len(order) if max_kept is None else min(max_kept, len(order))):
+        best = int(left.argmax())
+        score = left[best]
+        if not score > min_score:
             break
-        at = np.arange(len(lane)), best
-        kept.append((lane, rows[at], score))
-        if max_kept is not None:
-            top = np.append(top, score)
-            if len(top) > max_kept:
-                top = np.partition(top, -max_kept)[-max_kept:]
-            floor = max(min_score, top.min()) if len(top) == max_kept else min_score
-        shared = np.maximum(np.minimum(end, end[at][:, None]) - np.maximum(start, start[at][:, None]), 0)
-        union = length + length[at][:, None] - shared
+        rows.append(best)
+        lowered.append(score)
+        mine = mates[owner[best]]
+        shared = np.maximum(np.minimum(end[mine], end[best]) - np.maximum(start[mine], start[best]), 0)
+        union = length[mine] + length[best] - shared
         weight = factor(shared / np.maximum(union, np.finfo(float).tiny))
-        weight[at] = 0
-        left = np.where(weight > 0, left, -np.inf) * np.where(weight > 0, weight, 1)
-    if not kept:
-        return np.empty(0, dtype=int), np.empty(0)
-    owner, taken, lowered = (np.concatenate(part) for part in zip(*kept, strict=True))
-    order = np.lexsort((owner, -lowered))[:max_kept]
-    return taken[order], lowered[order]
+        left[mine] = np.where(weight > 0, left[mine], -np.inf) * np.where(weight > 0, weight, 1)
+        left[best] = -np.inf
+    return order[np.asarray(rows, dtype=int)], np.asarray(lowered)
