@@ -2,7 +2,7 @@
 
 Scores are made up: random walks with some noise, one class likely in a video, or two. Lengths are those of THUMOS14
 (lognormal, mean 338 snippets) and of ActivityNet (even, to four minutes). The plain localizer is the reference of the
-tests: Python, a threshold, a run and a pair at a time. It does every n-th video, and its seconds are times n. CPU seconds.
+tests: Python, a threshold, a run and a pair at a time. It does every n-th video, its seconds being times n. CPU seconds.
 """
 
 import tempfile
@@ -13,6 +13,7 @@ from sys import path
 
 import numpy as np
 import torch
+from made_up import activitynet_lengths, thumos_lengths
 from timing import Table, interleaved, options, peak_gib
 
 path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
@@ -27,15 +28,6 @@ from wtal.types import Detections, Protocol, SnippetScores, TimeGrid, Video
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 Scored = list[tuple[SnippetScores, Video]]
-
-
-def thumos_lengths(videos: int) -> np.ndarray:
-    """Snippets of each video; a few are five times as long as most."""
-    return np.random.default_rng(0).lognormal(5.5, 0.8, videos).clip(20, 3000).astype(int)
-
-
-def activitynet_lengths(videos: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(8, 375, videos).astype(int)
 
 
 def made_up(lengths: np.ndarray, classes: int, likely: int = 2) -> Scored:
@@ -69,6 +61,7 @@ def against_plain(quick: bool) -> None:
     for name, lengths, classes, every in (
         ("THUMOS14, 212 videos, 20 classes", thumos_lengths(212), 20, 4),
         ("ActivityNet, 2,383 videos, 100 classes", activitynet_lengths(2383), 100, 40),
+        ("ten videos of 10,000 snippets", np.full(10, 10_000), 20, 10),
         ("ActivityNet, 4,819 videos, 100 classes", activitynet_lengths(4819), 100, 80),
     )[: 1 if quick else None]:
         scored, localizer = made_up(lengths, classes), Localizer()

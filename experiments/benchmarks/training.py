@@ -1,84 +1,189 @@
-"""Seconds of a training iteration of each head, and of localizing a test set.
+"""Training: each head under Lightning against a plain loop, the collaboration against its branches, the refresh.
 
-Heads: batch 10, 320 snippets, I3D 2048 or CLIP 512, AdamW, bf16 autocast; the ratio is to the plain
-attention-MIL head in the same run. Width 2048 is that of the published codes. Localizer: 212 made-up
-videos of THUMOS14's mean length. Medians.
+Made-up features in THUMOS14's lengths: batch 10, 320 snippets, I3D 2048 and CLIP 512, AdamW, gradients clipped, bf16.
+Both loops train the same module from loaders alike. The plain one runs between the epochs of the other, so what else
+the machine does hits both; it neither logs nor saves. CPU seconds (on a GPU those of the clock), medians.
 """
 
-import argparse
-import resource
+import copy
+import logging
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-import numpy as np
 import torch
+from made_up import thumos_lengths, words, write
+from pytorch_lightning import Callback, LightningModule, Trainer
+from timing import Table, options, peak_gib, spend
 
 import wtal  # noqa: F401  before anything that imports torchvision
-from wtal.localization.localizer import Localizer
-from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead
-from wtal.nn.prompts import FileText
-from wtal.types import SnippetScores, TimeGrid, Video
+from wtal.collaboration.loop import CollaborationLoop
+from wtal.trainer_cli import WTALCLI
 
-CLASSES = [f"class {number}" for number in range(20)]
+HEADS = {"attention-MIL": "AttentionMIL", "BaS-Net": "BaSNet", "CO2-Net": "CO2", "UM": "UM", "DELU": "DELU"}
+BATCH, ITERATIONS = 10, 20  # THUMOS14's epoch
 
 
-def seconds(head, dim, repeats):
+class Stopwatch(Callback):
+    """Seconds of each epoch's steps, and of what Lightning and the other callbacks do between two epochs.
+
+    Args:
+        device: Where the trainer runs.
+        beside: Run after each epoch, and not counted.
+    """
+
+    def __init__(self, device: str, beside: Any = None) -> None:
+        self.clock = time.perf_counter if device == "cuda" else time.process_time
+        self.beside, self.steps, self.between, self.plain = beside, [], [], []
+        self._ended: float | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._began = self.clock()
+        if self._ended is not None:
+            self.between.append(self._began - self._ended)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        self.steps.append(self.clock() - self._began)
+        if self.beside is not None:
+            spent = spend(partial(self.beside, trainer, pl_module))
+            self.plain.append(spent.wall_s if self.clock is time.perf_counter else spent.cpu_s)
+        self._ended = self.clock()
+
+
+def fit(folder: Path, stopwatch: Stopwatch, epochs: int, iterations: int, args: Any, extra: list[str]) -> None:
+    """``wtal fit``, with all its callbacks."""
+    options = {
+        "seed_everything": 0,
+        "trainer.accelerator": "gpu" if args.device == "cuda" else args.device,
+        "trainer.devices": 1,
+        "trainer.precision": args.precision,
+        "trainer.max_epochs": epochs,
+        "trainer.limit_train_batches": iterations,
+        "trainer.gradient_clip_val": 2.0,
+        "trainer.default_root_dir": folder / "runs",
+        "trainer.enable_model_summary": "false",
+        "trainer.enable_progress_bar": "false",
+        "data.batch_size": BATCH,
+        "data.num_snippets": 320,
+        "data.cache": "true",
+    }
+    cli = WTALCLI([*words(folder), *(f"--{name}={value}" for name, value in options.items()), *extra], run=False)
+    cli.trainer.callbacks.insert(0, stopwatch)
+    cli.trainer.fit(cli.model, cli.datamodule)
+
+
+def plain_epoch(iterations: int, precision: str, trainer: Trainer, module: LightningModule) -> None:
+    """The same iterations of a copy of the module, without Lightning."""
+    head, average = copy.deepcopy(module.head), copy.deepcopy(module.average)
     optimizer = torch.optim.AdamW(head.parameters())
-    features, mask = torch.randn(10, 320, dim), torch.ones(10, 320, dtype=torch.bool)
-    labels = torch.eye(20)[torch.randint(20, (10,))]
-    took = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
+    device = module.device
+    for number, batch in enumerate(trainer.datamodule.train_dataloader()):
+        if number == iterations:
+            return
+        features, mask, labels = (t.to(device) for t in (getattr(batch, module.stream), batch.mask, batch.labels))
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision.startswith("bf16")):
             out = head(features, mask)
-        loss = sum(head.losses(out, mask, labels).values())
+            loss = torch.stack(list(head.losses(out, mask, labels).values())).sum()
         optimizer.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 2.0)
         optimizer.step()
-        took.append(time.perf_counter() - start)
-    return median(took[1:])
+        average.update(head)
 
 
-def localize(localizer):
-    generator = torch.Generator().manual_seed(0)
-    video = Video("video", 338, TimeGrid(), 338 * 0.64)
-    start = time.perf_counter()
-    for _ in range(212):
-        walk = torch.randn(338, 20, generator=generator).cumsum(0)
-        walk = (walk - walk.mean(0)) / walk.std(0)
-        labels = torch.zeros(20)
-        labels[torch.randint(20, (2,), generator=generator)] = 0.6
-        localizer(SnippetScores(walk.sigmoid(), walk[:, 0].sigmoid(), labels), video)
-    return time.perf_counter() - start
+def heads(folder: Path, args: Any) -> None:
+    table = Table("head", "s a step", "plain s", "Lightning", "s an epoch's end", "epoch", "attention-MIL")
+    iterations, epochs = (2, 3) if args.quick else (args.iterations, 4)
+    wide = [] if args.quick else ["attention-MIL, 2048 wide"]
+    first = 0.0
+    for name in ["attention-MIL", "text (VLP)"] if args.quick else [*HEADS, "text (VLP)", *wide]:
+        if name == "text (VLP)":
+            model = vlp(folder, "--model")
+        else:
+            model = ["--model=wtal.branches.CBPBranch", f"--model.head=wtal.nn.heads.{HEADS[name.split(',')[0]]}Head"]
+            model += ["--model.head.hidden=2048"] if "wide" in name else []
+        watch = Stopwatch(args.device, partial(plain_epoch, iterations, args.precision))
+        fit(folder, watch, epochs, iterations, args, [*model, "--model.optimizer=torch.optim.AdamW"])
+        steps, plain, end = (median(times[1:]) for times in (watch.steps, watch.plain, [0.0, *watch.between]))
+        steps, plain = steps / iterations, plain / iterations
+        first = first or steps
+        whole = (steps * ITERATIONS + end) / (plain * ITERATIONS)
+        shares = [f"{100 * (value - 1):+.1f} %" for value in (steps / plain, whole)]
+        table.row(name, steps, plain, shares[0], end, shares[1], f"{steps / first:.2f}x")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
+def vlp(folder: Path, key: str) -> list[str]:
+    """The VLP branch with texts of a file."""
+    text = ["wtal.nn.prompts.FileText", f"path={folder / 'text.npy'}", "residual=1.0"]
+    head = [f"--model.{part}" for part in (f"head.text={text[0]}", *(f"head.text.{rest}" for rest in text[1:]))]
+    return [f"{key}=wtal.branches.VLPBranch", "--model.head=wtal.nn.heads.TextHead", *head]
+
+
+def collaboration(folder: Path, args: Any) -> None:
+    """Seconds of an epoch of each kind, and of a refresh: every training video at full length."""
+    iterations = 5 if args.quick else ITERATIONS
+    refreshes: list[tuple[str, float]] = []
+    plain_refresh = CollaborationLoop.refresh
+
+    def timed(loop: CollaborationLoop, lesson: Any) -> None:
+        spent = spend(partial(plain_refresh, loop, lesson))
+        refreshes.append((lesson.teacher, spent.wall_s if args.device == "cuda" else spent.cpu_s))
+
+    CollaborationLoop.refresh = timed
+    optimizer = "torch.optim.AdamW"
+    alone = {}
+    for name, model in {"cbp": ["--model=wtal.branches.CBPBranch"], "vlp": vlp(folder, "--model")}.items():
+        watch = Stopwatch(args.device)
+        fit(folder, watch, 3, iterations, args, [*model, f"--model.optimizer={optimizer}"])
+        alone[name] = median(watch.steps[1:]) + median(watch.between)
+    pair = folder / "pair.yaml"
+    text = f"{{class_path: wtal.nn.prompts.FileText, init_args: {{path: {folder / 'text.npy'}, residual: 1.0}}}}"
+    adam = f"optimizer: {{class_path: {optimizer}}}"
+    pair.write_text(
+        "class_path: wtal.collaboration.CollaborationModule\ninit_args:\n"
+        "  schedule: {warm_up: 3, pattern: FB, period: 2, from_cbp: both, from_vlp: both}\n"
+        f"  cbp: {{class_path: wtal.branches.CBPBranch, init_args: {{{adam}}}}}\n"
+        "  vlp:\n    class_path: wtal.branches.VLPBranch\n    init_args:\n"
+        f"      {adam}\n      head: {{class_path: wtal.nn.heads.TextHead, init_args: {{text: {text}}}}}\n"
+    )
+    watch = Stopwatch(args.device)
+    fit(folder, watch, 7, iterations, args, [f"--model={pair}"])
+    CollaborationLoop.refresh = plain_refresh
+    warm_up = median(watch.steps[1:3]) + median(watch.between[:2])
+    both = alone["cbp"] + alone["vlp"]
+    table = Table(f"epoch of {iterations} iterations", "s", "of both alone")
+    for name, seconds in {
+        "CBP alone": alone["cbp"],
+        "VLP alone": alone["vlp"],
+        "warm-up, both": warm_up,
+        "F: CBP learns": watch.steps[4],
+        "B: VLP learns": watch.steps[6],
+        **{f"refresh, {teacher.upper()} labels all videos": seconds for teacher, seconds in refreshes},
+    }.items():
+        table.row(name, seconds, f"{seconds / both:.2f}x")
+    mean = sum(seconds for _, seconds in refreshes) / len(refreshes) / 2  # a turn is two epochs
+    print(f"refreshes, an epoch: {mean:.2f} s, {100 * mean / both:.1f} % of an epoch of both branches alone")
+
+
+def main() -> None:
+    parser = options(__doc__, device=True)
+    parser.set_defaults(precision="bf16-mixed")
+    parser.add_argument("--iterations", type=int, default=5, help="of an epoch of each head")
+    args = parser.parse_args()
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "text.npy"
-        np.save(path, np.random.default_rng(0).standard_normal((20, 512)).astype(np.float32))
-        heads = {
-            "attention-MIL": (AttentionMILHead(CLASSES), 2048),
-            "BaS-Net": (BaSNetHead(CLASSES), 2048),
-            "CO2-Net": (CO2Head(CLASSES), 2048),
-            "UM": (UMHead(CLASSES), 2048),
-            "DELU": (DELUHead(CLASSES), 2048),
-            "BaS-Net, 2048": (BaSNetHead(CLASSES, hidden=2048), 2048),
-            "CO2-Net, 2048": (CO2Head(CLASSES, hidden=2048), 2048),
-            "UM, 2048": (UMHead(CLASSES, hidden=2048), 2048),
-            "text (VLP)": (TextHead(CLASSES, partial(FileText, path=path)), 512),
-        }
-    took = {name: seconds(head, dim, repeats) for name, (head, dim) in heads.items()}
-    print(f"{torch.get_num_threads()} threads")
-    for name, value in took.items():
-        print(f"{name:14s} {value:6.3f} s an iteration   {value / took['attention-MIL']:5.2f} x attention-MIL")
-    print(f"localizing 212 videos: {localize(Localizer()):.2f} s")
-    print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+        data = Path(folder) / "data"
+        write(data, thumos_lengths(50 if args.quick else 200, distinct=20))
+        print(f"{torch.get_num_threads()} threads, {args.precision}")
+        for part in (heads, collaboration):
+            part(data, args)
+    print(f"\npeak memory {peak_gib(args.device):.2f} GiB")
 
 
 if __name__ == "__main__":
