@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint configs/constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
+BENCHMARKS := prompts training evaluation data localization scale
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow fuzz lint bench kills clean
@@ -42,8 +43,8 @@ lint: install  ## Check style, formatting and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: install  ## Measure speed and memory
-	@set -e; for file in experiments/benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+bench: install  ## Measure speed and memory; QUICK=--quick takes a minute for each file
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python experiments/benchmarks/$$name.py $(QUICK); done
 
 kills: install  ## Kill fit, compare, sweep, extract and conversion 50 times, and see that nothing is lost (half an hour)
 	@$(BIN)/python experiments/robustness/kills.py --kills 10

@@ -6,7 +6,6 @@ time, and arrays, a detection at a time. They do a tenth of the detections, and 
 with the number of detections. CPU seconds, so that a busy machine does not flatter either; medians of three.
 """
 
-import argparse
 import resource
 import sys
 import time
@@ -16,6 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 import slow_references
+from timing import options
 
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, THUMOS14_BINS, diagnose
 from wtal.metrics.protocols import PROTOCOLS, evaluate
@@ -52,15 +52,17 @@ def plainly(detections, segments, tious):
 
 
 def main():
-    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    quick = options(__doc__).parse_args().quick
+    many = 20_000 if quick else 200_000
     columns = ("wall s", "CPU s", "plain Python", "ratio", "arrays", "ratio")
     print(f"{'':<34}" + "".join(f"{name:>15}" for name in columns))
-    for name, sizes in {
+    sets = {
         "THUMOS14, 20,000 detections": (212, 20, 3358, 20_000),
         "THUMOS14, 200,000 detections": (212, 20, 3358, 200_000),
         "ActivityNet, 200,000 detections": (4728, 200, 7293, 200_000),
         "ActivityNet, 1,000,000 detections": (4728, 200, 7293, 1_000_000),
-    }.items():
+    }
+    for name, sizes in list(sets.items())[: 1 if quick else None]:
         detections, segments = made_up(*sizes)
         wall, cpu = seconds(evaluate, detections, segments, TIOUS)
         part = detections[: len(detections) // 10]
@@ -69,17 +71,17 @@ def main():
             took = 10 * seconds(slow, part, segments, TIOUS)[1]
             cells += [f"{took:.1f}", f"{took / cpu:.0f}"]
         print(f"{name:<34}" + "".join(f"{cell:>15}" for cell in cells))
-    detections, segments = made_up(212, 20, 3358, 200_000)
+    detections, segments = made_up(212, 20, 3358, many)
     for name, rules in PROTOCOLS.items():
         wall, cpu = seconds(evaluate, detections, segments, TIOUS, rules)
-        print(f"{'200,000 by ' + name:<34}{wall:>15.2f}{cpu:>15.2f}")
+        print(f"{f'{many:,} by {name}':<34}{wall:>15.2f}{cpu:>15.2f}")
     for name, sizes, bins in (
-        ("THUMOS14", (212, 20, 3358, 200_000), THUMOS14_BINS),
-        ("ActivityNet", (4728, 200, 7293, 200_000), ACTIVITYNET_BINS),
+        ("THUMOS14", (212, 20, 3358, many), THUMOS14_BINS),
+        ("ActivityNet", (4728, 200, 7293, many), ACTIVITYNET_BINS),
     ):
         made, class_names = made_up(*sizes), [str(number) for number in range(sizes[1])]
         wall, cpu = seconds(diagnose, *made, np.full(sizes[0], 1000.0), TIOUS, bins, class_names)
-        print(f"{'200,000 diagnosed, ' + name:<34}{wall:>15.2f}{cpu:>15.2f}")
+        print(f"{f'{many:,} diagnosed, {name}':<34}{wall:>15.2f}{cpu:>15.2f}")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 

@@ -2,7 +2,7 @@
 
 Scores are made up: random walks with some noise, one class likely in a video, or two. Lengths are those of THUMOS14
 (lognormal, mean 338 snippets) and of ActivityNet (even, to four minutes). The plain localizer is the reference of the
-tests: Python, a threshold, a run and a pair at a time. It does every n-th video, its seconds being times n. CPU seconds.
+tests: Python, a threshold, a run and a pair at a time. It does every n-th video; its seconds are times n. CPU seconds.
 """
 
 import tempfile
