@@ -406,11 +406,12 @@ def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     """
     out = np.zeros(len(labels), bool)
     order = np.random.default_rng(seed).permutation(len(labels))
-    quota = np.round(labels.sum(axis=0) * share)
-    for label in np.argsort(labels.sum(axis=0), kind="stable"):
+    videos = labels.sum(axis=0)
+    quota, given = np.round(videos * share), np.zeros_like(videos)
+    for label in np.argsort(videos, kind="stable"):
         for row in order[labels[order, label] == 1]:
-            with_row = labels[out].sum(axis=0) + labels[row]
-            keeps_all = ((labels.sum(axis=0) - with_row)[labels[row] == 1] >= 1).all()
+            with_row = given + labels[row]
+            keeps_all = ((videos - with_row)[labels[row] == 1] >= 1).all()
             if not out[row] and keeps_all and with_row[label] <= quota[label]:
-                out[row] = True
+                out[row], given = True, with_row
     return out
