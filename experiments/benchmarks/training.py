@@ -117,6 +117,18 @@ def heads(folder: Path, args: Any) -> None:
         table.row(name, steps, plain, shares[0], end, shares[1], f"{steps / first:.2f}x")
 
 
+def fixed_cost(folder: Path, args: Any) -> None:
+    """What Lightning adds to a step of any size, seen at a head so narrow that its own work hardly counts."""
+    narrow = folder.with_name("narrow")
+    write(narrow, thumos_lengths(200, distinct=20), dims=(64, 32))
+    watch = Stopwatch(args.device, partial(plain_epoch, ITERATIONS, args.precision))
+    model = ["--model=wtal.branches.CBPBranch", "--model.head=wtal.nn.heads.AttentionMILHead"]
+    model += ["--model.head.in_dim=64", "--model.head.hidden=16", "--model.optimizer=torch.optim.AdamW"]
+    fit(narrow, watch, 6, ITERATIONS, args, model)
+    steps, plain = (1000 * median(times[1:]) / ITERATIONS for times in (watch.steps, watch.plain))
+    print(f"\nLightning adds {steps - plain:.1f} ms to a step ({steps:.1f} instead of {plain:.1f}, a very narrow head)")
+
+
 def vlp(folder: Path, key: str) -> list[str]:
     """The VLP branch with texts of a file."""
     text = ["wtal.nn.prompts.FileText", f"path={folder / 'text.npy'}", "residual=1.0"]
@@ -181,7 +193,7 @@ def main() -> None:
         data = Path(folder) / "data"
         write(data, thumos_lengths(50 if args.quick else 200, distinct=20))
         print(f"{torch.get_num_threads()} threads, {args.precision}")
-        for part in (heads, collaboration):
+        for part in (fixed_cost, heads, collaboration):
             part(data, args)
     print(f"\npeak memory {peak_gib(args.device):.2f} GiB")
 
