@@ -52,7 +52,7 @@ def test_an_attack_is_one_line(command, tmp_path: Path, monkeypatch, capsys) -> 
         assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("label", ["[/red]", "[bold]run[/bold]", "\x1b[2J", "\ud800", "a\nb", "../run", "{0}%s"])
+@pytest.mark.parametrize("label", ["[/red]", "[bold]run[/bold]", "\x1b[2J", "a\nb", "../run", "{0}%s"])
 @pytest.mark.parametrize("ending", ["md", "json", "csv"])
 def test_names_out_of_files_are_shown_as_they_are(label, ending, tmp_path: Path, monkeypatch, capsys) -> None:
     """Neither markup nor commands of a terminal, in tables and in what is written."""
@@ -68,3 +68,14 @@ def test_names_out_of_files_are_shown_as_they_are(label, ending, tmp_path: Path,
     assert main(["analyze", "found.json", "--annotations", "truth.json", "--output", "why"]) == 0
     out = capsys.readouterr().out
     assert "\x1b[2J" not in out
+
+
+def test_half_a_character_is_refused(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("found.json").write_text('{"results": {"v": [{"label": "\\ud800", "score": 0.5, "segment": [0, 1]}]}}')
+    Path("truth.json").write_text(
+        '{"database": {"v": {"subset": "test", "annotations": [{"segment": [0, 1], "label": "run"}]}}}'
+    )
+    code, lines = said(capsys, "evaluate found.json --annotations truth.json")
+    assert code == 2
+    assert "half of a character is missing" in lines[-1]
