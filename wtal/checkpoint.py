@@ -2,7 +2,6 @@
 
 import importlib.util
 import math
-import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.nn.prompts import PromptedText, nearest_words
 from wtal.types import PseudoLabels
-from wtal.untrusted import check_torch_archive, is_bounded, read_yaml
+from wtal.untrusted import is_bounded, read_checkpoint, read_yaml
 from wtal.usage import mistake, origin
 
 __all__ = ["Run", "load"]
@@ -190,18 +189,9 @@ def _find(path: Path) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """A checkpoint's tensors and plain values."""
     try:
-        check_torch_archive(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = read_checkpoint(path)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist: give a checkpoint, or the folder of a run.") from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is not loaded: it is no checkpoint, or holds more than plain values and could run code."
-        ) from error
-    except Exception as error:  # whatever bytes that are none make of the reader
-        raise CheckpointError(
-            f"{path} is no checkpoint, or a damaged one ({' '.join(str(error).split())[:100]})."
-        ) from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is no checkpoint of this project: it has no weights with class names.")
     parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0}

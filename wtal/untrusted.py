@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import pickle
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -10,13 +11,14 @@ from typing import IO, Any
 import numpy as np
 import yaml
 
-from wtal.errors import FeatureError, WTALError, brief
+from wtal.errors import CheckpointError, FeatureError, WTALError, brief
 
 __all__ = [
     "check_size",
     "check_torch_archive",
     "is_bounded",
     "is_file_name",
+    "read_checkpoint",
     "read_json",
     "read_npy_header",
     "read_text",
@@ -156,6 +158,34 @@ def check_torch_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("it is compressed, as torch writes none")
+
+
+def read_checkpoint(path: Path, mmap: bool = False) -> Any:  # noqa: ANN401  whatever is in it
+    """Tensors and plain values of a file of ``torch.save``; nothing in it can run code.
+
+    Args:
+        path: The file.
+        mmap: Leave tensors on the disk until they are used, if the file's format allows it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If it is damaged or hostile.
+    """
+    import torch  # reading other files needs none
+
+    try:
+        check_torch_archive(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
+    except FileNotFoundError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is not loaded: it is no checkpoint, or holds more than plain values and could run code."
+        ) from error
+    except Exception as error:  # whatever bytes that are none make of the reader
+        raise CheckpointError(
+            f"{path} is no checkpoint, or a damaged one ({' '.join(str(error).split())[:100]})."
+        ) from error
 
 
 def is_file_name(name: str) -> bool:

@@ -1,9 +1,7 @@
 """I3D: Inception-v1 inflated to three dimensions, and its public weights."""
 
 import hashlib
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wtal.errors import CheckpointError, ConfigError
+from wtal.untrusted import read_checkpoint
 
 __all__ = ["I3D", "LoadedI3D", "Stream", "checksum", "load_i3d"]
 
@@ -254,17 +253,7 @@ def _read(path: Path, stream: Stream) -> dict[str, Tensor]:
     """The weights in a checkpoint under their public names."""
     if not path.is_file():
         raise CheckpointError(f"There are no I3D weights {path}: {_fetch(stream, path)}.")
-    try:
-        # the public files are older than the format that can be mapped
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} is not loaded: it is no checkpoint, or holds more than weights and could run code."
-        ) from error
-    except Exception as error:  # whatever bytes that are none make of the reader
-        raise CheckpointError(
-            f"{path} is no checkpoint, or a damaged one ({' '.join(str(error).split())[:100]})."
-        ) from error
+    content = read_checkpoint(path, mmap=True)  # the public files are older than the format that can be mapped
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
