@@ -102,6 +102,9 @@ def test_what_is_written_can_be_read_by_others(videos: Path, tmp_path: Path) -> 
         assert all(cue.text.startswith(("open a door", "pour tea")) for cue in webvtt.read(out / f"{name}.vtt"))
         tiers = Elan.Eaf(str(out / f"{name}.eaf")).get_tier_names()
         assert {tier.partition(" (")[0] for tier in tiers} <= {"open a door", "pour tea", "default"}
+    written = [file for file in out.iterdir() if file.suffix in (".vtt", ".eaf", ".csv", ".json")]
+    assert len(written) == 7  # two of each for the videos, two of all, and about.json
+    assert all("which mean nothing" in file.read_text() for file in written)
     page = (out / "page" / "index.html").read_text()
     assert "first.mp4" in page
     assert "mean nothing" in page

@@ -32,6 +32,7 @@ from wtal.types import Detections, Protocol
 
 __all__ = ["detect"]
 
+_MEANINGLESS = "features of random weights, which mean nothing"
 _KINDS = {"rgb": "i3d", "flow": "i3d", "clip": "clip"}
 
 
@@ -117,7 +118,7 @@ def detect(
         if run is not None:
             _warn_of_other_features(run, data)
         table = _predict(model, data, output)
-        export_table(table, output, formats, list(readable), readable)
+        export_table(table, output, formats, list(readable), readable, note=_MEANINGLESS if random_weights else "")
         if page:
             folders = {path.resolve().parent for path in readable.values()}
             title = next(iter(readable)) if len(readable) == 1 else f"{len(readable)} videos"
@@ -159,7 +160,7 @@ def _unlabelled(
     segments = pd.DataFrame(columns=["video_id", "label", "start_s", "end_s"])
     annotations = Annotations(store, table, segments, tuple(class_names), segments.drop(columns="label"))
     i3d, clip = (FeatureSource(store) if kind in streams else None for kind in ("i3d", "clip"))
-    note = "random weights: these features mean nothing" if making.random_weights else "own videos"
+    note = _MEANINGLESS if making.random_weights else "own videos"
     return SnippetDataModule(annotations, Protocol("none", (0.5,), ((0.5, 0.5),)), i3d, clip, features_note=note)
 
 

@@ -94,6 +94,7 @@ def export_table(
     *,
     minimum: float | None = None,
     overlapping: bool = False,
+    note: str = "",
 ) -> list[Path]:
     """Write a table of detections for other programs.
 
@@ -111,6 +112,7 @@ def export_table(
         media: Files of videos by name, linked to by ``eaf``.
         minimum: See :func:`shown`.
         overlapping: See :func:`shown`.
+        note: What whoever reads it must know, such as weights that are random; it stands in every file.
 
     Returns:
         The files, those of all videos first.
@@ -127,14 +129,15 @@ def export_table(
     for kind in formats:
         if kind in ("json", "csv"):
             written.append(folder / f"detections.{kind}")
-            write_table(written[-1], table, videos)
+            write_table(written[-1], table, videos, note)
     per_video = [kind for kind in formats if kind in ("vtt", "eaf")]
     rows = dict(list(table.groupby("video_id", sort=False))) if per_video else {}
     for video in videos if per_video else ():
         cues = list(_cues(video, shown(rows.get(video, table[:0]), minimum, overlapping)))
         for kind in per_video:
             path = folder / f"{file_name(video)}.{kind}"
-            write_text(path, _as_vtt(cues) if kind == "vtt" else _as_eaf(cues, path, (media or {}).get(video)))
+            link = (media or {}).get(video)
+            write_text(path, _as_vtt(cues, note) if kind == "vtt" else _as_eaf(cues, path, link, note))
             written.append(path)
     return written
 
@@ -237,10 +240,10 @@ def _media(folder: Path, videos: Sequence[str]) -> dict[str, Path]:
 # WebVTT -------------------------------------------------------------------------------------------------------------
 
 
-def _as_vtt(cues: Sequence[_Cue]) -> str:
+def _as_vtt(cues: Sequence[_Cue], note: str) -> str:
     from webvtt import Caption, WebVTT
 
-    subtitles = WebVTT()
+    subtitles = WebVTT(header_comments=[note] if note else [])
     for cue in cues:
         text = html.escape(cue.text, quote=False)
         subtitles.captions.append(Caption(_clock(cue.start_ms), _clock(cue.end_ms), text))
@@ -260,10 +263,10 @@ def _clock(time_ms: int) -> str:
 # ELAN ---------------------------------------------------------------------------------------------------------------
 
 
-def _as_eaf(cues: Sequence[_Cue], path: Path, media: Path | None) -> str:
+def _as_eaf(cues: Sequence[_Cue], path: Path, media: Path | None, note: str) -> str:
     from pympi.Elan import Eaf, to_adocument
 
-    document = Eaf(author="wtal")
+    document = Eaf(author=f"wtal ({note})" if note else "wtal")
     document.adocument["DATE"] = datetime.now().astimezone().isoformat(timespec="seconds")  # pympi's own may be wrong
     if media is not None:
         relative = Path(os.path.relpath(media.resolve(), path.parent.resolve())).as_posix()

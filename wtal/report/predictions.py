@@ -74,13 +74,14 @@ def write_predictions(path: Path, detections: Mapping[str, "Detections"], class_
     write_table(path, as_table(detections, class_names), list(detections))
 
 
-def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str]) -> None:
+def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str], note: str = "") -> None:
     """Write a table of detections, :data:`COLUMNS`; as :func:`write_predictions` otherwise, which names the errors.
 
     Args:
         path: Ends in ``.json`` or ``.csv``.
         table: A row each.
         videos: Names of all videos, those without detections too.
+        note: What whoever reads it must know: ``external_data`` of the JSON, a last column of the CSV.
     """
     path = Path(path)
     if path.suffix.lower() not in {".json", ".csv"}:
@@ -90,7 +91,8 @@ def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str]) -> None:
             f"{path} is not written: a detection in video {row.video_id} has start, end and score "
             f"{row.start_s}, {row.end_s}, {row.score}, which must be finite; look for NaN in the features or weights."
         )
-    write_text(path, _as_csv(table) if path.suffix.lower() == ".csv" else _as_json(table, videos))
+    as_csv = path.suffix.lower() == ".csv"
+    write_text(path, _as_csv(table.assign(note=note) if note else table) if as_csv else _as_json(table, videos, note))
 
 
 def _as_csv(table: pd.DataFrame) -> str:
@@ -100,11 +102,12 @@ def _as_csv(table: pd.DataFrame) -> str:
     return text
 
 
-def _as_json(table: pd.DataFrame, videos: Sequence[str]) -> str:
+def _as_json(table: pd.DataFrame, videos: Sequence[str], note: str) -> str:
     results: dict[str, list[dict[str, Any]]] = {video: [] for video in videos}
     for video, label, start_s, end_s, score in table.itertuples(index=False):
         results[video].append({"label": label, "score": score, "segment": [start_s, end_s]})
-    return json.dumps({"version": "VERSION 1.3", "results": results, "external_data": {}}, ensure_ascii=False)
+    external = {"details": note} if note else {}
+    return json.dumps({"version": "VERSION 1.3", "results": results, "external_data": external}, ensure_ascii=False)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
