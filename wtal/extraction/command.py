@@ -143,7 +143,7 @@ def extract(
         clip_model: Any model of open_clip; with a file of OpenAI's weights it is ``ViT-B-16-quickgelu``.
         clip_weights: Their tag, fetched when first needed, or a file.
         random_weights: Do without weights, to try things out: the features mean nothing, and say so.
-        flow: ``tvl1`` is what I3D was trained on, ``dis`` fifty times as fast.
+        flow: ``tvl1`` is what I3D was trained on, ``dis`` about a hundred times as fast.
         crops: What I3D sees of a frame: its ``center``, or the mean of ``ten`` crops, which takes ten times as long and
             is worth about 2 mAP.
         bgr: Give CLIP blue as red, to repeat the features of public extractors that do so.
