@@ -92,8 +92,6 @@ def main(args: Sequence[str] | None = None) -> int:
         from wtal.usage import origin
 
         cause = origin(error)
-        if "is killed by signal: Terminated" in str(cause):  # a loader's process has heard SIGTERM first
-            return 143
         if debug or not isinstance(cause, WTALError | OSError):
             raise
         said = _sentence(cause) if isinstance(cause, WTALError) else _of_the_system(cause)

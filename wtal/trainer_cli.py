@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from lightning_fabric.plugins import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -26,6 +27,7 @@ from wtal.data import (  # noqa: F401  what is imported here can be named withou
     THUMOS14DataModule,
 )
 from wtal.errors import CheckpointError, ConfigError, WTALError
+from wtal.training.atomic import AtomicCheckpoints
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
 from wtal.training.preemption import CheckpointOnTerm
@@ -164,6 +166,10 @@ class WTALCLI(LightningCLI):
         if settings["logger"] in (None, True):
             kwargs["logger"] = self._logger(settings["default_root_dir"])
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": self._callbacks(settings)}
+        plugins = settings["plugins"] or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            kwargs["plugins"] = [*plugins, AtomicCheckpoints()]
         return super().instantiate_trainer(**kwargs)
 
     def _logger(self, root: str) -> Logger:

@@ -150,12 +150,12 @@ def damaged(folder):
         try:
             if path.suffix == ".ckpt":
                 torch.load(path, weights_only=True)
-            elif path.suffix == ".json":
-                json.loads(path.read_text())
             elif path.name == "manifest.json":
                 manifest = read_manifest(path.parent)
                 for name, length in manifest.videos.items():
                     assert len(np.load(path.parent / f"{name}.npy", allow_pickle=False)) == length
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
         except Exception as error:  # whatever a reader of a half-written file meets
             bad.append(f"{path.relative_to(folder)}: {type(error).__name__}")
     return bad
@@ -165,6 +165,8 @@ def start(scenario, folder):
     """Run it in a process group of its own."""
     with (folder / "output.txt").open("a") as output:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        if Path("/dev/shm").is_dir():  # a temporary folder on another file system, as on clusters
+            environment["TMPDIR"] = "/dev/shm"
         return subprocess.Popen(
             scenario.words, cwd=folder, stdout=output, stderr=output, start_new_session=True, env=environment
         )

@@ -91,15 +91,18 @@ def test_resuming_without_a_checkpoint_begins(fit, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_sigterm(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_real_sigterm_to_all_processes(tmp_path: Path, workers: int) -> None:
     command = [sys.executable, "-m", "wtal", "fit", "-c", str(CONFIG), "--trainer.max_epochs=500"]
-    root = str(Path(wtal.__file__).parents[1])
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": root})
+    command.append(f"--data.num_workers={workers}")
+    environment = {**os.environ, "PYTHONPATH": str(Path(wtal.__file__).parents[1])}
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env=environment, start_new_session=True)
     metrics = tmp_path / "runs" / "CollaborationModule" / "version_0" / "metrics.csv"
     while not metrics.exists() and process.poll() is None:
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
     assert b"Traceback" not in said
+    assert b"Ended by SIGTERM" in said
     assert (metrics.parent / "checkpoints" / "last.ckpt").is_file()

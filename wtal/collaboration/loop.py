@@ -133,6 +133,7 @@ class CollaborationLoop(_FitLoop):
             sampler=mine,
             num_workers=source.num_workers,
             collate_fn=source.collate_fn,
+            worker_init_fn=source.worker_init_fn,
         )
         buffer.begin()
         with evaluating(module), trainer.precision_plugin.forward_context():

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
-from wtal.data.resumable import EpochSampler, ResumableLoader
+from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.errors import AnnotationError, ConfigError, FeatureNotFoundError
 from wtal.types import Protocol, Video
 
@@ -276,6 +276,7 @@ class SnippetDataModule(LightningDataModule):
             sampler=rows,
             num_workers=self.num_workers,
             collate_fn=dataset.collate,
+            worker_init_fn=leave_sigterm,
         )
 
     def _share(self, split: Split) -> DataLoader[Item]:

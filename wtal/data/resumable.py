@@ -1,5 +1,6 @@
 """Data order and randomness as functions of (seed, epoch, place), so that no generator's state needs saving."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -8,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
-__all__ = ["EpochSampler", "ResumableLoader", "derive_seed"]
+__all__ = ["EpochSampler", "ResumableLoader", "derive_seed", "leave_sigterm"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -20,6 +21,11 @@ def derive_seed(*words: int) -> int:
     (True, False)
     """
     return int(np.random.SeedSequence(words).generate_state(1)[0])
+
+
+def leave_sigterm(worker: int) -> None:
+    """For a loader's process: SIGTERM is the main process's, which needs its batches to the end of the step."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
@@ -63,7 +69,7 @@ class ResumableLoader(DataLoader[T_co]):
 
     def __init__(self, dataset: Dataset[T_co], sampler: EpochSampler, **options: Any) -> None:  # noqa: ANN401
         # A generator of its own: workers' base seeds would else be drawn from the global one, each epoch.
-        super().__init__(dataset, sampler=sampler, generator=torch.Generator(), **options)
+        super().__init__(dataset, sampler=sampler, generator=torch.Generator(), worker_init_fn=leave_sigterm, **options)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Batches of the epoch that are left."""

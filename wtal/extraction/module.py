@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from wtal.data.resumable import leave_sigterm
 from wtal.extraction.clip import ImageTower, Preprocess
 from wtal.extraction.crops import Crops, crop, to_clip
 from wtal.extraction.i3d import I3D
@@ -56,7 +57,10 @@ class Extractor(pl.LightningModule):
         to_image = Preprocess(self.clip.settings, self.bgr) if self.clip else None
         batches = SnippetBatches(self.jobs, self.mine, self.cut, to_image, self.batch_size)
         workers = min(self.num_workers, len(self.mine))
-        return DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=self.device.type == "cuda")
+        on_gpu = self.device.type == "cuda"
+        return DataLoader(
+            batches, batch_size=None, num_workers=workers, pin_memory=on_gpu, worker_init_fn=leave_sigterm
+        )
 
     @torch.no_grad()
     def predict_step(self, batch: Snippets, batch_idx: int) -> dict[Stream, Tensor]:

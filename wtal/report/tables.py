@@ -60,8 +60,16 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file, complete or not at all.
+
+    Raises:
+        OSError: If that is not possible; it names the file, which that of a full disk does not do by itself.
+    """
     draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may hold half a surrogate pair
-    os.replace(draft, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may hold half a surrogate pair
+        os.replace(draft, path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
