@@ -207,6 +207,10 @@ def test_a_logger_with_options_of_its_own(toy: Path):
         ("model: {init_args: {widht: 8}}", "bad.yaml: there is no option 'widht' of toy.ToyModel"),
         ("trainer: {max_epoch: 8}", "bad.yaml: there is no option 'trainer.max_epoch'"),
         ("modle: {init_args: {width: 8}}", "bad.yaml: there is no option 'modle.init_args.width'"),
+        (
+            "trainer: {precision: bf16-true}",
+            "trainer.precision: with bf16-true the losses would not have",
+        ),
         ("trainer: {max_epochs: many}", "bad.yaml: trainer.max_epochs: expected int, not 'many'."),
         ("model: {class_path: toy.ToyMdoel}", "module 'toy' has no attribute 'ToyMdoel'"),
         ("model: [", "bad.yaml is no YAML"),

@@ -28,6 +28,7 @@ from wtal.data import (  # noqa: F401  what is imported here can be named withou
 )
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.training.atomic import AtomicCheckpoints
+from wtal.training.memory import KeepFreedMemory
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
 from wtal.training.preemption import CheckpointOnTerm
@@ -163,6 +164,12 @@ class WTALCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Make the trainer, with the chosen logger and with this project's callbacks."""
         settings = self._get(self.config_init, "trainer")
+        precision = str(settings["precision"])
+        if precision.startswith("transformer-engine") or precision in ("16-true", "bf16-true"):
+            raise ConfigError(
+                f"trainer.precision: with {precision} the losses would not have digits enough: take bf16-mixed, "
+                "16-mixed (GPU) or 32-true."
+            )
         if settings["logger"] in (None, True):
             kwargs["logger"] = self._logger(settings["default_root_dir"])
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": self._callbacks(settings)}
@@ -183,7 +190,8 @@ class WTALCLI(LightningCLI):
         return CSVLogger(root, name)
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [SeedSteps(), WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels()]
+        callbacks: list[Callback] = [SeedSteps(), KeepFreedMemory(), WritePredictions(), WritePseudoLabels()]
+        callbacks += [ResultsTable(), LogPanels()]
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:
