@@ -22,6 +22,7 @@ import wtal.collaboration  # noqa: F401
 from wtal import __version__
 from wtal.data import (  # noqa: F401  what is imported here can be named without its module
     ActivityNet12DataModule,
+    ActivityNet13DataModule,
     CustomDataModule,
     SyntheticDataModule,
     THUMOS14DataModule,

@@ -1,9 +1,11 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from wtal.data import ActivityNet12DataModule, FeatureSource
+from wtal.data import ActivityNet12DataModule, ActivityNet13DataModule, FeatureSource
 from wtal.errors import AnnotationError
 
 
@@ -14,6 +16,15 @@ def test_subsets_and_classes(shared: Path, form: str) -> None:
     assert len(data.class_names) == 100
     assert data.class_names[0] == "Archery"
     assert data.protocol.name == "activitynet1.2"
+
+
+def test_a_later_version_takes_its_subsets_from_another_table(shared: Path) -> None:
+    folder = shared / "data/activitynet1.3"
+    data = ActivityNet13DataModule(folder / "anet_anno_action.json", subsets=folder / "video_info_new.csv")
+    counts = Counter(pd.read_csv(folder / "video_info_new.csv").subset)
+    assert (len(data.train_table()), len(data.test_table())) == (counts["training"], counts["validation"])
+    assert (len(data.class_names), data.protocol.name) == (200, "activitynet1.3")
+    assert data.protocol.tious[0] == 0.5
 
 
 def test_thresholds_are_the_decimal_numbers(shared: Path) -> None:

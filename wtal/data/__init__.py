@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wtal.data.activitynet import ActivityNet12DataModule
+    from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
     from wtal.data.annotations import Annotations, read_annotations
     from wtal.data.custom import CustomDataModule
     from wtal.data.datamodule import SnippetDataModule
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivityNet12DataModule",
+    "ActivityNet13DataModule",
     "Annotations",
     "CustomDataModule",
     "FeatureSource",
@@ -31,6 +32,7 @@ __all__ = [
 
 _HOME = {
     "ActivityNet12DataModule": "activitynet",
+    "ActivityNet13DataModule": "activitynet",
     "Annotations": "annotations",
     "CustomDataModule": "custom",
     "FeatureSource": "features",

@@ -1,15 +1,15 @@
-"""ActivityNet 1.2: 4819 training and 2383 validation videos, 100 classes."""
+"""ActivityNet 1.2 (4819 training and 2383 validation videos, 100 classes) and 1.3 (10,024, 4926 and 200)."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wtal.data.annotations import read_annotations
+from wtal.data.annotations import read_annotations, with_subsets
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import AnnotationError
 from wtal.types import Protocol
 
-__all__ = ["ActivityNet12DataModule"]
+__all__ = ["ActivityNet12DataModule", "ActivityNet13DataModule"]
 
 
 class ActivityNet12DataModule(SnippetDataModule):
@@ -21,12 +21,15 @@ class ActivityNet12DataModule(SnippetDataModule):
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
         train_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
         test_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
-        class_names: Order of the classes; None takes the file's, which is the usual one if it has all 100.
+        class_names: Order of the classes; None takes the file's, which is the usual one if it has all of them.
+        subsets: A table ``video,subset``, where the annotations do not say it themselves (BSN's file of 1.3).
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
     Raises:
-        AnnotationError: If the file has not 100 classes and ``class_names`` is not given.
+        AnnotationError: If the file has not all classes and ``class_names`` is not given.
     """
+
+    _version, _num_classes = "1.2", 100
 
     def __init__(
         self,
@@ -34,13 +37,24 @@ class ActivityNet12DataModule(SnippetDataModule):
         train_subset: Sequence[str] = ("training", "train"),
         test_subset: Sequence[str] = ("validation", "val"),
         class_names: Sequence[str] | None = None,
+        subsets: Path | None = None,
         **options: Any,  # noqa: ANN401  the base class's, by name
     ) -> None:
         content = read_annotations(annotations, class_names)
-        if class_names is None and len(content.class_names) != 100:
+        if class_names is None and len(content.class_names) != self._num_classes:
             raise AnnotationError(
-                f"{annotations} has {len(content.class_names)} classes, ActivityNet 1.2 has 100: give its own "
-                "annotations, name the classes in `data.class_names`, or use CustomDataModule."
+                f"{annotations} has {len(content.class_names)} classes, ActivityNet {self._version} has "
+                f"{self._num_classes}: give its own annotations, name the classes in `data.class_names`, or use "
+                "CustomDataModule."
             )
-        protocol = Protocol("activitynet1.2", tuple(percent / 100 for percent in range(50, 100, 5)), ((0.5, 0.95),))
+        if subsets is not None:
+            content = with_subsets(content, subsets)
+        tious = tuple(percent / 100 for percent in range(50, 100, 5))
+        protocol = Protocol(f"activitynet{self._version}", tious, ((0.5, 0.95),))
         super().__init__(content, protocol, train_subset=train_subset, test_subset=test_subset, **options)
+
+
+class ActivityNet13DataModule(ActivityNet12DataModule):
+    """ActivityNet 1.3, as :class:`ActivityNet12DataModule`."""
+
+    _version, _num_classes = "1.3", 200
