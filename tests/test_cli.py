@@ -131,6 +131,13 @@ def test_printed_configuration_is_complete(toy: Path, capsys):
     assert config["data"]["init_args"] == {"classes": 3, "workers": 0, "broken": False}
 
 
+def test_own_classes_are_found_in_the_current_folder(toy: Path, capsys, monkeypatch):
+    Path("own_model.py").write_text("from toy import ToyModel\n\n\nclass Own(ToyModel): ...\n")
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder not in ("", str(Path.cwd()))])
+    assert run("fit", "-c", str(toy), "--model=own_model.Own", "--print_config") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["class_path"] == "own_model.Own"
+
+
 def test_settings_come_from_the_configuration_not_from_the_checkpoint(toy: Path, capsys):
     run("fit", "-c", str(toy), "--name", "slow", "--model.init_args.lr=0.01")
     capsys.readouterr()

@@ -83,6 +83,8 @@ def main(args: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a name out of a file may be no text
     debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
     try:
+        if not {"", os.getcwd()} & set(sys.path):
+            sys.path.append(os.getcwd())  # where the classes are that a user's configuration names
         _run([word for word in argv if word != "--debug"])
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough; Python must not flush the rest
