@@ -11,8 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wtal.data import features
+from wtal.data import joint_file
 from wtal.data.features import FeatureSource, open_features, resample
+from wtal.data.store import FeatureStore, StoreWriter
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
 
@@ -30,11 +31,11 @@ def halves(name: str) -> dict[str, np.ndarray]:
     return {"rgb": rows_of(name)[:, : WIDTH // 2], "flow": rows_of(name)[:, WIDTH // 2 :]}
 
 
-def opened(path: Path, video_ids: tuple[str, ...] = (), **options: Any) -> features.FeatureStore:
+def opened(path: Path, video_ids: tuple[str, ...] = (), **options: Any) -> FeatureStore:
     return open_features(FeatureSource(path, **options), video_ids)
 
 
-def assert_whole(store: features.FeatureStore) -> None:
+def assert_whole(store: FeatureStore) -> None:
     assert sorted(store) == sorted(LENGTHS)
     assert store.dim == WIDTH
     assert {name: store.length(name) for name in store} == LENGTHS
@@ -120,7 +121,7 @@ def test_clip(tmp_path: Path) -> None:
 
 
 def test_store(tmp_path: Path) -> None:
-    with features.StoreWriter(tmp_path / "store", TimeGrid(15, 16, 16, 0.2)) as store:
+    with StoreWriter(tmp_path / "store", TimeGrid(15, 16, 16, 0.2)) as store:
         for name in LENGTHS:
             store.add(name, rows_of(name))
     assert_whole(opened(tmp_path / "store"))
@@ -161,7 +162,7 @@ def test_wtalc(tmp_path: Path, kind: str) -> None:
 def test_wtalc_is_converted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_wtalc(tmp_path)
     opened(path)
-    monkeypatch.setattr(features, "iterate_joint_arrays", None)
+    monkeypatch.setattr(joint_file, "iterate_joint_arrays", None)
     assert_whole(opened(path))
 
 
@@ -180,7 +181,7 @@ def test_wtalc_is_converted_again_when_it_has_changed(tmp_path: Path) -> None:
 def test_a_corrected_grid_needs_no_conversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_wtalc(tmp_path)
     opened(path)
-    monkeypatch.setattr(features, "iterate_joint_arrays", None)
+    monkeypatch.setattr(joint_file, "iterate_joint_arrays", None)
     (tmp_path / "fps.json").write_text('{"a": 24, "b": 30, "c": 25}')
     for fps, expected in ((50, 50), (tmp_path / "fps.json", 30)):
         assert opened(path, fps=fps, offset_s=1).grid("b") == TimeGrid(expected, 16, 16, 1)
@@ -225,13 +226,13 @@ def test_wtalc_runs_no_payload(tmp_path: Path) -> None:
 
 
 def _convert_and_count(path: Path, barrier: Any) -> None:
-    convert = features._convert
+    convert = joint_file._convert
 
     def counted(*arguments: Any) -> None:
         (path.parent / f"converted-{os.getpid()}").touch()
         convert(*arguments)
 
-    features._convert = counted
+    joint_file._convert = counted
     barrier.wait()
     assert_whole(opened(path))
 

@@ -1,33 +1,36 @@
 """Snippet features in every layout of the field, as they lie on disk, one video at a time."""
 
 import csv
-import hashlib
 import math
 import os
-import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from wtal.data.locks import alone
-from wtal.data.store import FeatureStore, Grids, StoreWriter, npy_shape, open_store, read_manifest, read_npy
-from wtal.data.unpickle import iterate_joint_arrays, load_object_array, load_pickle
+from wtal.data.feature_files import (
+    HDF5,
+    SUFFIXES,
+    features_shape,
+    hdf5_names,
+    hdf5_shape,
+    read_features,
+    read_hdf5,
+)
+from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
+from wtal.data.store import FeatureStore, Grids, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
-from wtal.untrusted import check_size, check_torch_archive, is_bounded, read_json, read_npy_header
+from wtal.untrusted import read_json
 
-__all__ = ["FeatureSource", "FeatureStore", "Layout", "convert_wtalc", "open_features", "part_of", "resample"]
+__all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
 
 Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip_snippet", "clip_frame", "store"]
 
-_HDF5 = (".h5", ".hdf5")
-_SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".csv")
 _SUBFOLDERS = ("", "train", "test", "val", "validation", "training", "testing")
 _NO_VIDEO = {"text", "classes"}  # text features that lie beside CLIP's image features
 _MAX_DIFFERENCE = 2  # rows between RGB and flow that are rounding
@@ -82,9 +85,9 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
     if layout == "store":
         store = open_store(path)
     elif layout == "wtalc":
-        file = _joint_file(path)
+        file = joint_file(path)
         folder, grids = source.store or file.with_suffix(".store"), _grids(source, layout)
-        convert_wtalc(file, source.names or names or _names_beside(file), folder, grids)
+        convert_wtalc(file, source.names or names or names_beside(file), folder, grids)
         store = open_store(folder, grids)
     else:
         store = _open_files(path, layout, source)
@@ -122,10 +125,10 @@ def _found_layout(path: Path) -> Layout:
 
 
 def _open_files(path: Path, layout: Layout, source: FeatureSource) -> FeatureStore:
-    if path.suffix in _HDF5:
-        names = _hdf5_names(path)
-        readers: dict[str, Callable[[], np.ndarray]] = {name: partial(_read_hdf5, path, name) for name in names}
-        shapes: dict[str, Callable[[], tuple[int, ...]]] = {name: partial(_hdf5_shape, path, name) for name in names}
+    if path.suffix in HDF5:
+        names = hdf5_names(path)
+        readers: dict[str, Callable[[], np.ndarray]] = {name: partial(read_hdf5, path, name) for name in names}
+        shapes: dict[str, Callable[[], tuple[int, ...]]] = {name: partial(hdf5_shape, path, name) for name in names}
         files = dict.fromkeys(names, path)
     elif layout in ("two_stream", "video_features"):
         pairs = _stream_folders(path) if layout == "two_stream" else _stream_endings(path)
@@ -134,11 +137,11 @@ def _open_files(path: Path, layout: Layout, source: FeatureSource) -> FeatureSto
         files = {name: next(iter(pair.values())) for name, pair in pairs.items()}
     else:
         files = {name: file for name, file in _files(path).items() if name not in _NO_VIDEO}
-        readers = {name: partial(_read, file) for name, file in files.items()}
-        shapes = {name: partial(_shape, file) for name, file in files.items()}
+        readers = {name: partial(read_features, file) for name, file in files.items()}
+        shapes = {name: partial(features_shape, file) for name, file in files.items()}
     if not readers:
         raise FeatureError(
-            f"{path} holds no features of the layout `{layout}` ({', '.join(_SUFFIXES)}, or one file {_HDF5[0]}); "
+            f"{path} holds no features of the layout `{layout}` ({', '.join(SUFFIXES)}, or one file {HDF5[0]}); "
             "correct `path` or `layout`."
         )
     return FeatureStore(
@@ -188,7 +191,7 @@ def _files(path: Path, ending: str = "") -> dict[str, Path]:
     for folder in (path / sub for sub in _SUBFOLDERS):
         for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
             stem, suffix = os.path.splitext(name)
-            if suffix in _SUFFIXES and stem.endswith(ending):
+            if suffix in SUFFIXES and stem.endswith(ending):
                 found.setdefault(stem.removesuffix(ending), folder / name)
     return found
 
@@ -213,7 +216,7 @@ def _stream_endings(path: Path) -> dict[str, dict[str, Path]]:
 def _read_pair(video_id: str, pair: Mapping[str, Path]) -> np.ndarray:
     """RGB and flow side by side, as long as the shorter one."""
     length, _ = _pair_shape(video_id, pair)
-    return np.concatenate([_read(pair[stream])[:length] for stream in ("rgb", "flow")], axis=1)
+    return np.concatenate([read_features(pair[stream])[:length] for stream in ("rgb", "flow")], axis=1)
 
 
 def _pair_shape(video_id: str, pair: Mapping[str, Path]) -> tuple[int, ...]:
@@ -222,7 +225,7 @@ def _pair_shape(video_id: str, pair: Mapping[str, Path]) -> tuple[int, ...]:
         raise FeatureNotFoundError(
             f"Video {video_id} has {file}, but no {'flow' if stream == 'rgb' else 'rgb'}: extract it."
         )
-    (rgb, flow) = shapes = [_shape(pair[stream]) for stream in ("rgb", "flow")]
+    (rgb, flow) = shapes = [features_shape(pair[stream]) for stream in ("rgb", "flow")]
     if any(len(shape) != 2 for shape in shapes):
         raise FeatureError(
             f"{pair['rgb']} and {pair['flow']} have shapes {rgb} and {flow} where (snippets, channels) belongs."
@@ -233,229 +236,6 @@ def _pair_shape(video_id: str, pair: Mapping[str, Path]) -> tuple[int, ...]:
             f"in {pair['flow']}; extract it again."
         )
     return min(rgb[0], flow[0]), rgb[1] + flow[1]
-
-
-# One file -------------------------------------------------------------------------------------------------------
-
-
-def _read(file: Path) -> np.ndarray:
-    """The array of one file, memory-mapped where that is possible."""
-    if file.suffix == ".npy":
-        return read_npy(file)
-    with _damage_told(file):
-        if file.suffix == ".npz":
-            return _read_npz(file)
-        if file.suffix == ".csv":
-            return np.loadtxt(file, delimiter=",", dtype=np.float32, ndmin=2, skiprows=int(_has_header(file)))
-        if file.suffix in (".pt", ".pth"):
-            import torch
-
-            check_torch_archive(file)
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        else:
-            content = load_pickle(file)
-        if isinstance(content, dict):
-            content = content[_only(file, list(content))]
-        if hasattr(content, "detach"):  # a tensor, maybe of a precision that numpy does not know
-            check_size(content.nbytes, content.untyped_storage().nbytes())
-            content = content.detach().float().numpy()
-        if not is_bounded(content, file.stat().st_size):
-            raise ValueError("its lists hold each other")
-        return np.asarray(content)
-
-
-def _read_npz(file: Path) -> np.ndarray:
-    with zipfile.ZipFile(file) as archive:
-        name, (shape, dtype) = _npz_header(file, archive)
-    check_size(math.prod(shape) * dtype.itemsize, file.stat().st_size)
-    with np.load(file, allow_pickle=False) as arrays:
-        return np.asarray(arrays[name])
-
-
-def _npz_header(file: Path, archive: zipfile.ZipFile) -> tuple[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-    name = _only(file, [name.removesuffix(".npy") for name in archive.namelist()])
-    with archive.open(f"{name}.npy") as opened:
-        return name, read_npy_header(file, opened, archive.getinfo(f"{name}.npy").file_size)
-
-
-def _shape(file: Path) -> tuple[int, ...]:
-    """The shape of that array, without reading it where the file tells."""
-    if file.suffix == ".npy":
-        return npy_shape(file)
-    if file.suffix == ".npz":
-        with _damage_told(file), zipfile.ZipFile(file) as archive:
-            return _npz_header(file, archive)[1][0]
-    if file.suffix == ".csv":
-        with _damage_told(file), file.open(encoding="utf-8") as lines:
-            columns = lines.readline().count(",") + 1
-            return sum(bool(line.strip()) for line in lines) + (not _has_header(file)), columns
-    return _read(file).shape
-
-
-@contextmanager
-def _damage_told(file: Path) -> Iterator[None]:
-    """Whatever reading a damaged file raises, say which one it is."""
-    try:
-        yield
-    except FeatureError:
-        raise
-    except Exception as error:  # readers of foreign formats fail in any way there is
-        said = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise FeatureError(f"{file} cannot be read and may be damaged ({said}): extract it again.") from error
-
-
-def _only(file: Path, keys: Sequence[str]) -> str:
-    """The one array among several that holds the features."""
-    found = [key for key in keys if len(keys) == 1 or key in ("features", "feature", "feats", "feat")]
-    if len(found) != 1:
-        raise FeatureError(
-            f"{file} holds {', '.join(map(str, keys))}: save the features alone, or name them `features`."
-        )
-    return found[0]
-
-
-def _has_header(file: Path) -> bool:
-    with file.open(encoding="utf-8") as lines:
-        first = lines.readline().split(",")[0]
-    try:
-        float(first)
-    except ValueError:
-        return True
-    return False
-
-
-def _hdf5_names(path: Path) -> list[str]:
-    import h5py
-
-    with _damage_told(path), h5py.File(path) as file:
-        return list(file)
-
-
-@contextmanager
-def _hdf5_data(path: Path, name: str) -> Iterator[Any]:
-    """The one matrix of a video, which is a data set or a group."""
-    import h5py
-
-    with _damage_told(path), h5py.File(path) as file:
-        node = file[name]
-        if isinstance(node, h5py.Group):
-            matrices = {key: item for key, item in node.items() if isinstance(item, h5py.Dataset) and item.ndim == 2}
-            node = matrices[_only(path, list(matrices))]
-        if node.file.filename != file.filename or node.external or node.is_virtual:
-            raise ValueError(f"{name} lies in another file")
-        check_size(node.nbytes, path.stat().st_size)
-        yield node
-
-
-def _read_hdf5(path: Path, name: str) -> np.ndarray:
-    with _hdf5_data(path, name) as data:
-        return np.asarray(data)
-
-
-def _hdf5_shape(path: Path, name: str) -> tuple[int, ...]:
-    with _hdf5_data(path, name) as data:
-        return tuple(data.shape)
-
-
-# W-TALC's joint file --------------------------------------------------------------------------------------------
-
-
-def convert_wtalc(path: Path, names: Path | None, folder: Path, grids: Grids) -> None:
-    """Convert the joint feature file of W-TALC into a store, unless that was done before.
-
-    The file is a pickled object array of one ``(T, D)`` array a video. It is read as a stream, so memory holds one
-    video at a time. Of several processes one converts and the others wait.
-
-    Args:
-        path: ``<Set>-I3D-JOINTFeatures.npy``.
-        names: The ``videoname.npy`` that names its rows, or the folder with it.
-        folder: Where the store goes.
-        grids: Where the snippets lie in time; corrected in a store that is there already.
-
-    Raises:
-        FeatureError: If the file is damaged or holds anything but arrays, or its videos do not fit the names.
-    """
-    if names is None:
-        raise FeatureError(
-            f"{path} does not name its videos: set `names` to the annotation folder with `videoname.npy`."
-        )
-    names = names / "videoname.npy" if names.is_dir() else names
-    try:
-        order = [name.decode() if isinstance(name, bytes) else str(name) for name in load_object_array(names).ravel()]
-        _ = [name.encode() for name in order]  # half a surrogate pair is no name
-    except ValueError as error:  # of bytes that are no text, too
-        raise FeatureError(f"{names} does not hold names of videos ({error}): give the right file.") from error
-    origin = _origin(path, order)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if not _is_made_from(origin, folder):
-            with alone(folder):
-                if not _is_made_from(origin, folder):
-                    _convert(path, names, order, StoreWriter(folder, grids.grid, origin=origin))
-        _correct_grid(folder, grids)
-    except OSError as error:
-        raise FeatureError(
-            f"{folder} cannot be written ({error.strerror}): set `store` of the features to a folder with room."
-        ) from error
-
-
-def _convert(path: Path, names: Path, order: Sequence[str], writer: StoreWriter) -> None:
-    with writer:
-
-        def write(place: int, rows: np.ndarray) -> None:
-            if place >= len(order):
-                raise FeatureError(
-                    f"{path} has more videos than the {len(order)} of {names}: they belong to different sets."
-                )
-            try:
-                writer.add(order[place], rows)
-            except FeatureError as error:
-                raise FeatureError(f"{path}, row {place}: {error}") from error
-
-        count = iterate_joint_arrays(path, write)
-        if count != len(order):
-            raise FeatureError(
-                f"{path} has {count} videos and {names} names {len(order)}: they belong to different sets."
-            )
-
-
-def _is_made_from(origin: dict[str, Any], folder: Path) -> bool:
-    manifest = read_manifest(folder)
-    return manifest is not None and manifest.origin == origin
-
-
-def _correct_grid(folder: Path, grids: Grids) -> None:
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    rates = None if grids.fps is None else {name: grids(name).fps for name in manifest.videos}
-    said = replace(manifest, grid=grids.grid, fps=rates)
-    if said != manifest:
-        said.write(folder)
-
-
-def _origin(path: Path, order: Sequence[str]) -> dict[str, Any]:
-    """What tells a file from another one without reading it whole: size, time, a few blocks, and its videos' names."""
-    stat, digest = path.stat(), hashlib.blake2b("\n".join(order).encode(), digest_size=16)
-    with path.open("rb") as file:
-        for block in range(32):
-            file.seek(stat.st_size * block // 32)
-            digest.update(file.read(4096))
-    return {"file": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": digest.hexdigest()}
-
-
-def _joint_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    found = sorted(path.glob("*JOINTFeatures.npy"))
-    if len(found) != 1:
-        raise FeatureError(f"{path} holds {len(found)} files *JOINTFeatures.npy: give one of them as `path`.")
-    return found[0]
-
-
-def _names_beside(path: Path) -> Path | None:
-    """The annotation folder of the same set that W-TALC keeps beside its features."""
-    file = path.parent / f"{path.name.partition('-')[0]}-Annotations" / "videoname.npy"
-    return file if file.is_file() else None
 
 
 # Resampling -----------------------------------------------------------------------------------------------------
