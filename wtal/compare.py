@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from wtal.branches import VLPBranch
 from wtal.collaboration import CollaborationModule
 from wtal.errors import ConfigError
+from wtal.files import write_text
 from wtal.report.comparison import print_comparison, save_comparison
-from wtal.report.tables import write_text
 from wtal.trainer_cli import WTALCLI
 
 __all__ = ["Method", "compare"]
@@ -94,9 +93,7 @@ class _WarmUp(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 == self.epochs and not self.exists:
             self.checkpoint.with_suffix(".seconds").write_text(str(time.monotonic() - self.began))
-            draft = self.checkpoint.with_suffix(".tmp")
-            trainer.save_checkpoint(draft)
-            os.replace(draft, self.checkpoint)
+            trainer.save_checkpoint(self.checkpoint)
 
 
 _AFTER = {  # the settings that a warm-up does not see, by the object that has them

@@ -13,7 +13,7 @@ from pathlib import Path
 from wtal.data.annotations import Annotations, first, read_annotations
 from wtal.data.video_files import find_videos
 from wtal.errors import AnnotationError, ConfigError, VideoError
-from wtal.report.tables import write_text
+from wtal.files import write_text
 
 __all__ = ["init"]
 

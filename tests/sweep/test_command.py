@@ -1,5 +1,6 @@
 """Sweeps of a stand-in for a training: it writes a record, and can be slow or fail."""
 
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from wtal.cli import main
+from wtal.sweep import runner
 
 TRAIN = """
 import argparse, json, pathlib, sys, time
@@ -178,3 +180,14 @@ def test_the_table_of_a_comparison(tmp_path, capsys):
     said = " ".join(capsys.readouterr().out.split())
     assert "alternation 37.0 39.5 ± 7.8 2 +2.5" in said
     assert "Ju et al. (published, real features; arXiv:2212.09335) 42.0 49.4" in said
+
+
+def test_a_full_disk_leaves_no_claim(sweep, monkeypatch, capsys):
+    def full(child=None):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(runner, "_token", full)
+    assert run() == 2
+    assert "claim.json: No space left on device; make room" in capsys.readouterr().err
+    assert not list(Path("out").rglob("claim.json"))
+    monkeypatch.undo()

@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_grid_is_every_combination_and_its_command(write):
     assert grid[1] == {"a": 1, "model.b": True, "c": 0.5}
     assert len(grid) == 4
     assert sweep.words(grid[1], ["--end"]) == [
-        *("wtal", "fit", "--config", "c.yaml", "--a=1", "--model.b=true", "--c=0.5", "--end"),
+        *(sys.executable, "-m", "wtal", "fit", "--config", "c.yaml", "--a=1", "--model.b=true", "--c=0.5", "--end"),
     ]
 
 
@@ -87,7 +88,7 @@ SHIPPED = sorted((Path(__file__).resolve().parents[2] / "experiments" / "sweeps"
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_sweeps_can_be_run(path):
     sweep = read_sweep(path)
-    assert sweep.words(sweep.grid()[0] if sweep.method == "grid" else {})[:2] == ["wtal", "fit"]
+    assert sweep.words(sweep.grid()[0] if sweep.method == "grid" else {})[:4] == [sys.executable, "-m", "wtal", "fit"]
     assert sweep.metric.startswith("val/" if "--data.held_out=0.3" in sweep.command else "test/")
 
 
@@ -103,7 +104,7 @@ def test_every_combination_of_a_shipped_sweep_fits_its_configuration(path, monke
     monkeypatch.chdir(path.parents[2])
     sweep = read_sweep(path)
     for assignment in sweep.grid():
-        config = Parsed(sweep.words(assignment)[2:], run=False).config
+        config = Parsed(sweep.words(assignment)[4:], run=False).config
         for name, value in assignment.items():
             assert name == "config" or config[name] == value
 

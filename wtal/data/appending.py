@@ -1,7 +1,6 @@
 """Add videos to a store one at a time, for work that takes hours and may be interrupted."""
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ import numpy as np
 
 from wtal.data.store import Manifest, read_manifest, write_npy
 from wtal.errors import FeatureError
+from wtal.files import drafted
 from wtal.types import TimeGrid
 
 __all__ = ["StoreAppender"]
@@ -58,7 +58,6 @@ class StoreAppender:
         Raises:
             FeatureError: If the array does not fit those that are there, or the file cannot be written.
         """
-        draft = self.folder / f".{video_id}.{os.getpid()}.tmp"
         with self._writing(f"video {video_id}"):
             self._update()
             said, dtype = self._said, str(rows.dtype)
@@ -67,11 +66,8 @@ class StoreAppender:
                     f"{self.folder} holds {said.dim} channels of {said.dtype}, and those of video {video_id} are "
                     f"{rows.shape[1]} of {dtype}: choose another folder."
                 )
-            try:
+            with drafted(self.folder / f"{video_id}.npy") as draft:
                 write_npy(draft, rows)
-                draft.replace(self.folder / f"{video_id}.npy")
-            finally:
-                draft.unlink(missing_ok=True)
             self._said = replace(said, dim=rows.shape[1], dtype=dtype, videos={**said.videos, video_id: len(rows)})
             self._said.write(self.folder)
 

@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wtal.errors import FeatureError, FeatureNotFoundError
+from wtal.files import write_text
 from wtal.types import TimeGrid
 from wtal.untrusted import is_file_name, read_npy_header
 
@@ -279,9 +279,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it into a store's folder, at once and whole."""
-        fresh = folder / f".{_MANIFEST}.{os.getpid()}"
-        fresh.write_text(json.dumps({"version": _VERSION, **asdict(self)}, indent=1), encoding="utf-8")
-        fresh.replace(folder / _MANIFEST)
+        write_text(folder / _MANIFEST, json.dumps({"version": _VERSION, **asdict(self)}, indent=1))
 
 
 def read_manifest(folder: Path) -> Manifest | None:

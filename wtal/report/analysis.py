@@ -9,12 +9,13 @@ import pandas as pd
 
 from wtal.data.thumos14_lists import TestList
 from wtal.errors import ConfigError
+from wtal.files import write_text
 from wtal.functional.average_precision import mean_average_precision
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, diagnose
 from wtal.metrics.error_analysis import error_profile
 from wtal.report.evaluation import labels_of
 from wtal.report.predictions import read_predictions
-from wtal.report.tables import markdown, percent, print_table, write_text
+from wtal.report.tables import markdown, percent, print_table
 from wtal.report.truth import Truth, detection_rows, load_truth
 
 __all__ = ["Analysis", "analyze", "analyze_sets"]

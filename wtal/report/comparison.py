@@ -8,7 +8,8 @@ from pandas.api.types import is_numeric_dtype
 from rich.console import Console
 
 from wtal.errors import PredictionError
-from wtal.report.tables import markdown, print_table, write_text
+from wtal.files import write_text
+from wtal.report.tables import markdown, print_table
 
 __all__ = ["METHOD_NAMES", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
 

@@ -12,10 +12,11 @@ import pandas as pd
 from wtal import __version__
 from wtal.data.thumos14_lists import TestList
 from wtal.errors import ConfigError
+from wtal.files import write_text
 from wtal.metrics.protocols import PROTOCOLS, ProtocolName, RuleSet, Score
 from wtal.metrics.protocols import evaluate as score_of
 from wtal.report.predictions import read_predictions
-from wtal.report.tables import markdown, percent, print_table, write_text
+from wtal.report.tables import markdown, percent, print_table
 from wtal.report.truth import Truth, detection_rows, load_truth
 
 __all__ = ["Evaluation", "evaluate_file", "evaluate_files", "labels_of"]

@@ -18,9 +18,9 @@ import pandas as pd
 
 from wtal.data.video_files import video_files
 from wtal.errors import ConfigError, PredictionError
+from wtal.files import write_text
 from wtal.report.evaluation import labels_of
 from wtal.report.predictions import as_table, read_predictions, write_table
-from wtal.report.tables import write_text
 
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections

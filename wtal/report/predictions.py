@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from wtal.errors import PredictionError, brief
-from wtal.report.tables import write_text
+from wtal.files import write_text
 from wtal.untrusted import read_json
 
 if TYPE_CHECKING:  # evaluating a file needs no torch

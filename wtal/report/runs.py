@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from wtal.errors import PredictionError
-from wtal.report.tables import write_text
+from wtal.files import write_text
 from wtal.untrusted import read_json
 
 __all__ = ["About", "read_about", "write_about", "write_ground_truth"]

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from wtal.errors import ConfigError, brief
+from wtal.files import write_text
 from wtal.report.comparison import METHOD_NAMES, read_comparison
 from wtal.report.published import PUBLISHED
-from wtal.report.tables import markdown, print_table, write_text
+from wtal.report.tables import markdown, print_table
 from wtal.untrusted import read_json
 
 __all__ = ["Row", "collect", "summarize_runs", "table"]

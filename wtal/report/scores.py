@@ -1,7 +1,6 @@
 """Snippet scores and pseudo-labels of whole runs on disk: arrays of plain numbers, one ``.npz`` a source."""
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wtal.errors import PredictionError
+from wtal.files import drafted
 from wtal.untrusted import read_npy_header
 
 if TYPE_CHECKING:  # making a page needs no torch
@@ -199,11 +199,8 @@ def _taken(path: Path, arrays: Mapping[str, NDArray[Any]], name: str, kind: str,
 
 
 def _write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    with draft.open("wb") as file:
+    with drafted(path) as draft, draft.open("wb") as file:
         np.savez(file, **dict[str, Any](arrays))  # not compressed: that would take longer than the test
-    os.replace(draft, path)
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wtal.errors import ConfigError
+from wtal.files import drafted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +35,5 @@ def save_figure(figure: "Figure", path: Path) -> None:
     """
     if path.suffix.lower() not in {".pdf", ".png", ".svg"}:
         raise ConfigError(f"{path} must end in .pdf, .png or .svg: figures are written in these forms.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    figure.savefig(draft, dpi=200, bbox_inches="tight")
-    draft.replace(path)
+    with drafted(path) as draft:
+        figure.savefig(draft, format=path.suffix[1:].lower(), dpi=200, bbox_inches="tight")

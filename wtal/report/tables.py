@@ -1,8 +1,5 @@
 """Tables on the terminal and in files."""
 
-import os
-from pathlib import Path
-
 import pandas as pd
 from rich import box
 from rich.console import Console
@@ -12,7 +9,7 @@ from rich.text import Text
 
 from wtal.errors import one_line
 
-__all__ = ["markdown", "percent", "print_table", "write_text"]
+__all__ = ["markdown", "percent", "print_table"]
 
 
 def percent(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
@@ -57,19 +54,3 @@ def markdown(table: pd.DataFrame) -> str:
     table = table.reset_index()
     lines = [map(str, table.columns), ["---"] * table.shape[1], *table.to_numpy(str)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, complete or not at all.
-
-    Raises:
-        OSError: If that is not possible; it names the file, which that of a full disk does not do by itself.
-    """
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may hold half a surrogate pair
-        os.replace(draft, path)
-    except OSError as error:
-        error.filename = str(path)
-        raise

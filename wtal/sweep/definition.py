@@ -108,7 +108,8 @@ class Sweep:
             "${args}": flags,
             "${args_no_hyphens}": [flag.removeprefix("--") for flag in flags],
         }
-        return [*itertools.chain(*(known.get(word, [word]) for word in self.command)), *extra]
+        words = [*itertools.chain(*(known.get(word, [word]) for word in self.command)), *extra]
+        return [sys.executable, "-m", *words] if words[0] == "wtal" else words  # this one, wherever it is installed
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wtal.report.tables import write_text
+from wtal.files import write_text
 from wtal.sweep.definition import Assignment, Sweep
 
 __all__ = ["Outcome", "end_all", "is_claimed", "outcome_of", "perform"]
@@ -158,8 +158,13 @@ def _claim(home: Path) -> Iterator[bool]:
     except FileExistsError:
         yield False
         return
-    with os.fdopen(descriptor, "w") as file:
-        file.write(_token())
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(_token())
+    except OSError as error:  # of a full disk; an empty claim would keep the others waiting
+        path.unlink()
+        error.filename = str(path)
+        raise
     ended = threading.Event()
     beat = threading.Thread(target=_beat, args=(path, ended), daemon=True)
     beat.start()

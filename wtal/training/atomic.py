@@ -1,7 +1,6 @@
 """Checkpoints that are whole or not there."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from wtal.errors import CheckpointError
+from wtal.files import drafted
 
 __all__ = ["AtomicCheckpoints"]
 
@@ -30,16 +30,11 @@ class AtomicCheckpoints(TorchCheckpointIO):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
         path = Path(path)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         whole = io.BytesIO()
         torch.save(checkpoint, whole)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with drafted(path) as draft:
                 draft.write_bytes(whole.getbuffer())
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
         except OSError as error:
             raise CheckpointError(
                 f"{path} cannot be written ({error.strerror}); make room, and go on by --resume from the one before."

@@ -16,7 +16,7 @@ from pytorch_lightning import LightningDataModule, LightningModule
 
 from wtal import __version__
 from wtal.data import SnippetDataModule
-from wtal.report.tables import write_text
+from wtal.files import write_text
 
 __all__ = ["make_record", "write_record"]
 

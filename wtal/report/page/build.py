@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from wtal.data.video_files import video_files
 from wtal.errors import ConfigError
+from wtal.files import drafted
 
 if TYPE_CHECKING:  # the command's help waits for nothing
     from wtal.report.page.material import Material
@@ -59,10 +60,8 @@ def report(
     name = title or " and ".join(dict.fromkeys(label(Path(source)) for source in sources))
     files = {} if videos is None else _links(videos, output)
     text = render(material, thresholds, name, files)
-    output.mkdir(parents=True, exist_ok=True)
-    draft = output / ".index.html.tmp"
-    draft.write_bytes(text.encode("utf-8", "replace"))  # a name may hold half a surrogate pair
-    os.replace(draft, output / "index.html")
+    with drafted(output / "index.html") as draft:
+        draft.write_bytes(text.encode("utf-8", "replace"))  # a name may hold half a surrogate pair
     size = (output / "index.html").stat().st_size / 1e6
     Console(stderr=True).print(f"{output / 'index.html'}: {size:.1f} MB", soft_wrap=True, highlight=False)
 
