@@ -1,0 +1,163 @@
+"""Each head against the published code of its method: CPU seconds of one training iteration, on the same batch.
+
+Clone what is to be compared, unchanged, and name the folders; what is not named is not measured::
+
+    git clone https://github.com/Pilhyeon/WTAL-Uncertainty-Modeling um
+    git clone https://github.com/Pilhyeon/BaSNet-pytorch basnet
+    git clone https://github.com/harlanhong/MM2021-CO2-Net co2
+    python experiments/benchmarks/published.py --um um --basnet basnet --co2 co2
+
+Only clone what you trust: its model and loss run here. Forward, losses, backward and a step of Adam in float32, batch
+10, 2048 channels, at the method's own number of snippets and at 320; the published code's options are those of its
+THUMOS14 training. One thread, interleaved, medians. What the published code expects of a GPU stays on the CPU here.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import NamedTuple
+from unittest import mock
+
+import torch
+from timing import Table, interleaved, options
+from torch import Tensor, nn
+
+from wtal.nn.heads.basnet import BaSNetHead
+from wtal.nn.heads.co2 import CO2Head
+from wtal.nn.heads.head import Head
+from wtal.nn.heads.um import UMHead
+
+BATCH, CHANNELS, CLASSES = 10, 2048, 20
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # of features (B, T, D) and labels (B, C)
+
+
+def um(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
+    """Its ``options.py``."""
+    model, train = modules(folder, "model", "train")
+    net, criterion = model.Model(CHANNELS, CLASSES, 9, 4), train.BMUE_loss(0.0005, 1, 100)
+    return net, lambda features, labels: criterion(*net(features)[:4], labels)[0]
+
+
+def basnet(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
+    """Its ``options.py``."""
+    model, train = modules(folder, "model", "train")
+    net, criterion = model.BaS_Net(CHANNELS, CLASSES, snippets), train.BaS_Net_loss(0.0001)
+
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        base, _, suppressed, _, weights = net(features)
+        return criterion(base, suppressed, weights, labels)[0]
+
+    return net, loss
+
+
+def co2(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
+    """Its ``options.py`` and ``run.sh``; the model asks for a branch number that it never uses."""
+    (model,) = modules(folder, "model", unused=("losses", "utils", "utils.wsad_utils"))
+    weights = {"alpha1": 0.8, "alpha2": 0.8, "alpha3": 1, "alpha4": 1}
+    opt = SimpleNamespace(
+        dropout_ratio=0.7, reduce_ratio=16, branch_num=0, AWM="BWA_fusion_dropout_feat_v2", k=7, **weights
+    )
+    net = model.CO2(CHANNELS, CLASSES, opt=opt)
+    return net, lambda features, labels: net.criterion(net(features), labels, opt=opt)
+
+
+class Method(NamedTuple):
+    """What is compared, and the number of snippets that the published code trains with."""
+
+    title: str
+    head: Callable[..., Head]
+    published: Callable[[Path, int], tuple[nn.Module, Loss]]
+    snippets: int
+
+
+METHODS = {
+    "um": Method("UM", UMHead, um, 750),
+    "basnet": Method("BaS-Net", BaSNetHead, basnet, 750),
+    "co2": Method("CO2-Net", CO2Head, co2, 500),
+}
+
+
+def modules(folder: Path, *names: str, unused: Sequence[str] = ()) -> list[ModuleType]:
+    """Modules of a clone, by their names there, which clones share: none stays behind.
+
+    Args:
+        folder: The clone.
+        names: Of the modules.
+        unused: Of modules that they import and do without; empty ones take their place.
+
+    Raises:
+        SystemExit: A module is not there.
+    """
+    for name in names:
+        if not (folder / f"{name}.py").is_file():
+            raise SystemExit(f"{folder} has no {name}.py: name the folder of a clone, see the top of this script.")
+    no_gpu = mock.patch.object(torch, "set_default_tensor_type", lambda kind: None)
+    with no_gpu, mock.patch.dict(sys.modules), mock.patch.object(sys, "path", [str(folder), *sys.path]):
+        for name in names:
+            sys.modules.pop(name, None)
+        for name in unused:
+            sys.modules[name] = ModuleType(name)
+        if "utils" in unused:
+            sys.modules["utils"].wsad_utils = sys.modules["utils.wsad_utils"]
+        return [importlib.import_module(name) for name in names]
+
+
+def ours(head: Head, features: Tensor, labels: Tensor) -> Tensor:
+    """The sum of a head's losses, no snippet padded."""
+    mask = torch.ones(features.shape[:2], dtype=torch.bool)
+    return torch.stack(list(head.losses(head(features, mask), mask, labels).values())).sum()
+
+
+def iteration(net: nn.Module, loss: Loss, features: Tensor, labels: Tensor) -> Callable[[], None]:
+    """One training step, ready to be repeated."""
+    optimizer = torch.optim.Adam(net.train().parameters(), lr=1e-4, weight_decay=5e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(features, labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def compare(table: Table, method: Method, folder: Path, snippets: int, repeats: int) -> None:
+    """A row for our head at its defaults, and one at the published width."""
+    torch.manual_seed(0)
+    features = torch.randn(BATCH, snippets, CHANNELS).relu()
+    labels = nn.functional.one_hot(torch.arange(BATCH) // 2, CLASSES).float()  # in pairs, as CO2-Net draws them
+    names = [str(number) for number in range(CLASSES)]
+    heads = {"default": method.head(names), f"{CHANNELS} wide": method.head(names, hidden=CHANNELS)}
+    published, loss = method.published(folder, snippets)
+    ways = {name: iteration(head, partial(ours, head), features, labels) for name, head in heads.items()}
+    spent = interleaved({"published": iteration(published, loss, features, labels), **ways}, repeats)
+    theirs = spent["published"].cpu_s
+    for name, head in heads.items():
+        seconds = spent[name].cpu_s
+        sizes = [f"{sum(p.numel() for p in net.parameters()) / 1e6:.1f} M" for net in (published, head)]
+        table.row(f"{method.title}, T = {snippets}, {name}", theirs, seconds, f"{seconds / theirs:.2f}x", *sizes)
+
+
+def main() -> None:
+    parser = options(__doc__)
+    for name, method in METHODS.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"clone of the public code of {method.title}")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    folders = {name: getattr(args, name) for name in METHODS if getattr(args, name)}
+    if not folders:
+        print("Nothing to compare: name the folder of at least one clone, see the top of this script.")
+        return
+    torch.set_num_threads(1)
+    torch.Tensor.cuda = lambda tensor, *_: tensor  # the published code moves tensors without asking
+    table = Table("head", "published s", "ours s", "ours/theirs", "published", "ours")
+    for name, folder in folders.items():
+        for snippets in (64,) if args.quick else (METHODS[name].snippets, 320):
+            compare(table, METHODS[name], folder, snippets, 2 if args.quick else args.repeats)
+
+
+if __name__ == "__main__":
+    main()
