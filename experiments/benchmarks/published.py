@@ -95,7 +95,7 @@ def modules(folder: Path, *names: str, unused: Sequence[str] = ()) -> list[Modul
     for name in names:
         if not (folder / f"{name}.py").is_file():
             raise SystemExit(f"{folder} has no {name}.py: name the folder of a clone, see the top of this script.")
-    no_gpu = mock.patch.object(torch, "set_default_tensor_type", lambda kind: None)
+    no_gpu = mock.patch.object(torch, "set_default_tensor_type")  # a clone may ask for CUDA alone
     with no_gpu, mock.patch.dict(sys.modules), mock.patch.object(sys, "path", [str(folder), *sys.path]):
         for name in names:
             sys.modules.pop(name, None)
