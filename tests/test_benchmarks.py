@@ -12,9 +12,7 @@ SCRIPTS = [file for file in sorted((ROOT / "experiments" / "benchmarks").glob("*
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "script", sorted((ROOT / "experiments" / "benchmarks").glob("*.py")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_it_runs(script: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", script, "--quick"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
