@@ -43,8 +43,8 @@ class BaSNetHead(Head):
 
     Source:
         BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14). Differs from it: features are
-        normalised, both branches share one product with the kernel, and the embedding is narrower (several times
-        faster; on simulated features full width needed fewer epochs).
+        normalised, both branches share one product with the kernel, and the embedding is one convolution instead of
+        two, and narrower (several times faster; on simulated features full width needed fewer epochs).
     """
 
     def __init__(
