@@ -96,9 +96,12 @@ def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str], note: st
 
 
 def _as_csv(table: pd.DataFrame) -> str:
-    text = table.to_csv(index=False)
-    if "\r" in text:  # pandas reads it as the end of a line, and quotes it only if told to
-        text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    try:
+        text = table.to_csv(index=False)
+        if "\r" in text:  # pandas reads it as the end of a line, and quotes it only if told to
+            text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    except csv.Error as error:  # of a null character, before Python 3.11
+        raise PredictionError(f"A name cannot stand in a table ({error}): rename it, or write JSON.") from error
     return text
 
 
