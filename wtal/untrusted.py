@@ -115,10 +115,11 @@ def read_npy_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, 
         width, read = (2, np.lib.format.read_array_header_1_0)
         if version != (1, 0):
             width, read = (4, np.lib.format.read_array_header_2_0)
-        length = int.from_bytes(file.read(width), "little")
-        if length > _LONGEST_HEADER:
+        begin, said = file.tell(), file.read(width)
+        length = int.from_bytes(said, "little")
+        if len(said) < width or length > _LONGEST_HEADER:
             raise ValueError(f"a header of {length} bytes")
-        file.seek(-width, os.SEEK_CUR)
+        file.seek(begin)
         shape, _, dtype = read(file)
         if (
             len(shape) > 32

@@ -295,6 +295,7 @@ def test_real_rates(shared: Path, tmp_path: Path) -> None:
         ("x.json", "{"),
         ("x.json", '{"a": null}'),
         ("x.json", '{"a": 0}'),
+        ("x.json", '{"a": 5e-324}'),
         ("x.csv", "name,rate\na,25\n"),
         ("x.csv", None),
     ],
@@ -307,7 +308,14 @@ def test_rates_that_cannot_be_read(tmp_path: Path, name: str, content: str | Non
         opened(tmp_path, fps=tmp_path / name)
 
 
-@pytest.mark.parametrize("options", [{"fps": 0}, {"stride": -1}, {"window": float("nan")}])
+def test_a_video_whose_name_is_no_text(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "all.h5", "w") as file:
+        file.create_dataset(b"\xff\xfe", data=rows_of("a"))
+    with pytest.raises(FeatureError, match="one of its names is no text"):
+        opened(tmp_path / "all.h5")
+
+
+@pytest.mark.parametrize("options", [{"fps": 0}, {"stride": -1}, {"window": float("nan")}, {"fps": 5e-324}])
 def test_a_grid_has_positive_numbers(tmp_path: Path, options: dict[str, float]) -> None:
     np.save(tmp_path / "a.npy", rows_of("a"))
     with pytest.raises(FeatureError, match=f"`{next(iter(options))}` of the features at {tmp_path} is"):

@@ -269,9 +269,18 @@ def test_a_header_that_lies_about_objects(tmp_path: Path, shape: tuple[int, ...]
             read()
 
 
-def test_numbers_in_the_place_of_arrays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", [objects(0, 1), objects(objects(*videos(2)), 5)], ids=["numbers", "objects"])
+def test_something_else_in_the_place_of_arrays(tmp_path: Path, held: np.ndarray) -> None:
     with pytest.raises(FeatureError, match="holds something else"):
-        read_all(save(tmp_path / "bad.npy", objects(0, 1)))
+        read_all(save(tmp_path / "bad.npy", held))
+
+
+def test_a_header_that_ends_in_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "bad.npy"
+    path.write_bytes(b"\x93NUMPY\x02\x00\xff\xff")
+    for read in readers(path):
+        with pytest.raises(FeatureError, match="a header of 65535 bytes"):
+            read()
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,10 @@ def hdf5_names(path: Path) -> list[str]:
     import h5py
 
     with _damage_told(path), h5py.File(path) as file:
-        return list(file)
+        names = list(file)
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError("one of its names is no text")
+        return names
 
 
 @contextmanager

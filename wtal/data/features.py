@@ -1,7 +1,6 @@
 """Snippet features in every layout of the field, as they lie on disk, one video at a time."""
 
 import csv
-import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from wtal.data.feature_files import (
     read_hdf5,
 )
 from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
-from wtal.data.store import FeatureStore, Grids, open_store
+from wtal.data.store import FeatureStore, Grids, is_measure, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
 from wtal.untrusted import read_json
@@ -159,7 +158,7 @@ def _grids(source: FeatureSource, layout: Layout) -> Grids:
         rates = _read_rates(Path(source.fps))
         return Grids(TimeGrid(stride=stride, window=window, offset_s=source.offset_s), rates, Path(source.fps))
     for name, value in {"fps": source.fps, "stride": stride, "window": window}.items():
-        if not isinstance(value, int | float) or not 0 < value < math.inf:
+        if not isinstance(value, int | float) or not is_measure(value):
             raise FeatureError(f"`{name}` of the features at {source.path} is {value}: give a number above 0.")
     return Grids(TimeGrid(float(source.fps), stride, window, source.offset_s))
 
@@ -173,8 +172,8 @@ def _read_rates(path: Path) -> dict[str, float]:
         else:
             with path.open(newline="", encoding="utf-8") as file:
                 rates = {row["video"].strip(): float(row["fps"]) for row in csv.DictReader(file)}
-        if not all(0 < rate < math.inf for rate in rates.values()):
-            raise ValueError("one is not above 0")
+        if not all(map(is_measure, rates.values())):
+            raise ValueError("one is not above 0, or cannot be")
     except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, csv.Error) as error:
         raise FeatureError(
             f"{path} cannot be read as frame rates ({error}): give JSON {{video: fps}} or CSV with video and fps."

@@ -2,7 +2,6 @@
 
 import io
 import json
-import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ __all__ = [
     "Grids",
     "Manifest",
     "StoreWriter",
+    "is_measure",
     "npy_shape",
     "open_store",
     "read_manifest",
@@ -63,6 +63,11 @@ class Grids:
                 f"{self.path} has no frame rate of video {video_id}: add it, or give one for all as `fps`."
             )
         return replace(self.grid, fps=rate)
+
+
+def is_measure(value: float) -> bool:
+    """Whether a frame rate or a number of frames can be meant: above 0, and far from where their quotients overflow."""
+    return 1e-6 < value < 1e9
 
 
 class FeatureStore(Mapping[str, np.ndarray]):
@@ -298,8 +303,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         rates = None if manifest.fps is None else {name: float(rate) for name, rate in manifest.fps.items()}
         videos = {name: int(count) for name, count in manifest.videos.items()}
         positive = (grid.fps, grid.stride, grid.window, *(rates or {}).values())
-        if not all(0 < value < math.inf for value in positive) or not math.isfinite(grid.offset_s):
-            raise ValueError("a number of its time grid is not above 0")
+        if not all(map(is_measure, positive)) or not abs(grid.offset_s) < 1e9:
+            raise ValueError("a number of its time grid is not above 0, or cannot be")
         for name in videos:  # else it would read what lies outside the folder
             if not is_file_name(name):
                 raise ValueError(f"{name!r} is no name of a file")

@@ -271,7 +271,8 @@ def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) ->
                 hand_over(array)
         elif dtype.hasobject and len(shape) == 1:
             array = _load(path, file, hand_over)
-            if not isinstance(array, np.ndarray) or array.tolist() != places or array.shape != shape:
+            whole = isinstance(array, np.ndarray) and array.shape == shape
+            if not whole or not all(type(place) is int for place in array.flat) or array.tolist() != places:
                 raise FeatureError(
                     f"{path} says it holds {shape[0]} arrays and holds something else: download it again."
                 )
