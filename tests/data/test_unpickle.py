@@ -269,7 +269,7 @@ def test_a_header_that_lies_about_objects(tmp_path: Path, shape: tuple[int, ...]
             read()
 
 
-@pytest.mark.parametrize("held", [objects(0, 1), objects(objects(*videos(2)), 5)], ids=["numbers", "objects"])
+@pytest.mark.parametrize("held", [objects(0, 1), objects(objects(*videos(2, 3)), 5)], ids=["numbers", "objects"])
 def test_something_else_in_the_place_of_arrays(tmp_path: Path, held: np.ndarray) -> None:
     with pytest.raises(FeatureError, match="holds something else"):
         read_all(save(tmp_path / "bad.npy", held))
