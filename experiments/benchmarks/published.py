@@ -5,7 +5,9 @@ Clone what is to be compared, unchanged, and name the folders; what is not named
     git clone https://github.com/Pilhyeon/WTAL-Uncertainty-Modeling um
     git clone https://github.com/Pilhyeon/BaSNet-pytorch basnet
     git clone https://github.com/harlanhong/MM2021-CO2-Net co2
-    python experiments/benchmarks/published.py --um um --basnet basnet --co2 co2
+    git clone https://github.com/MengyuanChen21/ECCV2022-DELU delu
+    git clone https://github.com/ispc-lab/ACM-Net acm
+    python experiments/benchmarks/published.py --um um --basnet basnet --co2 co2 --delu delu --acm acm
 
 Only clone what you trust: its model and loss run here. Forward, losses, backward and a step of Adam in float32, batch
 10, 2048 channels, at the method's own number of snippets and at 320; the published code's options are those of its
@@ -25,8 +27,10 @@ import torch
 from timing import Table, interleaved, options
 from torch import Tensor, nn
 
+from wtal.nn.heads.acm import ACMHead
 from wtal.nn.heads.basnet import BaSNetHead
 from wtal.nn.heads.co2 import CO2Head
+from wtal.nn.heads.delu import DELUHead
 from wtal.nn.heads.head import Head
 from wtal.nn.heads.um import UMHead
 
@@ -65,6 +69,30 @@ def co2(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
     return net, lambda features, labels: net.criterion(net(features), labels, opt=opt)
 
 
+def delu(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
+    """Its ``options.py``, half way through the training."""
+    (model,) = modules(folder, "model")
+    weights = {"alpha1": 0.8, "alpha2": 0.8, "alpha3": 1, "alpha4": 1, "alpha_edl": 1, "alpha_uct_guide": 0.4}
+    sizes = {"num_class": CLASSES, "k": 7, "rat_atn": 9, "amplitude": 0.7, "max_iter": 20000}
+    opt = SimpleNamespace(dropout_ratio=0.7, AWM="BWA_fusion_dropout_feat_v2", **sizes, **weights)
+    net = model.DELU(CHANNELS, CLASSES, opt=opt)
+    return net, lambda features, labels: net.criterion(net(features), labels, opt=opt, itr=10000)[0]
+
+
+def acm(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
+    """Its ``config/model_config.py``."""
+    model, utils = modules(folder, "model.ACMNet", "utils.net_utils")
+    votes = {"ins_topk_seg": 8, "con_topk_seg": 3, "bak_topk_seg": 3}
+    net = model.ACMNet(SimpleNamespace(feature_dim=CHANNELS, action_cls_num=CLASSES, dropout=0.7, **votes))
+    criterion = utils.ACMLoss(2e-3, 5e-5, 2e-4)
+
+    def loss(features: Tensor, labels: Tensor) -> Tensor:
+        action, context, background, *embeddings, shares, scores = net(features)[:8]
+        return criterion(action, context, background, labels, shares, *embeddings, scores)[0]
+
+    return net, loss
+
+
 class Method(NamedTuple):
     """What is compared, and the number of snippets that the published code trains with."""
 
@@ -78,6 +106,8 @@ METHODS = {
     "um": Method("UM", UMHead, um, 750),
     "basnet": Method("BaS-Net", BaSNetHead, basnet, 750),
     "co2": Method("CO2-Net", CO2Head, co2, 500),
+    "delu": Method("DELU", DELUHead, delu, 320),
+    "acm": Method("ACM-Net", ACMHead, acm, 750),
 }
 
 
@@ -93,8 +123,8 @@ def modules(folder: Path, *names: str, unused: Sequence[str] = ()) -> list[Modul
         SystemExit: A module is not there.
     """
     for name in names:
-        if not (folder / f"{name}.py").is_file():
-            raise SystemExit(f"{folder} has no {name}.py: name the folder of a clone, see the top of this script.")
+        if not (file := folder / f"{name.replace('.', '/')}.py").is_file():
+            raise SystemExit(f"{file} is missing: name the folder of a clone, see the top of this script.")
     no_gpu = mock.patch.object(torch, "set_default_tensor_type")  # a clone may ask for CUDA alone
     with no_gpu, mock.patch.dict(sys.modules), mock.patch.object(sys, "path", [str(folder), *sys.path]):
         for name in names:
@@ -155,7 +185,7 @@ def main() -> None:
     torch.Tensor.cuda = lambda tensor, *_: tensor  # the published code moves tensors without asking
     table = Table("head", "published s", "ours s", "ours/theirs", "published", "ours")
     for name, folder in folders.items():
-        for snippets in (64,) if args.quick else (METHODS[name].snippets, 320):
+        for snippets in (64,) if args.quick else sorted({METHODS[name].snippets, 320}, reverse=True):
             compare(table, METHODS[name], folder, snippets, 2 if args.quick else args.repeats)
 
 

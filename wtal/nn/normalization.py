@@ -44,8 +44,8 @@ class FeatureNorm(nn.Module):
             FeatureError: If the features have another width.
         """
         self._check(features.shape[-1])
-        centred = features - self.mean
-        return (centred / self.std if self.scale else centred).masked_fill(~mask[..., None], 0)
+        centred = features - self.mean  # new, so what follows may be in place: each copy of the features is felt
+        return (centred.div_(self.std) if self.scale else centred).masked_fill_(~mask[..., None], 0)
 
     def _check(self, channels: int) -> None:
         if channels != len(self.mean):
