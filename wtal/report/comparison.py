@@ -65,9 +65,8 @@ def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFram
     bad += ["seed"] if not bad and not table["seed"].between(0, 2**32).all() else []
     if bad or table.empty:
         raise PredictionError(f"{path} has no good column {(bad or ['method'])[0]!r}: run `wtal compare` anew.")
-    return table.reindex(columns=[*table.columns, *(n for n in _TEXT if n not in table)]).fillna(
-        dict.fromkeys(_TEXT, "")
-    )
+    table = table.reindex(columns=[*table.columns, *(name for name in _TEXT if name not in table)])
+    return table.astype(dict.fromkeys(_TEXT, object)).fillna(dict.fromkeys(_TEXT, ""))
 
 
 def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:
