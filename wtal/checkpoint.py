@@ -35,6 +35,7 @@ __all__ = ["Run", "load"]
 _TRUSTED = ("wtal", "torch.optim")
 _MOST_SETTINGS = 1_000_000
 _ROOM = 1 << 30  # numbers that a model may have beside those in its checkpoint, such as a frozen text tower's
+_LEAST = 1 << 16  # numbers that a tensor counts for at least: to make very many small ones takes long, too
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
@@ -246,9 +247,9 @@ def _make(
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(LocalizationModule, "model", required=True)
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
-    weights = sum(w.numel() for w in checkpoint["state_dict"].values() if isinstance(w, torch.Tensor))
+    tensors = [w for w in checkpoint["state_dict"].values() if isinstance(w, torch.Tensor)]
     try:
-        with _Room(_ROOM + 2 * weights):
+        with _Room(_ROOM + 2 * sum(max(w.numel(), _LEAST) for w in tensors)):
             made: LocalizationModule = instantiate(parser.parse_object({"model": setting})).model
     except Exception as error:  # what a model makes of settings that are none
         cause = origin(error)
@@ -278,7 +279,7 @@ class _Room(TorchFunctionMode):
         """Count what is made before it is."""
         if func in _MAKERS:
             sizes = args if args and isinstance(args[0], int) else next(iter(args), (kwargs or {}).get("size", ()))
-            self.left -= math.prod(sizes)
+            self.left -= max(math.prod(sizes), _LEAST)
             if self.left < 0:
                 raise ValueError("its settings ask for much larger weights than it has")
         return func(*args, **(kwargs or {}))

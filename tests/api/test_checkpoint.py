@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fuzz.guard import little_time_and_room
 from pytorch_lightning import Trainer
 
 import wtal
@@ -203,6 +204,15 @@ def test_settings_in_a_checkpoint_call_nothing_of_strangers(key, value, trained,
 def test_settings_that_make_no_model_are_refused(key, value, trained, tmp_path: Path):
     with pytest.raises(CheckpointError, match="cannot be made as it says"):
         load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value))
+
+
+@pytest.mark.parametrize("depth", [10**400, 10**7], ids=["endless", "many"])
+def test_a_tower_of_tiny_layers_is_not_built(depth, trained, tmp_path: Path):
+    path = trained("vlp").checkpoint
+    head = torch.load(path, weights_only=True)["hyper_parameters"]["head"]
+    head["init_args"] |= {"width": 8, "heads": 2, "depth": depth}
+    with little_time_and_room(), pytest.raises(CheckpointError, match="much larger weights than it has"):
+        load(altered(path, tmp_path / "bad.ckpt", "head", head))
 
 
 @pytest.mark.parametrize(
