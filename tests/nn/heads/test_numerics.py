@@ -1,4 +1,4 @@
-"""Every head at the edges of what a video can be, in single precision and in bfloat16."""
+"""Every head at the edges of what a video can be, in single precision, bfloat16 and half precision."""
 
 from functools import partial
 
@@ -11,12 +11,22 @@ from wtal.branches import CBPBranch, VLPBranch
 from wtal.collaboration import Fusion, Thresholds
 from wtal.collaboration.pseudo_labels import pseudo_labels
 from wtal.localization.localizer import Localizer
-from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead, ZeroShotHead
+from wtal.nn.heads import (
+    ACMHead,
+    AttentionMILHead,
+    BaSNetHead,
+    CO2Head,
+    DELUHead,
+    TextHead,
+    UMHead,
+    ZeroShotHead,
+)
 from wtal.nn.prompts import FileText
 from wtal.types import SnippetBatch, SnippetScores, TimeGrid, Video
 
 WIDTH = 16
 HEADS = {
+    "acm": partial(ACMHead, in_dim=WIDTH, hidden=8),
     "attention_mil": partial(AttentionMILHead, in_dim=WIDTH, hidden=8),
     "basnet": partial(BaSNetHead, in_dim=WIDTH, hidden=8, filter_dim=8),
     "co2": partial(CO2Head, in_dim=WIDTH, hidden=8, attention_dim=8),
@@ -72,14 +82,19 @@ def flatten(module):
             torch.nn.init.zeros_(parameter)
 
 
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 def precision(kind):
-    return torch.autocast("cpu", torch.bfloat16, enabled=kind == "bf16")
+    return torch.autocast("cpu", TYPES[kind], enabled=kind != "fp32")
 
 
-@pytest.mark.parametrize("kind", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", LEARNED)
 def test_losses_and_gradients_are_finite(branch, name, case, kind):
+    if (case, kind) == ("huge", "fp16"):
+        pytest.skip("it ends at 65504; in training Lightning's scaler leaves out a step that goes beyond")
     module, batch = branch(name, CASES[case].get("classes", 3)), batch_of(**CASES[case])
     if case == "flat logits":
         flatten(module)
@@ -95,7 +110,7 @@ def test_losses_and_gradients_are_finite(branch, name, case, kind):
     assert all(torch.isfinite(p.grad).all() for p in module.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("kind", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", HEADS)
 @torch.no_grad()

@@ -84,7 +84,8 @@ class TextHead(AttentionHead):
         text = self.text()
         text = F.normalize(text - text.mean(dim=0), dim=1)
         hidden = self.temporal(8 * torch.cat([image, image @ text.T], dim=2), mask)
-        embedding = F.normalize(image + self.residual(self.dropout(hidden)).float(), dim=2)
+        seen = image + self.residual(self.dropout(hidden)).float()
+        embedding = F.normalize(seen, dim=2, eps=1e-3)  # a gradient of 1e12 at zero would drown all others
         anchors = torch.cat([text, F.normalize(self.background[None], dim=1)])
         logits = (self.log_scale.exp() * embedding @ anchors.T).float() + self.bias
         return BranchOutput(
