@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wtal.data import joint_file
-from wtal.data.features import FeatureSource, open_features, resample
+from wtal.data.features import FeatureSource, open_features, part_of, resample
 from wtal.data.store import FeatureStore, StoreWriter
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
@@ -422,6 +422,12 @@ def test_nothing_there(tmp_path: Path) -> None:
             opened(tmp_path, layout=layout)
     with pytest.raises(FeatureError, match=r"0 files \*JOINTFeatures.npy"):
         opened(tmp_path, layout="wtalc")
+
+
+def test_a_path_that_no_system_has(tmp_path: Path) -> None:
+    source = part_of(FeatureSource(tmp_path / ("x" * 5000)), "i3d")
+    with pytest.raises(FeatureError, match="There are no features at"):
+        open_features(source, [])
 
 
 def test_other_videos_than_those_wanted(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
 def part_of(source: FeatureSource, stream: str) -> FeatureSource:
     """The part of a stream, where the path is the folder of all that ``wtal extract`` has written."""
     part = Path(source.path) / stream
-    return replace(source, path=part) if (part / "manifest.json").is_file() else source
+    return replace(source, path=part) if _exists(part / "manifest.json") else source
 
 
 def _exists(path: Path) -> bool:

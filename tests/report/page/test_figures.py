@@ -34,10 +34,23 @@ def test_names_at_the_ends_do_not_overlap(ends):
     assert heights[-1] <= chart.box[3]
 
 
-@pytest.mark.parametrize("points", [[], [(0, NAN)], [(0, 0.0)], [(2, 5.0), (2, 5.0)]])
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        [(0, NAN)],
+        [(0, 0.0)],
+        [(2, 5.0), (2, 5.0)],
+        *([(x, 1e17)] for x in (0, 1e17)),
+        [(0, 1e308), (1, -1e308)],
+        [(0, -1.7e308)],
+        [(0, 5e-324)],
+    ],
+)
 def test_little_data_makes_a_chart_too(points):
     chart = line_chart("t", [Line("a", points)])
     assert all(math.isfinite(place) for place, _ in [*chart.x_ticks, *chart.y_ticks])
+    assert not any(word in path.runs for path in chart.paths for word in ("nan", "inf"))
 
 
 def epochs(letters: str) -> pd.DataFrame:

@@ -98,15 +98,22 @@ class Chart:
         return f"{self.title}. {said}" if said else self.title
 
 
+def _near(value: float) -> float:
+    """No number so large that differences and quotients of two such ones are none."""
+    return min(max(value, -1e15), 1e15)
+
+
 class _Scale:
     """Data units to places: linear, from ``low`` at ``start`` to ``high`` at ``end``."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low, self.high = low, high if high > low else low + 1
+        low, high = map(_near, (low, high))
+        least = max(1.0, abs(low))
+        self.low, self.high = low, high if high - low > 1e-9 * least else low + least
         self.start, self.end = start, end
 
     def __call__(self, value: float) -> float:
-        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 2)
+        return round(self.start + (_near(value) - self.low) / (self.high - self.low) * (self.end - self.start), 2)
 
     def ticks(self, count: int, whole: bool = False) -> list[float]:
         """Round numbers, about ``count`` of them.
