@@ -9,7 +9,7 @@ import yaml
 from jsonargparse import Namespace
 
 from wtal.nn import heads
-from wtal.trainer_cli import WTALCLI
+from wtal.training.cli import WTALCLI
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))

@@ -2,7 +2,7 @@
 
 import sys
 
-from wtal.cli import main
+from wtal.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

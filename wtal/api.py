@@ -21,16 +21,16 @@ import numpy as np
 import pandas as pd
 
 from wtal.branches.scoring import score_videos
-from wtal.checkpoint import Run, load
 from wtal.data.datamodule import SnippetDataModule, Split
 from wtal.errors import AnnotationError, CheckpointError
 from wtal.localization.localizer import Localizer
 from wtal.localization.scored import VideoScores
-from wtal.metrics.protocols import PROTOCOLS, ProtocolName
-from wtal.metrics.protocols import evaluate as score_of
-from wtal.report.evaluation import Evaluation
-from wtal.report.predictions import as_table
-from wtal.report.truth import Truth, detection_rows, load_truth
+from wtal.metrics.rule_sets import PROTOCOLS, ProtocolName
+from wtal.metrics.rule_sets import evaluate as score_of
+from wtal.results.evaluation import Evaluation
+from wtal.results.ground_truth import Truth, detection_rows, load_truth
+from wtal.results.predictions import as_table
+from wtal.training.checkpoint import Run, load
 from wtal.types import PseudoLabels
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def evaluate(
     """Measure detections; the same numbers as ``wtal test`` and ``wtal evaluate``.
 
     Args:
-        detections: From :func:`localize`, or read by :func:`~wtal.report.predictions.read_predictions`.
+        detections: From :func:`localize`, or read by :func:`~wtal.results.predictions.read_predictions`.
         truth: Data whose segments are known, an annotation file, or a table ``video_id, label, start_s, end_s``.
         protocol: The rules, see ``wtal evaluate --help``. Unlike a file's, labels without instances are never refused.
         tious: Thresholds; by default those of the data's protocol, or of the benchmark.
@@ -150,7 +150,7 @@ def evaluate(
 
 
 def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split = "test") -> Truth:
-    """What :func:`evaluate` measures against, as :mod:`wtal.report.evaluation` and ``analysis`` take it.
+    """What :func:`evaluate` measures against, as :mod:`wtal.results.evaluation` and ``analysis`` take it.
 
     Raises:
         AnnotationError: If there are no segments.

@@ -18,7 +18,7 @@ import slow_references
 from timing import options
 
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, THUMOS14_BINS, diagnose
-from wtal.metrics.protocols import PROTOCOLS, evaluate
+from wtal.metrics.rule_sets import PROTOCOLS, evaluate
 
 TIOUS = np.linspace(0.5, 0.95, 10)
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 import wtal  # noqa: F401
-from wtal.extraction.clip import ImageTower, Preprocess
-from wtal.extraction.command import Extraction, Running, extract_features
-from wtal.extraction.crops import crop, to_clip
-from wtal.extraction.flow import flow_stream
-from wtal.extraction.i3d import load_i3d
-from wtal.extraction.video import FrameReader
+from wtal.extraction.pipeline import Extraction, Running, extract_features
+from wtal.nn.encoders.clip_image import ImageTower, Preprocess
+from wtal.nn.encoders.i3d import load_i3d
+from wtal.video.crops import crop, to_clip
+from wtal.video.decode import FrameReader
+from wtal.video.flow import flow_stream
 
 
 def moving_noise(path, frames, size=(340, 256)):

@@ -22,8 +22,8 @@ import slow_references
 import wtal  # noqa: F401  before anything that imports torchvision
 from wtal.branches.localization import DetectionQuality
 from wtal.localization.localizer import Localizer
-from wtal.report.predictions import write_predictions
-from wtal.report.scores import TestScores, VideoGrids, write_scores
+from wtal.results.predictions import write_predictions
+from wtal.results.scores import TestScores, VideoGrids, write_scores
 from wtal.types import Detections, Protocol, SnippetScores, TimeGrid, Video
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from timing import Table, apart, forget_peak, options, peak_gib, spend
 
 import wtal  # noqa: F401  before anything that imports torchvision
-from wtal.nn.prompts import PromptedText
+from wtal.nn.text.prompts import PromptedText
 
 WAYS = ("whole tower", "cut", "packed", "packed, checkpointed")
 

@@ -35,10 +35,10 @@ def measure(videos: int, length: int, device: str, precision: str) -> dict[str, 
     from wtal.data import CustomDataModule
     from wtal.data.features import FeatureSource
     from wtal.localization.localizer import Localizer
-    from wtal.metrics.protocols import evaluate
+    from wtal.metrics.rule_sets import evaluate
     from wtal.nn.heads import AttentionMILHead
     from wtal.report.page.build import report
-    from wtal.report.predictions import write_predictions
+    from wtal.results.predictions import write_predictions
     from wtal.types import SnippetBatch, SnippetScores
 
     found: dict[str, tuple[float, ...]] = {}

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from wtal.functional.average_precision import average_precision
-from wtal.metrics.protocols import PROTOCOLS, evaluate
-from wtal.report.predictions import COLUMNS, read_predictions
-from wtal.report.tables import markdown
-from wtal.report.truth import detection_rows, load_truth
+from wtal.metrics.rule_sets import PROTOCOLS, evaluate
+from wtal.results.ground_truth import detection_rows, load_truth
+from wtal.results.predictions import COLUMNS, read_predictions
+from wtal.results.tables import markdown
 
 OFFICIAL = PROTOCOLS["activitynet-official"]
 

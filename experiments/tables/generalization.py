@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wtal.report.tables import markdown
+from wtal.results.tables import markdown
 
 COLUMNS = {
     "cbp_warm_up": "CBP, warm-up",

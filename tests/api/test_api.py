@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import wtal
-from wtal import figures
-from wtal.cli import main
 from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
+from wtal.commands import plot as figures
+from wtal.commands.main import main
 from wtal.data import SyntheticDataModule
 from wtal.errors import AnnotationError, CheckpointError, ConfigError
 from wtal.localization.localizer import Localizer
-from wtal.report.predictions import read_predictions
+from wtal.results.predictions import read_predictions
 from wtal.types import Detections
 
 COLUMNS = ["source", "video_id", "label", "start_s", "end_s", "score"]
@@ -256,7 +256,7 @@ def test_the_command_draws_errors(show, run, tmp_path: Path):
 
 
 def test_the_command_compares_the_answers_of_several_runs(run, trained, tmp_path: Path, monkeypatch):
-    from wtal.report import analysis
+    from wtal.results import analysis
 
     seen = []
     monkeypatch.setattr(analysis, "analyze_sets", spy(analysis.analyze_sets, seen))

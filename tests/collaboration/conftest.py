@@ -10,7 +10,7 @@ from wtal.branches.branch import HeadFactory
 from wtal.collaboration import CollaborationModule, Schedule
 from wtal.data import SyntheticDataModule, SyntheticParams
 from wtal.nn.heads import AttentionMILHead, TextHead
-from wtal.nn.prompts import FileText
+from wtal.nn.text.prompts import FileText
 from wtal.training.seeding import SeedSteps
 
 

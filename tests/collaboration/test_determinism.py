@@ -14,7 +14,7 @@ from wtal.branches.scoring import score_videos
 from wtal.collaboration import Schedule, Thresholds
 from wtal.nn.heads import AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead, ZeroShotHead
 from wtal.nn.modes import evaluating
-from wtal.nn.prompts import FileText
+from wtal.nn.text.prompts import FileText
 from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
 CBP = {

@@ -14,9 +14,9 @@ from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.data import read_annotations
 from wtal.report.page.material import gather
 from wtal.report.page.measures import measure
-from wtal.report.predictions import read_predictions
-from wtal.report.runs import read_about
-from wtal.report.scores import read_pseudo_labels, read_scores
+from wtal.results.about import read_about
+from wtal.results.predictions import read_predictions
+from wtal.results.scores import read_pseudo_labels, read_scores
 from wtal.training.outputs import WritePredictions, WritePseudoLabels
 from wtal.training.saving import run_folder
 

@@ -18,28 +18,28 @@ import torch
 from fuzz.mutations import DIGITS
 
 from wtal.branches import CBPBranch
-from wtal.checkpoint import load
 from wtal.collaboration import CollaborationModule
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.data.annotations import read_annotations, with_ambiguous, with_subsets
 from wtal.data.features import FeatureSource, open_features
 from wtal.data.store import StoreWriter
 from wtal.errors import ConfigError
-from wtal.metrics.protocols import PROTOCOLS
-from wtal.metrics.protocols import evaluate as score_of
+from wtal.metrics.rule_sets import PROTOCOLS
+from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.nn.heads import AttentionMILHead
-from wtal.nn.prompts import FileText
+from wtal.nn.text.prompts import FileText
 from wtal.report.page.build import render
 from wtal.report.page.material import gather
-from wtal.report.predictions import as_detections, read_predictions
-from wtal.report.runs_table import table
-from wtal.report.scores import (
+from wtal.results.ground_truth import detection_rows, load_truth
+from wtal.results.predictions import as_detections, read_predictions
+from wtal.results.runs_table import table
+from wtal.results.scores import (
     VideoGrids,
     read_pseudo_labels,
     read_scores,
 )
-from wtal.report.truth import detection_rows, load_truth
 from wtal.sweep.definition import read_sweep
+from wtal.training.checkpoint import load
 from wtal.types import TimeGrid, Video
 
 Dump = Callable[[Path, Any], object]
@@ -169,7 +169,7 @@ def texts(path: Path) -> None:
 
 
 def checkpoint(path: Path) -> None:
-    with mock.patch("wtal.nn.prompts.TextTower", side_effect=ConfigError("the weights are on another machine")):
+    with mock.patch("wtal.nn.text.prompts.TextTower", side_effect=ConfigError("the weights are on another machine")):
         run = load(path)
     run.prompts()
     for labels in run.pseudo_labels.values():
@@ -293,7 +293,7 @@ def _manifest() -> dict[str, Any]:
 
 
 _HEAD = {"class_path": "wtal.nn.heads.AttentionMILHead", "init_args": {"in_dim": 4, "hidden": 4}}
-_TEXT = {"class_path": "wtal.nn.prompts.FileText", "init_args": {"path": "gone.npy", "residual": 0.5, "dim": 4}}
+_TEXT = {"class_path": "wtal.nn.text.prompts.FileText", "init_args": {"path": "gone.npy", "residual": 0.5, "dim": 4}}
 _TEXT_HEAD = {
     "class_path": "wtal.nn.heads.TextHead",
     "init_args": {"text": _TEXT, "dim": 4, "width": 8, "heads": 2, "depth": 1},

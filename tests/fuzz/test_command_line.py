@@ -6,7 +6,7 @@ import pytest
 from fuzz.attacks import ATTACKS
 from fuzz.kinds import KINDS
 
-from wtal.cli import main
+from wtal.commands.main import main
 
 COMMANDS = {
     "evaluate": ("predictions.json", "found.json", "evaluate found.json --annotations truth.json --per-class"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wtal.cli import main
+from wtal.commands.main import main
 from wtal.sweep import runner
 
 TRAIN = """

@@ -8,7 +8,7 @@ import yaml
 
 from wtal.errors import ConfigError
 from wtal.sweep.definition import read_sweep
-from wtal.trainer_cli import WTALCLI
+from wtal.training.cli import WTALCLI
 
 GRID = {
     "program": "wtal",

@@ -31,14 +31,14 @@ def test_the_one_before_stays_until_the_new_one_is_whole(tmp_path: Path, monkeyp
 
 
 def test_it_is_what_a_trainer_uses(toy: Path) -> None:
-    from wtal.trainer_cli import WTALCLI
+    from wtal.training.cli import WTALCLI
 
     cli = WTALCLI(["-c", str(toy)], run=False)
     assert isinstance(cli.trainer.strategy.checkpoint_io, AtomicCheckpoints)
 
 
 def test_a_full_disk_in_a_fit_is_one_sentence(toy: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    from wtal.cli import main
+    from wtal.commands.main import main
 
     def full(self: Path, data: memoryview) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

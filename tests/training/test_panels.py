@@ -7,8 +7,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from wtal.errors import ConfigError
-from wtal.trainer_cli import WTALCLI
 from wtal.training import panels
+from wtal.training.cli import WTALCLI
 from wtal.training.panels import LogPanels
 
 MODEL = """
@@ -25,7 +25,7 @@ model:
         head:
           class_path: wtal.nn.heads.TextHead
           init_args:
-            text: {class_path: wtal.nn.prompts.FileText, init_args: {path: data/text/text.npy}}
+            text: {class_path: wtal.nn.text.prompts.FileText, init_args: {path: data/text/text.npy}}
             dim: 48
             width: 16
             heads: 2

@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 import wtal
-from wtal.cli import main
-from wtal.trainer_cli import WTALCLI
+from wtal.commands.main import main
+from wtal.training.cli import WTALCLI
 
 CONFIG = Path(wtal.__file__).parents[1] / "configs" / "synthetic.yaml"
 SHORT = ["--trainer.max_epochs=5", "--trainer.enable_progress_bar=false"]

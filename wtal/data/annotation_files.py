@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wtal.data.unpickle import load_object_array
-from wtal.data.video_files import video_name
 from wtal.errors import AnnotationError, FeatureError, brief
-from wtal.untrusted import read_json, read_text
+from wtal.io.bounds import read_json, read_text
+from wtal.io.unpickle import load_object_array
+from wtal.video.files import video_name
 
 __all__ = ["Content", "Record", "Segment", "Span", "cells_of", "read_ambiguous", "reader_of"]
 

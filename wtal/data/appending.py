@@ -11,7 +11,7 @@ import numpy as np
 
 from wtal.data.store import Manifest, read_manifest, write_npy
 from wtal.errors import FeatureError
-from wtal.files import drafted
+from wtal.io.files import drafted
 from wtal.types import TimeGrid
 
 __all__ = ["StoreAppender"]

@@ -19,7 +19,7 @@ from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.features import FeatureStore
 from wtal.errors import AnnotationError, ConfigError, FeatureError
-from wtal.untrusted import read_yaml
+from wtal.io.bounds import read_yaml
 
 __all__ = ["DataReport", "SplitReport", "StreamReport", "check", "inspect", "load_data"]
 

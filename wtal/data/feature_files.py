@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from wtal.data.store import npy_shape, read_npy
-from wtal.data.unpickle import load_pickle
 from wtal.errors import FeatureError
-from wtal.untrusted import check_size, check_torch_archive, is_bounded, read_npy_header
+from wtal.io.bounds import check_size, check_torch_archive, is_bounded, read_npy_header
+from wtal.io.unpickle import load_pickle
 
 __all__ = ["HDF5", "SUFFIXES", "features_shape", "hdf5_names", "hdf5_shape", "read_features", "read_hdf5"]
 

@@ -23,8 +23,8 @@ from wtal.data.feature_files import (
 from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
 from wtal.data.store import FeatureStore, Grids, is_measure, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
+from wtal.io.bounds import read_json
 from wtal.types import TimeGrid
-from wtal.untrusted import read_json
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from wtal.data.locks import alone
 from wtal.data.store import Grids, StoreWriter, read_manifest
-from wtal.data.unpickle import iterate_joint_arrays, load_object_array
 from wtal.errors import FeatureError
+from wtal.io.locks import alone
+from wtal.io.unpickle import iterate_joint_arrays, load_object_array
 
 __all__ = ["convert_wtalc", "joint_file", "names_beside"]
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from wtal.errors import FeatureError, FeatureNotFoundError
-from wtal.files import write_text
+from wtal.io.bounds import is_file_name, read_npy_header
+from wtal.io.files import write_text
 from wtal.types import TimeGrid
-from wtal.untrusted import is_file_name, read_npy_header
 
 __all__ = [
     "FeatureStore",

@@ -18,9 +18,9 @@ import numpy as np
 from wtal.data.annotations import read_annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource
-from wtal.data.locks import alone
 from wtal.data.store import write_npy
 from wtal.errors import ConfigError
+from wtal.io.locks import alone
 from wtal.types import Protocol, TimeGrid
 
 __all__ = ["SyntheticDataModule", "SyntheticParams", "write_synthetic"]

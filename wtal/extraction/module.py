@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from wtal.data.resumable import leave_sigterm
-from wtal.extraction.clip import ImageTower, Preprocess
-from wtal.extraction.crops import Crops, crop, to_clip
-from wtal.extraction.i3d import I3D
-from wtal.extraction.i3d import Stream as I3DStream
-from wtal.extraction.snippets import Cut, Job, SnippetBatches, Snippets, Stream
+from wtal.nn.encoders.clip_image import ImageTower, Preprocess
+from wtal.nn.encoders.i3d import I3D
+from wtal.nn.encoders.i3d import Stream as I3DStream
+from wtal.video.crops import Crops, crop, to_clip
+from wtal.video.snippets import Cut, Job, SnippetBatches, Snippets, Stream
 
 __all__ = ["Extractor"]
 
@@ -26,7 +26,7 @@ class Extractor(pl.LightningModule):
         i3d: The networks of the streams ``rgb`` and ``flow``, as far as they are wanted.
         clip: The image tower, if it is wanted.
         crops: What I3D sees of a frame; the features of several crops are averaged.
-        bgr: See :class:`~wtal.extraction.clip.Preprocess`.
+        bgr: See :class:`~wtal.nn.encoders.clip_image.Preprocess`.
         batch_size: Snippets of a batch.
         num_workers: Processes that decode and compute flow while this one computes features; 0 for none.
     """

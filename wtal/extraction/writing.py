@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wtal.data.appending import StoreAppender
 from wtal.extraction.module import Extractor
-from wtal.extraction.snippets import Snippets, Stream
+from wtal.video.snippets import Snippets, Stream
 
 __all__ = ["Outcome", "ShowProgress", "WriteFeatures"]
 

@@ -12,7 +12,7 @@ from wtal.metrics.diagnosis import KINDS
 from wtal.report.style import colour_of
 
 if TYPE_CHECKING:
-    from wtal.report.analysis import Analysis
+    from wtal.results.analysis import Analysis
 
 __all__ = ["figures_of"]
 

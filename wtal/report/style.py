@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wtal.errors import ConfigError
-from wtal.files import drafted
+from wtal.io.files import drafted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wtal.errors import ConfigError, brief
-from wtal.untrusted import read_yaml
+from wtal.io.bounds import read_yaml
 
 __all__ = ["SEED", "Assignment", "Method", "Parameter", "Sweep", "read_sweep"]
 

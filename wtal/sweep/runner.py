@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wtal.files import write_text
+from wtal.io.files import write_text
 from wtal.sweep.definition import Assignment, Sweep
 
 __all__ = ["Outcome", "end_all", "is_claimed", "outcome_of", "perform"]

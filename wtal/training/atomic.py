@@ -8,7 +8,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from wtal.errors import CheckpointError
-from wtal.files import drafted
+from wtal.io.files import drafted
 
 __all__ = ["AtomicCheckpoints"]
 

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
-from wtal.report.predictions import write_predictions
-from wtal.report.runs import About, write_about, write_ground_truth
-from wtal.report.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
-from wtal.report.tables import percent, print_table
+from wtal.results.about import About, write_about, write_ground_truth
+from wtal.results.predictions import write_predictions
+from wtal.results.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
+from wtal.results.tables import percent, print_table
 from wtal.training.saving import run_folder
 from wtal.types import VideoResult
 

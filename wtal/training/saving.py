@@ -8,7 +8,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import SaveConfigCallback
 from pytorch_lightning.loggers import WandbLogger
 
-from wtal.files import write_text
+from wtal.io.files import write_text
 
 __all__ = ["SaveConfig", "run_folder"]
 

@@ -7,7 +7,7 @@ import torch
 from wtal.errors import FeatureError
 from wtal.functional.pooling import topk_pool
 from wtal.nn.heads import ACMHead, AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead, ZeroShotHead
-from wtal.nn.prompts import FileText
+from wtal.nn.text.prompts import FileText
 
 CLASSES = ["run", "jump", "throw"]
 

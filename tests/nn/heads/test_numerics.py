@@ -21,7 +21,7 @@ from wtal.nn.heads import (
     UMHead,
     ZeroShotHead,
 )
-from wtal.nn.prompts import FileText
+from wtal.nn.text.prompts import FileText
 from wtal.types import SnippetBatch, SnippetScores, TimeGrid, Video
 
 WIDTH = 16

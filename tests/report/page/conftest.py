@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from wtal.report.predictions import write_predictions
-from wtal.report.runs import About, write_about, write_ground_truth
-from wtal.report.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
+from wtal.results.about import About, write_about, write_ground_truth
+from wtal.results.predictions import write_predictions
+from wtal.results.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
 from wtal.types import Detections, TimeGrid, Video
 
 SCRIPT = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>"

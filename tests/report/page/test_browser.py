@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from wtal.cli import main
+from wtal.commands.main import main
 from wtal.report.page.material import gather
 from wtal.report.page.measures import measure
-from wtal.report.scores import read_scores
+from wtal.results.scores import read_scores
 
 CHROMIUM = Path("/usr/bin/chromium")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wtal.cli import main
+from wtal.commands.main import main
 from wtal.report.page.material import gather
 from wtal.report.page.measures import measure
 from wtal.report.page.sections import sections

@@ -9,8 +9,8 @@ from wtal.functional.average_precision import mean_average_precision
 from wtal.report.page.material import gather
 from wtal.report.page.measures import measure
 from wtal.report.page.training import training_charts
-from wtal.report.predictions import read_predictions
-from wtal.report.truth import detection_rows, load_truth
+from wtal.results.ground_truth import detection_rows, load_truth
+from wtal.results.predictions import read_predictions
 
 
 def names(material):

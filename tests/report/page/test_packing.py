@@ -7,7 +7,7 @@ import pytest
 from wtal.report.page.material import gather
 from wtal.report.page.measures import judge, measure
 from wtal.report.page.packing import DETECTION, pack
-from wtal.report.scores import read_scores
+from wtal.results.scores import read_scores
 
 
 @pytest.fixture(scope="module")

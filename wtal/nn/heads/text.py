@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from wtal.errors import ConfigError
 from wtal.nn.heads.head import AttentionHead, AttentionWeights
 from wtal.nn.normalization import FeatureNorm
-from wtal.nn.prompts import PromptedText, TextSource
 from wtal.nn.temporal import TemporalTransformer
+from wtal.nn.text.prompts import PromptedText, TextSource
 from wtal.types import BranchOutput
 
 __all__ = ["TextFactory", "TextHead"]

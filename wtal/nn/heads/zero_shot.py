@@ -9,7 +9,7 @@ from torch import Tensor
 from wtal.functional.pooling import min_max
 from wtal.nn.heads.head import Head
 from wtal.nn.heads.text import TextFactory
-from wtal.nn.prompts import TemplateText
+from wtal.nn.text.prompts import TemplateText
 from wtal.types import BranchOutput
 
 __all__ = ["ZeroShotHead"]

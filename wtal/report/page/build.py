@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from wtal.data.video_files import video_files
 from wtal.errors import ConfigError
-from wtal.files import drafted
+from wtal.io.files import drafted
+from wtal.video.files import video_files
 
 if TYPE_CHECKING:  # the command's help waits for nothing
     from wtal.report.page.material import Material

@@ -11,13 +11,13 @@ import pandas as pd
 
 from wtal.data.annotations import Annotations, read_annotations
 from wtal.errors import ConfigError, PredictionError
-from wtal.report.comparison import read_comparison, read_csv
-from wtal.report.predictions import read_predictions
-from wtal.report.runs import About, read_about
-from wtal.report.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
+from wtal.io.bounds import read_yaml
 from wtal.report.style import PALETTE
-from wtal.report.truth import other_names
-from wtal.untrusted import read_yaml
+from wtal.results.about import About, read_about
+from wtal.results.comparison import read_comparison, read_csv
+from wtal.results.ground_truth import other_names
+from wtal.results.predictions import read_predictions
+from wtal.results.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
 
 __all__ = ["Material", "Method", "Training", "Truth", "gather", "label"]
 
@@ -43,7 +43,7 @@ class Method:
         source: As its file is called.
         name: As shown, unlike any other.
         colour: Name of a colour of the page.
-        detections: Rows of :data:`~wtal.report.predictions.COLUMNS`.
+        detections: Rows of :data:`~wtal.results.predictions.COLUMNS`.
         scores: Its curves, where there are any.
         leading: Whether it is shown at first; the others on demand.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wtal.metrics.error_analysis import ErrorProfile
 from wtal.report.page.material import Material, Method, Truth
 from wtal.report.page.measures import Judged, Measured, judge
-from wtal.report.scores import StudentLabels, TestScores
+from wtal.results.scores import StudentLabels, TestScores
 
 __all__ = ["DETECTION", "pack"]
 

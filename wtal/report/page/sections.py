@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from wtal.metrics.diagnosis import Diagnosis
-from wtal.report.comparison import caption, summarize
 from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis_tables, missed_chart, stacks
 from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
 from wtal.report.page.material import Material
@@ -23,6 +22,7 @@ from wtal.report.page.tables import (
     results_table,
 )
 from wtal.report.page.training import training_charts
+from wtal.results.comparison import caption, summarize
 
 __all__ = ["Bars", "KeyFigure", "Sections", "error_tables", "sections"]
 

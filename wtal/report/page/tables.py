@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from wtal.report.comparison import summarize
 from wtal.report.page.material import Material
 from wtal.report.page.measures import MEASURES, Measured
+from wtal.results.comparison import summarize
 
 __all__ = [
     "COLOURS",

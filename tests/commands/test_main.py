@@ -1,0 +1,290 @@
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from wtal import __version__
+from wtal.commands.main import main
+
+
+@pytest.fixture(autouse=True)
+def _restore_ctrl_c():
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def run(*words: str) -> int:
+    try:
+        return main(words)
+    except SystemExit as stop:  # argparse leaves by itself
+        return stop.code if isinstance(stop.code, int) else 1
+
+
+def only_line(capsys: pytest.CaptureFixture[str]) -> str:
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("wtal: error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+# The overview ----------------------------------------------------------------------------------------------------
+
+
+def test_help_answers_at_once_without_torch():
+    code = (
+        "import sys; from wtal.commands.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(sorted({'torch', 'pytorch_lightning', 'numpy', 'pandas'} & set(sys.modules)))"
+    )
+    start = time.monotonic()
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert time.monotonic() - start < 2
+    assert out.splitlines()[-1] == "[]"
+    for command in (
+        "fit",
+        "validate",
+        "test",
+        "predict",
+        "compare",
+        "plot qualitative",
+        "plot sensitivity",
+        "plot errors",
+        "data check",
+        "report",
+    ):
+        assert f"\n    {command}" in out
+
+
+def test_runs_as_a_module_and_says_its_version():
+    out = subprocess.run([sys.executable, "-m", "wtal", "--version"], capture_output=True, text=True, check=True).stdout
+    assert out == f"wtal {__version__}\n"
+
+
+def test_without_a_command_it_shows_help(capsys):
+    assert run() == 0
+    assert "commands:" in capsys.readouterr().out
+
+
+def test_unknown_command(capsys):
+    assert run("fitt") == 2
+    assert "invalid choice: 'fitt'" in only_line(capsys)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit",
+        "test",
+        "compare",
+        "plot qualitative",
+        "plot sensitivity",
+        "plot errors",
+        "data check",
+        "report",
+        "init",
+        "export",
+    ],
+)
+def test_every_command_explains_itself(command, capsys):
+    assert run(*command.split(), "--help") == 0
+    assert f"usage: wtal {command}" in capsys.readouterr().out.replace("[options] ", "")
+
+
+# Lightning's commands --------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_its_folder_and_can_be_tested(toy: Path):
+    assert run("fit", "-c", str(toy), "--name", "mine") == 0
+    folder = Path("runs/mine/version_0")
+    assert {p.name for p in folder.iterdir()} >= {"config.yaml", "metrics.csv", "checkpoints"}
+    assert [p.name for p in (folder / "checkpoints").iterdir()] == ["last.ckpt"]
+    for command in ("validate", "test", "predict"):
+        assert run(command, "-c", f"{folder}/config.yaml", f"--ckpt_path={folder}/checkpoints/last.ckpt") == 0
+    assert yaml.safe_load((folder / "config.yaml").read_text())["name"] == "mine"
+
+
+def test_configurations_compose_and_options_come_last(toy: Path, capsys):
+    Path("wide.yaml").write_text("model: {init_args: {width: 16}}\ntrainer: {max_epochs: 7}\n")
+    assert run("fit", "-c", str(toy), "--config", "wide.yaml", "--trainer.max_epochs=9", "--print_config") == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["model"]["init_args"] == {"width": 16, "lr": 0.1, "interrupt": False}
+    assert config["trainer"]["max_epochs"] == 9
+    assert config["trainer"]["accelerator"] == "cpu"
+
+
+def test_printed_configuration_is_complete(toy: Path, capsys):
+    run("fit", "-c", str(toy), "--print_config")
+    printed = capsys.readouterr().out
+    Path("printed.yaml").write_text(printed)
+    run("fit", "-c", "printed.yaml", "--print_config")
+    assert capsys.readouterr().out == printed
+    config = yaml.safe_load(printed)
+    assert config["seed_everything"] == 0
+    assert config["trainer"]["use_distributed_sampler"] is False
+    assert config["data"]["init_args"] == {"classes": 3, "workers": 0, "broken": False}
+
+
+def test_own_classes_are_found_in_the_current_folder(toy: Path, capsys, monkeypatch):
+    Path("own_model.py").write_text("from toy import ToyModel\n\n\nclass Own(ToyModel): ...\n")
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder not in ("", str(Path.cwd()))])
+    assert run("fit", "-c", str(toy), "--model=own_model.Own", "--print_config") == 0
+    assert yaml.safe_load(capsys.readouterr().out)["model"]["class_path"] == "own_model.Own"
+
+
+def test_settings_come_from_the_configuration_not_from_the_checkpoint(toy: Path, capsys):
+    run("fit", "-c", str(toy), "--name", "slow", "--model.init_args.lr=0.01")
+    capsys.readouterr()
+    run("test", "-c", str(toy), "--name", "again", "--ckpt_path=runs/slow/version_0/checkpoints/last.ckpt")
+    assert yaml.safe_load(Path("runs/again/version_0/config.yaml").read_text())["model"]["init_args"]["lr"] == 0.1
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(toy: Path):
+    run("fit", "-c", str(toy), "--name=whole", "--trainer.max_epochs=4")
+    run("fit", "-c", str(toy), "--name=begun", "--trainer.max_epochs=2")
+    begun = "runs/begun/version_0/checkpoints/last.ckpt"
+    run("fit", "-c", str(toy), "--name=resumed", "--trainer.max_epochs=4", f"--ckpt_path={begun}")
+    whole, resumed = (
+        torch.load(f"runs/{name}/version_0/checkpoints/last.ckpt")["state_dict"] for name in ("whole", "resumed")
+    )
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+
+
+def test_tensorboard_by_one_option(toy: Path):
+    assert run("fit", "-c", str(toy), "--logger=tensorboard", "--name=tb") == 0
+    assert list(Path("runs/tb/version_0").glob("events.out.tfevents*"))
+    assert Path("runs/tb/version_0/config.yaml").is_file()
+
+
+@pytest.fixture
+def command(toy: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """``wtal fit`` of the toy model as a process of its own."""
+    tests = Path(__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", f"{tests}{os.pathsep}{tests.parent}")
+    return [sys.executable, "-m", "wtal", "fit", "-c", str(toy), "--name=own"]
+
+
+@pytest.mark.slow
+def test_wandb_offline_by_one_option(command: list[str]):
+    """A process of its own: wandb's service, named in the environment, keeps the folder that it was started in."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    words = [*command[:-1], "--logger=wandb"]
+    subprocess.run(words, check=True, capture_output=True, env=env | {"WANDB_MODE": "offline"})
+    assert list(Path("runs/wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(list(Path("runs/wtal").glob("*/config.yaml"))) == 1
+
+
+@pytest.mark.slow
+def test_two_processes_share_one_folder(command: list[str]):
+    subprocess.run([*command, "--trainer.devices=2", "--trainer.strategy=ddp"], check=True, timeout=120)
+    assert [p.name for p in Path("runs/own").iterdir()] == ["version_0"]
+    assert Path("runs/own/version_0/checkpoints/last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_a_real_ctrl_c_leaves_with_130_and_a_checkpoint(command: list[str]):
+    with subprocess.Popen([*command, "--trainer.max_epochs=-1"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.startswith("epoch 3"))
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert Path("runs/own/version_0/checkpoints/last.ckpt").is_file()
+
+
+def test_a_logger_with_options_of_its_own(toy: Path):
+    logger = "{class_path: CSVLogger, init_args: {save_dir: elsewhere, name: a, version: b}}"
+    assert run("fit", "-c", str(toy), f"--trainer.logger={logger}") == 0
+    assert Path("elsewhere/a/b/config.yaml").is_file()
+
+
+# Mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("model: {init_args: {widht: 8}}", "bad.yaml: there is no option 'widht' of toy.ToyModel"),
+        ("trainer: {max_epoch: 8}", "bad.yaml: there is no option 'trainer.max_epoch'"),
+        ("modle: {init_args: {width: 8}}", "bad.yaml: there is no option 'modle.init_args.width'"),
+        (
+            "trainer: {precision: bf16-true}",
+            "trainer.precision: with bf16-true the losses would not have",
+        ),
+        ("trainer: {max_epochs: many}", "bad.yaml: trainer.max_epochs: expected int, not 'many'."),
+        ("model: {class_path: toy.ToyMdoel}", "module 'toy' has no attribute 'ToyMdoel'"),
+        ("model: [", "bad.yaml is no YAML"),
+        ("model: {init_args: {width: 0}}", "`width` must be at least 1, got 0."),
+    ],
+)
+def test_a_wrong_configuration_is_one_sentence_that_names_the_file(content, said, toy: Path, capsys):
+    Path("bad.yaml").write_text(content + "\n")
+    assert run("fit", "-c", str(toy), "-c", "bad.yaml") == 2
+    assert said in only_line(capsys)
+
+
+def test_a_missing_configuration(toy: Path, capsys):
+    assert run("fit", "-c", "none.yaml") == 2
+    assert "none.yaml" in only_line(capsys)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_deep_inside_is_one_sentence(workers, toy: Path, capsys):
+    assert run("fit", "-c", str(toy), "--data.broken=true", f"--data.workers={workers}") == 2
+    assert only_line(capsys) == "wtal: error: Video v1 in v1.npy has NaN in row 3: extract it anew."
+
+
+def test_an_error_of_a_constructor_is_one_sentence(toy: Path, capsys):
+    assert run("fit", "-c", str(toy), "--data.classes=0") == 2
+    assert only_line(capsys) == "wtal: error: toy.csv names no class: add one."
+
+
+def test_debug_shows_where(toy: Path, monkeypatch):
+    with pytest.raises(Exception, match="row 3"):
+        main(["fit", "-c", str(toy), "--data.broken=true", "--debug"])
+    monkeypatch.setenv("WTAL_DEBUG", "1")
+    with pytest.raises(Exception, match="row 3"):
+        main(["fit", "-c", str(toy), "--data.broken=true"])
+
+
+def test_ctrl_c_leaves_with_130(toy: Path):
+    assert run("fit", "-c", str(toy), "--model.init_args.interrupt=true") == 130
+
+
+def test_a_checkpoint_of_other_classes(toy: Path, capsys):
+    run("fit", "-c", str(toy), "--name=three")
+    checkpoint = "--ckpt_path=runs/three/version_0/checkpoints/last.ckpt"
+    assert run("test", "-c", str(toy), checkpoint, "--data.classes=5") == 2
+    assert "2 weights of the checkpoint have other shapes, net.2.weight [3, 8] and not [5, 8]" in only_line(capsys)
+
+
+class _Hostile:
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+@pytest.mark.parametrize("kind", ["hostile", "damaged", "missing"])
+def test_a_checkpoint_that_cannot_be_loaded(kind, toy: Path, capsys):
+    if kind == "hostile":
+        torch.save({"state_dict": {}, "payload": _Hostile()}, "bad.ckpt", pickle_module=pickle)
+    elif kind == "damaged":
+        Path("bad.ckpt").write_bytes(b"PK\x03\x04 nothing more")
+    assert run("test", "-c", str(toy), "--ckpt_path=bad.ckpt") == 2
+    assert "heckpoint" in only_line(capsys)
+    assert not Path("executed").exists()
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    (tmp_path / "truth.csv").write_text("video,start,end,label\na,0,1,run\n")
+    (tmp_path / "found.csv").write_text("video,start,end,label,score\na,0,1,run,0.5\n")
+    wtal = f'{sys.executable} -c "import sys; from wtal.commands.main import main; sys.exit(main())"'
+    command = f"{wtal} evaluate found.csv --annotations truth.csv | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -1,0 +1,111 @@
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+
+from wtal.errors import PredictionError
+from wtal.results.predictions import as_detections, as_table, read_predictions, write_predictions
+from wtal.types import Detections
+
+CLASSES = ["Diving", "High Jump, läufe"]
+
+
+def some():
+    first = Detections(
+        torch.tensor([0.1, 1 / 3], dtype=torch.float64),
+        torch.tensor([2.0, 7.7], dtype=torch.float64),
+        torch.tensor([1, 0]),
+        torch.tensor([0.9, 1e-7], dtype=torch.float64),
+    )
+    return {"v_1": first, "v_2": Detections(*(column[:0] for column in first))}
+
+
+@pytest.mark.parametrize("name", ["found.json", "found.csv"])
+def test_what_is_written_is_read_with_all_digits(tmp_path, name):
+    write_predictions(tmp_path / "new" / name, some(), CLASSES)
+    table = read_predictions(tmp_path / "new" / name)
+    pd.testing.assert_frame_equal(table, as_table(some(), CLASSES), check_exact=True)
+    back = as_detections(table, CLASSES)
+    assert list(back) == ["v_1"]
+    assert all(torch.equal(a, b) for a, b in zip(back["v_1"], some()["v_1"], strict=True))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
+
+
+def test_the_json_is_activitynets(tmp_path):
+    write_predictions(tmp_path / "found.json", some(), CLASSES)
+    content = json.loads((tmp_path / "found.json").read_text())
+    assert set(content) == {"version", "results", "external_data"}
+    assert content["results"]["v_1"][0] == {"label": CLASSES[1], "score": 0.9, "segment": [0.1, 2.0]}
+    assert content["results"]["v_2"] == []
+
+
+def test_reads_results_alone_and_columns_by_other_names(tmp_path):
+    one = {"label": "a", "score": 1, "segment": [0, 2.5]}
+    (tmp_path / "opentad.json").write_text(json.dumps({"results": {"v": [one], "w": []}}))
+    (tmp_path / "own.csv").write_text("video,start,end,label,score\nv,0,2.5,a,1\n")
+    for name in ("opentad.json", "own.csv"):
+        assert read_predictions(tmp_path / name).to_numpy().tolist() == [["v", "a", 0.0, 2.5, 1.0]]
+
+
+def test_reads_the_real_ones(shared):
+    table = read_predictions(shared / "data/predictions/detection_result_base_train.json")
+    assert (len(table), table["video_id"].nunique(), table["label"].nunique()) == (33895, 200, 20)
+
+
+def test_detections_come_best_first():
+    table = pd.DataFrame({"video_id": "v", "label": "a", "start_s": [0.0, 1.0], "end_s": 2.0, "score": [0.1, 0.9]})
+    assert as_detections(table, ["a"])["v"].start_s.tolist() == [1.0, 0.0]
+
+
+def one(**changes):
+    return json.dumps({"results": {"v": [{"label": "a", "score": 0.5, "segment": [0, 1]} | changes]}})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.json", "{", "not valid JSON"),
+        ("x.json", "[]", "has no `results`"),
+        ("x.json", '{"results": {"v": {}}}', "video v must be a list"),
+        ("x.json", one(segment=[1]), "video v must have `label`, `score` and a `segment`"),
+        ("x.json", one(segment=[2, 1]), "video v ends before it starts"),
+        ("x.json", one(score=None), "must be finite numbers"),
+        ("x.json", one(score=float("nan")), "must be finite numbers"),
+        ("x.json", one(label="\ud800"), "is no valid text"),
+        ("x.json", one(label=3), "it must be a class name"),
+        ("x.csv", "video,label,score\n", "lacks the column 'start_s'"),
+        ("x.csv", "video,label,start,end,score\nv,a,0,x,1\n", "must be finite numbers"),
+        ("x.csv", "", "is not a table"),
+        ("x.txt", "", "no prediction file known here"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PredictionError, match=message) as caught:
+        read_predictions(tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_an_unknown_label_and_nan_are_refused(tmp_path):
+    with pytest.raises(PredictionError, match="does not exist"):
+        read_predictions(tmp_path / "none.json")
+    with pytest.raises(PredictionError, match="'Diving' predicted in video v_1"):
+        as_detections(as_table(some(), CLASSES), CLASSES[1:])
+    broken = {"v": some()["v_1"]._replace(score=torch.tensor([0.5, torch.nan]))}
+    with pytest.raises(PredictionError, match="video v has start, end and score"):
+        write_predictions(tmp_path / "x.json", broken, CLASSES)
+    with pytest.raises(PredictionError, match=r"must end in \.json or \.csv"):
+        write_predictions(tmp_path / "x.txt", some(), CLASSES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_and_measuring_a_file_needs_no_torch():
+    code = (
+        "import sys, wtal.results.predictions, wtal.functional.average_precision, wtal.metrics.error_analysis;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

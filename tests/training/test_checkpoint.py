@@ -1,0 +1,255 @@
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from fuzz.guard import little_time_and_room
+from pytorch_lightning import Trainer
+
+import wtal
+from wtal.branches import CBPBranch
+from wtal.collaboration import Schedule
+from wtal.errors import CheckpointError, ConfigError, WTALError
+from wtal.nn.heads import AttentionMILHead
+from wtal.training.checkpoint import load
+
+KINDS = ["collaboration", "cbp", "vlp"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loaded_model_answers_as_the_trained_one(kind, trained):
+    it = trained(kind)
+    run = load(it.checkpoint)
+    assert type(run.model) is type(it.model)
+    assert run.class_names == it.data.class_names
+    assert not run.model.training
+    for batch in it.data.test_dataloader():
+        with torch.no_grad():
+            expected, found = it.model.all_scores(batch), run.model.all_scores(batch)
+        assert found.keys() == expected.keys()
+        for source, scores in expected.items():
+            assert all(torch.equal(a, b) for a, b in zip(scores, found[source], strict=True))
+    assert run.model.localizer == it.model.localizer
+
+
+def test_it_needs_no_data_and_no_configuration(trained, tmp_path: Path, monkeypatch):
+    it = trained("collaboration")
+    shutil.copy(it.checkpoint, tmp_path / "alone.ckpt")
+    away = it.data.root.with_name("away")
+    it.data.root.rename(away)  # the file of text features too
+    monkeypatch.chdir(tmp_path)
+    try:
+        run = load("alone.ckpt")
+        with pytest.raises(ConfigError, match=r"No config.yaml lies above alone.ckpt"):
+            _ = run.data
+        assert list(run.pseudo_labels["cbp"])[:3] == ["0", "1", "2"]
+    finally:
+        away.rename(it.data.root)
+    assert torch.equal(run.model.vlp.head.text(), it.model.vlp.head.text())
+
+
+def test_it_knows_what_the_training_was(trained):
+    it = trained("collaboration")
+    run = load(it.folder)
+    assert run.path == it.checkpoint
+    assert run.epoch == 2
+    assert run.schedule == Schedule(1, "FB", from_cbp="both", from_vlp="both")
+    assert run.schedule.step(run.epoch).name == "B: CBP teaches VLP"
+    assert run.hyperparameters["localizer"]["sigma"] == 0.2
+    assert not {"class_names", "_class_path", "_instantiator"} & run.hyperparameters.keys()
+    assert run.data.protocol == it.data.protocol
+    assert load(trained("cbp").folder).schedule is None
+
+
+def test_pseudo_labels_are_those_of_the_loop(trained):
+    it = trained("collaboration")
+    buffers = it.model.trainer.fit_loop.buffers
+    found = load(it.folder).pseudo_labels
+    videos = it.data.videos("train")
+    for student, buffer in buffers.items():
+        assert list(found[student]) == [video.video_id for video in videos]
+        for row, video in enumerate(videos):
+            expected = buffer.lookup(torch.tensor([row]), torch.arange(video.num_snippets)[None])
+            assert torch.equal(found[student][video.video_id].label, expected.label[0])
+            assert torch.equal(found[student][video.video_id].klass, expected.klass[0])
+    assert load(trained("cbp").folder).pseudo_labels == {}
+
+
+def test_prompts_are_the_words_nearest_to_the_context(trained):
+    run = load(trained("vlp").folder)
+    words = run.prompts(count=2)
+    assert words[["vector", "rank"]].to_numpy().tolist() == [[v, r] for v in range(3) for r in range(2)]
+    text = run.model.head.text
+    table = text._tower[0].text.token_embedding.weight
+    assert words["distance"][2] == pytest.approx((table - text.context[0, 1]).norm(dim=1).min().item(), rel=1e-4)
+    assert load(trained("collaboration").folder).prompts().empty
+
+
+def test_the_newest_checkpoint_of_a_folder(trained, tmp_path: Path):
+    (tmp_path / "version_10").mkdir()
+    (tmp_path / "version_9").mkdir()
+    for version in ("version_10", "version_9"):
+        shutil.copyfile(trained("cbp").checkpoint, tmp_path / version / "last.ckpt")
+        time.sleep(0.02)
+    assert load(tmp_path).path == tmp_path / "version_9" / "last.ckpt"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match=r"No last.ckpt is in .*empty or below it"):
+        load(tmp_path / "empty")
+
+
+def test_a_module_made_in_python_is_given(trained, tmp_path: Path):
+    data = trained("cbp").data
+    model = CBPBranch(data.class_names, lambda names: AttentionMILHead(names, in_dim=64, hidden=8))
+    trainer = Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False
+    )
+    trainer.fit(model, data)
+    trainer.save_checkpoint(tmp_path / "own.ckpt")
+    with pytest.raises(CheckpointError, match="was trained in Python: make it as there, and give it as `model`"):
+        load(tmp_path / "own.ckpt")
+    other = CBPBranch(data.class_names, lambda names: AttentionMILHead(names, in_dim=64, hidden=8))
+    run = load(tmp_path / "own.ckpt", other)
+    assert run.model is other
+    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), model.parameters(), strict=True))
+    with pytest.raises(CheckpointError, match="belong to another model"):
+        load(tmp_path / "own.ckpt", CBPBranch(data.class_names, lambda n: AttentionMILHead(n, in_dim=64, hidden=4)))
+
+
+# What is no checkpoint -------------------------------------------------------------------------------------------
+
+
+class _Hostile:
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "does not exist"),
+        (b"PK\x03\x04 nothing more", "is no checkpoint, or a damaged one"),
+        (b"", "is no checkpoint, or a damaged one"),
+        (b"just text\n", "is no checkpoint, or a damaged one"),
+        ({"state_dict": {}, "class_names": ["a"], "payload": _Hostile()}, "could run code"),
+        ({"weights": torch.zeros(1)}, "no checkpoint of this project"),
+        ([1, 2], "no checkpoint of this project"),
+        ({"state_dict": {}, "class_names": ["a"]}, "trained in Python"),
+        ({"state_dict": [], "class_names": ["a"]}, "damaged checkpoint: its state_dict are a list"),
+        ({"state_dict": {}, "class_names": ["a"], "hyper_parameters": 7}, "damaged checkpoint"),
+        ({"state_dict": {}, "class_names": ["a"], "hyper_parameters": {"_class_path": 7}}, "cannot be made"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_in_one_sentence(content, said, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if isinstance(content, bytes):
+        Path("bad.ckpt").write_bytes(content)
+    elif content is not None:
+        torch.save(content, "bad.ckpt", pickle_module=pickle)
+    with pytest.raises(CheckpointError, match=said) as caught:
+        load("bad.ckpt")
+    assert "bad.ckpt" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not Path("executed").exists()
+
+
+def altered(checkpoint: Path, path: Path, key: str, value: object) -> Path:
+    content = torch.load(checkpoint, weights_only=True)
+    content["hyper_parameters"][key] = value
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("head", "subprocess.check_call"),  # called with the class names, which the file has written too
+        ("head", {"class_path": "subprocess.Popen", "init_args": {"args": ["touch", "executed"]}}),
+        ("head", {"class_path": "torch.os.system", "init_args": {"command": "touch executed"}}),
+        ("head", "wtal.commands.main.os.system"),
+        ("head", {"class_path": "wtal.nn.heads.AttentionMILHead", "init_args": {"weights": "os.getcwd"}}),
+        ("head", "{class_path: subprocess.Popen, init_args: {args: [touch, executed]}}"),  # read as YAML
+        ("head", " subprocess.check_call "),
+        ("head", "'subprocess.check_call'"),
+        ("head", ["subprocess.check_call"]),
+        ("optimizer", "builtins.exec"),
+        ("_class_path", "subprocess.Popen"),
+        ("_class_path", "torch.hub.load"),
+    ],
+)
+def test_settings_in_a_checkpoint_call_nothing_of_strangers(key, value, trained, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bad = altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value)
+    content = torch.load(bad, weights_only=True)
+    content["class_names"] = ["touch", "executed"]
+    torch.save(content, bad)
+    with pytest.raises(CheckpointError, match=r"bad.ckpt names \S+, which is no class of this project"):
+        load(bad)
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("head", "exec"),
+        ("head", 3),
+        ("no_such_option", 1),
+        ("_class_path", "x.Y"),
+        ("head", {"class_path": "AttentionMILHead", "init_args": {"in_dim": -3}}),
+    ],
+)
+def test_settings_that_make_no_model_are_refused(key, value, trained, tmp_path: Path):
+    with pytest.raises(CheckpointError, match="cannot be made as it says"):
+        load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value))
+
+
+@pytest.mark.parametrize("depth", [10**400, 10**7], ids=["endless", "many"])
+def test_a_tower_of_tiny_layers_is_not_built(depth, trained, tmp_path: Path):
+    path = trained("vlp").checkpoint
+    head = torch.load(path, weights_only=True)["hyper_parameters"]["head"]
+    head["init_args"] |= {"width": 8, "heads": 2, "depth": depth}
+    with little_time_and_room(), pytest.raises(CheckpointError, match="much larger weights than it has"):
+        load(altered(path, tmp_path / "bad.ckpt", "head", head))
+
+
+@pytest.mark.parametrize(
+    "data", ["{class_path: subprocess.Popen, init_args: {args: [touch, executed]}}", "evil.yaml", "[]"]
+)
+def test_a_hostile_configuration_beside_it_runs_nothing(data, trained, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(trained("cbp").checkpoint, tmp_path)
+    Path("evil.yaml").write_text("{class_path: subprocess.Popen, init_args: {args: [touch, executed]}}")
+    Path("config.yaml").write_text(f"data: {data}\n")
+    run = load(tmp_path)
+    with pytest.raises(WTALError, match=r"config\.yaml"):
+        _ = run.data
+    assert not Path("executed").exists()
+
+
+def test_own_heads_are_named_by_trust(trained, tmp_path: Path, monkeypatch):
+    (tmp_path / "my_heads.py").write_text(
+        "from wtal.nn.heads import AttentionMILHead\nclass MyHead(AttentionMILHead):\n    '''Mine.'''\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    head = {"class_path": "my_heads.MyHead", "init_args": {"in_dim": 64, "hidden": 16}}
+    path = altered(trained("cbp").checkpoint, tmp_path / "mine.ckpt", "head", head)
+    with pytest.raises(CheckpointError, match=r"names my_heads.MyHead.*give its package in `trust`"):
+        load(path)
+    assert "my_heads" not in sys.modules
+    assert type(load(path, trust=["my_heads"]).model.head).__name__ == "MyHead"
+    sys.modules.pop("my_heads")
+
+
+def test_the_package_offers_it_without_importing_anything_before():
+    code = (
+        "import sys, wtal\n"
+        "assert 'torch' not in sys.modules and {'load', 'plot'} <= set(dir(wtal))\n"
+        "wtal.load\n"
+        "assert 'torch' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(wtal.__file__).parents[1])
+    with pytest.raises(AttributeError, match="no attribute 'laod'"):
+        _ = wtal.laod

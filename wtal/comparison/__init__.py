@@ -1,0 +1,1 @@
+"""Every method of the paper's argument, trained and tested alike."""

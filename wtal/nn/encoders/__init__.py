@@ -1,0 +1,1 @@
+"""Frozen encoders of frames and optical flow."""

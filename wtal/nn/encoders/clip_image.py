@@ -1,0 +1,58 @@
+"""The frozen image tower of any open_clip model, and how it wants its images."""
+
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from wtal.nn.encoders.clip_model import load_clip
+
+__all__ = ["ImageTower", "Preprocess"]
+
+
+class Preprocess:
+    """A frame as a model wants it: open_clip's own transform for inference, with the settings of the model.
+
+    Args:
+        settings: The model's own.
+        bgr: Give red as blue and blue as red, as two public extractors do by mistake, to repeat their features.
+    """
+
+    def __init__(self, settings: dict[str, Any], bgr: bool = False) -> None:
+        config = open_clip.transform.PreprocessCfg(**settings)
+        self._transform: Any = open_clip.transform.image_transform_v2(config, is_train=False)
+        self._bgr = bgr
+
+    def __call__(self, frame: np.ndarray) -> Tensor:
+        """From an RGB frame of any size, ``(H, W, 3)`` uint8, to ``(3, h, w)``."""
+        image = Image.fromarray(np.ascontiguousarray(frame[..., ::-1]) if self._bgr else frame)
+        return self._transform(image)  # type: ignore[no-any-return]
+
+
+class ImageTower(nn.Module):
+    """An open_clip model that reads images.
+
+    Args:
+        model: As for :func:`~wtal.nn.encoders.clip_model.load_clip`.
+        pretrained: As for :func:`~wtal.nn.encoders.clip_model.load_clip`.
+
+    Raises:
+        ConfigError: For an unknown model or tag, or where weights can be neither found nor fetched.
+    """
+
+    def __init__(self, model: str = "ViT-B-16", pretrained: str = "openai") -> None:
+        super().__init__()
+        self.model, _, self.note = load_clip(model, pretrained)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """For :class:`Preprocess`."""
+        return dict(self.model.visual.preprocess_cfg)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Unit-norm features ``(N, D)`` of images ``(N, 3, h, w)``."""
+        return self.model.encode_image(images, normalize=True)  # type: ignore[no-any-return]

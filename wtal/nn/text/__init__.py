@@ -1,0 +1,1 @@
+"""Text features of classes: learned prompts, templates, files."""

@@ -1,0 +1,283 @@
+"""Where the text features of the classes come from: learned prompts, hand-written templates, or a file."""
+
+import re
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wtal.errors import ConfigError
+from wtal.io.bounds import read_npy_header, read_text
+from wtal.nn.text.clip_text import TextTower
+
+__all__ = ["TEMPLATES", "FileText", "PromptedText", "TemplateText", "TextSource", "nearest_words", "readable"]
+
+TEMPLATES = ("a video of a person doing {}.", "a video of the action of {}.", "a photo of {}.", "{}.")
+
+
+def readable(class_name: str) -> str:
+    """A class name as CLIP may have read it: words apart, in small letters.
+
+    >>> [readable(name) for name in ("CleanAndJerk", "Playing_volleyball", "v_HighJump", "Clean and jerk")]
+    ['clean and jerk', 'playing volleyball', 'high jump', 'clean and jerk']
+    """
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", class_name.removeprefix("v_")).replace("_", " ")
+    return " ".join(words.lower().split())
+
+
+class TextSource(nn.Module):
+    """Unit-norm text features of the classes.
+
+    Args:
+        class_names: Names of the classes.
+    """
+
+    note: str  # which weights, for every table
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        super().__init__()
+        self.class_names = list(class_names)
+
+    @property
+    def dim(self) -> int:
+        """Width of the features."""
+        with torch.no_grad():
+            return int(self().shape[1])
+
+    @abstractmethod
+    def forward(self) -> Tensor:
+        """Features ``(C, D)``."""
+
+    @abstractmethod
+    def vanilla(self) -> "TextSource":
+        """The same classes as before any learning."""
+
+
+class PromptedText(TextSource):
+    """``[p_1 .. p_n] class name [p_n+1 .. p_n+m]`` through the frozen text tower, the context vectors learned.
+
+    The tower reads real token ids in which the context is a row of placeholders, whose embeddings the learned vectors
+    replace. Of a causal tower, what all prompts share before the class name is computed once for each chunk of classes.
+
+    Args:
+        class_names: Names of the classes.
+        model: Name of an open_clip model, or path of a JSON with its configuration.
+        pretrained: Tag of its weights, path of a local file, or ``random``.
+        prefix: Context vectors before the class name.
+        postfix: Context vectors after it.
+        per_class: Whether each class has its own context.
+        checkpointed: Compute the tower's activations again in the backward pass instead of keeping them, chunk by
+            chunk: memory hardly grows with the number of classes, and a step takes longer.
+        chunk: Classes that are read together.
+
+    Raises:
+        ConfigError: If a prompt is longer than the tower's context.
+
+    Source:
+        arXiv:2212.09335, section 3.2; 16 + 16 vectors as in the authors' earlier work (arXiv:2112.04478).
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        model: str = "ViT-B-16",
+        pretrained: str = "openai",
+        prefix: int = 16,
+        postfix: int = 16,
+        per_class: bool = False,
+        checkpointed: bool = False,
+        chunk: int = 8,
+    ) -> None:
+        super().__init__(class_names)
+        tower = TextTower(model, pretrained)
+        self._tower = (tower,)  # in a tuple: neither saved, nor trained, nor DDP's
+        self.note, self.chunk, self.checkpointed = f"text: {tower.note}", chunk, checkpointed
+        names, count = [readable(name) for name in class_names], prefix + postfix
+        ids, other = (
+            tower.tokenize([" ".join([*[placeholder] * prefix, name, *[placeholder] * postfix]) for name in names])
+            for placeholder in "xz"
+        )
+        replaced = ids != other
+        for name, found in zip(names, replaced.sum(dim=1).tolist(), strict=True):
+            if found < count:
+                raise ConfigError(
+                    f"The prompt of {name!r} with {prefix} + {postfix} context vectors is longer than the "
+                    f"{ids.shape[1]} tokens that {model} reads: take a shorter `prefix` or `postfix`."
+                )
+        self.ids: Tensor
+        self.places: Tensor
+        self.register_buffer("ids", ids, persistent=False)
+        self.register_buffer("places", replaced.nonzero()[:, 1].view(len(ids), count), persistent=False)
+        self._shared = 0 if per_class or not prefix else int(self.places[0, prefix - 1]) + 1
+        self.context = nn.Parameter(torch.empty(len(ids) if per_class else 1, count, tower.width).normal_(std=0.02))
+        self._cached: tuple[Tensor, bool, Tensor] | None = None
+
+    def forward(self) -> Tensor:
+        """Features ``(C, D)``; kept until the context changes, while no gradient is asked for."""
+        if torch.is_grad_enabled() and self.context.requires_grad:
+            return self._encode(self.checkpointed)
+        autocast = torch.is_autocast_enabled(self.context.device.type)
+        if self._cached is not None:
+            context, autocasted, features = self._cached
+            if context.device == self.context.device and autocast == autocasted and torch.equal(context, self.context):
+                return features
+        with torch.inference_mode(False), torch.no_grad():  # a training step may use them next
+            self._cached = self.context.detach().clone(), autocast, self._encode(False)
+        return self._cached[2]
+
+    def vanilla(self) -> "TemplateText":
+        """Hand-written templates through the same tower."""
+        return TemplateText(self.class_names, tower=self._tower[0])
+
+    def _encode(self, checkpointed: bool) -> Tensor:
+        return self._tower[0].encode(self.ids, self.context, self.places, self._shared, self.chunk, checkpointed)
+
+
+class TemplateText(TextSource):
+    """Hand-written templates, averaged; nothing is learned.
+
+    Args:
+        class_names: Names of the classes.
+        model: Name of an open_clip model, or path of a JSON with its configuration.
+        pretrained: Tag of its weights, path of a local file, or ``random``.
+        templates: Sentences with ``{}`` for the class name.
+        tower: A tower that is there already, instead of ``model`` and ``pretrained``.
+
+    Raises:
+        ConfigError: Without templates, or for one without ``{}``.
+    """
+
+    features: Tensor
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        model: str = "ViT-B-16",
+        pretrained: str = "openai",
+        templates: Sequence[str] = TEMPLATES,
+        tower: TextTower | None = None,
+    ) -> None:
+        super().__init__(class_names)
+        if not templates or not all("{}" in template for template in templates):
+            raise ConfigError(f"`templates` are sentences with {{}} for the class name, got {list(templates)}.")
+        tower = tower or TextTower(model, pretrained)
+        self.note = f"text: {tower.note}"
+        sentences = [template.replace("{}", readable(name)) for name in class_names for template in templates]
+        with torch.no_grad():
+            features = tower.encode(tower.tokenize(sentences)).view(len(self.class_names), len(templates), -1)
+        self.register_buffer("features", F.normalize(features.mean(dim=1), dim=1))
+
+    def forward(self) -> Tensor:
+        """Features ``(C, D)``."""
+        return self.features
+
+    def vanilla(self) -> "TemplateText":
+        """Itself."""
+        return self
+
+
+class FileText(TextSource):
+    """Text features computed elsewhere, with a learned residual for each class on request.
+
+    They are kept in the checkpoint: with ``path: null`` their place is held for what a checkpoint brings, wherever the
+    file has gone since.
+
+    Args:
+        class_names: Names of the classes.
+        path: A ``.npy`` of shape ``(C, D)``. A ``classes.txt`` beside it, one name a line, says the order of its rows;
+            without one it is that of ``class_names``.
+        residual: How much of the learned residual is added (task residual); 0 for none.
+        dim: ``D``, where there is no file.
+
+    Raises:
+        ConfigError: If the file does not fit the classes.
+
+    Source:
+        Task residual: arXiv:2211.10277, eq. 4.
+    """
+
+    features: Tensor
+
+    def __init__(self, class_names: Sequence[str], path: Path | None, residual: float = 0.5, dim: int = 512) -> None:
+        super().__init__(class_names)
+        self.note, self.scale, self._awaited = "", residual, path is None
+        size = len(self.class_names), dim
+        features = torch.full(size, torch.nan) if path is None else _read_text(Path(path), self.class_names)
+        self.register_buffer("features", F.normalize(features, dim=1))
+        self.residual = nn.Parameter(torch.zeros_like(self.features)) if residual else None
+
+    @property
+    def dim(self) -> int:
+        """Width of the features, also of those that are still to come."""
+        return int(self.features.shape[1])
+
+    def forward(self) -> Tensor:
+        """Features ``(C, D)``.
+
+        Raises:
+            ConfigError: If neither a file nor a checkpoint has brought them.
+        """
+        if self._awaited and self.features.isnan().any():
+            raise ConfigError("There are no text features: give the `path` of a .npy, or a checkpoint that holds them.")
+        self._awaited = False
+        if self.residual is None:
+            return self.features
+        return F.normalize(self.features + self.scale * self.residual, dim=1)
+
+    def vanilla(self) -> "FileText":
+        """The features as the file has them."""
+        plain = FileText(self.class_names, None, residual=0, dim=self.features.shape[1])
+        plain.features = self.features.clone()
+        return plain
+
+
+def _read_text(path: Path, class_names: Sequence[str]) -> Tensor:
+    """Rows of a file of text features in the order of the class names."""
+    try:
+        with path.open("rb") as file:
+            read_npy_header(path, file, path.stat().st_size)
+        rows = np.load(path)
+    except Exception as error:  # a damaged file fails in any way there is
+        raise ConfigError(f"{path} cannot be read ({error}): give the path of text features, (C, D).") from error
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not np.isfinite(rows.astype(np.float32)).all():
+        raise ConfigError(f"{path} has {rows.dtype} of shape {rows.shape}; text features are finite numbers, (C, D).")
+    order_file = path.with_name("classes.txt")
+    names = read_text(order_file, ConfigError).split("\n") if order_file.is_file() else list(class_names)
+    names = [name.strip() for name in names if name.strip()]
+    if len(names) != len(rows):
+        raise ConfigError(f"{path} has {len(rows)} rows for {len(names)} classes: one row a class is needed.")
+    place = {readable(name): row for row, name in enumerate(names)}
+    lacking = [name for name in class_names if readable(name) not in place]
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise ConfigError(
+            f"{order_file} lacks the class {lacking[0]!r}{more} of the data: add it, and its row to {path}."
+        )
+    return torch.tensor(rows[[place[readable(name)] for name in class_names]], dtype=torch.float32)
+
+
+@torch.no_grad()
+def nearest_words(prompted: PromptedText, count: int = 3) -> list[list[tuple[str, float]]]:
+    """The tokens whose embeddings are nearest to each learned context vector.
+
+    Args:
+        prompted: Learned prompts.
+        count: Words per vector.
+
+    Returns:
+        Of each vector, class after class where each has its own, words and their Euclidean distances, nearest first.
+
+    Source:
+        CoOp, arXiv:2109.01134, section 4.2.
+    """
+    tower = prompted._tower[0]
+    table = tower.text.token_embedding.weight
+    distance, index = torch.cdist(prompted.context.flatten(0, 1).to(table), table).topk(count, largest=False)
+    return [
+        [(tower.word(i), d) for i, d in zip(ids, distances, strict=True)]
+        for ids, distances in zip(index.tolist(), distance.tolist(), strict=True)
+    ]

@@ -1,0 +1,84 @@
+"""What a run leaves beside its predictions: what they were made on, and the ground truth they are held against."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from wtal.errors import PredictionError
+from wtal.io.bounds import read_json
+from wtal.io.files import write_text
+
+__all__ = ["About", "read_about", "write_about", "write_ground_truth"]
+
+
+@dataclass(frozen=True)
+class About:
+    """What every table of a run's numbers must say.
+
+    Args:
+        features: What the features are.
+        protocol: Its name.
+        tious: Its thresholds of temporal IoU.
+        weights: What a reader must know of the weights; else empty.
+        checkpoint: Name of the file that they come from, or ``as in memory``.
+    """
+
+    features: str = ""
+    protocol: str = ""
+    tious: tuple[float, ...] = ()
+    weights: str = ""
+    checkpoint: str = ""
+
+    @property
+    def caption(self) -> str:
+        """One line under a table.
+
+        >>> About("made up", "toy", (0.5,)).caption
+        'features: made up; protocol: toy'
+        """
+        said = {"features": self.features, "protocol": self.protocol, "": self.weights, "checkpoint": self.checkpoint}
+        return "; ".join(f"{name}: {value}" if name else value for name, value in said.items() if value)
+
+
+def write_about(path: Path, about: About) -> None:
+    """Write it as JSON."""
+    write_text(path, json.dumps(asdict(about), indent=1, ensure_ascii=False))
+
+
+def read_about(path: Path) -> About:
+    """Read what :func:`write_about` has written.
+
+    Raises:
+        PredictionError: If the file has another form.
+    """
+    try:
+        content = dict(read_json(path, PredictionError).items())  # no other value has items
+        known = {field.name: content[field.name] for field in fields(About) if field.name in content}
+        return About(**{**{k: str(v) for k, v in known.items()}, "tious": tuple(map(float, known.get("tious", ())))})  # type: ignore[arg-type]
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise PredictionError(f"{path} is damaged ({str(error)[:80]}): delete it, or test the run anew.") from error
+
+
+def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[str, float], subset: str) -> None:
+    """Write segments in ActivityNet's form.
+
+    Args:
+        path: Of the JSON file.
+        segments: One row an instance: ``video_id``, ``label``, ``start_s``, ``end_s``.
+        durations_s: Of each video of the subset, those without an instance included; NaN is left out.
+        subset: Its name.
+    """
+    videos: dict[str, list[dict[str, object]]] = {video: [] for video in durations_s}
+    columns = segments[["video_id", "label", "start_s", "end_s"]]
+    for video, label, start_s, end_s in columns.itertuples(index=False):
+        videos[video].append({"segment": [start_s, end_s], "label": label})
+    database = {
+        video: {"subset": subset, "annotations": found}
+        | ({} if math.isnan(durations_s[video]) else {"duration": durations_s[video]})
+        for video, found in videos.items()
+    }
+    write_text(path, json.dumps({"version": "ground truth of a run", "database": database}, ensure_ascii=False))

@@ -1,0 +1,256 @@
+"""``wtal evaluate``: any prediction file against any annotations, by the rules of any public evaluator."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wtal import __version__
+from wtal.data.thumos14_lists import TestList
+from wtal.errors import ConfigError
+from wtal.io.files import write_text
+from wtal.metrics.rule_sets import PROTOCOLS, ProtocolName, RuleSet, Score
+from wtal.metrics.rule_sets import evaluate as score_of
+from wtal.results.ground_truth import Truth, detection_rows, load_truth
+from wtal.results.predictions import read_predictions
+from wtal.results.tables import markdown, percent, print_table
+
+__all__ = ["Evaluation", "evaluate_file", "evaluate_files", "labels_of"]
+
+_USUAL_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7), (0.1, 0.9), (0.5, 0.95))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one set of predictions reaches, and how that number was made.
+
+    Args:
+        label: How a table calls the predictions.
+        path: Where they were read.
+        truth: What they were measured against.
+        rules: By which rules.
+        tious: At which thresholds, ``K``.
+        score: The numbers.
+        notes: What a reader should know of them.
+    """
+
+    label: str
+    path: Path
+    truth: Truth
+    rules: RuleSet
+    tious: tuple[float, ...]
+    score: Score
+    notes: tuple[str, ...]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Fractions: a row a class, the last one ``mean``; a column a threshold and a usual range of thresholds."""
+        precision = self.score.precision
+        names = [self.truth.class_names[label] for label in precision.labels]
+        values = np.vstack([precision.values, precision.mean])
+        table = pd.DataFrame(values, index=[*names, "mean"], columns=[f"{tiou:g}" for tiou in self.tious])
+        for low, high in _ranges(self.tious):
+            among = [place for place, tiou in enumerate(self.tious) if low - 1e-9 <= tiou <= high + 1e-9]
+            table[f"{low:g}:{high:g}"] = values[:, among].mean(axis=1)
+        return table.rename_axis("class")
+
+    @property
+    def recall(self) -> dict[str, dict[str, float]]:
+        """By multiple of the instances, then by threshold; empty if the rules ask for none."""
+        columns = zip(self.rules.recall_multiples, self.score.recall.T, strict=True)
+        return {f"{multiple}x": _by_tiou(self.tious, column) for multiple, column in columns}
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it in primitives, fractions in [0, 1]."""
+        table, score = self.table, self.score
+        thresholds = len(self.tious)
+        return {
+            "predictions": str(self.path),
+            "annotations": str(self.truth.path),
+            "subset": self.truth.name,
+            "protocol": self.rules.name,
+            "rules": asdict(self.rules),
+            "videos": len(self.truth.video_ids),
+            "classes": len(table) - 1,
+            "instances": score.instances,
+            "detections": score.detections,
+            "dropped": {
+                "empty instances": score.empty,
+                "repeated instances": score.repeated,
+                "ambiguous detections": score.ambiguous,
+            },
+            "notes": list(self.notes),
+            "tious": list(self.tious),
+            "mAP": table.iloc[-1, :thresholds].to_dict(),
+            "average": table.iloc[-1, thresholds:].to_dict(),
+            "recall": self.recall,
+            "per_class": table.iloc[:-1, :thresholds].to_dict("index"),
+            "wtal": __version__,
+        }
+
+
+def _by_tiou(tious: Sequence[float], values: Sequence[float]) -> dict[str, float]:
+    return {f"{tiou:g}": float(value) for tiou, value in zip(tious, values, strict=True)}
+
+
+def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
+    """The usual ranges both ends of which are thresholds, and the one of all."""
+    known = {f"{tiou:g}" for tiou in tious}
+    ranges = [pair for pair in _USUAL_RANGES if {f"{end:g}" for end in pair} <= known]
+    whole = (min(tious), max(tious))
+    if all(f"{low:g}:{high:g}" != f"{whole[0]:g}:{whole[1]:g}" for low, high in ranges):
+        ranges.append(whole)
+    return ranges
+
+
+def evaluate_files(
+    predictions: Sequence[Path],
+    annotations: Path,
+    subset: str | None = None,
+    protocol: ProtocolName = "activitynet-official",
+    test_list: TestList | None = None,
+    subsets: Path | None = None,
+    ambiguous: Path | None = None,
+    tious: Sequence[float] = (),
+    names: Sequence[str] = (),
+    per_class: bool = False,
+    output: Path | None = None,
+) -> None:
+    """Measure prediction files by the rules of a public evaluator.
+
+    Args:
+        predictions: Files (.json in ActivityNet's form, .csv, .tsv), or folders of files that are parts of one set.
+            Several are several sets, side by side.
+        annotations: Ground truth in any form: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV.
+        subset: Its subset, by the file's own name; may be left out if only one has instances.
+        protocol: Whose rules. `opentad` and `actionformer` leave out empty and repeated instances and add the recall at
+            1x and 5x; `co2net`, also P-MIL's, rounds instances to snippets of 16/25 s and leaves out detections that
+            meet ambiguous segments; `wtalc` rounds detections too, takes the first instance of enough tIoU and does not
+            interpolate; all four ignore labels without an instance, which the official rule refuses.
+        test_list: THUMOS14's test videos: 213, 212, 211 or 210 of them; left out, all that the file has.
+        subsets: A table `video,subset` for annotations that name no subsets, such as BSN's `video_info_new.csv`.
+        ambiguous: THUMOS14's `Ambiguous_test.txt`, if it does not lie in the annotations' folder.
+        tious: Thresholds; by default 0.1 to 0.9 for THUMOS14, else 0.5 to 0.95.
+        names: How to call the sets of predictions, in their order.
+        per_class: Also tell the average precision of each class.
+        output: Write the numbers, as fractions, to this .json or .csv file, or as percentages to this .md file.
+
+    Raises:
+        WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
+    """
+    if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
+        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these forms.")
+    if not all(0 < tiou <= 1 for tiou in tious):
+        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
+    rules = PROTOCOLS[protocol]
+    truth = load_truth(annotations, subset, test_list, subsets, ambiguous)
+    thresholds = tuple(sorted(set(tious))) or truth.tious
+    labels = labels_of(predictions, names)
+    results = [
+        evaluate_file(path, label, truth, rules, thresholds) for path, label in zip(predictions, labels, strict=True)
+    ]
+    if output is not None:
+        _save(results, output, per_class)
+    _print(results, per_class)
+
+
+def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """How to call sets of predictions: as told, else by their file names, with their folders' where these are alike.
+
+    Raises:
+        ConfigError: If there are more or fewer names than sets, or two sets have the same one.
+
+    >>> labels_of([Path("a/fused.json"), Path("b/fused.json"), Path("vlp.json")], [])
+    ['a/fused', 'b/fused', 'vlp']
+    """
+    if names and len(names) != len(predictions):
+        raise ConfigError(f"--names has {len(names)} names for {len(predictions)} sets of predictions.")
+    stems = [path.stem if path.suffix else path.name for path in predictions]
+    pairs = zip(predictions, stems, strict=True)
+    longer = [f"{path.absolute().parent.name}/{stem}" if stems.count(stem) > 1 else stem for path, stem in pairs]
+    labels = list(names) or longer
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise ConfigError(f"{len(twice)} sets of predictions are called {twice[0]}: tell them apart by --names.")
+    return labels
+
+
+def evaluate_file(path: Path, label: str, truth: Truth, rules: RuleSet, tious: Sequence[float]) -> Evaluation:
+    """Measure one set of predictions.
+
+    Args:
+        path: A file, or a folder of files that are parts of one set.
+        label: How to call it.
+        truth: What to measure against.
+        rules: By which rules.
+        tious: At which thresholds.
+
+    Raises:
+        PredictionError: If it is unreadable, or the rules refuse a label of it.
+    """
+    rows, notes = detection_rows(read_predictions(path), truth, rules.unknown_labels)
+    score = score_of(rows, truth.segments, tious, rules, truth.ambiguous)
+    notes.insert(0, f"{score.detections} detections.")
+    if score.empty or score.repeated:
+        notes.append(
+            f"{score.empty} instances that end where they start and {score.repeated} repeated ones were left out, as "
+            f"{rules.name} does."
+        )
+    if rules.drop_ambiguous:
+        notes.append(
+            f"{score.ambiguous} detections meet ambiguous segments and were left out."
+            if len(truth.ambiguous)
+            else f"{rules.name} leaves out detections that meet ambiguous segments, but none are known here: give them "
+            "with --ambiguous if the data set has some."
+        )
+    return Evaluation(label, path, truth, rules, tuple(tious), score, tuple(notes))
+
+
+# Output -------------------------------------------------------------------------------------------------------------
+
+
+def _caption(result: Evaluation) -> str:
+    truth, score = result.truth, result.score
+    return (
+        f"protocol {result.rules.name}; {truth.path.name}, {truth.name}: {len(truth.video_ids)} videos, "
+        f"{score.instances} instances of {len(score.precision.labels)} classes; mAP in %"
+    )
+
+
+def _summary(results: Sequence[Evaluation]) -> pd.DataFrame:
+    """A row a set of predictions, in percent."""
+    rows = pd.concat([result.table.loc[["mean"]] for result in results]).pipe(percent)
+    rows.index = pd.Index([result.label for result in results], name="predictions")
+    for multiple in results[0].recall:
+        for result in results:
+            mean = np.mean(list(result.recall[multiple].values()))
+            rows.loc[result.label, f"recall {multiple}"] = f"{100 * mean:.2f}"
+    return rows
+
+
+def _print(results: Sequence[Evaluation], per_class: bool) -> None:
+    print_table(_summary(results), _caption(results[0]))
+    for result in results if per_class else ():
+        print_table(percent(result.table.iloc[:-1]).rename_axis(result.label), _caption(result))
+    for result in results:
+        for note in result.notes:
+            print(f"{result.label}: {note}")
+
+
+def _save(results: Sequence[Evaluation], output: Path, per_class: bool) -> None:
+    if output.suffix.lower() == ".json":
+        content = [result.as_json() for result in results]
+        text = json.dumps(content[0] if len(content) == 1 else content, indent=1, ensure_ascii=False)
+    elif output.suffix.lower() == ".csv":
+        parts = [result.table if per_class else result.table.loc[["mean"]] for result in results]
+        text = pd.concat(parts, keys=[result.label for result in results], names=["predictions"]).to_csv()
+    else:
+        text = markdown(_summary(results))
+        if per_class:
+            text += "".join(f"\n{markdown(percent(r.table.iloc[:-1]).rename_axis(r.label))}" for r in results)
+        text += f"\n{_caption(results[0])}\n" + "".join(f"\n- {r.label}: {note}" for r in results for note in r.notes)
+    write_text(output, text.rstrip("\n") + "\n")

@@ -1,0 +1,229 @@
+"""Snippet scores and pseudo-labels of whole runs on disk: arrays of plain numbers, one ``.npz`` a source."""
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wtal.errors import PredictionError
+from wtal.io.bounds import read_npy_header
+from wtal.io.files import drafted
+
+if TYPE_CHECKING:  # making a page needs no torch
+    from wtal.types import Video
+
+__all__ = [
+    "StudentLabels",
+    "TestScores",
+    "VideoGrids",
+    "read_pseudo_labels",
+    "read_scores",
+    "write_pseudo_labels",
+    "write_scores",
+]
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class VideoGrids:
+    """Videos, and where their snippets lie in time.
+
+    Arrays of snippets hold those of the first video, then those of the second, and so on: ``S`` in all.
+
+    Args:
+        video_ids: Their names, ``N``.
+        lengths: Snippets of each, ``(N,)``.
+        first_s: Where the cell of snippet 0 begins, ``(N,)``; see :meth:`~wtal.types.TimeGrid.edge_s`.
+        step_s: Length of a cell, ``(N,)``.
+        duration_s: Of each video, ``(N,)``.
+    """
+
+    video_ids: Sequence[str]
+    lengths: Ints
+    first_s: Floats
+    step_s: Floats
+    duration_s: Floats
+
+    @classmethod
+    def of(cls, videos: Sequence["Video"]) -> "VideoGrids":
+        """The grids of videos in this order."""
+        columns = [(v.num_snippets, v.grid.edge_s(0), v.grid.step_s, v.duration_s) for v in videos]
+        lengths, first_s, step_s, duration_s = np.array(columns, dtype=float).reshape(-1, 4).T
+        return cls([v.video_id for v in videos], lengths.astype(np.int64), first_s, step_s, duration_s)
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Which snippets are whose."""
+        ends = np.cumsum(self.lengths).tolist()
+        return {name: slice(a, b) for name, a, b in zip(self.video_ids, [0, *ends], ends, strict=False)}
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Place of each video."""
+        return {name: row for row, name in enumerate(self.video_ids)}
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """What one source says of test videos.
+
+    Args:
+        grids: The videos.
+        class_names: By index of the class, ``C``.
+        probability: Of each class in each snippet, ``(S, C)`` float16.
+        actionness: Of each snippet, ``(S,)`` float16.
+        video: Probability of each class in each video, ``(N, C)`` float16.
+    """
+
+    __test__ = False  # for pytest, which takes the name for a test
+
+    grids: VideoGrids
+    class_names: Sequence[str]
+    probability: Floats
+    actionness: Floats
+    video: Floats
+
+
+@dataclass(frozen=True)
+class StudentLabels:
+    """What each student was last taught of the training videos.
+
+    Args:
+        grids: The videos.
+        class_names: By index of the class.
+        label: By student; 1 foreground, 0 background, -1 ignored, ``(S,)`` int8.
+        klass: By student; class of a foreground snippet, else -1, ``(S,)`` int16.
+    """
+
+    grids: VideoGrids
+    class_names: Sequence[str]
+    label: Mapping[str, Ints]
+    klass: Mapping[str, Ints]
+
+
+def write_scores(path: Path, scores: TestScores) -> None:
+    """Write the scores of one source; an existing file is replaced at once when the new one is complete."""
+    arrays = {"probability": scores.probability, "actionness": scores.actionness, "video": scores.video}
+    half = {name: np.asarray(array, np.float16) for name, array in arrays.items()}
+    _write(path, {**_head(scores.grids, scores.class_names), **half})
+
+
+def read_scores(path: Path) -> TestScores:
+    """Read what :func:`write_scores` has written.
+
+    Raises:
+        PredictionError: If the file is missing or damaged, or is another one.
+    """
+    arrays = _read(path)
+    grids, class_names = _read_head(path, arrays)
+    snippets, videos, classes = int(grids.lengths.sum()), len(grids.video_ids), len(class_names)
+    shapes = {"probability": (snippets, classes), "actionness": (snippets,), "video": (videos, classes)}
+    return TestScores(grids, class_names, **{n: _taken(path, arrays, n, "f", s) for n, s in shapes.items()})
+
+
+def write_pseudo_labels(path: Path, labels: StudentLabels) -> None:
+    """Write what the students were last taught; an existing file is replaced at once."""
+    arrays = {f"label_{student}": np.asarray(values, np.int8) for student, values in labels.label.items()}
+    arrays |= {f"klass_{student}": np.asarray(values, np.int16) for student, values in labels.klass.items()}
+    _write(path, {**_head(labels.grids, labels.class_names), **arrays})
+
+
+def read_pseudo_labels(path: Path) -> StudentLabels:
+    """Read what :func:`write_pseudo_labels` has written.
+
+    Raises:
+        PredictionError: If the file is missing or damaged, or is another one.
+    """
+    arrays = _read(path)
+    grids, class_names = _read_head(path, arrays)
+    shape = (int(grids.lengths.sum()),)
+    students = [name.removeprefix("label_") for name in arrays if name.startswith("label_")]
+    label, klass = ({s: _taken(path, arrays, f"{k}_{s}", "i", shape) for s in students} for k in ("label", "klass"))
+    for student in students:
+        if not np.isin(label[student], (-1, 0, 1)).all() or not _within(klass[student], -1, len(class_names)):
+            raise PredictionError(f"{path} has pseudo-labels of {student} out of range: {_MEND}.")
+    return StudentLabels(grids, class_names, label, klass)
+
+
+_MEND = "write it anew by `wtal fit` or `wtal test`"
+
+
+def _within(values: Ints, low: int, high: int) -> bool:
+    return bool(((low <= values) & (values < high)).all())
+
+
+def _head(grids: VideoGrids, class_names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    names = {"video_ids": grids.video_ids, "class_names": class_names}
+    text = {name: np.frombuffer(json.dumps(list(values)).encode(), np.uint8) for name, values in names.items()}
+    times = {name: np.asarray(getattr(grids, name), float) for name in ("first_s", "step_s", "duration_s")}
+    return {**text, "lengths": np.asarray(grids.lengths, np.int64), **times}
+
+
+def _read_head(path: Path, arrays: Mapping[str, NDArray[Any]]) -> tuple[VideoGrids, list[str]]:
+    video_ids, class_names = (_names(path, arrays, name) for name in ("video_ids", "class_names"))
+    count = (len(video_ids),)
+    lengths = _taken(path, arrays, "lengths", "i", count)
+    times = [_taken(path, arrays, name, "f", count) for name in ("first_s", "step_s", "duration_s")]
+    if not _within(lengths, 0, 2**31) or not np.isfinite(times).all() or (np.array(times[1:]) <= 0).any():
+        raise PredictionError(f"{path} has a video whose length in snippets or seconds makes no sense: {_MEND}.")
+    return VideoGrids(video_ids, lengths, *times), class_names
+
+
+def _names(path: Path, arrays: Mapping[str, NDArray[Any]], name: str) -> list[str]:
+    if name not in arrays or arrays[name].dtype != np.uint8:
+        raise PredictionError(f"{path} has no {name}: {_MEND}.")
+    try:
+        names = json.loads(arrays[name].tobytes())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise PredictionError(f"{path} is damaged: its {name} are no text; {_MEND}.") from error
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names) or len({*names}) < len(names):
+        raise PredictionError(f"{path}: its {name} are no list of different names; {_MEND}.")
+    return names
+
+
+def _taken(path: Path, arrays: Mapping[str, NDArray[Any]], name: str, kind: str, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
+    if name not in arrays:
+        raise PredictionError(f"{path} has no array {name}: {_MEND}.")
+    array = arrays[name]
+    if array.dtype.kind != kind or array.shape != shape:
+        raise PredictionError(f"{path}: {name} is {array.dtype} {array.shape}, where {shape} belongs; {_MEND}.")
+    return array
+
+
+def _write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    with drafted(path) as draft, draft.open("wb") as file:
+        np.savez(file, **dict[str, Any](arrays))  # not compressed: that would take longer than the test
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of a file. As nothing in it may be compressed, no array is larger than the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+                raise PredictionError(f"{path} is compressed, as this program writes none: {_MEND}.")
+            if any(info.file_size > path.stat().st_size for info in archive.infolist()):
+                raise PredictionError(f"{path} is damaged, as a part of it is larger than the whole: {_MEND}.")
+            return {name.removesuffix(".npy"): _array(path, archive, name) for name in archive.namelist()}
+    except PredictionError:
+        raise
+    except FileNotFoundError as error:
+        raise PredictionError(f"{path} does not exist: {_MEND}.") from error
+    except Exception as error:  # what a damaged archive raises can be anything
+        raise PredictionError(f"{path} is damaged ({str(error)[:100]}): {_MEND}.") from error
+
+
+def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    with archive.open(name) as member:
+        shape, dtype = read_npy_header(path, member, archive.getinfo(name).file_size)
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds objects")
+        values = np.frombuffer(member.read(), dtype)
+    return values[: int(np.prod(shape))].reshape(shape)

@@ -1,0 +1,1 @@
+"""Video files: found, decoded, cropped, turned into optical flow and snippets."""
