@@ -25,10 +25,10 @@ from wtal.data.datamodule import SnippetDataModule, Split
 from wtal.errors import AnnotationError, CheckpointError
 from wtal.localization.localizer import Localizer
 from wtal.localization.scored import VideoScores
-from wtal.metrics.rule_sets import PROTOCOLS, ProtocolName
+from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.results.evaluation import Evaluation
-from wtal.results.ground_truth import Truth, detection_rows, load_truth
+from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
 from wtal.results.predictions import as_table
 from wtal.training.checkpoint import Run, load
 from wtal.types import PseudoLabels
@@ -102,7 +102,7 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
 def evaluate(
     detections: pd.DataFrame,
     truth: SnippetDataModule | pd.DataFrame | Path | str,
-    protocol: ProtocolName = "activitynet-official",
+    protocol: RuleSetName = "activitynet-official",
     tious: Sequence[float] = (),
     split: Split = "test",
     videos: Sequence[str] | None = None,
@@ -138,8 +138,8 @@ def evaluate(
             left_out=known.left_out | set(known.video_ids) - set(videos),
         )
     if not tious:
-        tious = truth.protocol.tious if isinstance(truth, SnippetDataModule) else known.tious
-    rules = replace(PROTOCOLS[protocol], unknown_labels="ignore")
+        tious = truth.benchmark.tious if isinstance(truth, SnippetDataModule) else known.tious
+    rules = replace(RULE_SETS[protocol], unknown_labels="ignore")
     groups = [*detections.groupby("source", sort=False)] if "source" in detections else []
     rows = {}
     for source, found in groups or [("all", detections)]:
@@ -149,7 +149,7 @@ def evaluate(
     return pd.DataFrame({source: table.loc["mean"] for source, table in rows.items()}).T.rename_axis("source")
 
 
-def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split = "test") -> Truth:
+def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split = "test") -> GroundTruth:
     """What :func:`evaluate` measures against, as :mod:`wtal.results.evaluation` and ``analysis`` take it.
 
     Raises:
@@ -167,7 +167,7 @@ def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split 
         raise AnnotationError(f"No segments of the {split} videos of {path} may be seen: nothing can be measured.")
     video_place, class_place = ({name: row for row, name in enumerate(names)} for names in (videos, class_names))
     columns = table["video_id"].map(video_place), table["label"].map(class_place), table["start_s"], table["end_s"]
-    return Truth(
+    return GroundTruth(
         path=path,
         name=split,
         video_ids=tuple(videos),

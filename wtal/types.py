@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "Benchmark",
     "BranchOutput",
     "Detections",
-    "Protocol",
     "PseudoLabels",
     "SnippetBatch",
     "SnippetScores",
@@ -84,7 +84,7 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Benchmark:
     """How a number is made, and the name that goes with it into every table.
 
     Args:
@@ -148,7 +148,7 @@ class PseudoLabels(NamedTuple):
     """A teacher's confident opinion of each snippet."""
 
     label: Tensor  # (B, T) int8: 1 foreground, 0 background, -1 ignored
-    klass: Tensor  # (B, T) int16: class of a foreground snippet, else -1
+    class_index: Tensor  # (B, T) int16: class of a foreground snippet, else -1
 
 
 class Detections(NamedTuple):

@@ -18,7 +18,7 @@ import slow_references
 from timing import options
 
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, THUMOS14_BINS, diagnose
-from wtal.metrics.rule_sets import PROTOCOLS, evaluate
+from wtal.metrics.rule_sets import RULE_SETS, evaluate
 
 TIOUS = np.linspace(0.5, 0.95, 10)
 
@@ -72,7 +72,7 @@ def main():
             cells += [f"{took:.1f}", f"{took / cpu:.0f}"]
         print(f"{name:<34}" + "".join(f"{cell:>15}" for cell in cells))
     detections, segments = made_up(212, 20, 3358, many)
-    for name, rules in PROTOCOLS.items():
+    for name, rules in RULE_SETS.items():
         wall, cpu = seconds(evaluate, detections, segments, TIOUS, rules)
         print(f"{f'{many:,} by {name}':<34}{wall:>15.2f}{cpu:>15.2f}")
     for name, sizes, bins in (

@@ -24,7 +24,7 @@ from wtal.branches.localization import DetectionQuality
 from wtal.localization.localizer import Localizer
 from wtal.results.predictions import write_predictions
 from wtal.results.scores import TestScores, VideoGrids, write_scores
-from wtal.types import Detections, Protocol, SnippetScores, TimeGrid, Video
+from wtal.types import Benchmark, Detections, SnippetScores, TimeGrid, Video
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 Scored = list[tuple[SnippetScores, Video]]
@@ -104,7 +104,7 @@ def after_the_network(quick: bool) -> None:
     found = localize(Localizer(), scored)
     names = [str(label) for label in range(20)]
     by_name = {video.video_id: detections for (_, video), detections in zip(scored, found, strict=True)}
-    quality = DetectionQuality(Protocol("made up", TIOUS, ()))
+    quality = DetectionQuality(Benchmark("made up", TIOUS, ()))
     for row, (start_s, end_s, label, score) in enumerate(found):
         rows = torch.stack([torch.full_like(score, row), label.double(), start_s, end_s, score], dim=1)
         quality.update(rows, torch.zeros(0, 4))

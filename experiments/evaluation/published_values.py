@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from wtal.functional.average_precision import average_precision
-from wtal.metrics.rule_sets import PROTOCOLS, evaluate
+from wtal.metrics.rule_sets import RULE_SETS, evaluate
 from wtal.results.ground_truth import detection_rows, load_truth
 from wtal.results.predictions import COLUMNS, read_predictions
 from wtal.results.tables import markdown
 
-OFFICIAL = PROTOCOLS["activitynet-official"]
+OFFICIAL = RULE_SETS["activitynet-official"]
 
 
 def proposals_of(data, expected):
@@ -36,7 +36,7 @@ def proposals_of(data, expected):
         "co2net_pmil_snippet_rounded_noamb": "co2net",
         "wtalc_rule": "wtalc",
     }.items():
-        score = evaluate(rows, segments, tious, PROTOCOLS[name])
+        score = evaluate(rows, segments, tious, RULE_SETS[name])
         yield entry, score.precision.mean, values[entry]["mAP"]
         if "recall_1x_5x" in values[entry]:
             yield f"{entry}, recall 1x 5x", score.recall, values[entry]["recall_1x_5x"]
@@ -80,7 +80,7 @@ def whole_videos_of(data, expected):
     truth = load_truth(folder / "anet_anno_action.json", "validation", subsets=folder / "video_info_new.csv")
     for name in ("official", "opentad"):
         entry = f"whole_video_anet13_{name}"
-        rules = PROTOCOLS["opentad" if name == "opentad" else "activitynet-official"]
+        rules = RULE_SETS["opentad" if name == "opentad" else "activitynet-official"]
         yield f"{entry} (ties)", measure(truth, rules), stale[entry]["mAP"]
     orders = stale["whole_video_anet13_average_by_tie_order"]
     for ties, entry in {"last": "stable_ascending_then_reversed", "first": "stable_descending"}.items():

@@ -25,7 +25,7 @@ COLUMNS = {
 def read(folders: str) -> tuple[pd.DataFrame, str]:
     """Average mAP in percent of each seed (row) and method (column), and on what it was measured."""
     runs = pd.concat([pd.read_csv(Path(folder) / "comparison.csv") for folder in folders.split(",")])
-    said = "; ".join(sorted(set(runs["features"] + ", " + runs["protocol"])))
+    said = "; ".join(sorted(set(runs["features"] + ", " + runs["benchmark"])))
     table = runs.pivot_table(index="seed", columns="method", values="mAP_avg")
     return 100 * table[[name for name in COLUMNS if name in table]].dropna(), said
 

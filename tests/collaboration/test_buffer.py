@@ -24,7 +24,10 @@ def test_what_is_written_is_found_again_at_any_place():
     crop = torch.tensor([[5, 1, 3], [1, 0, 0]])
     found = buffer.lookup(torch.tensor([2, 1]), crop)
     assert found.label.tolist() == [[pseudo.label[2, i] for i in (5, 1, 3)], [pseudo.label[1, i] for i in (1, 0, 0)]]
-    assert found.klass.tolist() == [[pseudo.klass[2, i] for i in (5, 1, 3)], [pseudo.klass[1, i] for i in (1, 0, 0)]]
+    assert found.class_index.tolist() == [
+        [pseudo.class_index[2, i] for i in (5, 1, 3)],
+        [pseudo.class_index[1, i] for i in (1, 0, 0)],
+    ]
 
 
 def test_two_processes_write_what_one_writes():
@@ -35,10 +38,10 @@ def test_two_processes_write_what_one_writes():
         buffer.begin()
         buffer.write(torch.tensor(videos), index[videos], mask[videos], PseudoLabels(*(t[videos] for t in pseudo)))
     one.end(lambda tensor: tensor)
-    other = iter([second.label, second.klass])
+    other = iter([second.label, second.class_index])
     first.end(lambda tensor: torch.maximum(tensor, next(other)))
     assert torch.equal(first.label, one.label)
-    assert torch.equal(first.klass, one.klass)
+    assert torch.equal(first.class_index, one.class_index)
 
 
 def test_an_unlabelled_snippet_is_an_error_and_no_ignored_one():

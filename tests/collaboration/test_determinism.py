@@ -143,13 +143,13 @@ def test_padding_adds_nothing_to_any_loss(pair, branch):
         mask = torch.arange(length)[None] < 9
         batch = SnippetBatch(padded(i3d, 50.0), padded(clip, 50.0), mask, mask.long(), labels, torch.zeros(1).long())
         out = model.eval()(batch)
-        pseudo = PseudoLabels(padded(label, 1), padded(klass, 2))
+        pseudo = PseudoLabels(padded(label, 1), padded(class_index, 2))
         return {**model.head.losses(out, mask, labels), **model.distillation_losses(out, batch, pseudo)}
 
     i3d, clip = torch.randn(1, 9, 16), torch.randn(1, 9, 12)
     labels = torch.tensor([[1.0, 0, 1, 0, 0, 0]])
     label = torch.tensor([[1, 0, -1, 1, 0, 1, 1, -1, 0]], dtype=torch.int8)
-    klass = torch.where(label == 1, 2, -1).to(torch.int16)
+    class_index = torch.where(label == 1, 2, -1).to(torch.int16)
     torch.testing.assert_close(terms(20), terms(9), rtol=1e-4, atol=1e-6)
 
 

@@ -32,7 +32,7 @@ def test_one_video_of_a_batch_is_the_video():
     for row in range(2):
         single = Fusion()(SnippetScores(*(t[row] for t in cbp)), SnippetScores(*(t[row] for t in vlp)))
         for a, b in zip(single, batch, strict=True):
-            assert torch.equal(a, b[row])
+            torch.testing.assert_close(a, b[row], rtol=1e-6, atol=0)  # powers differ by a last digit
 
 
 def test_weights_out_of_range_are_refused():

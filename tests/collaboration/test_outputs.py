@@ -36,7 +36,7 @@ def done(pair, tmp_path):
 def test_a_run_leaves_what_a_page_needs(done):
     folder, model, data, *_ = done
     about = read_about(folder / "about.json")
-    assert (about.features, about.protocol, about.tious) == (data.features_note, "synthetic", data.protocol.tious)
+    assert (about.features, about.benchmark, about.tious) == (data.features_note, "synthetic", data.benchmark.tious)
     assert sorted(path.name for path in (folder / "predictions").iterdir()) == sorted(
         ["cbp.json", "vlp.json", "fused.json", "ground_truth.json"]
     )
@@ -71,7 +71,7 @@ def test_pseudo_labels_are_those_of_the_buffers(done):
     assert list(labels.grids.video_ids) == [video.video_id for video in data.videos("train")]
     for student, buffer in buffers.items():
         assert np.array_equal(labels.label[student], buffer.label)
-        assert np.array_equal(labels.klass[student], buffer.klass)
+        assert np.array_equal(labels.class_index[student], buffer.class_index)
 
 
 def test_training_needs_no_segments_for_its_outputs(pair, tmp_path):

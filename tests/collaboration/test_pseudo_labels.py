@@ -22,7 +22,7 @@ def test_score_is_actionness_times_the_best_own_class_stretched_over_the_video()
 def test_confident_snippets_get_their_kind_and_class():
     pseudo = pseudo_labels(SCORES, LABELS, MASK, Thresholds(high=0.7, low=0.2), keep=(0, 1))
     assert pseudo.label.tolist() == [[1, -1, 0, -1]]
-    assert pseudo.klass.tolist() == [[0, -1, -1, -1]]
+    assert pseudo.class_index.tolist() == [[0, -1, -1, -1]]
 
 
 @pytest.mark.parametrize(("keep", "expected"), [((1,), [1, -1, -1, -1]), ((0,), [-1, -1, 0, -1]), ((), [-1] * 4)])
@@ -54,4 +54,4 @@ def test_a_video_of_one_score_everywhere_is_ignored(level):
     found = pseudo_labels(flat, torch.ones(2, 1), torch.ones(2, 4, dtype=torch.bool), Thresholds(0.7, 0.2), (0, 1))
     assert found.label[0].tolist() == [-1] * 4
     assert found.label[1, 0] == (1 if level < 0.75 else 0)
-    assert (found.klass[0] == -1).all()
+    assert (found.class_index[0] == -1).all()

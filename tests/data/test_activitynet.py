@@ -15,7 +15,7 @@ def test_subsets_and_classes(shared: Path, form: str) -> None:
     assert (len(data.train_table()), len(data.test_table())) == (4819, 2383)
     assert len(data.class_names) == 100
     assert data.class_names[0] == "Archery"
-    assert data.protocol.name == "activitynet1.2"
+    assert data.benchmark.name == "activitynet1.2"
 
 
 def test_a_later_version_takes_its_subsets_from_another_table(shared: Path) -> None:
@@ -23,14 +23,14 @@ def test_a_later_version_takes_its_subsets_from_another_table(shared: Path) -> N
     data = ActivityNet13DataModule(folder / "anet_anno_action.json", subsets=folder / "video_info_new.csv")
     counts = Counter(pd.read_csv(folder / "video_info_new.csv").subset)
     assert (len(data.train_table()), len(data.test_table())) == (counts["training"], counts["validation"])
-    assert (len(data.class_names), data.protocol.name) == (200, "activitynet1.3")
-    assert data.protocol.tious[0] == 0.5
+    assert (len(data.class_names), data.benchmark.name) == (200, "activitynet1.3")
+    assert data.benchmark.tious[0] == 0.5
 
 
 def test_thresholds_are_the_decimal_numbers(shared: Path) -> None:
-    protocol = ActivityNet12DataModule(shared / "data/activitynet1.2/ActivityNet1.2-Annotations").protocol
-    assert protocol.tious == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-    assert protocol.averages == ((0.5, 0.95),)
+    benchmark = ActivityNet12DataModule(shared / "data/activitynet1.2/ActivityNet1.2-Annotations").benchmark
+    assert benchmark.tious == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+    assert benchmark.averages == ((0.5, 0.95),)
 
 
 def test_a_smaller_file_needs_a_class_list(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_finds_features_with_and_without_prefix(tmp_path: Path, named: str, stor
     clip = FeatureSource(tmp_path / "clip", layout="clip_snippet")
     data = ActivityNet12DataModule(tmp_path / "own.csv", class_names=["Archery"], clip=clip, drop_up_to=10)
     assert [video.video_id for video in data.videos("train")] == [named]
-    assert data.protocol.name == "activitynet1.2-more-than-10-snippets"
+    assert data.benchmark.name == "activitynet1.2-more-than-10-snippets"
 
 
 def test_finds_features_by_the_name_in_the_url(tmp_path: Path) -> None:

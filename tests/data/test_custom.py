@@ -32,7 +32,7 @@ def test_labels_alone_are_enough(folder: Path) -> None:
     assert batch.clip.shape == (2, 10, 4)
     assert [video.video_id for video in data.videos("test")] == ["a", "b"]
     assert data.ground_truth("test") is None
-    assert data.protocol.name == "custom (the training videos)"
+    assert data.benchmark.name == "custom (the training videos)"
 
 
 def test_a_second_file_has_the_test_videos(folder: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_second_file_has_the_test_videos(folder: Path) -> None:
     truth = data.ground_truth("test")
     assert truth is not None
     assert truth.to_numpy().tolist() == [[0, 0, 1, 2]]
-    assert data.protocol.name == "custom"
+    assert data.benchmark.name == "custom"
 
 
 def test_unlabelled_videos_can_be_tested(folder: Path) -> None:

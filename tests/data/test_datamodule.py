@@ -142,7 +142,7 @@ def test_held_out_videos_leave_training(files: Path) -> None:
     st.integers(0, 5),
 )
 def test_no_class_loses_its_last_training_video(videos: list[set[int]], share: float, seed: int) -> None:
-    labels = np.array([[klass in video for klass in range(4)] for video in videos], float)
+    labels = np.array([[class_index in video for class_index in range(4)] for video in videos], float)
     out = hold_out(labels, share, seed)
     present = labels.any(axis=0)
     assert labels[~out].any(axis=0)[present].all()
@@ -186,7 +186,7 @@ def test_skipped_videos_are_in_the_protocols_name(files: Path) -> None:
     data = module(files, missing="skip")
     with pytest.warns(UserWarning, match="1 test videos have no features and are left out: t"):
         data.setup("test")
-    assert data.protocol.name == "custom without 1 videos"
+    assert data.benchmark.name == "custom without 1 videos"
     assert [video.video_id for video in data.videos("test")] == ["u"]
     truth = data.ground_truth("test")
     assert truth is not None
@@ -197,7 +197,7 @@ def test_short_videos_can_be_left_out(files: Path) -> None:
     data = module(files, drop_up_to=8)
     assert [video.video_id for video in data.videos("train")] == ["b", "c"]
     assert [video.video_id for video in data.videos("test")] == ["t"]
-    assert data.protocol.name == "custom-more-than-8-snippets"
+    assert data.benchmark.name == "custom-more-than-8-snippets"
     with pytest.raises(AnnotationError, match="no train video is left"):
         module(files, drop_up_to=30).setup("fit")
 

@@ -25,7 +25,7 @@ def instances(data: THUMOS14DataModule, table: pd.DataFrame) -> int:
 def test_each_list_from_each_form(shared: Path, form: str, test_list: str, count: int) -> None:
     data = THUMOS14DataModule(shared / "data/thumos14" / form, test_list=test_list)  # type: ignore[arg-type]
     assert data.class_names == list(THUMOS14_CLASSES)
-    assert data.protocol.name == f"thumos14-{test_list}"
+    assert data.benchmark.name == f"thumos14-{test_list}"
     assert len(data.test_table()) == int(test_list)
     assert instances(data, data.test_table()) == count
     assert len(data.train_table()) == 200
@@ -53,9 +53,9 @@ def test_a_file_without_subsets_is_divided_by_name(shared: Path) -> None:
 
 
 def test_thresholds_are_the_decimal_numbers(shared: Path) -> None:
-    protocol = THUMOS14DataModule(shared / "data/thumos14/gt.json", test_list="210").protocol
-    assert protocol.tious == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-    assert protocol.averages == ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
+    benchmark = THUMOS14DataModule(shared / "data/thumos14/gt.json", test_list="210").benchmark
+    assert benchmark.tious == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+    assert benchmark.averages == ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
 
 
 def test_refuses_another_data_set(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from wtal.data.annotations import read_annotations, with_ambiguous, with_subsets
 from wtal.data.features import FeatureSource, open_features
 from wtal.data.store import StoreWriter
 from wtal.errors import ConfigError
-from wtal.metrics.rule_sets import PROTOCOLS
+from wtal.metrics.rule_sets import RULE_SETS
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.nn.heads import AttentionMILHead
 from wtal.nn.text.prompts import FileText
@@ -139,7 +139,7 @@ def annotations(path: Path) -> None:
     for name in content.videos["subset"].unique():
         content.in_subset([name])
     truth = load_truth(path)
-    score_of(np.zeros((0, 5)), truth.segments, [0.5], PROTOCOLS["activitynet-official"], truth.ambiguous)
+    score_of(np.zeros((0, 5)), truth.segments, [0.5], RULE_SETS["activitynet-official"], truth.ambiguous)
 
 
 def beside_annotations(also: Callable[..., object], path: Path) -> None:
@@ -150,7 +150,7 @@ def predictions(path: Path) -> None:
     found = read_predictions(path)
     truth = load_truth(path.parent / "truth.json")
     rows, _ = detection_rows(found, truth)
-    score_of(rows, truth.segments, [0.5], PROTOCOLS["opentad"], truth.ambiguous)
+    score_of(rows, truth.segments, [0.5], RULE_SETS["opentad"], truth.ambiguous)
     as_detections(found, truth.class_names)
 
 
@@ -174,7 +174,7 @@ def checkpoint(path: Path) -> None:
     run.prompts()
     for labels in run.pseudo_labels.values():
         for video in labels.values():
-            assert video.label.shape == video.klass.shape
+            assert video.label.shape == video.class_index.shape
 
 
 def training_data(path: Path) -> None:
@@ -367,9 +367,9 @@ _SCORES = {
 _LABELS = {
     **_head(_GRIDS),
     "label_cbp": np.array([1, 0, -1, 1, 0, 0, 1, -1, 0], np.int8),
-    "klass_cbp": np.array([1, -1, -1, 0, -1, -1, 0, -1, -1], np.int16),
+    "class_index_cbp": np.array([1, -1, -1, 0, -1, -1, 0, -1, -1], np.int16),
 }
-_ABOUT = {"features": "made up", "protocol": "toy", "tious": [0.3, 0.5], "weights": "", "checkpoint": "last.ckpt"}
+_ABOUT = {"features": "made up", "benchmark": "toy", "tious": [0.3, 0.5], "weights": "", "checkpoint": "last.ckpt"}
 _METRICS = [
     ["epoch", "step", "train/cbp/loss", "train/vlp/loss", "pseudo_labels/cbp/foreground", "pseudo_labels/agreement"],
     ["0", "1", "3.5", "2.5", "", ""],
@@ -397,7 +397,7 @@ def _record(seed: int) -> dict[str, Any]:
         "seed": seed,
         "model": "CBPBranch",
         "features": "made up",
-        "protocol": "thumos14-212",
+        "benchmark": "thumos14-212",
         "weights": "",
         "metrics": measured,
         "selected": measured,
@@ -410,7 +410,7 @@ def _record(seed: int) -> dict[str, Any]:
 
 _COMPARISON = [
     ["method", "seed", "mAP@0.5", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds", "features",
-     "protocol", "weights"],
+     "benchmark", "weights"],
     ["cbp", "0", "0.5", "0.25", "0.5", "0.5", "3.5", "made up", "toy", ""],
     ["alternation", "0", "0.75", "0.5", "0.25", "0.5", "4", "made up", "toy", ""],
 ]  # fmt: skip

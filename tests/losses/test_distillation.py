@@ -7,8 +7,8 @@ from wtal.losses.distillation import attention_distillation, class_distillation,
 from wtal.types import PseudoLabels
 
 
-def labels(label, klass):
-    return PseudoLabels(torch.tensor([label], dtype=torch.int8), torch.tensor([klass], dtype=torch.int16))
+def labels(label, class_index):
+    return PseudoLabels(torch.tensor([label], dtype=torch.int8), torch.tensor([class_index], dtype=torch.int16))
 
 
 NOTHING = labels([-1, -1, -1], [-1, -1, -1])
@@ -31,7 +31,7 @@ def test_class_distillation_asks_for_the_class_or_the_background():
 
 def slow_contrast(embedding, pseudo, temperature):
     rows = torch.nn.functional.normalize(embedding.flatten(0, 1), dim=1)
-    label, klass = pseudo.label.flatten().tolist(), pseudo.klass.flatten().tolist()
+    label, class_index = pseudo.label.flatten().tolist(), pseudo.class_index.flatten().tolist()
     fore = [i for i, kind in enumerate(label) if kind == 1]
     back = [i for i, kind in enumerate(label) if kind == 0]
     losses = []
@@ -41,7 +41,7 @@ def slow_contrast(embedding, pseudo, temperature):
         losses += [
             -math.log(math.exp(float(rows[a] @ rows[p]) / temperature) / total)
             for p in fore
-            if p != a and klass[p] == klass[a]
+            if p != a and class_index[p] == class_index[a]
         ]
     return sum(losses) / max(1, len(losses))
 

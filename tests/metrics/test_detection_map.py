@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from wtal.metrics.detection_map import TemporalMAP
-from wtal.types import Protocol
+from wtal.types import Benchmark
 
 # Proposals that hold two instances of equal length have equal tIoU with both; other processors sort these otherwise.
 TOLERANCE = 1e-9 if platform.machine() in {"x86_64", "AMD64"} else 1e-3
-PROTOCOL = Protocol("test", (0.1, 0.3, 0.5, 0.7), ((0.1, 0.5), (0.3, 0.7)))
+PROTOCOL = Benchmark("test", (0.1, 0.3, 0.5, 0.7), ((0.1, 0.5), (0.3, 0.7)))
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def training_proposals(shared):
     return np.array(detections), np.array(segments)
 
 
-def metric_of(detections, segments, protocol=PROTOCOL):
-    metric = TemporalMAP(protocol)
+def metric_of(detections, segments, benchmark=PROTOCOL):
+    metric = TemporalMAP(benchmark)
     metric.update(torch.as_tensor(detections), torch.as_tensor(segments))
     return metric
 
@@ -41,7 +41,7 @@ def test_equals_the_official_evaluator_on_real_proposals(training_proposals, exp
     detections, segments = training_proposals
     tious = tuple(expected["conventions"]["tiou_thumos14_values"])
     official = expected["thumos14_train_pmil_base"]["official_gt200"]
-    values = metric_of(detections, segments, Protocol("", tious, ((0.1, 0.5), (0.1, 0.7), (0.3, 0.7)))).compute()
+    values = metric_of(detections, segments, Benchmark("", tious, ((0.1, 0.5), (0.1, 0.7), (0.3, 0.7)))).compute()
     assert [values[f"mAP@{t:g}"].item() for t in tious] == pytest.approx(official["mAP"], abs=TOLERANCE)
     assert values["mAP"].item() == pytest.approx(official["average_mAP"], abs=TOLERANCE)
     for span in ("0.1:0.5", "0.1:0.7", "0.3:0.7"):
@@ -93,6 +93,6 @@ def test_refuses_rows_and_protocols_that_make_no_sense():
     with pytest.raises(ValueError, match=r"Not \(N, 5\)"):
         TemporalMAP(PROTOCOL).update(TRUTH, FOUND)
     with pytest.raises(ValueError, match="tIoU thresholds"):
-        TemporalMAP(Protocol("bad", (0.0, 0.5), ()))
+        TemporalMAP(Benchmark("bad", (0.0, 0.5), ()))
     with pytest.raises(ValueError, match="averages over"):
-        TemporalMAP(Protocol("bad", (0.5,), ((0.6, 0.9),)))
+        TemporalMAP(Benchmark("bad", (0.5,), ((0.6, 0.9),)))

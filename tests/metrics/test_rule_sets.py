@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wtal.functional.average_precision import average_precision
-from wtal.metrics.rule_sets import PROTOCOLS, evaluate
+from wtal.metrics.rule_sets import RULE_SETS, evaluate
 from wtal.results.ground_truth import detection_rows, load_truth
 from wtal.results.predictions import read_predictions
 
@@ -53,7 +53,7 @@ def test_equals_the_public_evaluators_on_real_proposals(proposals, expected, ent
     value = expected["thumos14_train_pmil_base"][entry]
     if "duplicates_dropped" in entry:
         rows = without_copies(rows)
-    score = evaluate(rows, segments, expected["conventions"]["tiou_thumos14_values"], PROTOCOLS[protocol])
+    score = evaluate(rows, segments, expected["conventions"]["tiou_thumos14_values"], RULE_SETS[protocol])
     assert (score.detections, score.instances) == (value["n_pred"], value["n_gt"])
     assert score.precision.mean.tolist() == pytest.approx(value["mAP"], abs=TOLERANCE)
     for label, values in zip(score.precision.labels, score.precision.values, strict=True):
@@ -70,7 +70,7 @@ def test_the_exact_thresholds_matter_for_whole_snippets(proposals, expected):
     snippets[:, 2:] = np.rint(segments[:, 2:] * 25 / 16)
     variants = expected["thumos14_train_pmil_base"]["snippet_rounded_linspace_vs_literal_tiou"]
     for tious, name in ((np.linspace(0.1, 0.9, 9), "linspace"), ([level / 10 for level in range(1, 10)], "literal")):
-        raw = evaluate(rows, segments, tious, PROTOCOLS["co2net"]).precision.mean
+        raw = evaluate(rows, segments, tious, RULE_SETS["co2net"]).precision.mean
         assert raw.tolist() == pytest.approx(variants["raw"][name], abs=TOLERANCE)
         clean = average_precision(rounded, snippets, tious).mean
         assert clean.tolist() == pytest.approx(variants["round2"][name], abs=TOLERANCE)
@@ -90,7 +90,7 @@ def test_equals_the_variants_of_the_official_rule(proposals, expected, variant, 
     rows, segments, _ = proposals
     if variant == "shuffle0":
         rows = np.random.default_rng(0).permutation(rows)
-    rules = dataclasses.replace(PROTOCOLS["activitynet-official"], **changes)
+    rules = dataclasses.replace(RULE_SETS["activitynet-official"], **changes)
     score = evaluate(rows, segments, expected["conventions"]["tiou_thumos14_values"], rules)
     value = expected["thumos14_train_pmil_base"]["own_variants_on_official_gt200"][variant]
     assert score.precision.mean.tolist() == pytest.approx(value["mAP"], abs=TOLERANCE)
@@ -132,7 +132,7 @@ def test_equals_the_public_evaluators_on_activitynet(whole_videos, expected, ent
     """Scores tie: the official value depends on how NumPy was built, see `tolerance` in the file."""
     value = expected["activitynet_stale"][entry]
     tious = expected["conventions"]["tiou_activitynet_values"]
-    score = evaluate(*whole_videos["1.3"], tious, PROTOCOLS[protocol])
+    score = evaluate(*whole_videos["1.3"], tious, RULE_SETS[protocol])
     assert (score.detections, score.instances) == (value["n_pred"], value["n_gt"])
     assert score.precision.mean.tolist() == pytest.approx(value["mAP"], abs=1e-3)
 
@@ -145,7 +145,7 @@ def test_both_deterministic_orders_of_ties_are_exact(whole_videos, expected, tie
         "1.3": by_order[{"last": "stable_ascending_then_reversed", "first": "stable_descending"}[ties]],
         "1.2": stale["whole_video_anet12_val2383_own"][{"last": "rev", "first": "stable"}[ties]]["mAP"],
     }
-    rules = dataclasses.replace(PROTOCOLS["activitynet-official"], ties=ties)
+    rules = dataclasses.replace(RULE_SETS["activitynet-official"], ties=ties)
     for name, value in values.items():
         score = evaluate(*whole_videos[name], expected["conventions"]["tiou_activitynet_values"], rules)
         assert score.precision.mean.tolist() == pytest.approx(value, abs=1e-9)
@@ -164,9 +164,9 @@ unclear = st.lists(st.tuples(st.integers(0, 2), spans).map(lambda drawn: (drawn[
 
 
 @settings(max_examples=200)
-@given(found, truths, unclear, st.sampled_from(sorted(PROTOCOLS)))
+@given(found, truths, unclear, st.sampled_from(sorted(RULE_SETS)))
 def test_is_what_the_rules_say_told_one_by_one(detections, segments, ambiguous, protocol):
-    rules = PROTOCOLS[protocol]
+    rules = RULE_SETS[protocol]
     score = evaluate(detections, segments, TIOUS, rules, ambiguous)
     if rules.drop_repeated:
         segments = slow.without_repeated(segments)
@@ -186,7 +186,7 @@ def test_is_what_the_rules_say_told_one_by_one(detections, segments, ambiguous, 
 
 # Invariants ---------------------------------------------------------------------------------------------------------
 
-protocols = st.sampled_from([PROTOCOLS[name] for name in sorted(PROTOCOLS)])
+protocols = st.sampled_from([RULE_SETS[name] for name in sorted(RULE_SETS)])
 
 
 def mean(*args):
@@ -237,8 +237,8 @@ def test_the_ground_truth_itself_is_perfect_by_the_official_rule(segments):
 
 def test_what_the_rules_leave_out_is_counted():
     segments = [(0, 0, 1.0, 1.0), (0, 0, 2.0, 4.0), (0, 0, 2.0005, 4.0), (0, 0, 2.0012, 4.0)]
-    score = evaluate([], segments, (0.5,), PROTOCOLS["opentad"])
+    score = evaluate([], segments, (0.5,), RULE_SETS["opentad"])
     assert (score.instances, score.empty, score.repeated) == (2, 1, 1)
     near = [(0, 0, 0.0, 6.4, 0.9), (0, 0, 12.8, 19.2, 0.8)]
-    score = evaluate(near, segments, (0.5,), PROTOCOLS["co2net"], [(0, 6.0, 7.0), (1, 12.8, 19.2)])
+    score = evaluate(near, segments, (0.5,), RULE_SETS["co2net"], [(0, 6.0, 7.0), (1, 12.8, 19.2)])
     assert (score.detections, score.ambiguous) == (1, 1)

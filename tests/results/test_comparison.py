@@ -7,7 +7,7 @@ from wtal.results.comparison import print_comparison, save_comparison, summarize
 
 
 def table():
-    said = {"train_seconds": 3.0, "features": "made up", "protocol": "toy", "weights": ""}
+    said = {"train_seconds": 3.0, "features": "made up", "benchmark": "toy", "weights": ""}
     rows = [("cbp", 0, 0.2, 0.1, 0.15), ("cbp", 1, 0.4, 0.1, 0.25), ("alternation", 0, 0.5, 0.3, 0.4)]
     names = ("method", "seed", "mAP@0.1", "mAP@0.2", "mAP_avg")
     return pd.DataFrame([dict(zip(names, row, strict=True)) | {"mAP@0.1:0.2": row[4]} | said for row in rows])
@@ -37,4 +37,4 @@ def test_files_hold_every_row_and_the_summary(tmp_path):
     )
     text = (tmp_path / "comparison.md").read_text()
     assert "| CBP alone | 30.0 ± 14.1 | 10.0 ± 0.0 | 20.0 ± 7.1 | 3 |" in text
-    assert "protocol: toy" in text
+    assert "benchmark: toy" in text

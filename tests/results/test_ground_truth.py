@@ -32,7 +32,7 @@ def table(*rows):
 
 def test_rows_of_the_only_annotated_subset(file):
     truth = load_truth(file)
-    assert (truth.video_ids, truth.class_names, truth.benchmark) == (("v_a", "v_b"), ("jump", "run"), "other")
+    assert (truth.video_ids, truth.class_names, truth.conventions) == (("v_a", "v_b"), ("jump", "run"), "activitynet")
     assert truth.segments.tolist() == [[0, 1, 1, 2], [0, 0, 3, 4], [1, 1, 5, 6]]
     assert np.isnan(truth.duration_s).all()
     assert truth.tious == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
@@ -100,7 +100,7 @@ def test_refuses_files_without_instances(tmp_path):
 def test_lists_of_thumos14(shared, test_list, videos, instances):
     truth = load_truth(shared / "data/thumos14/Thumos14reduced-Annotations", test_list=test_list)
     assert (len(truth.video_ids), len(truth.segments), len(truth.class_names)) == (videos, instances, 20)
-    assert (truth.benchmark, len(truth.ambiguous) > 80) == ("thumos14", True)
+    assert (truth.conventions, len(truth.ambiguous) > 80) == ("thumos14", True)
     found = table(("video_test_0000270", "HammerThrow", 0.0, 1.0, 0.5))
     rows, notes = detection_rows(found, truth)
     assert len(rows) == (test_list != "210")

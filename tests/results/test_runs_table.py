@@ -13,7 +13,7 @@ TABLE = runpy.run_path(str(Path(__file__).resolve().parents[2] / "experiments" /
 def folder(tmp_path):
     rows = [("cbp_warm_up", 0.5, 0.4), ("cbp", 0.4, 0.4), ("late_fusion", 0.6, 0.2), ("alternation", 0.7, 0.5)]
     table = [(method, seed, value) for method, *values in rows for seed, value in enumerate(values)]
-    runs = pd.DataFrame(table, columns=["method", "seed", "mAP_avg"]).assign(features="made up", protocol="toy")
+    runs = pd.DataFrame(table, columns=["method", "seed", "mAP_avg"]).assign(features="made up", benchmark="toy")
     for place, part in {"a": runs.query("method != 'cbp'"), "b": runs.query("method == 'cbp'")}.items():
         (tmp_path / place).mkdir()
         part.to_csv(tmp_path / place / "comparison.csv")

@@ -70,7 +70,7 @@ def test_pseudo_labels_come_back(tmp_path):
     for student in ("cbp", "vlp"):
         assert back.label[student].dtype == np.int8
         assert np.array_equal(back.label[student], labels().label[student])
-        assert np.array_equal(back.klass[student], labels().klass[student])
+        assert np.array_equal(back.class_index[student], labels().class_index[student])
 
 
 def refused(path, message, read=read_scores):
@@ -110,9 +110,9 @@ def test_labels_out_of_range_are_refused(tmp_path):
     arrays = arrays_of(tmp_path / "x.npz")
     np.savez(tmp_path / "y.npz", **{**arrays, "label_cbp": np.full(6, 2, np.int8)})
     refused(tmp_path / "y.npz", "pseudo-labels of cbp out of range", read_pseudo_labels)
-    del arrays["klass_vlp"]
+    del arrays["class_index_vlp"]
     np.savez(tmp_path / "z.npz", **arrays)
-    refused(tmp_path / "z.npz", "no array klass_vlp", read_pseudo_labels)
+    refused(tmp_path / "z.npz", "no array class_index_vlp", read_pseudo_labels)
 
 
 class _Touch:

@@ -172,7 +172,7 @@ def test_the_table_of_a_sweep(sweep, capsys):
 
 
 def test_the_table_of_a_comparison(tmp_path, capsys):
-    lines = ["method,seed,mAP@0.5,mAP_avg,features,protocol"]
+    lines = ["method,seed,mAP@0.5,mAP_avg,features,benchmark"]
     lines += [f"cbp,{seed},0.{seed}1,0.{seed}2,made up,thumos14-212" for seed in (3, 4)]
     lines += [f"alternation,{seed},0.{seed}2,0.{seed}{seed + 1},made up,thumos14-212" for seed in (3, 4)]
     (tmp_path / "comparison.csv").write_text("\n".join(lines))

@@ -61,7 +61,7 @@ def test_it_knows_what_the_training_was(trained):
     assert run.schedule.step(run.epoch).name == "B: CBP teaches VLP"
     assert run.hyperparameters["localizer"]["sigma"] == 0.2
     assert not {"class_names", "_class_path", "_instantiator"} & run.hyperparameters.keys()
-    assert run.data.protocol == it.data.protocol
+    assert run.data.benchmark == it.data.benchmark
     assert load(trained("cbp").folder).schedule is None
 
 
@@ -75,7 +75,7 @@ def test_pseudo_labels_are_those_of_the_loop(trained):
         for row, video in enumerate(videos):
             expected = buffer.lookup(torch.tensor([row]), torch.arange(video.num_snippets)[None])
             assert torch.equal(found[student][video.video_id].label, expected.label[0])
-            assert torch.equal(found[student][video.video_id].klass, expected.klass[0])
+            assert torch.equal(found[student][video.video_id].class_index, expected.class_index[0])
     assert load(trained("cbp").folder).pseudo_labels == {}
 
 

@@ -95,7 +95,7 @@ class LocalizationModule(LightningModule):
                 self._video_map[source] = MultilabelAveragePrecision(len(self.class_names)).to(self.device)
             if truth is None:
                 continue
-            self._quality[source] = quality = DetectionQuality(data.protocol).to(self.device)
+            self._quality[source] = quality = DetectionQuality(data.benchmark).to(self.device)
             if self.global_rank == 0:  # one copy of the ground truth, however many processes share the videos
                 rows = torch.tensor(truth[["video", "label", "start_s", "end_s"]].to_numpy(float))
                 quality.update(torch.zeros(0, 5, dtype=torch.float64, device=self.device), rows.to(self.device))

@@ -27,11 +27,13 @@ class PseudoLabelBuffer:
         self.offsets = torch.tensor([0, *lengths]).cumsum(0)
         total = int(self.offsets[-1])
         self.label = torch.full((total,), -1, dtype=torch.int8)
-        self.klass = torch.full((total,), -1, dtype=torch.int16)
+        self.class_index = torch.full((total,), -1, dtype=torch.int16)
 
     def to(self, device: torch.device) -> "PseudoLabelBuffer":
         """Move the tensors in place."""
-        self.offsets, self.label, self.klass = (t.to(device) for t in (self.offsets, self.label, self.klass))
+        self.offsets, self.label, self.class_index = (
+            t.to(device) for t in (self.offsets, self.label, self.class_index)
+        )
         return self
 
     def lookup(self, video: Tensor, grid_index: Tensor) -> PseudoLabels:
@@ -42,17 +44,17 @@ class PseudoLabelBuffer:
             grid_index: Places on their grids, ``(B, T)``; what padding gets must be masked by the caller.
         """
         place = self.offsets[video][:, None] + grid_index
-        return PseudoLabels(self.label[place], self.klass[place])
+        return PseudoLabels(self.label[place], self.class_index[place])
 
     def begin(self) -> None:
         """Forget everything before a new pass of the teacher."""
         self.label.fill_(_UNSEEN)
-        self.klass.fill_(_UNSEEN)
+        self.class_index.fill_(_UNSEEN)
 
     def write(self, video: Tensor, grid_index: Tensor, mask: Tensor, pseudo: PseudoLabels) -> None:
         """Store the labels of full-length videos; arguments as for :meth:`lookup`, padding is left out."""
         place = (self.offsets[video][:, None] + grid_index)[mask]
-        self.label[place], self.klass[place] = pseudo.label[mask], pseudo.klass[mask]
+        self.label[place], self.class_index[place] = pseudo.label[mask], pseudo.class_index[mask]
 
     def end(self, reduce_max: Callable[[Tensor], Tensor]) -> None:
         """Join what every process wrote.
@@ -64,7 +66,7 @@ class PseudoLabelBuffer:
             RuntimeError: If a snippet was labelled by no process.
         """
         self.label = reduce_max(self.label)
-        self.klass = reduce_max(self.klass.int()).to(torch.int16)  # gloo reduces no int16
+        self.class_index = reduce_max(self.class_index.int()).to(torch.int16)  # gloo reduces no int16
         if (self.label == _UNSEEN).any():
             raise RuntimeError("The pass over the training videos left snippets without a pseudo-label.")
 
@@ -87,7 +89,7 @@ class PseudoLabelBuffer:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors alone, so that a checkpoint loads with ``weights_only=True``."""
-        return {"offsets": self.offsets.cpu(), "label": self.label.cpu(), "klass": self.klass.cpu()}
+        return {"offsets": self.offsets.cpu(), "label": self.label.cpu(), "class_index": self.class_index.cpu()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take over saved labels.
@@ -100,4 +102,5 @@ class PseudoLabelBuffer:
                 f"The checkpoint's pseudo-labels cover {len(state['offsets']) - 1} training videos of other lengths "
                 f"than the {len(self.offsets) - 1} here: resume on the training set that the checkpoint was made on."
             )
-        self.label, self.klass = state["label"].to(self.label.device), state["klass"].to(self.klass.device)
+        class_index = state["class_index"] if "class_index" in state else state["klass"]  # before version 0.2
+        self.label, self.class_index = state["label"].to(self.label.device), class_index.to(self.label.device)

@@ -75,5 +75,5 @@ def pseudo_labels(
     if 1 in keep:
         label[score > thresholds.high] = 1
     label[~mask | (score.amax(dim=1, keepdim=True) == 0)] = -1
-    klass = scores.probability.masked_fill(labels[:, None] == 0, -1).argmax(dim=2)
-    return PseudoLabels(label, klass.masked_fill(label != 1, -1).to(torch.int16))
+    class_index = scores.probability.masked_fill(labels[:, None] == 0, -1).argmax(dim=2)
+    return PseudoLabels(label, class_index.masked_fill(label != 1, -1).to(torch.int16))

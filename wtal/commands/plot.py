@@ -133,7 +133,7 @@ def sensitivity(runs: Sequence[Path], output: Path, split: Literal["test", "val"
     labels = dict(data.split(split).table["labels"])
     charts = [_cut_chart(scores, data, split), *_teacher_charts(loaded, scores, truth, labels)]
     count = f"; mean and range of {len(loaded)} runs" if len(loaded) > 1 else ""
-    said = f"{data.protocol.name}, {split} videos{count}; features: {data.features_note}"
+    said = f"{data.benchmark.name}, {split} videos{count}; features: {data.features_note}"
     save_figure(
         curves_figure(charts, f"{said}\nscores of the last epoch, cut and labelled anew; nothing trained anew"), output
     )
@@ -152,7 +152,7 @@ def _cut_chart(
     def mean_map(of_run: Mapping[str, "VideoScores"], cuts: tuple[float, ...] | None) -> pd.Series:
         localizer = next(iter(of_run.values())).localizer
         found = localize(of_run, localizer if cuts is None else replace(localizer, thresholds=cuts))
-        table = evaluate(found, data, split=split)[[f"{tiou:g}" for tiou in data.protocol.tious]]
+        table = evaluate(found, data, split=split)[[f"{tiou:g}" for tiou in data.benchmark.tious]]
         return table.mean(axis=1).reindex(sources, fill_value=0.0)  # what has no detection at all has no row
 
     own = pd.DataFrame([mean_map(of_run, None) for of_run in scores])  # (R, sources)

@@ -203,7 +203,7 @@ def _train_and_test(run: _Run, config: Sequence[Path], folder: Path, seed: int) 
         "metrics": metrics,
         "train_seconds": seconds,
         "features": cli.datamodule.features_note,
-        "protocol": cli.datamodule.protocol.name,
+        "benchmark": cli.datamodule.benchmark.name,
         "weights": model.note,
     }
 
@@ -230,6 +230,6 @@ def _rows(run: _Run, record: dict[str, Any], seed: int) -> list[dict[str, Any]]:
             key.removeprefix(prefix): value for key, value in record["metrics"].items() if key.startswith(prefix)
         }
         measured["mAP_avg"] = measured.pop("mAP")
-        said = {key: record[key] for key in ("train_seconds", "features", "protocol", "weights")}
+        said = {key: record[key] for key in ("train_seconds", "features", "benchmark", "weights")}
         rows.append({"method": method, "seed": seed, **measured, **said})
     return rows

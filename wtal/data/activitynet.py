@@ -7,7 +7,7 @@ from typing import Any
 from wtal.data.annotations import read_annotations, with_subsets
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import AnnotationError
-from wtal.types import Protocol
+from wtal.types import Benchmark
 
 __all__ = ["ActivityNet12DataModule", "ActivityNet13DataModule"]
 
@@ -50,8 +50,8 @@ class ActivityNet12DataModule(SnippetDataModule):
         if subsets is not None:
             content = with_subsets(content, subsets)
         tious = tuple(percent / 100 for percent in range(50, 100, 5))
-        protocol = Protocol(f"activitynet{self._version}", tious, ((0.5, 0.95),))
-        super().__init__(content, protocol, train_subset=train_subset, test_subset=test_subset, **options)
+        benchmark = Benchmark(f"activitynet{self._version}", tious, ((0.5, 0.95),))
+        super().__init__(content, benchmark, train_subset=train_subset, test_subset=test_subset, **options)
 
 
 class ActivityNet13DataModule(ActivityNet12DataModule):

@@ -9,7 +9,7 @@ import pandas as pd
 from wtal.data.annotations import Annotations, read_annotations, with_subsets
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import AnnotationError
-from wtal.types import Protocol
+from wtal.types import Benchmark
 
 __all__ = ["CustomDataModule"]
 
@@ -18,14 +18,14 @@ class CustomDataModule(SnippetDataModule):
     """Own videos with video-level labels, for example a table ``video,label``; segments are needed only to measure.
 
     Where the annotations name no subset, all videos are for training, and they are the test videos too: the question is
-    then where in them the actions are. The protocol's name says so.
+    then where in them the actions are. The benchmark's name says so.
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
         test_annotations: Of the test videos, where they have a file of their own; subsets in either are then ignored.
         subsets: A table ``video,subset``, where the annotations do not say it themselves (BSN's ActivityNet file).
         class_names: Order of the classes; None takes that of the annotations.
-        name: Of the protocol, for tables.
+        name: Of the benchmark, for tables.
         tious: Temporal IoU thresholds.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
@@ -51,7 +51,7 @@ class CustomDataModule(SnippetDataModule):
         self._undivided = not content.videos["subset"].any()
         if self._undivided:
             name += " (the training videos)"
-        super().__init__(content, Protocol(name, tuple(tious), ((min(tious), max(tious)),)), **options)
+        super().__init__(content, Benchmark(name, tuple(tious), ((min(tious), max(tious)),)), **options)
 
     def train_table(self) -> pd.DataFrame:
         """All videos if there are no subsets, else those of the training subset."""

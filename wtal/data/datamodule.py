@@ -20,7 +20,7 @@ from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.errors import AnnotationError, ConfigError, FeatureNotFoundError
-from wtal.types import Protocol, Video
+from wtal.types import Benchmark, Video
 
 __all__ = ["SnippetDataModule", "Split", "SplitVideos", "first", "hold_out"]
 
@@ -47,12 +47,12 @@ class SplitVideos:
 class SnippetDataModule(LightningDataModule):
     """Loaders for any data set of snippet features with video-level labels.
 
-    A subclass reads its annotations, names its protocol and, where subsets are not the whole story, answers
+    A subclass reads its annotations, names its benchmark and, where subsets are not the whole story, answers
     :meth:`train_table` and :meth:`test_table`. Segments leave it through :meth:`ground_truth` alone.
 
     Args:
         annotations: Labels, subsets, and segments for evaluation.
-        protocol: How detections are measured.
+        benchmark: How detections are measured.
         i3d: Where the I3D features are; None to do without.
         clip: Where the CLIP features are; None to do without.
         train_subset: Subset of the training videos; several names are alternatives.
@@ -66,8 +66,8 @@ class SnippetDataModule(LightningDataModule):
         held_out_seed: Which ones. No class loses its last training video.
         validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
-            protocol's name, since it makes another benchmark.
-        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the protocol's name then
+            benchmark's name, since it makes another benchmark.
+        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the benchmark's name then
             says it. CO2-Net's loader does this with 10 on ActivityNet.
         length_tolerance_s: By how many seconds the streams of a video may differ.
         cache: Hold the training videos in memory. Useful on slow disks and where CLIP lies on another grid.
@@ -81,7 +81,7 @@ class SnippetDataModule(LightningDataModule):
     def __init__(
         self,
         annotations: Annotations,
-        protocol: Protocol,
+        benchmark: Benchmark,
         i3d: FeatureSource | None = None,
         clip: FeatureSource | None = None,
         *,
@@ -113,8 +113,8 @@ class SnippetDataModule(LightningDataModule):
         if not 0 <= held_out < 1:
             raise ConfigError(f"`data.held_out` is a share in [0, 1), got {held_out}.")
         if drop_up_to:
-            protocol = replace(protocol, name=f"{protocol.name}-more-than-{drop_up_to}-snippets")
-        self.annotations, self.protocol, self.features_note = annotations, protocol, features_note
+            benchmark = replace(benchmark, name=f"{benchmark.name}-more-than-{drop_up_to}-snippets")
+        self.annotations, self.benchmark, self.features_note = annotations, benchmark, features_note
         self.class_names = list(annotations.class_names)
         self.i3d, self.clip = i3d, clip
         self.train_subset, self.test_subset = tuple(train_subset), tuple(test_subset)
@@ -347,7 +347,7 @@ class SnippetDataModule(LightningDataModule):
             if absent and self.missing == "error":
                 raise FeatureNotFoundError(
                     f"{len(absent)} of {len(table)} {split} videos have no {name} features in {stream.path}: "
-                    f"{first(absent)}; extract them, name a protocol without them, or leave them out with "
+                    f"{first(absent)}; extract them, name a benchmark without them, or leave them out with "
                     "`data.missing: skip`."
                 )
             left_out.update(absent)
@@ -355,8 +355,8 @@ class SnippetDataModule(LightningDataModule):
 
     def _name_skipped(self) -> None:
         left_out = self.split("test").left_out
-        if left_out and "without" not in self.protocol.name:
-            self.protocol = replace(self.protocol, name=f"{self.protocol.name} without {len(left_out)} videos")
+        if left_out and "without" not in self.benchmark.name:
+            self.benchmark = replace(self.benchmark, name=f"{self.benchmark.name} without {len(left_out)} videos")
             rank_zero_warn(f"{len(left_out)} test videos have no features and are left out: {first(left_out)}.")
 
     def _warn_of_unfindable(self) -> None:

@@ -21,7 +21,7 @@ from wtal.data.features import FeatureSource
 from wtal.data.store import write_npy
 from wtal.errors import ConfigError
 from wtal.io.locks import alone
-from wtal.types import Protocol, TimeGrid
+from wtal.types import Benchmark, TimeGrid
 
 __all__ = ["SyntheticDataModule", "SyntheticParams", "write_synthetic"]
 
@@ -96,23 +96,23 @@ def _video(
     rest, instances = np.zeros_like(i3d), []
     place = rng.uniform(4, 16)
     while place < length - 20:
-        klass, size = int(rng.choice(classes)), rng.uniform(5, 18)
+        label, size = int(rng.choice(classes)), rng.uniform(5, 18)
         start, end = place, place + size
-        instances.append((start, end, klass))
+        instances.append((start, end, label))
         inside = _share(length, start, end)
         strength = rng.lognormal(0, 0.3) * (0.35 if rng.random() < 0.15 else 1)  # some instances hardly show
         share = size * np.clip(rng.normal(params.climax, 0.12), 0.2, 0.9)
         peak = start + (size - share) * rng.beta(2, 2)
-        i3d[:, klass] += strength * _share(length, peak, peak + share)
-        rest[:, klass] += strength * params.weak * inside
+        i3d[:, label] += strength * _share(length, peak, peak + share)
+        rest[:, label] += strength * params.weak * inside
         before, after = params.context * rng.lognormal(0, 0.7, 2)
         scene = _share(length, start - before, end + after)
-        clip[:, klass] = np.maximum(clip[:, klass], params.context_level * rng.normal(1, 0.12) * scene)
-        clip[:, klass] = np.maximum(clip[:, klass], rng.normal(1, 0.1) * inside)
+        clip[:, label] = np.maximum(clip[:, label], params.context_level * rng.normal(1, 0.12) * scene)
+        clip[:, label] = np.maximum(clip[:, label], rng.normal(1, 0.1) * inside)
         place = end + before * 0.5 + rng.uniform(6, 26)
     for _ in range(rng.poisson(params.distractors * length / 100)):
-        at, klass = rng.uniform(0, length - 4), int(rng.choice(classes))
-        i3d[:, klass] += rng.uniform(0.4, 1.0) * _share(length, at, at + rng.uniform(1.5, 4)) * (clip[:, klass] < 0.9)
+        at, label = rng.uniform(0, length - 4), int(rng.choice(classes))
+        i3d[:, label] += rng.uniform(0.4, 1.0) * _share(length, at, at + rng.uniform(1.5, 4)) * (clip[:, label] < 0.9)
 
     fast = params.noise / np.sqrt(params.i3d_dim)
     i3d_features = 3 * (i3d @ world.climax + rest @ world.rest) + _slow(rng, length, params.i3d_dim) * fast
@@ -174,8 +174,8 @@ def _write(root: Path, params: SyntheticParams) -> None:
                 "subset": "train" if number < params.train_videos else "test",
                 "duration": grid.edge_s(len(i3d)),
                 "annotations": [
-                    {"segment": [grid.edge_s(start), grid.edge_s(end)], "label": _CLASSES[klass]}
-                    for start, end, klass in instances
+                    {"segment": [grid.edge_s(start), grid.edge_s(end)], "label": _CLASSES[label]}
+                    for start, end, label in instances
                 ],
             }
         write_npy(fresh / "text" / "text.npy", world.text.astype(np.float32))
@@ -207,7 +207,7 @@ class SyntheticDataModule(SnippetDataModule):
         tious = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
         super().__init__(
             read_annotations(root / "annotations.json"),
-            Protocol("synthetic", tious, ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))),
+            Benchmark("synthetic", tious, ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))),
             FeatureSource(root / "i3d"),
             FeatureSource(root / "clip"),
             **options,

@@ -10,7 +10,7 @@ from wtal.data.annotations import read_annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.thumos14_lists import LEFT_OUT, THUMOS14_CLASSES, WITHOUT_CLASS, TestList, lacking_videos
 from wtal.errors import AnnotationError
-from wtal.types import Protocol
+from wtal.types import Benchmark
 
 __all__ = ["THUMOS14_CLASSES", "THUMOS14DataModule", "TestList"]
 
@@ -41,7 +41,7 @@ class THUMOS14DataModule(SnippetDataModule):
         self.test_list = test_list
         super().__init__(
             read_annotations(annotations, THUMOS14_CLASSES),
-            Protocol(
+            Benchmark(
                 f"thumos14-{test_list}", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
             ),
             train_subset=("validation",),

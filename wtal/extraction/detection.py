@@ -26,7 +26,7 @@ from wtal.results.exports import Format, export_table
 from wtal.results.predictions import as_table
 from wtal.training.checkpoint import Run, load
 from wtal.training.outputs import WritePredictions
-from wtal.types import Detections, Protocol
+from wtal.types import Benchmark, Detections
 from wtal.video.decode import probe
 from wtal.video.files import find_videos
 
@@ -161,7 +161,7 @@ def _unlabelled(
     annotations = Annotations(store, table, segments, tuple(class_names), segments.drop(columns="label"))
     i3d, clip = (FeatureSource(store) if kind in streams else None for kind in ("i3d", "clip"))
     note = _MEANINGLESS if making.random_weights else "own videos"
-    return SnippetDataModule(annotations, Protocol("none", (0.5,), ((0.5, 0.5),)), i3d, clip, features_note=note)
+    return SnippetDataModule(annotations, Benchmark("none", (0.5,), ((0.5, 0.5),)), i3d, clip, features_note=note)
 
 
 def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -> pd.DataFrame:

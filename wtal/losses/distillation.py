@@ -58,7 +58,7 @@ def class_distillation(plain: Tensor, pseudo: PseudoLabels, balanced: bool = Fal
     Source:
         arXiv:2212.09335, section 3.3 (the distillation terms).
     """
-    target = torch.where(pseudo.label == 1, pseudo.klass.long(), plain.shape[2] - 1)
+    target = torch.where(pseudo.label == 1, pseudo.class_index.long(), plain.shape[2] - 1)
     log_probability = plain.float().log_softmax(dim=2).gather(2, target[..., None]).squeeze(2)
     return _mean_confident(-log_probability, pseudo, balanced)
 
@@ -87,11 +87,11 @@ def contrastive_distillation(
     def thinned(kind: int) -> tuple[Tensor, Tensor]:
         place = (pseudo.label.flatten() == kind).nonzero().squeeze(1)
         place = place[:: max(1, -(-len(place) // max_snippets))]
-        return F.normalize(embedding.flatten(0, 1)[place].float(), dim=-1), pseudo.klass.flatten()[place]
+        return F.normalize(embedding.flatten(0, 1)[place].float(), dim=-1), pseudo.class_index.flatten()[place]
 
-    (anchor, klass), (background, _) = thinned(1), thinned(0)
+    (anchor, class_index), (background, _) = thinned(1), thinned(0)
     itself = torch.eye(len(anchor), dtype=torch.bool, device=anchor.device)
-    positive = (klass[:, None] == klass[None]) & ~itself
+    positive = (class_index[:, None] == class_index[None]) & ~itself
     similarity = anchor @ torch.cat([anchor, background]).T / temperature
     similarity = similarity.masked_fill(F.pad(itself, (0, len(background))), -torch.inf)
     log_share = similarity.log_softmax(dim=1)[:, : len(anchor)].masked_fill(~positive, 0)

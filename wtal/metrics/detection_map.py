@@ -10,19 +10,19 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from wtal.functional.average_precision import mean_average_precision
-from wtal.types import Protocol
+from wtal.types import Benchmark
 
 __all__ = ["TemporalMAP"]
 
 
 class TemporalMAP(Metric):
-    """Mean average precision at the thresholds of temporal IoU of a protocol, in [0, 1].
+    """Mean average precision at the thresholds of temporal IoU of a benchmark, in [0, 1].
 
     Rows are ``(video, label, start_s, end_s, score)``; ground truth has no score. The video is in the row, so
     detections and ground truth may come in any order, in one update or several, and survive a gather over processes.
 
     Args:
-        protocol: Its thresholds, and the ranges of them to average over.
+        benchmark: Its thresholds, and the ranges of them to average over.
         **kwargs: Of :class:`torchmetrics.Metric`.
 
     Source:
@@ -37,14 +37,14 @@ class TemporalMAP(Metric):
     detections: list[Tensor]
     segments: list[Tensor]
 
-    def __init__(self, protocol: Protocol, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, benchmark: Benchmark, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(**kwargs)
-        if not protocol.tious or not all(0 < tiou <= 1 for tiou in protocol.tious):
-            raise ValueError(f"The tIoU thresholds of {protocol.name!r} must lie in (0, 1], got {protocol.tious}.")
-        for low, high in protocol.averages:
-            if not any(_within(tiou, low, high) for tiou in protocol.tious):
-                raise ValueError(f"{protocol.name!r} averages over {low:g}:{high:g}, where it has no tIoU threshold.")
-        self.protocol = protocol
+        if not benchmark.tious or not all(0 < tiou <= 1 for tiou in benchmark.tious):
+            raise ValueError(f"The tIoU thresholds of {benchmark.name!r} must lie in (0, 1], got {benchmark.tious}.")
+        for low, high in benchmark.averages:
+            if not any(_within(tiou, low, high) for tiou in benchmark.tious):
+                raise ValueError(f"{benchmark.name!r} averages over {low:g}:{high:g}, where it has no tIoU threshold.")
+        self.benchmark = benchmark
         self.add_state("detections", default=[], dist_reduce_fx="cat")
         self.add_state("segments", default=[], dist_reduce_fx="cat")
 
@@ -68,10 +68,10 @@ class TemporalMAP(Metric):
 
         They are NaN without ground truth.
         """
-        tious = self.protocol.tious
+        tious = self.benchmark.tious
         values = dict(zip(tious, mean_average_precision(*self.rows(), tious), strict=True))
         scores = {f"mAP@{tiou:g}": value for tiou, value in values.items()}
-        for low, high in self.protocol.averages:
+        for low, high in self.benchmark.averages:
             among = [value for tiou, value in values.items() if _within(tiou, low, high)]
             scores[f"mAP@{low:g}:{high:g}"] = np.mean(among)
         scores["mAP"] = np.mean(list(values.values()))

@@ -11,10 +11,10 @@ from wtal.functional.average_precision import AveragePrecision, Takes, Ties, ave
 from wtal.functional.recall import recall_at_multiples
 from wtal.functional.segments import intersection, pairs_of_equal_key
 
-__all__ = ["PROTOCOLS", "ProtocolName", "RuleSet", "Score", "evaluate"]
+__all__ = ["RULE_SETS", "RuleSet", "RuleSetName", "Score", "evaluate"]
 
 Floats = NDArray[np.float64]
-ProtocolName = Literal["activitynet-official", "opentad", "actionformer", "co2net", "wtalc"]
+RuleSetName = Literal["activitynet-official", "opentad", "actionformer", "co2net", "wtalc"]
 _SNIPPETS_PER_S = 25 / 16
 
 
@@ -39,7 +39,7 @@ class RuleSet:
         recall_multiples: Also tell the recall of the best detections, these multiples of the instances of each video.
     """
 
-    name: ProtocolName
+    name: RuleSetName
     source: str
     unknown_labels: Literal["refuse", "ignore"] = "ignore"
     drop_empty: bool = False
@@ -53,7 +53,7 @@ class RuleSet:
     recall_multiples: tuple[int, ...] = ()
 
 
-PROTOCOLS: dict[ProtocolName, RuleSet] = {
+RULE_SETS: dict[RuleSetName, RuleSet] = {
     rules.name: rules
     for rules in (
         RuleSet(
@@ -111,7 +111,7 @@ def evaluate(
     detections: ArrayLike,
     segments: ArrayLike,
     tious: Sequence[float],
-    rules: RuleSet = PROTOCOLS["activitynet-official"],
+    rules: RuleSet = RULE_SETS["activitynet-official"],
     ambiguous: ArrayLike = (),
 ) -> Score:
     """Evaluate detections by a set of rules.
@@ -128,7 +128,7 @@ def evaluate(
 
     >>> truth = [[0, 0, 0.0, 10.0], [0, 0, 0.0, 10.0]]
     >>> for name in ("activitynet-official", "opentad"):
-    ...     evaluate([[0, 0, 0.0, 9.0, 0.5]], truth, [0.5], PROTOCOLS[name]).precision.mean.tolist()
+    ...     evaluate([[0, 0, 0.0, 9.0, 0.5]], truth, [0.5], RULE_SETS[name]).precision.mean.tolist()
     [0.5]
     [1.0]
     """

@@ -21,14 +21,14 @@ class About:
 
     Args:
         features: What the features are.
-        protocol: Its name.
+        benchmark: Its name.
         tious: Its thresholds of temporal IoU.
         weights: What a reader must know of the weights; else empty.
         checkpoint: Name of the file that they come from, or ``as in memory``.
     """
 
     features: str = ""
-    protocol: str = ""
+    benchmark: str = ""
     tious: tuple[float, ...] = ()
     weights: str = ""
     checkpoint: str = ""
@@ -38,9 +38,9 @@ class About:
         """One line under a table.
 
         >>> About("made up", "toy", (0.5,)).caption
-        'features: made up; protocol: toy'
+        'features: made up; benchmark: toy'
         """
-        said = {"features": self.features, "protocol": self.protocol, "": self.weights, "checkpoint": self.checkpoint}
+        said = {"features": self.features, "benchmark": self.benchmark, "": self.weights, "checkpoint": self.checkpoint}
         return "; ".join(f"{name}: {value}" if name else value for name, value in said.items() if value)
 
 
@@ -57,6 +57,7 @@ def read_about(path: Path) -> About:
     """
     try:
         content = dict(read_json(path, PredictionError).items())  # no other value has items
+        content.setdefault("benchmark", content.get("protocol", ""))  # its name before version 0.2
         known = {field.name: content[field.name] for field in fields(About) if field.name in content}
         return About(**{**{k: str(v) for k, v in known.items()}, "tious": tuple(map(float, known.get("tious", ())))})  # type: ignore[arg-type]
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:

@@ -14,7 +14,7 @@ from wtal.io.files import write_text
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, diagnose
 from wtal.metrics.error_analysis import error_profile
 from wtal.results.evaluation import labels_of
-from wtal.results.ground_truth import Truth, detection_rows, load_truth
+from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
 from wtal.results.predictions import read_predictions
 from wtal.results.tables import markdown, percent, print_table
 
@@ -104,7 +104,7 @@ def analyze(
     show(analysis)
 
 
-def analyze_sets(sets: dict[str, pd.DataFrame], truth: Truth, tious: Sequence[float] = ()) -> Analysis:
+def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Sequence[float] = ()) -> Analysis:
     """Analyze sets of detections.
 
     Args:
@@ -115,7 +115,7 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: Truth, tious: Sequence[fl
     Raises:
         ConfigError: If two methods have the same name.
     """
-    is_thumos = truth.benchmark == "thumos14"
+    is_thumos = truth.conventions == "thumos14"
     thresholds = tuple(tious) or ((0.5,) if is_thumos else truth.tious)
     bins = THUMOS14_BINS if is_thumos else ACTIVITYNET_BINS
     tables: dict[str, list[pd.DataFrame]] = {}

@@ -28,7 +28,7 @@ METHOD_NAMES = {
 _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
 
 
-_TEXT = ("features", "protocol", "weights")  # columns of comparison.csv, which may be empty
+_TEXT = ("features", "benchmark", "weights")  # columns of comparison.csv, which may be empty
 _MOST_COLUMNS = 5000
 NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
 
@@ -45,7 +45,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         raise PredictionError(f"{path} is no table ({' '.join(str(error).split())[:80]}): delete it.") from error
     if table.shape[1] > _MOST_COLUMNS:
         raise PredictionError(f"{path} is no table of a run, as it has {table.shape[1]} columns: delete it.")
-    return table
+    return table if "benchmark" in table else table.rename(columns={"protocol": "benchmark"})  # before version 0.2
 
 
 def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFram
         PredictionError: If it has not.
     """
     table = read_csv(path)
-    bad = [name for name in ("method", "features", "protocol", *numbers) if name not in table]
+    bad = [name for name in ("method", "features", "benchmark", *numbers) if name not in table]
     mean_aps = [name for name in map(str, table) if name.startswith("mAP@")]
     bad += [name for name in (*numbers, *mean_aps) if name in table and not is_numeric_dtype(table[name])]
     bad += ["seed"] if not bad and not table["seed"].between(0, 2**32).all() else []
@@ -103,8 +103,8 @@ def _cell(values: pd.Series, deviation: bool) -> str:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """What every table must say: features, protocol, seeds, weights."""
-    said = {"features": table["features"], "protocol": table["protocol"], "weights": table["weights"]}
+    """What every table must say: features, benchmark, seeds, weights."""
+    said = {"features": table["features"], "benchmark": table["benchmark"], "weights": table["weights"]}
     parts = [f"{name}: {', '.join(sorted(set(filter(None, values))))}" for name, values in said.items() if any(values)]
     return "; ".join([*parts, f"seeds: {', '.join(map(str, sorted(set(table['seed']))))}", "last epoch; mAP in %"])
 

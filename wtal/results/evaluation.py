@@ -13,9 +13,9 @@ from wtal import __version__
 from wtal.data.thumos14_lists import TestList
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
-from wtal.metrics.rule_sets import PROTOCOLS, ProtocolName, RuleSet, Score
+from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score
 from wtal.metrics.rule_sets import evaluate as score_of
-from wtal.results.ground_truth import Truth, detection_rows, load_truth
+from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
 from wtal.results.predictions import read_predictions
 from wtal.results.tables import markdown, percent, print_table
 
@@ -40,7 +40,7 @@ class Evaluation:
 
     label: str
     path: Path
-    truth: Truth
+    truth: GroundTruth
     rules: RuleSet
     tious: tuple[float, ...]
     score: Score
@@ -111,7 +111,7 @@ def evaluate_files(
     predictions: Sequence[Path],
     annotations: Path,
     subset: str | None = None,
-    protocol: ProtocolName = "activitynet-official",
+    protocol: RuleSetName = "activitynet-official",
     test_list: TestList | None = None,
     subsets: Path | None = None,
     ambiguous: Path | None = None,
@@ -146,7 +146,7 @@ def evaluate_files(
         raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these forms.")
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    rules = PROTOCOLS[protocol]
+    rules = RULE_SETS[protocol]
     truth = load_truth(annotations, subset, test_list, subsets, ambiguous)
     thresholds = tuple(sorted(set(tious))) or truth.tious
     labels = labels_of(predictions, names)
@@ -179,7 +179,7 @@ def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
     return labels
 
 
-def evaluate_file(path: Path, label: str, truth: Truth, rules: RuleSet, tious: Sequence[float]) -> Evaluation:
+def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, tious: Sequence[float]) -> Evaluation:
     """Measure one set of predictions.
 
     Args:

@@ -13,18 +13,21 @@ from wtal.data.annotations import Annotations, read_annotations, with_ambiguous,
 from wtal.data.thumos14_lists import LEFT_OUT, TestList, lacking_videos
 from wtal.errors import AnnotationError, PredictionError
 
-__all__ = ["Benchmark", "Truth", "detection_rows", "load_truth", "other_names"]
+__all__ = ["Conventions", "GroundTruth", "detection_rows", "load_truth", "other_names"]
 
 Floats = NDArray[np.float64]
-Benchmark = Literal["thumos14", "other"]
+Conventions = Literal["thumos14", "activitynet"]
 
 # As public evaluators have them: the third of the first is 0.30000000000000004, which matters for whole snippets.
-_TIOUS = {"thumos14": tuple(np.linspace(0.1, 0.9, 9).tolist()), "other": tuple(np.linspace(0.5, 0.95, 10).tolist())}
+_TIOUS = {
+    "thumos14": tuple(np.linspace(0.1, 0.9, 9).tolist()),
+    "activitynet": tuple(np.linspace(0.5, 0.95, 10).tolist()),
+}
 _PREFIX = "v_"
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """Ground truth of the chosen videos.
 
     Args:
@@ -50,15 +53,15 @@ class Truth:
     aliases: dict[str, str]
 
     @property
-    def benchmark(self) -> Benchmark:
-        """Whose customs hold: THUMOS14's, told by the names of its videos, or those of the rest, after ActivityNet."""
+    def conventions(self) -> Conventions:
+        """Whose conventions apply: THUMOS14's if every video is named like one of its videos, else ActivityNet's."""
         is_thumos = all(name.startswith(("video_test_", "video_validation_")) for name in self.video_ids)
-        return "thumos14" if is_thumos else "other"
+        return "thumos14" if is_thumos else "activitynet"
 
     @property
     def tious(self) -> tuple[float, ...]:
         """The usual thresholds: 0.1 to 0.9 for THUMOS14, else 0.5 to 0.95."""
-        return _TIOUS[self.benchmark]
+        return _TIOUS[self.conventions]
 
 
 def load_truth(
@@ -67,7 +70,7 @@ def load_truth(
     test_list: TestList | None = None,
     subsets: Path | None = None,
     ambiguous: Path | None = None,
-) -> Truth:
+) -> GroundTruth:
     """Read ground truth.
 
     Args:
@@ -106,7 +109,7 @@ def load_truth(
     class_names = tuple(label for label in content.class_names if label in present)
     unclear = content.ambiguous[content.ambiguous["video_id"].isin(place)]
     label_of = {label: index for index, label in enumerate(class_names)}
-    return Truth(
+    return GroundTruth(
         path=content.path,
         name=f"THUMOS14 test, list of {test_list}" if test_list else f"subset {name!r}" if name else "all videos",
         video_ids=tuple(videos.index),
@@ -138,7 +141,7 @@ def _numbers(*columns: pd.Series) -> Floats:
 
 
 def detection_rows(
-    table: pd.DataFrame, truth: Truth, unknown_labels: Literal["refuse", "ignore"] = "ignore"
+    table: pd.DataFrame, truth: GroundTruth, unknown_labels: Literal["refuse", "ignore"] = "ignore"
 ) -> tuple[Floats, list[str]]:
     """Detections as rows that fit the ground truth, and what a reader should know of them.
 
@@ -214,7 +217,7 @@ def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping
     return other
 
 
-def _oddities(rows: pd.DataFrame, names: pd.Series, truth: Truth) -> list[str]:
+def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[str]:
     """What lowers a number without being an error."""
     notes = []
     if rows.empty:

@@ -11,13 +11,13 @@ class Published:
 
     Args:
         name: Of the method.
-        protocol: Beginning of the names of the protocols that it may stand beside.
+        benchmark: Beginning of the names of the benchmarks that it may stand beside.
         values: By threshold or range, as tables head their columns; ``avg`` is the paper's own average.
         source: The paper.
     """
 
     name: str
-    protocol: str
+    benchmark: str
     values: dict[str, float]
     source: str
 
@@ -26,8 +26,8 @@ _THUMOS14 = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "avg")
 _ACTIVITYNET = ("0.5", "0.75", "0.95", "avg")
 
 
-def _row(name: str, protocol: str, columns: tuple[str, ...], values: tuple[float, ...], source: str) -> Published:
-    return Published(name, protocol, dict(zip(columns, values, strict=True)), source)
+def _row(name: str, benchmark: str, columns: tuple[str, ...], values: tuple[float, ...], source: str) -> Published:
+    return Published(name, benchmark, dict(zip(columns, values, strict=True)), source)
 
 
 PUBLISHED = (

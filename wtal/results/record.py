@@ -42,15 +42,15 @@ def make_record(
         seconds: Of the training alone.
     """
     settings: dict[str, Any] = yaml.safe_load(config)
-    features, protocol = ("", type(data).__name__)
+    features, benchmark = ("", type(data).__name__)
     if isinstance(data, SnippetDataModule):
-        features, protocol = data.features_note, data.protocol.name
+        features, benchmark = data.features_note, data.benchmark.name
     return {
         "config": settings,
         "seed": settings.get("seed_everything"),
         "model": type(model).__name__,
         "features": features,
-        "protocol": protocol,
+        "benchmark": benchmark,
         "weights": getattr(model, "note", ""),
         "metrics": dict(metrics),
         "selected": None if selected is None else dict(selected),

@@ -31,7 +31,7 @@ class Row:
         seed: Of weights, order and crops.
         values: mAP by threshold, range, and ``avg``, as fractions.
         features: What the features are.
-        protocol: Its name.
+        benchmark: Its name.
         git: Revision of the code.
         path: Of the record.
     """
@@ -40,7 +40,7 @@ class Row:
     seed: int
     values: dict[str, float]
     features: str
-    protocol: str
+    benchmark: str
     git: str
     path: str
 
@@ -79,7 +79,7 @@ def table(
     summary = summarize_runs(rows, baseline)
     text = _as_text(summary, baseline)
     if published:
-        text = pd.concat([text, _published({row.protocol for row in rows}, list(text.columns))])
+        text = pd.concat([text, _published({row.benchmark for row in rows}, list(text.columns))])
     caption = _caption(rows, checkpoint, baseline)
     if output is not None:
         kind = output.suffix.lower()
@@ -112,7 +112,7 @@ def _compared(folders: Sequence[Path]) -> Iterator[Row]:
         measures = {name: name.removeprefix("mAP@") for name in map(str, table) if name.startswith("mAP@")}
         for _, row in table.iterrows():
             values = {title: float(row[name]) for name, title in measures.items()} | {"avg": float(row["mAP_avg"])}
-            said = {name: str(row[name]) for name in ("features", "protocol")}
+            said = {name: str(row[name]) for name in ("features", "benchmark")}
             name = METHOD_NAMES.get(row["method"], str(row["method"]))
             yield Row(name, int(row["seed"]), values, **said, git="", path=str(path))
 
@@ -135,7 +135,7 @@ def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
                 "metrics": {key: value for key, value in metrics.items() if str(key).startswith("test/")},
                 "selected": None,
                 "features": "",
-                "protocol": str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2],
+                "benchmark": str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2],
                 "git": str(getattr(run, "commit", "") or ""),
             },
         )
@@ -166,7 +166,8 @@ def collect(
             seed = record.get("seed") or 0
             if not isinstance(seed, int):
                 raise ConfigError(f"{path} is damaged: its seed is {brief(seed)}; delete it, or run it again.")
-            said = {key: str(record.get(key, "")) for key in ("features", "protocol", "git")}
+            record.setdefault("benchmark", record.get("protocol", ""))  # its name before version 0.2
+            said = {key: str(record.get(key, "")) for key in ("features", "benchmark", "git")}
             rows[name, seed] = Row(name, seed, values, **said, path=str(path))
     return list(rows.values())
 
@@ -294,10 +295,10 @@ def _p_value(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
-def _published(protocols: set[str], columns: list[str]) -> pd.DataFrame:
+def _published(benchmarks: set[str], columns: list[str]) -> pd.DataFrame:
     rows = {}
     for one in PUBLISHED:
-        if any(protocol.startswith(one.protocol) for protocol in protocols):
+        if any(benchmark.startswith(one.benchmark) for benchmark in benchmarks):
             cells = {name: f"{one.values[name]:.1f}" if name in one.values else "" for name in columns}
             rows[f"{one.name} (published, real features; {one.source})"] = cells
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("run")
@@ -305,7 +306,7 @@ def _published(protocols: set[str], columns: list[str]) -> pd.DataFrame:
 
 def _caption(rows: Sequence[Row], checkpoint: str, baseline: str | None) -> str:
     parts = []
-    for name in ("features", "protocol", "git"):
+    for name in ("features", "benchmark", "git"):
         parts.append(f"{name}: {', '.join(sorted({getattr(row, name) for row in rows} - {''})) or 'unknown'}")
     chosen = "last checkpoint" if checkpoint == "last" else "checkpoint chosen on held-out training videos"
     parts += [f"seeds: {', '.join(map(str, sorted({row.seed for row in rows})))}", chosen, "mAP in %"]

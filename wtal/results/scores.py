@@ -100,13 +100,13 @@ class StudentLabels:
         grids: The videos.
         class_names: By index of the class.
         label: By student; 1 foreground, 0 background, -1 ignored, ``(S,)`` int8.
-        klass: By student; class of a foreground snippet, else -1, ``(S,)`` int16.
+        class_index: By student; class of a foreground snippet, else -1, ``(S,)`` int16.
     """
 
     grids: VideoGrids
     class_names: Sequence[str]
     label: Mapping[str, Ints]
-    klass: Mapping[str, Ints]
+    class_index: Mapping[str, Ints]
 
 
 def write_scores(path: Path, scores: TestScores) -> None:
@@ -132,7 +132,7 @@ def read_scores(path: Path) -> TestScores:
 def write_pseudo_labels(path: Path, labels: StudentLabels) -> None:
     """Write what the students were last taught; an existing file is replaced at once."""
     arrays = {f"label_{student}": np.asarray(values, np.int8) for student, values in labels.label.items()}
-    arrays |= {f"klass_{student}": np.asarray(values, np.int16) for student, values in labels.klass.items()}
+    arrays |= {f"class_index_{student}": np.asarray(values, np.int16) for student, values in labels.class_index.items()}
     _write(path, {**_head(labels.grids, labels.class_names), **arrays})
 
 
@@ -142,15 +142,22 @@ def read_pseudo_labels(path: Path) -> StudentLabels:
     Raises:
         PredictionError: If the file is missing or damaged, or is another one.
     """
-    arrays = _read(path)
+    arrays = {_present_name(name): array for name, array in _read(path).items()}
     grids, class_names = _read_head(path, arrays)
     shape = (int(grids.lengths.sum()),)
     students = [name.removeprefix("label_") for name in arrays if name.startswith("label_")]
-    label, klass = ({s: _taken(path, arrays, f"{k}_{s}", "i", shape) for s in students} for k in ("label", "klass"))
+    label, class_index = (
+        {s: _taken(path, arrays, f"{k}_{s}", "i", shape) for s in students} for k in ("label", "class_index")
+    )
     for student in students:
-        if not np.isin(label[student], (-1, 0, 1)).all() or not _within(klass[student], -1, len(class_names)):
+        if not np.isin(label[student], (-1, 0, 1)).all() or not _within(class_index[student], -1, len(class_names)):
             raise PredictionError(f"{path} has pseudo-labels of {student} out of range: {_MEND}.")
-    return StudentLabels(grids, class_names, label, klass)
+    return StudentLabels(grids, class_names, label, class_index)
+
+
+def _present_name(name: str) -> str:
+    """Name of an array; ``class_index`` was ``klass`` before version 0.2."""
+    return f"class_index_{name.removeprefix('klass_')}" if name.startswith("klass_") else name
 
 
 _MEND = "write it anew by `wtal fit` or `wtal test`"

@@ -99,7 +99,7 @@ class Run:
         for student, state in self.buffers.items():
             bounds = list(pairwise(state["offsets"].tolist()))
             names = self._training_videos([end - begin for begin, end in bounds])
-            parts = [PseudoLabels(state["label"][begin:end], state["klass"][begin:end]) for begin, end in bounds]
+            parts = [PseudoLabels(state["label"][begin:end], state["class_index"][begin:end]) for begin, end in bounds]
             labels[student] = dict(zip(names, parts, strict=True))
         return labels
 
@@ -217,8 +217,9 @@ def _part(content: object, *keys: str) -> dict[str, Any]:
 def _buffers(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, torch.Tensor]]:
     """The pseudo-labels of each student, if they fit together."""
     buffers = _part(checkpoint["loops"], "fit_loop", "state_dict", "pseudo_labels")
+    buffers = {student: _with_present_names(state) for student, state in buffers.items()}
     for student, state in buffers.items():
-        parts = [_part(state).get(name) for name in ("offsets", "label", "klass")]
+        parts = [_part(state).get(name) for name in ("offsets", "label", "class_index")]
         tensors = [part for part in parts if isinstance(part, torch.Tensor) and part.dim() == 1]
         bounds = tensors[0].tolist() if len(tensors) == 3 else []
         if bounds[:1] != [0] or bounds != sorted(bounds) or {bounds[-1]} != {len(part) for part in tensors[1:]}:
@@ -226,6 +227,13 @@ def _buffers(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, t
                 f"{path} is a damaged checkpoint: its pseudo-labels of {student} do not fit together."
             )
     return buffers
+
+
+def _with_present_names(state: object) -> object:
+    """The state of a buffer, whose ``class_index`` was called ``klass`` before version 0.2."""
+    if isinstance(state, dict) and "class_index" not in state and "klass" in state:
+        return {**state, "class_index": state["klass"]}
+    return state
 
 
 def _read_config(path: Path) -> dict[str, Any]:

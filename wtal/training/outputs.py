@@ -25,7 +25,7 @@ class WritePredictions(Callback):
     """Writes what ``test`` and ``predict`` find into the run's folder, from all processes.
 
     Written are ``predictions/<source>.json`` (detections in ActivityNet's form), ``predictions/ground_truth.json``
-    where the segments are known, ``scores/<source>.npz`` and ``about.json`` (protocol, features, checkpoint): all that
+    where the segments are known, ``scores/<source>.npz`` and ``about.json`` (benchmark, features, checkpoint): all that
     a page or figure needs, so that none of them needs the network.
     """
 
@@ -91,11 +91,11 @@ class WritePseudoLabels(Callback):
         if not taught or not trainer.is_global_zero:
             return
         grids = VideoGrids.of(trainer.datamodule.videos("train"))  # type: ignore[attr-defined]
-        label, klass = (
+        label, class_index = (
             {student: getattr(buffer, kind).cpu().numpy() for student, buffer in taught.items()}
-            for kind in ("label", "klass")
+            for kind in ("label", "class_index")
         )
-        labels = StudentLabels(grids, pl_module.class_names, label, klass)  # type: ignore[arg-type]
+        labels = StudentLabels(grids, pl_module.class_names, label, class_index)  # type: ignore[arg-type]
         write_pseudo_labels(run_folder(trainer) / "pseudo_labels.npz", labels)
 
 
@@ -133,7 +133,7 @@ class ResultsTable(Callback):
         shown = [name for name in table if str(name).startswith("mAP")]
         inside = trainer.state.fn == TrainerFn.FITTING
         if inside:
-            middle = {f"mAP@{tiou:g}" for tiou in data.protocol.tious[:: max(1, len(data.protocol.tious) // 3)]}
+            middle = {f"mAP@{tiou:g}" for tiou in data.benchmark.tious[:: max(1, len(data.benchmark.tious) // 3)]}
             shown = [name for name in shown if name in middle or name == "mAP"]
         table = percent(table[[*shown, *(name for name in ("video_mAP",) if name in table)]], 1)
         titles = {"mAP": "mean", "video_mAP": "of videos"}
@@ -146,8 +146,8 @@ def _about(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -
     path = getattr(trainer, "ckpt_path", None)
     return About(
         features=data.features_note,
-        protocol=data.protocol.name,
-        tious=data.protocol.tious,
+        benchmark=data.benchmark.name,
+        tious=data.benchmark.tious,
         weights=getattr(module, "note", ""),
         checkpoint=Path(path).name if path else "as in memory",
     )

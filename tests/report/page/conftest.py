@@ -78,8 +78,8 @@ def _trained(folder: Path, rng: np.random.Generator) -> None:
     table.to_csv(folder / "metrics.csv", index=False)
     grids = VideoGrids.of([Video(f"train {SCRIPT} {i}", 40, TimeGrid(), 25.6) for i in range(2)])
     label = {student: rng.integers(-1, 2, 80) for student in ("cbp", "vlp")}
-    klass = {student: np.where(values == 1, 0, -1) for student, values in label.items()}
-    write_pseudo_labels(folder / "pseudo_labels.npz", StudentLabels(grids, CLASSES, label, klass))
+    class_index = {student: np.where(values == 1, 0, -1) for student, values in label.items()}
+    write_pseudo_labels(folder / "pseudo_labels.npz", StudentLabels(grids, CLASSES, label, class_index))
 
 
 @pytest.fixture(scope="session")

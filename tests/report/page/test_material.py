@@ -55,7 +55,7 @@ def comparison(made, tmp_path):
             table = pd.read_csv(folder / "metrics.csv")
             part = table["epoch"] < 2 if run == "warm_up" else table["epoch"] >= 2
             table[part].to_csv(folder / "metrics.csv", index=False)
-    said = {"features": "made up", "protocol": "toy", "weights": None, "train_seconds": 1.0, "mAP_avg": 0.5}
+    said = {"features": "made up", "benchmark": "toy", "weights": None, "train_seconds": 1.0, "mAP_avg": 0.5}
     said |= {"false_positive_rate": 0.1, "false_negative_rate": 0.2}
     rows = [
         {"method": method, "seed": seed, "mAP@0.5": 0.5} | said for method in ("cbp", "alternation") for seed in (2, 10)

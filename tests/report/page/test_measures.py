@@ -12,7 +12,7 @@ from wtal.metrics.detection_map import TemporalMAP
 from wtal.metrics.error_analysis import error_profile
 from wtal.report.page.material import Truth, gather
 from wtal.report.page.measures import judge, measure
-from wtal.types import Protocol
+from wtal.types import Benchmark
 
 
 def rows_of(made, source):
@@ -33,7 +33,7 @@ def test_all_numbers_are_the_metrics(made, source):
     method = next(method for method in material.methods if method.source == source)
     measured = measure(method, material.truth, (0.3, 0.5, 0.7))
     found, true = rows_of(made, source)
-    metric = TemporalMAP(Protocol("toy", (0.3, 0.5, 0.7), ()))
+    metric = TemporalMAP(Benchmark("toy", (0.3, 0.5, 0.7), ()))
     metric.update(torch.tensor(found), torch.tensor(true))
     expected = metric.compute()
     for tiou, value in measured.mean_ap.items():

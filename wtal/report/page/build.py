@@ -40,7 +40,7 @@ def report(
         annotations: Ground truth for prediction files. Runs bring that of their test videos; for these it is that of
             the training videos, which then stands beside their pseudo-labels.
         subset: Which videos of the annotations prediction files are held against.
-        tious: Thresholds of temporal IoU; by default those of the run's protocol, else 0.1 to 0.7.
+        tious: Thresholds of temporal IoU; by default those of the run's benchmark, else 0.1 to 0.7.
         videos: Folder of video files named as the videos are; the page links to them where they lie.
         title: Of the page; by default the sources' names.
 

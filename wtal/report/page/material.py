@@ -138,7 +138,7 @@ def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str
     return Material(
         methods=methods,
         truth=truth,
-        about=next((part.about for part in parts if part.about.protocol), parts[0].about),
+        about=next((part.about for part in parts if part.about.benchmark), parts[0].about),
         training=[training for part in parts for training in part.training],
         comparison=next((part.comparison for part in parts if part.comparison is not None), None),
         pseudo=pseudo,

@@ -111,8 +111,8 @@ class _Packer:
         for name, place in pseudo.grids.slices.items():
             row, segments = pseudo.grids.rows[name], self.train_segments.get(name, [])
             labels = [pseudo.label[student][place] for student in sorted(pseudo.label)]
-            klass = {k for student in pseudo.klass.values() for k in np.unique(student[place]).tolist()}
-            taught = {self.classes[pseudo.class_names[k]] for k in klass if k >= 0}
+            class_index = {k for student in pseudo.class_index.values() for k in np.unique(student[place]).tolist()}
+            taught = {self.classes[pseudo.class_names[k]] for k in class_index if k >= 0}
             first_s, step_s = float(pseudo.grids.first_s[row]), float(pseudo.grids.step_s[row])
             videos.append(
                 {
