@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wtal.report.page.contents import Training
 from wtal.report.page.figures import Line, Mark, line_chart, scatter
-from wtal.report.page.material import Training, gather
+from wtal.report.page.material import gather
 from wtal.report.page.training import bands, training_charts
 
 NAN = math.nan

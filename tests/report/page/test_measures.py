@@ -1,5 +1,7 @@
 """The page's numbers are those of the metric functions."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 from wtal.functional.segments import elementwise_iou
 from wtal.metrics.detection_map import TemporalMAP
 from wtal.metrics.error_analysis import error_profile
-from wtal.report.page.material import Truth, gather
+from wtal.report.page.material import gather
 from wtal.report.page.measures import judge, measure
+from wtal.results.ground_truth import GroundTruth
 from wtal.types import Benchmark
 
 
@@ -60,7 +63,9 @@ def test_detections_are_judged_as_one_after_another(found, true):
         [(f"v{v}", f"c{c}", float(s), float(s + n)) for v, c, s, n in true],
         columns=["video_id", "label", "start_s", "end_s"],
     )
-    judged = judge(table, Truth(segments, {"v0": 99.0, "v1": 99.0}))
+    videos, classes = ("v0", "v1"), ("c0", "c1", "c2")
+    rows = [(videos.index(v), classes.index(c), start, end) for v, c, start, end in segments.itertuples(index=False)]
+    judged = judge(table, GroundTruth(Path("truth"), "all", videos, classes, np.full(2, 99.0), np.array(rows)))
     taken, seen = set(), {}
     for i, row in enumerate(table.itertuples()):
         same = segments[(segments["video_id"] == row.video_id) & (segments["label"] == row.label)]
