@@ -63,12 +63,12 @@ def test_a_run_is_known_by_what_it_does(write, tmp_path):
     ("changes", "message"),
     [
         ({"method": "all"}, "must be grid, random or bayes"),
-        ({"methods": "grid"}, "'methods' is nothing that a sweep says"),
+        ({"methods": "grid"}, "'methods' is not a key of sweeps"),
         ({"command": ["wtal", "fit"]}, r"words with \$\{args\}"),
-        ({"parameters": {}}, "must name what is varied"),
+        ({"parameters": {}}, "must name the options"),
         ({"parameters": {"a": {"min": 2, "max": 1}}}, "parameter a must have"),
         ({"parameters": {"a": {"values": []}}}, "parameter a must have"),
-        ({"method": "random"}, "say `run_cap`"),
+        ({"method": "random"}, "by `run_cap`"),
         ({"method": "bayes", "metric": None, "run_cap": 2}, "needs a `metric`"),
     ],
 )

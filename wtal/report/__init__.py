@@ -1,1 +1,1 @@
-"""Predictions in and out, tables, plots and pages; never a network."""
+"""Figures and pages, drawn from tables and arrays; no network is needed here."""

@@ -1,1 +1,1 @@
-"""Sweeps: many trainings from one file in wandb's form, with or without its server."""
+"""Sweeps: many trainings from one file in wandb's format, with or without its server."""

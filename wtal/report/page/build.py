@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the command's help waits for nothing
 __all__ = ["report"]
 
 _TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-_SCRIPTS = ("data", "list", "lanes", "reading", "moving")  # in the order in which they run, as one function
+_SCRIPTS = ("data", "list", "lanes", "reading", "moving")  # concatenated in this order into one function
 
 
 def report(
@@ -70,10 +70,10 @@ def render(material: "Material", tious: Sequence[float], title: str, files: Mapp
     """The page as text.
 
     Args:
-        material: What it shows.
+        material: Contents of the page.
         tious: Thresholds of temporal IoU.
-        title: Of the page.
-        files: Links to video files by the names of the videos.
+        title: Title of the page.
+        files: Links to video files, by the names of the videos.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -104,7 +104,7 @@ def render(material: "Material", tious: Sequence[float], title: str, files: Mapp
 
 
 def _policy(style: str, script: str, media: bool) -> str:
-    """Content-Security-Policy: this page's own style and script run and load nothing; videos lie beside it."""
+    """Content-Security-Policy: only the page's own style and script run, and only videos beside the page are loaded."""
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
     style_hash, script_hash = (f"'sha256-{digest}'" for digest in hashes)
     rules = {
@@ -119,7 +119,7 @@ def _policy(style: str, script: str, media: bool) -> str:
 
 
 def _links(folder: Path, output: Path) -> dict[str, str]:
-    """Relative links to the video files of a folder and below it, by name without suffix."""
+    """Relative links to the video files in a folder and below it, by name without suffix."""
     links: dict[str, str] = {}
     for path in video_files(folder):
         relative = os.path.relpath(path.resolve(), output.resolve())

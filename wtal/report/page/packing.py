@@ -80,7 +80,9 @@ class _Packer:
     def __init__(self, material: Material, measured: Mapping[str, Measured]) -> None:
         truth, train = material.truth, material.train_segments
         self.methods, self.measured, self.classes = material.methods, measured, _classes(material)
-        self.durations_s = {} if truth is None else dict(zip(truth.video_ids, truth.duration_s.tolist(), strict=True))
+        self.durations_s: dict[str, float] = (
+            {} if truth is None else dict(zip(truth.video_ids, truth.duration_s.tolist(), strict=True))
+        )
         self.segments = {} if truth is None else _segments_of(truth.table, self.classes)
         self.train_segments = {} if train is None else _segments_of(train, self.classes)
         self.found = [_detections(method, truth, self.classes) for method in material.methods]
