@@ -106,7 +106,7 @@ def test_a_run_without_a_test_shows_its_training(made, tmp_path):
     (tmp_path / "run" / "metrics.csv").write_text((made.folder / "metrics.csv").read_text())
     text = page_of(tmp_path / "run", output=tmp_path / "page")
     assert "Training</h2>" in text
-    assert "No video is known" in text
+    assert "There are no videos" in text
 
 
 def test_videos_are_linked_where_they_lie(made, tmp_path):
