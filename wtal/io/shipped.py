@@ -32,15 +32,16 @@ def find_config(path: Path) -> Path:
     name, shipped = path.as_posix().removeprefix("configs/"), shipped_configs()
     if name in shipped:
         return shipped[name]
-    raise ConfigError(f"{path} is neither a file nor a shipped configuration{_suggestion(name, list(shipped))}.")
+    alike = _alike(name, list(shipped))
+    way_out = f"did you mean {' or '.join(alike)}?" if alike else "`wtal configs` lists all of them."
+    raise ConfigError(f"{path} does not exist, and no shipped configuration has this name; {way_out}")
 
 
-def _suggestion(name: str, known: list[str]) -> str:
-    """Names that are alike, as a whole or in their last part."""
+def _alike(name: str, known: list[str]) -> list[str]:
+    """Names with the same last part, else similar ones."""
     last = name.rpartition("/")[2]
-    alike = [one for one in known if one.rpartition("/")[2].removesuffix(".yaml") == last.removesuffix(".yaml")]
-    alike += get_close_matches(name, known, cutoff=0.7) or get_close_matches(last, known, cutoff=0.7)
-    return f", such as {' or '.join(dict.fromkeys(alike))}" if alike else "; `wtal configs` lists them"
+    same = [one for one in known if one.rpartition("/")[2].removesuffix(".yaml") == last.removesuffix(".yaml")]
+    return same or get_close_matches(name, known, cutoff=0.7) or get_close_matches(last, known, cutoff=0.7)
 
 
 def summary_of(path: Path) -> str:
