@@ -45,7 +45,8 @@ def call(function: Callable[..., None], name: str, description: str, words: Sequ
         )
     parser.add_function_arguments(function, as_positional=False, skip={p.name for p in places})
     values = dict(parser.instantiate(parser.parse_args(gather(function, words))))
-    function(*(values.pop(p.name) for p in places), **values)
+    placed = [values.pop(parameter.name) for parameter in places]
+    function(*placed, **values)
 
 
 def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
