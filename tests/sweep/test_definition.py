@@ -82,7 +82,7 @@ def test_a_grid_of_ranges_is_none(write):
         read_sweep(write(parameters={"a": {"min": 0.0, "max": 1.0}})).grid()
 
 
-SHIPPED = sorted((Path(__file__).resolve().parents[2] / "experiments" / "sweeps").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "configs" / "sweeps").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

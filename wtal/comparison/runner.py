@@ -1,4 +1,4 @@
-"""``wtal compare``: every method of the paper's argument, trained and tested alike, in one table."""
+"""Every method of the paper's argument, trained and tested alike, in one table."""
 
 import copy
 import hashlib
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -16,23 +16,10 @@ from wtal.branches import VLPBranch
 from wtal.collaboration import CollaborationModule
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
-from wtal.results.comparison import print_comparison, save_comparison
+from wtal.results.comparison import Method, save_comparison
 from wtal.training.cli import WTALCLI
 
-__all__ = ["Method", "compare"]
-
-Method = Literal[
-    "cbp_warm_up",
-    "cbp",
-    "vlp_vanilla",
-    "vlp",
-    "late_fusion_warm_up",
-    "late_fusion",
-    "b_only",
-    "f_only",
-    "joint",
-    "alternation",
-]
+__all__ = ["compare"]
 
 
 @dataclass(frozen=True)
@@ -123,24 +110,11 @@ def compare(
     seeds: Sequence[int] = (0,),
     methods: Sequence[Method] = get_args(Method),
     ablations: Sequence[Path] = (),
-) -> None:
-    """Train and test all methods and end with their table.
+) -> pd.DataFrame:
+    """Train and test methods; see ``wtal compare`` for the arguments.
 
-    The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches
-    trained apart and fused (``late_fusion``), both of these after the warm-up alone, as long training makes CBP less
-    complete (``cbp_warm_up``, ``late_fusion_warm_up``), distillation in one direction (``b_only``, ``f_only``), in
-    both at once (``joint``), and in turn (``alternation``). An ablation is another configuration of the last. All of a
-    seed that do not differ before it share one warm-up, which is what they would compute anyway, bit for bit; after it
-    each branch trains for as many epochs in every method that trains it. Results are those of the last epoch on the
-    test videos. What is finished is not repeated: call it again after an interruption.
-
-    Args:
-        config: Configuration of a collaboration, as for ``wtal fit``; a second one overrides the first.
-        output: Folder for the runs, ``comparison.csv`` (a row a method and seed) and ``comparison.md``.
-        seeds: Of weights, order and crops; each makes a row of every method.
-        methods: Which ones.
-        ablations: Files to put over the configuration, one a run, such as those of `configs/ablations`; each makes a
-            row of its name.
+    Returns:
+        One row per method and seed, also written to ``comparison.csv`` and ``comparison.md`` of ``output``.
 
     Raises:
         ConfigError: If an ablation has the name of a method or of another one.
@@ -164,7 +138,7 @@ def compare(
         drop=True
     )
     save_comparison(table, output)
-    print_comparison(table)
+    return table
 
 
 def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Figures of an error analysis, for print."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from wtal.metrics.diagnosis import KINDS
-from wtal.report.style import colour_of, save_figure
+from wtal.report.style import colour_of
 
 if TYPE_CHECKING:
     from wtal.results.analysis import Analysis
 
-__all__ = ["figures_of", "save_figures"]
+__all__ = ["figures_of"]
 
 # In the order of the kinds; green for true detections.
 _KIND_COLOURS = ("#009e73", "#f0e442", "#cc79a7", "#56b4e9", "#e69f00", "#999999")
@@ -38,13 +37,6 @@ def figures_of(analysis: "Analysis") -> dict[str, Figure]:
         "sensitivity": _by_characteristic(analysis, analysis.sensitivity, "mAP_N", "mAP$_N$ (%)"),
         "completeness": _completeness(analysis),
     }
-
-
-def save_figures(analysis: "Analysis", folder: Path) -> None:
-    """Write all figures of an analysis as ``.pdf`` and ``.png``."""
-    for name, figure in figures_of(analysis).items():
-        for suffix in (".pdf", ".png"):
-            save_figure(figure, folder / f"{name}{suffix}")
 
 
 def _false_positives(analysis: "Analysis") -> Figure:

@@ -1,7 +1,7 @@
 """Figures for papers, drawn from arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from wtal.localization.scored import VideoScores
 
-__all__ = ["Chart", "Line", "Panel", "Track", "curves_figure", "panel_of", "qualitative_figure", "rendered"]
+__all__ = [
+    "Chart",
+    "Line",
+    "Panel",
+    "Track",
+    "curves_figure",
+    "panel_of",
+    "panel_of_both",
+    "qualitative_figure",
+    "rendered",
+]
 
 Floats = NDArray[np.float64]
 _LABEL_COLOURS = {1: "#444444", 0: "#d8d8d8"}  # an ignored snippet stays white
@@ -105,6 +115,23 @@ def panel_of(
         tracks.append(Track(source, scores.curve(source, label), segments, labels))
     instances = np.empty((0, 2)) if true is None else true.loc[true["label"] == label, spans].to_numpy(float)
     return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, instances, tracks)
+
+
+def panel_of_both(ours: "VideoScores", apart: "VideoScores", truth: pd.DataFrame | None, label: str | None) -> Panel:
+    """One class of a video: the branches of another run, each called alone, above the fusion of this one.
+
+    Args:
+        ours: Of the run whose fusion is shown.
+        apart: Of the run whose branches are shown, of the same video.
+        truth: See :func:`panel_of`.
+        label: See :func:`panel_of`.
+    """
+    panel = panel_of(ours, truth=truth, label=label)
+    shown = panel.title.removeprefix(f"{ours.video.video_id}: ")
+    tracks = panel_of(apart, truth=truth, label=shown).tracks
+    branches = tracks[:-1] if len(tracks) > 1 else tracks  # the last of several is their fusion
+    alone = [replace(track, name=f"{track.source.upper()} alone") for track in branches]
+    return replace(panel, tracks=[*alone, panel.tracks[-1]])
 
 
 def qualitative_figure(panels: Sequence[Panel], caption: str = "", width: float = 9.0) -> Figure:

@@ -1,4 +1,4 @@
-"""``wtal analyze``: why methods fail, side by side, from their prediction files alone."""
+"""Why methods fail, side by side, from their prediction files alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,18 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wtal.data.thumos14_lists import TestList
-from wtal.errors import ConfigError
 from wtal.functional.average_precision import mean_average_precision
 from wtal.io.files import write_text
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, diagnose
 from wtal.metrics.error_analysis import error_profile
-from wtal.results.evaluation import labels_of
-from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
-from wtal.results.predictions import read_predictions
+from wtal.results.ground_truth import GroundTruth, detection_rows
 from wtal.results.tables import markdown, percent, print_table
 
-__all__ = ["Analysis", "analyze", "analyze_sets"]
+__all__ = ["Analysis", "analyze_sets", "save_analysis", "show_analysis"]
 
 _TITLES = {
     "mAP": "mAP",
@@ -66,42 +62,6 @@ class Analysis:
     def methods(self) -> list[str]:
         """In the order given."""
         return self.summary["method"].tolist()
-
-
-def analyze(
-    predictions: Sequence[Path],
-    annotations: Path,
-    subset: str | None = None,
-    test_list: TestList | None = None,
-    subsets: Path | None = None,
-    tious: Sequence[float] = (),
-    names: Sequence[str] = (),
-    output: Path | None = None,
-) -> None:
-    """Say why methods fail: kinds of false detections, missed instances, incompleteness and over-completeness.
-
-    Args:
-        predictions: Files or folders as for `wtal evaluate`, one set a method.
-        annotations: Ground truth in any form; durations are needed for the coverage of videos.
-        subset: Its subset, by the file's own name; may be left out if only one has instances.
-        test_list: THUMOS14's test videos: 213, 212, 211 or 210 of them; left out, all that the file has.
-        subsets: A table `video,subset` for annotations that name no subsets.
-        tious: Thresholds whose results are averaged; by default 0.5 for THUMOS14, else 0.5 to 0.95, as in DETAD.
-        names: How to call the methods, in their order.
-        output: Folder for the tables (.csv, analysis.md) and figures (.pdf, .png).
-
-    Raises:
-        WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
-    """
-    if not all(0 < tiou <= 1 for tiou in tious):
-        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    truth = load_truth(annotations, subset, test_list, subsets)
-    labels = labels_of(predictions, names)
-    sets = {label: read_predictions(path) for label, path in zip(labels, predictions, strict=True)}
-    analysis = analyze_sets(sets, truth, tious)
-    if output is not None:
-        save(analysis, output)
-    show(analysis)
 
 
 def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Sequence[float] = ()) -> Analysis:
@@ -179,7 +139,7 @@ def _by_bin(analysis: Analysis, table: pd.DataFrame, value: str) -> pd.DataFrame
     return text.set_index("characteristic")
 
 
-def show(analysis: Analysis) -> None:
+def show_analysis(analysis: Analysis) -> None:
     """Print all tables, but of missed instances not each class; the files have them."""
     for title, table in _sections(analysis):
         if "bin" in table:
@@ -190,11 +150,8 @@ def show(analysis: Analysis) -> None:
         print(line)
 
 
-def save(analysis: Analysis, folder: Path) -> None:
-    """Write every table as ``.csv``, all as ``analysis.md``, and the figures as ``.pdf`` and ``.png``."""
-    from wtal.report.analysis_figures import figures_of
-    from wtal.report.style import save_figure
-
+def save_analysis(analysis: Analysis, folder: Path) -> None:
+    """Write every table as ``.csv``, and all of them as ``analysis.md``."""
     for field in fields(analysis):
         table = getattr(analysis, field.name)
         if isinstance(table, pd.DataFrame):
@@ -202,6 +159,3 @@ def save(analysis: Analysis, folder: Path) -> None:
     parts = [f"## {title}\n\n{markdown(table)}" for title, table in _sections(analysis)]
     notes = "".join(f"- {note}\n" for note in (_EXPLAINED, *analysis.notes))
     write_text(folder / "analysis.md", "\n".join([f"{analysis.caption}\n", *parts, notes]))
-    for name, figure in figures_of(analysis).items():
-        for suffix in (".pdf", ".png"):
-            save_figure(figure, folder / f"{name}{suffix}")

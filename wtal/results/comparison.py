@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -11,8 +12,20 @@ from wtal.errors import PredictionError
 from wtal.io.files import write_text
 from wtal.results.tables import markdown, print_table
 
-__all__ = ["METHOD_NAMES", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
+__all__ = ["METHOD_NAMES", "Method", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
 
+Method = Literal[
+    "cbp_warm_up",
+    "cbp",
+    "vlp_vanilla",
+    "vlp",
+    "late_fusion_warm_up",
+    "late_fusion",
+    "b_only",
+    "f_only",
+    "joint",
+    "alternation",
+]
 METHOD_NAMES = {
     "cbp_warm_up": "CBP, warm-up only",
     "cbp": "CBP alone",

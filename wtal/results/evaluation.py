@@ -1,4 +1,4 @@
-"""``wtal evaluate``: any prediction file against any annotations, by the rules of any public evaluator."""
+"""Any prediction file against any annotations, by the rules of any public evaluator."""
 
 import json
 from collections.abc import Sequence
@@ -10,16 +10,15 @@ import numpy as np
 import pandas as pd
 
 from wtal import __version__
-from wtal.data.thumos14_lists import TestList
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
-from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score
+from wtal.metrics.rule_sets import RuleSet, Score
 from wtal.metrics.rule_sets import evaluate as score_of
-from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
+from wtal.results.ground_truth import GroundTruth, detection_rows
 from wtal.results.predictions import read_predictions
 from wtal.results.tables import markdown, percent, print_table
 
-__all__ = ["Evaluation", "evaluate_file", "evaluate_files", "labels_of"]
+__all__ = ["Evaluation", "evaluate_file", "labels_of", "save_evaluations", "show_evaluations"]
 
 _USUAL_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7), (0.1, 0.9), (0.5, 0.95))
 
@@ -107,57 +106,6 @@ def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
     return ranges
 
 
-def evaluate_files(
-    predictions: Sequence[Path],
-    annotations: Path,
-    subset: str | None = None,
-    protocol: RuleSetName = "activitynet-official",
-    test_list: TestList | None = None,
-    subsets: Path | None = None,
-    ambiguous: Path | None = None,
-    tious: Sequence[float] = (),
-    names: Sequence[str] = (),
-    per_class: bool = False,
-    output: Path | None = None,
-) -> None:
-    """Measure prediction files by the rules of a public evaluator.
-
-    Args:
-        predictions: Files (.json in ActivityNet's form, .csv, .tsv), or folders of files that are parts of one set.
-            Several are several sets, side by side.
-        annotations: Ground truth in any form: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV.
-        subset: Its subset, by the file's own name; may be left out if only one has instances.
-        protocol: Whose rules. `opentad` and `actionformer` leave out empty and repeated instances and add the recall at
-            1x and 5x; `co2net`, also P-MIL's, rounds instances to snippets of 16/25 s and leaves out detections that
-            meet ambiguous segments; `wtalc` rounds detections too, takes the first instance of enough tIoU and does not
-            interpolate; all four ignore labels without an instance, which the official rule refuses.
-        test_list: THUMOS14's test videos: 213, 212, 211 or 210 of them; left out, all that the file has.
-        subsets: A table `video,subset` for annotations that name no subsets, such as BSN's `video_info_new.csv`.
-        ambiguous: THUMOS14's `Ambiguous_test.txt`, if it does not lie in the annotations' folder.
-        tious: Thresholds; by default 0.1 to 0.9 for THUMOS14, else 0.5 to 0.95.
-        names: How to call the sets of predictions, in their order.
-        per_class: Also tell the average precision of each class.
-        output: Write the numbers, as fractions, to this .json or .csv file, or as percentages to this .md file.
-
-    Raises:
-        WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
-    """
-    if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
-        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these forms.")
-    if not all(0 < tiou <= 1 for tiou in tious):
-        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    rules = RULE_SETS[protocol]
-    truth = load_truth(annotations, subset, test_list, subsets, ambiguous)
-    thresholds = tuple(sorted(set(tious))) or truth.tious
-    labels = labels_of(predictions, names)
-    results = [
-        evaluate_file(path, label, truth, rules, thresholds) for path, label in zip(predictions, labels, strict=True)
-    ]
-    if output is not None:
-        _save(results, output, per_class)
-    _print(results, per_class)
-
-
 def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
     """How to call sets of predictions: as told, else by their file names, with their folders' where these are alike.
 
@@ -232,7 +180,8 @@ def _summary(results: Sequence[Evaluation]) -> pd.DataFrame:
     return rows
 
 
-def _print(results: Sequence[Evaluation], per_class: bool) -> None:
+def show_evaluations(results: Sequence[Evaluation], per_class: bool = False) -> None:
+    """Print one row per set of predictions, the tables of classes if asked for, and all notes."""
     print_table(_summary(results), _caption(results[0]))
     for result in results if per_class else ():
         print_table(percent(result.table.iloc[:-1]).rename_axis(result.label), _caption(result))
@@ -241,7 +190,8 @@ def _print(results: Sequence[Evaluation], per_class: bool) -> None:
             print(f"{result.label}: {note}")
 
 
-def _save(results: Sequence[Evaluation], output: Path, per_class: bool) -> None:
+def save_evaluations(results: Sequence[Evaluation], output: Path, per_class: bool = False) -> None:
+    """Write fractions as ``.json`` or ``.csv``, or percentages as ``.md``, by the ending of the file."""
     if output.suffix.lower() == ".json":
         content = [result.as_json() for result in results]
         text = json.dumps(content[0] if len(content) == 1 else content, indent=1, ensure_ascii=False)

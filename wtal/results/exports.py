@@ -17,57 +17,21 @@ import numpy as np
 import pandas as pd
 
 from wtal.errors import ConfigError, PredictionError
+from wtal.io.extras import from_extra
 from wtal.io.files import write_text
-from wtal.results.evaluation import labels_of
-from wtal.results.predictions import as_table, read_predictions, write_table
+from wtal.results.predictions import as_table, write_table
 from wtal.video.files import video_files
 
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["SHARE_OF_BEST", "Format", "export", "export_files", "export_table", "file_name", "one_line", "shown"]
+__all__ = ["SHARE_OF_BEST", "Format", "export", "export_table", "file_name", "media_files", "one_line", "shown"]
 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
 SHARE_OF_BEST = 0.3  # of a video's best score; see `shown`
 _LONGEST = 209  # bytes of a file's name, endings and those of a draft not counted
 _LATEST_S = 1e8  # three years; a subtitle's hours have few digits
-
-
-def export_files(
-    predictions: Sequence[Path],
-    output: Path,
-    formats: Sequence[Format] = ("vtt", "eaf", "csv"),
-    videos: Path | None = None,
-    minimum: float | None = None,
-    overlapping: bool = False,
-    names: Sequence[str] = (),
-) -> None:
-    """Write predictions as subtitles (`vtt`), ELAN annotations (`eaf`) and tables of all videos (`csv`, `json`).
-
-    Args:
-        predictions: Files (ActivityNet's JSON, CSV), or folders of files that are parts of one set.
-        output: Folder for what is written; of several sets each has a folder of its own in it.
-        formats: What to write: vtt and eaf have a file a video, csv and json one of all.
-        videos: Folder of the videos, which the eaf files then link to.
-        minimum: Least score in vtt and eaf; by default 0.3 times the best score of the video.
-        overlapping: Keep in vtt and eaf also what overlaps a better detection of its class.
-        names: What to call the sets; by default their file names.
-
-    Raises:
-        PredictionError: If a file cannot be read, or a time in it is beyond all videos.
-        ConfigError: If the folder of videos does not exist, or names do not fit.
-    """
-    if videos is not None and not videos.is_dir():
-        raise ConfigError(f"{videos} is no folder: give the folder of the videos.")
-    labels = labels_of(predictions, names)
-    for label, path in zip(labels, predictions, strict=True):
-        folder = output if len(predictions) == 1 else output.joinpath(*map(file_name, label.split("/")))
-        table = read_predictions(path)
-        media = {} if videos is None else _media(videos, list(table["video_id"].unique()))
-        written = export_table(table, folder, formats, media=media, minimum=minimum, overlapping=overlapping)
-        counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
-        print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")
 
 
 def export(
@@ -231,7 +195,7 @@ def file_name(name: str) -> str:
     return f"{plain}-{digest}"
 
 
-def _media(folder: Path, videos: Sequence[str]) -> dict[str, Path]:
+def media_files(folder: Path, videos: Sequence[str]) -> dict[str, Path]:
     """Files of videos, whose names they have but for the ending."""
     files = {file.stem: file for file in reversed(video_files(folder))}  # of two, the first one
     return {video: files[video] for video in videos if video in files}
@@ -241,7 +205,8 @@ def _media(folder: Path, videos: Sequence[str]) -> dict[str, Path]:
 
 
 def _as_vtt(cues: Sequence[_Cue], note: str) -> str:
-    from webvtt import Caption, WebVTT
+    with from_extra("export"):
+        from webvtt import Caption, WebVTT
 
     subtitles = WebVTT(header_comments=[note] if note else [])
     for cue in cues:
@@ -264,7 +229,8 @@ def _clock(time_ms: int) -> str:
 
 
 def _as_eaf(cues: Sequence[_Cue], path: Path, media: Path | None, note: str) -> str:
-    from pympi.Elan import Eaf, to_adocument
+    with from_extra("export"):
+        from pympi.Elan import Eaf, to_adocument
 
     document = Eaf(author=f"wtal ({note})" if note else "wtal")
     document.adocument["DATE"] = datetime.now().astimezone().isoformat(timespec="seconds")  # pympi's own may be wrong

@@ -1,21 +1,22 @@
-"""``wtal table``: the records of many runs as a paper's table."""
+"""The records of many runs as a paper's table."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from wtal.errors import ConfigError, brief
 from wtal.io.bounds import read_json
+from wtal.io.extras import from_extra
 from wtal.io.files import write_text
 from wtal.results.comparison import METHOD_NAMES, read_comparison
 from wtal.results.published import PUBLISHED
 from wtal.results.tables import markdown, print_table
 
-__all__ = ["Row", "collect", "summarize_runs", "table"]
+__all__ = ["Row", "RunsTable", "collect", "summarize_runs", "table_of_runs"]
 
 _SOURCES = ("fused", "", "vlp", "cbp")  # which answer stands for a run, the first that it has
 _LARGEST = 1e12  # more no measure is
@@ -45,32 +46,48 @@ class Row:
     path: str
 
 
-def table(
-    folders: Sequence[Path],
-    output: Path | None = None,
-    baseline: str | None = None,
-    source: Literal["fused", "cbp", "vlp"] | None = None,
-    checkpoint: Literal["last", "selected"] = "last",
-    published: bool = False,
-    wandb: str | None = None,
-) -> None:
-    """Collect the records of runs into a table: mean and deviation over seeds, the best one marked.
+@dataclass(frozen=True)
+class RunsTable:
+    """Runs as one row per variant.
 
     Args:
-        folders: Where the runs are, such as the output of `wtal sweep` or `wtal compare`; everything below is looked
-            through.
-        output: Write the table as .csv (fractions), .md or .tex.
-        baseline: Name of the row that the others are compared with, by a paired t-test over common seeds.
-        source: Which answer of a collaboration; by default the fused one.
-        checkpoint: The last one, or the one that was chosen on held-out videos.
-        published: Add the rows of the literature, which are on real features, and marked so.
-        wandb: Also the runs of this `entity/project` or `entity/project/sweeps/id` on wandb's server.
+        summary: See :func:`summarize_runs`.
+        text: What is shown: percentages, the best of each column in bold.
+        caption: Features, benchmark, code, seeds and checkpoint of the runs.
+    """
+
+    summary: pd.DataFrame
+    text: pd.DataFrame
+    caption: str
+
+    def save(self, output: Path) -> None:
+        """Write it as ``.csv`` (fractions), ``.md`` or ``.tex``, by the ending of the file."""
+        kind = output.suffix.lower()
+        content = {
+            ".csv": lambda: self.summary.to_csv(),
+            ".md": lambda: f"{markdown(self.text)}\n{self.caption}\n",
+            ".tex": lambda: _latex(self.text, self.caption),
+        }[kind]()
+        write_text(output, content)
+
+    def show(self) -> None:
+        """Print it."""
+        print_table(self.text.map(lambda cell: cell.replace("**", "")), self.caption)
+
+
+def table_of_runs(
+    folders: Sequence[Path],
+    baseline: str | None = None,
+    source: str | None = None,
+    checkpoint: str = "last",
+    published: bool = False,
+    wandb: str | None = None,
+) -> RunsTable:
+    """Collect the records of runs below folders, and of a wandb project; see ``wtal table`` for the arguments.
 
     Raises:
-        ConfigError: If there is no record, or no row of the baseline's name, or the output ends otherwise.
+        ConfigError: If there is no record, or no row with the baseline's name.
     """
-    if output is not None and output.suffix.lower() not in {".csv", ".md", ".tex"}:
-        raise ConfigError(f"{output} must end in .csv, .md or .tex: tables are written in these forms.")
     records = [*_local(folders), *(_from_wandb(wandb) if wandb else ())]
     rows = [*_compared(folders), *collect(records, source, checkpoint)]
     if not rows:
@@ -80,16 +97,7 @@ def table(
     text = _as_text(summary, baseline)
     if published:
         text = pd.concat([text, _published({row.benchmark for row in rows}, list(text.columns))])
-    caption = _caption(rows, checkpoint, baseline)
-    if output is not None:
-        kind = output.suffix.lower()
-        content = {
-            ".csv": lambda: summary.to_csv(),
-            ".md": lambda: f"{markdown(text)}\n{caption}\n",
-            ".tex": lambda: _latex(text, caption),
-        }[kind]()
-        write_text(output, content)
-    print_table(text.map(lambda cell: cell.replace("**", "")), caption)
+    return RunsTable(summary, text, _caption(rows, checkpoint, baseline))
 
 
 # Records ------------------------------------------------------------------------------------------------------------
@@ -119,7 +127,8 @@ def _compared(folders: Sequence[Path]) -> Iterator[Row]:
 
 def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Finished runs of a project or sweep, as records."""
-    import wandb
+    with from_extra("wandb"):
+        import wandb
 
     api: Any = wandb.Api()
     runs = api.sweep(name.replace("/sweeps/", "/")).runs if "/sweeps/" in name else api.runs(name)
@@ -148,8 +157,8 @@ def collect(
 
     Args:
         records: Paths and contents.
-        source: See :func:`table`.
-        checkpoint: See :func:`table`.
+        source: See ``wtal table``.
+        checkpoint: See ``wtal table``.
     """
     rows: dict[tuple[str, int], Row] = {}
     flat = [_flat(record["config"]) for _, record in records]
@@ -264,7 +273,8 @@ def summarize_runs(rows: Sequence[Row], baseline: str | None = None) -> pd.DataF
 
 def _paired(a: np.ndarray, b: np.ndarray) -> float:
     """Two-sided p of Student's t-test for pairs."""
-    from scipy.stats import ttest_rel
+    with from_extra("stats"):
+        from scipy.stats import ttest_rel
 
     return float(ttest_rel(a, b).pvalue) if len(a) > 1 else float("nan")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wtal.io.extras import from_extra
 from wtal.sweep.definition import Assignment, Parameter, Sweep
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def open_study(sweep: Sweep, folder: Path, is_going_on: Callable[[Assignment], b
         folder: Folder of the study.
         is_going_on: Whether a living process works on an assignment; assignments of killed processes are run again.
     """
-    import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
+    with from_extra("sweep"):
+        import optuna
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     file = str(folder / "study.log")

@@ -22,8 +22,8 @@ from torch.overrides import TorchFunctionMode
 
 from wtal.branches.localization import LocalizationModule
 from wtal.collaboration import CollaborationModule, Schedule
-from wtal.data.check import load_data
 from wtal.data.datamodule import SnippetDataModule
+from wtal.data.inspection import load_data
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.io.bounds import is_bounded, read_checkpoint, read_yaml
 from wtal.nn.text.prompts import PromptedText, nearest_words

@@ -135,8 +135,8 @@ def test_a_mistake_is_one_sentence(words, message, made, tmp_path, capsys):
 
 def test_a_page_needs_neither_torch_nor_a_network(made, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from wtal.report.page.build import report;"
-        f"report([Path({str(made.folder)!r})], Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
+        "import sys; from pathlib import Path; from wtal.report.page.build import write_page;"
+        f"write_page([Path({str(made.folder)!r})], Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 0

@@ -1,4 +1,4 @@
-"""``wtal sweep``: run a sweep file here, n at a time, on several machines that share a folder, or through SLURM."""
+"""All trainings of a sweep: several at a time here, on machines that share a folder, or through SLURM."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -16,72 +16,45 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from wtal.errors import ConfigError
-from wtal.sweep.definition import SEED, Assignment, Parameter, Sweep, read_sweep
+from wtal.io.extras import from_extra
+from wtal.sweep.definition import SEED, Assignment, Parameter, Sweep
 from wtal.sweep.runner import Outcome, end_all, is_claimed, outcome_of, perform
 from wtal.sweep.search import open_study, search
 
-__all__ = ["sweep"]
+__all__ = ["Slurm", "run_sweep", "submit"]
 
 POLL_S = 2.0
 
 
-def sweep(
-    file: Path,
-    output: Path = Path("runs/sweep"),
-    jobs: int = 1,
-    seeds: Sequence[int] = (),
-    retry: bool = False,
-    slurm: int = 0,
-    slurm_partition: str | None = None,
-    slurm_minutes: int = 1440,
-    slurm_gpus: int = 1,
-) -> None:
-    """Run a sweep file without any server; `wandb sweep` takes the same file.
-
-    Finished runs are never repeated, interrupted ones go on from their last checkpoint, a failed one is a row that
-    says why. Start it again, or on a second machine with the same folder, at any time.
+def run_sweep(sweep: Sweep, output: Path, jobs: int = 1, seeds: Sequence[int] = (), retry: bool = False) -> int:
+    """Train all runs of a sweep that are not finished yet, and show their table.
 
     Args:
-        file: Sweep in wandb's form: `method` (grid, random, bayes), `parameters`, `command` with `${args}`.
-        output: Folder of the runs; `wtal table` reads it.
+        sweep: From :func:`~wtal.sweep.definition.read_sweep`.
+        output: Folder of the runs.
         jobs: How many trainings at a time.
-        seeds: Run everything with each; the search takes their mean.
-        retry: Try again what has failed.
-        slurm: Start this many workers as jobs of SLURM instead, and leave; each runs one training at a time.
-        slurm_partition: Where.
-        slurm_minutes: How long a worker may run; what it leaves unfinished another start takes up.
-        slurm_gpus: Of each worker.
+        seeds: Run everything with each.
+        retry: Try failed runs again.
 
-    Raises:
-        ConfigError: If the file says something that cannot be run.
+    Returns:
+        How many runs failed.
     """
-    read = read_sweep(file)
-    if seeds and any(parameter.name == SEED for parameter in read.parameters):
-        raise ConfigError(f"{file} varies {SEED} already: leave out --seeds.")
-    output.mkdir(parents=True, exist_ok=True)
-    if slurm:
-        _submit(file, output, seeds, slurm, slurm_partition, slurm_minutes, slurm_gpus)
-        return
-    board = _Board(read, output)
+    board = _Board(sweep, output)
     with ThreadPoolExecutor(jobs) as pool, _ended_by_term(pool):
-        if read.method == "grid":
-            whole = replace(read, parameters=(*read.parameters, Parameter(SEED, tuple(seeds)))) if seeds else read
+        if sweep.method == "grid":
+            whole = replace(sweep, parameters=(*sweep.parameters, Parameter(SEED, tuple(seeds)))) if seeds else sweep
             board.assignments = whole.grid()
             work: list[Callable[[], object]] = [
-                partial(_until_ended, read, a, output, retry) for a in board.assignments
+                partial(_until_ended, sweep, a, output, retry) for a in board.assignments
             ]
         else:
-            study = open_study(read, output, partial(_is_going_on, seeds, board))
-            work = [partial(search, read, study, partial(_mean_over, seeds, board, retry))] * jobs
+            study = open_study(sweep, output, partial(_is_going_on, seeds, board))
+            work = [partial(search, sweep, study, partial(_mean_over, seeds, board, retry))] * jobs
         futures = [pool.submit(job) for job in work]
         board.watch(lambda: all(future.done() for future in futures))
         for future in futures:
             future.result()
-    failed = sum(outcome.status == "failed" for outcome in board.outcomes())
-    if failed:
-        print(f"{failed} runs failed; their output.txt tell more. `--retry` tries them again.", file=sys.stderr)
-        sys.exit(2)
+    return sum(outcome.status == "failed" for outcome in board.outcomes())
 
 
 @contextmanager
@@ -179,16 +152,41 @@ class _Board:
         return Group(table, Text(", ".join(f"{count} {status}" for status, count in counts.items() if count)))
 
 
-def _submit(
-    file: Path, output: Path, seeds: Sequence[int], workers: int, partition: str | None, minutes: int, gpus: int
-) -> None:
-    """Start workers through SLURM; they share the work through the folder."""
-    import submitit
+@dataclass(frozen=True)
+class Slurm:
+    """Jobs of SLURM.
+
+    Args:
+        workers: How many of them; each runs one training at a time.
+        partition: Of the cluster; None for its default.
+        minutes: Time limit of a worker.
+        gpus: Of each worker.
+    """
+
+    workers: int
+    partition: str | None = None
+    minutes: int = 1440
+    gpus: int = 1
+
+
+def submit(file: Path, output: Path, seeds: Sequence[int], slurm: Slurm) -> list[str]:
+    """Start workers through SLURM, which share the work through the folder.
+
+    Args:
+        file: The sweep file.
+        output: Folder of the runs.
+        seeds: See :func:`run_sweep`.
+        slurm: The jobs.
+
+    Returns:
+        Their ids.
+    """
+    with from_extra("sweep"):
+        import submitit
 
     executor = submitit.SlurmExecutor(folder=output / "slurm")
-    options = {"partition": partition} if partition else {}
-    executor.update_parameters(time=minutes, gpus_per_node=gpus, job_name=f"wtal-{file.stem}", **options)
+    options = {"partition": slurm.partition} if slurm.partition else {}
+    executor.update_parameters(time=slurm.minutes, gpus_per_node=slurm.gpus, job_name=f"wtal-{file.stem}", **options)
     words = [sys.executable, "-m", "wtal", "sweep", str(file), "--output", str(output)]
     words += ["--seeds", *map(str, seeds)] if seeds else []
-    jobs = [executor.submit(submitit.helpers.CommandFunction(words)) for _ in range(workers)]
-    print(f"{workers} workers were submitted: {', '.join(job.job_id for job in jobs)}.")
+    return [executor.submit(submitit.helpers.CommandFunction(words)).job_id for _ in range(slurm.workers)]
