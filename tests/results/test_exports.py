@@ -20,7 +20,8 @@ from pympi.Elan import Eaf
 
 from wtal.commands.main import main
 from wtal.errors import ConfigError, PredictionError
-from wtal.results.exports import export, export_table, file_name, one_line, shown
+from wtal.results.cues import one_line, shown
+from wtal.results.exports import export, export_table, file_name
 from wtal.results.predictions import COLUMNS, as_table, read_predictions, write_predictions
 from wtal.types import Detections
 
@@ -272,7 +273,7 @@ def test_files_are_replaced_and_nothing_else_is_left(tmp_path):
 
 
 def test_refuses_what_it_cannot_write(tmp_path):
-    with pytest.raises(ConfigError, match=r"'srt' is no format .* json, csv, vtt, eaf"):
+    with pytest.raises(ConfigError, match=r"'srt' is not a format .* json, csv, vtt, eaf"):
         export(SOME, tmp_path, ["srt"], CLASSES)  # type: ignore[list-item]
     for end_s in (1e300, float("nan")):
         with pytest.raises(PredictionError, match=r"video v is .* no video is that long"):
@@ -312,7 +313,7 @@ def test_mistakes_are_one_sentence(tmp_path, capsys):
     write_predictions(tmp_path / "fused.json", SOME, CLASSES)
     for words, said in (
         (["none.json"], "none.json does not exist"),
-        ([str(tmp_path / "fused.json"), "--videos=nowhere"], "nowhere is no folder"),
+        ([str(tmp_path / "fused.json"), "--videos=nowhere"], "nowhere is not a folder"),
         ([str(tmp_path / "fused.json"), "--formats=srt"], "srt"),
     ):
         assert main(["export", *words, f"--output={tmp_path / 'out'}"]) == 2

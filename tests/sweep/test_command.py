@@ -168,7 +168,7 @@ def test_the_table_of_a_sweep(sweep, capsys):
     assert sorted(text[1:])[0].startswith("x=1,2,0.1,0.0,,")
     assert main(["table", "out", "--baseline", "x=9"]) == 2
     assert main(["table", "none"]) == 2
-    assert "No row is called 'x=9'" in capsys.readouterr().err
+    assert "No row is named 'x=9'" in capsys.readouterr().err
 
 
 def test_the_table_of_a_comparison(tmp_path, capsys):

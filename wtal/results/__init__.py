@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.predictions import read_predictions, write_predictions
     from wtal.results.published import PUBLISHED, Published
-    from wtal.results.runs_table import Row, RunsTable, table_of_runs
+    from wtal.results.runs_summary import Row, RunsTable
+    from wtal.results.runs_table import table_of_runs
     from wtal.results.scores import StudentLabels, TestScores, VideoGrids, read_pseudo_labels, read_scores
     from wtal.results.sensitivity import CutCurve, TeacherCurve
 else:

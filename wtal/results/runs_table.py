@@ -1,78 +1,20 @@
-"""The records of many runs as a paper's table."""
+"""The runs of a table, collected from records, comparisons and wandb."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from wtal.errors import ConfigError, brief
 from wtal.io.bounds import read_json
 from wtal.io.extras import from_extra
-from wtal.io.files import write_text
 from wtal.results.comparison import METHOD_NAMES, read_comparison
-from wtal.results.published import PUBLISHED
-from wtal.results.tables import markdown, print_table
+from wtal.results.runs_summary import Row, RunsTable, present
 
-__all__ = ["Row", "RunsTable", "collect", "summarize_runs", "table_of_runs"]
+__all__ = ["collect", "table_of_runs"]
 
-_SOURCES = ("fused", "", "vlp", "cbp")  # which answer stands for a run, the first that it has
-_LARGEST = 1e12  # more no measure is
+_SOURCES = ("fused", "", "vlp", "cbp")  # the first of them with results represents a run
+_LARGEST = 1e12  # bound of any metric
 _VOLATILE = ("seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One run.
-
-    Args:
-        variant: What distinguishes it from the others beside the seed.
-        seed: Of weights, order and crops.
-        values: mAP by threshold, range, and ``avg``, as fractions.
-        features: What the features are.
-        benchmark: Its name.
-        git: Revision of the code.
-        path: Of the record.
-    """
-
-    variant: str
-    seed: int
-    values: dict[str, float]
-    features: str
-    benchmark: str
-    git: str
-    path: str
-
-
-@dataclass(frozen=True)
-class RunsTable:
-    """Runs as one row per variant.
-
-    Args:
-        summary: See :func:`summarize_runs`.
-        text: What is shown: percentages, the best of each column in bold.
-        caption: Features, benchmark, code, seeds and checkpoint of the runs.
-    """
-
-    summary: pd.DataFrame
-    text: pd.DataFrame
-    caption: str
-
-    def save(self, output: Path) -> None:
-        """Write it as ``.csv`` (fractions), ``.md`` or ``.tex``, by the ending of the file."""
-        kind = output.suffix.lower()
-        content = {
-            ".csv": lambda: self.summary.to_csv(),
-            ".md": lambda: f"{markdown(self.text)}\n{self.caption}\n",
-            ".tex": lambda: _latex(self.text, self.caption),
-        }[kind]()
-        write_text(output, content)
-
-    def show(self) -> None:
-        """Print it."""
-        print_table(self.text.map(lambda cell: cell.replace("**", "")), self.caption)
 
 
 def table_of_runs(
@@ -83,21 +25,17 @@ def table_of_runs(
     published: bool = False,
     wandb: str | None = None,
 ) -> RunsTable:
-    """Collect the records of runs below folders, and of a wandb project; see ``wtal table`` for the arguments.
+    """Collect the records of runs below folders and of a project on wandb; see ``wtal table`` for the arguments.
 
     Raises:
-        ConfigError: If there is no record, or no row with the baseline's name.
+        ConfigError: If there is no record with test results, or no row with the baseline's name.
     """
     records = [*_local(folders), *(_from_wandb(wandb) if wandb else ())]
     rows = [*_compared(folders), *collect(records, source, checkpoint)]
     if not rows:
         where = ", ".join(map(str, folders))
-        raise ConfigError(f"No record.json with test results is in {where}: train with `--then_test true`.")
-    summary = summarize_runs(rows, baseline)
-    text = _as_text(summary, baseline)
-    if published:
-        text = pd.concat([text, _published({row.benchmark for row in rows}, list(text.columns))])
-    return RunsTable(summary, text, _caption(rows, checkpoint, baseline))
+        raise ConfigError(f"There is no record.json with test results in {where}: train with `--then_test true`.")
+    return present(rows, baseline, checkpoint, published)
 
 
 # Records ------------------------------------------------------------------------------------------------------------
@@ -114,19 +52,19 @@ def _local(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _compared(folders: Sequence[Path]) -> Iterator[Row]:
-    """The rows of every comparison."""
+    """The rows of all comparisons."""
     for path in (found for folder in folders for found in sorted(folder.rglob("comparison.csv"))):
         table = read_comparison(path, ("seed", "mAP_avg"))
         measures = {name: name.removeprefix("mAP@") for name in map(str, table) if name.startswith("mAP@")}
         for _, row in table.iterrows():
             values = {title: float(row[name]) for name, title in measures.items()} | {"avg": float(row["mAP_avg"])}
-            said = {name: str(row[name]) for name in ("features", "benchmark")}
+            texts = {name: str(row[name]) for name in ("features", "benchmark")}
             name = METHOD_NAMES.get(row["method"], str(row["method"]))
-            yield Row(name, int(row["seed"]), values, **said, git="", path=str(path))
+            yield Row(name, int(row["seed"]), values, **texts, git="", path=str(path))
 
 
 def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Finished runs of a project or sweep, as records."""
+    """Finished runs of a project or sweep on wandb's server, as records."""
     with from_extra("wandb"):
         import wandb
 
@@ -153,39 +91,48 @@ def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
 def collect(
     records: Sequence[tuple[Path, dict[str, Any]]], source: str | None = None, checkpoint: str = "last"
 ) -> list[Row]:
-    """A row a record that has test results; of the same variant and seed the newest one.
+    """Make one row per record with test results; of equal variant and seed the last one.
 
     Args:
         records: Paths and contents.
         source: See ``wtal table``.
         checkpoint: See ``wtal table``.
+
+    Raises:
+        ConfigError: If a record is damaged.
     """
     rows: dict[tuple[str, int], Row] = {}
-    flat = [_flat(record["config"]) for _, record in records]
-    varied = {
-        key
-        for one in flat
-        for key in one
-        if not any(word in _VOLATILE for word in key.split(".")) and len({other.get(key) for other in flat}) > 1
-    }
-    for (path, record), settings in zip(records, flat, strict=True):
+    settings = [_flat(record["config"]) for _, record in records]
+    varied = _varied(settings)
+    for (path, record), flat in zip(records, settings, strict=True):
         values = _values(path, record.get("metrics" if checkpoint == "last" else "selected") or {}, source)
         if values:
-            name = _swept(path) or ", ".join(f"{_short(key)}={settings.get(key)}" for key in sorted(varied)) or "run"
-            seed = record.get("seed") or 0
-            if not isinstance(seed, int):
-                raise ConfigError(f"{path} is damaged: its seed is {brief(seed)}; delete it, or run it again.")
+            name = _swept(path) or ", ".join(f"{_short(key)}={flat.get(key)}" for key in varied) or "run"
             record.setdefault("benchmark", record.get("protocol", ""))  # its name before version 0.2
-            said = {key: str(record.get(key, "")) for key in ("features", "benchmark", "git")}
-            rows[name, seed] = Row(name, seed, values, **said, path=str(path))
+            texts = {key: str(record.get(key, "")) for key in ("features", "benchmark", "git")}
+            seed = _seed(path, record)
+            rows[name, seed] = Row(name, seed, values, **texts, path=str(path))
     return list(rows.values())
 
 
+def _seed(path: Path, record: Mapping[str, Any]) -> int:
+    seed = record.get("seed") or 0
+    if not isinstance(seed, int):
+        raise ConfigError(f"{path} is damaged: its seed is {brief(seed)}; delete it, or run it again.")
+    return seed
+
+
+def _varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Names of the settings that differ between the runs, apart from those that never distinguish variants."""
+    keys = {key for flat in settings for key in flat if not set(_VOLATILE) & set(key.split("."))}
+    return sorted(key for key in keys if len({flat.get(key) for flat in settings}) > 1)
+
+
 def _values(path: Path, metrics: object, source: str | None) -> dict[str, float]:
-    """Of the first source that the metrics have.
+    """The mAP of one source by threshold or range, by default of the first source that has any.
 
     Raises:
-        ConfigError: If they are no numbers.
+        ConfigError: If a metric is not a reasonable number.
     """
     measured: dict[Any, Any] = metrics if isinstance(metrics, dict) else {"": metrics}
     for key, value in measured.items():
@@ -195,23 +142,23 @@ def _values(path: Path, metrics: object, source: str | None) -> dict[str, float]
         prefix = f"test/{name}/" if name else "test/"
         found = {key.removeprefix(prefix): value for key, value in measured.items() if key.startswith(f"{prefix}mAP")}
         if found:
-            return {{"mAP": "avg"}.get(key, key.removeprefix("mAP@")): float(value) for key, value in found.items()}
+            return {"avg" if key == "mAP" else key.removeprefix("mAP@"): float(value) for key, value in found.items()}
     return {}
 
 
 def _swept(path: Path) -> str:
-    """What a sweep says that it varied for this run, without the seed."""
+    """What a sweep has varied for this run, apart from the seed; empty for other runs."""
     for folder in list(path.parents)[:6]:
         try:
-            assignment = dict(read_json(folder / "outcome.json", ConfigError)["assignment"].items())  # else it has none
+            assignment = dict(read_json(folder / "outcome.json", ConfigError)["assignment"].items())
         except (ConfigError, KeyError, TypeError, AttributeError):
             continue
-        told = {key: value for key, value in assignment.items() if key != "seed_everything"}
-        return ", ".join(_told(key, value) for key, value in told.items()) or "run"
+        varied = [_brief_setting(key, value) for key, value in assignment.items() if key != "seed_everything"]
+        return ", ".join(varied) or "run"
     return ""
 
 
-def _told(key: str, value: object) -> str:
+def _brief_setting(key: str, value: object) -> str:
     text = str(value)
     if text.endswith((".yaml", ".yml")):
         return Path(text).stem
@@ -236,118 +183,3 @@ def _flat(settings: object) -> dict[str, str]:
             except RecursionError:
                 flat[above] = brief(value)
     return flat
-
-
-# Table --------------------------------------------------------------------------------------------------------------
-
-
-def summarize_runs(rows: Sequence[Row], baseline: str | None = None) -> pd.DataFrame:
-    """A row a variant: ``seeds``, mean and ``sd`` of every measure, and the difference to the baseline.
-
-    Args:
-        rows: Of all runs.
-        baseline: Name of a variant; adds ``difference`` of the average and ``p`` of a paired t-test over the seeds that
-            both have; NaN for fewer than two.
-
-    Raises:
-        ConfigError: If the baseline is not among the variants.
-    """
-    runs = pd.DataFrame([{"variant": row.variant, "seed": row.seed, **row.values} for row in rows])
-    measures = [name for name in runs.columns if name not in {"variant", "seed"}]
-    groups = runs.groupby("variant", sort=False)
-    summary = pd.DataFrame({"seeds": groups["seed"].nunique()})
-    for name in measures:
-        summary[name], summary[f"{name} sd"] = groups[name].mean(), groups[name].std()
-    if baseline is None:
-        return summary
-    if baseline not in summary.index:
-        raise ConfigError(f"No row is called {baseline!r}; the rows are: {'; '.join(summary.index)}.")
-    average = runs.pivot_table(index="seed", columns="variant", values="avg")
-    for name in summary.index:
-        both = average[[name, baseline]].dropna() if name != baseline else average[[name]].iloc[:0]
-        if name != baseline:
-            summary.loc[name, "difference"] = (both[name] - both[baseline]).mean()
-            summary.loc[name, "p"] = _paired(both[name].to_numpy(), both[baseline].to_numpy())
-    return summary
-
-
-def _paired(a: np.ndarray, b: np.ndarray) -> float:
-    """Two-sided p of Student's t-test for pairs."""
-    with from_extra("stats"):
-        from scipy.stats import ttest_rel
-
-    return float(ttest_rel(a, b).pvalue) if len(a) > 1 else float("nan")
-
-
-def _as_text(summary: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
-    """In percent, mean and deviation; the best of each column in bold."""
-    measures = [str(name) for name in summary if f"{name} sd" in summary]
-    ranges = [name for name in measures if ":" in name]
-    shown = [name for name in measures if name not in ranges]
-    text = pd.DataFrame(index=summary.index)
-    for name in shown:
-        best = summary[name].max()
-        cells = []
-        for mean, sd in zip(summary[name], summary[f"{name} sd"], strict=True):
-            cell = f"{100 * mean:.1f}" + (f" ± {100 * sd:.1f}" if name == "avg" and np.isfinite(sd) else "")
-            cells.append(f"**{cell}**" if mean == best and len(summary) > 1 else cell)
-        text[name] = cells
-    text["seeds"] = summary["seeds"].astype(str)
-    if baseline is not None:
-        text["gain"] = summary["difference"].map(lambda value: "" if pd.isna(value) else f"{100 * value:+.1f}")
-        text["p"] = summary["p"].map(_p_value)
-    return text.rename_axis("run")
-
-
-def _p_value(value: float) -> str:
-    if pd.isna(value):
-        return ""
-    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
-
-
-def _published(benchmarks: set[str], columns: list[str]) -> pd.DataFrame:
-    rows = {}
-    for one in PUBLISHED:
-        if any(benchmark.startswith(one.benchmark) for benchmark in benchmarks):
-            cells = {name: f"{one.values[name]:.1f}" if name in one.values else "" for name in columns}
-            rows[f"{one.name} (published, real features; {one.source})"] = cells
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("run")
-
-
-def _caption(rows: Sequence[Row], checkpoint: str, baseline: str | None) -> str:
-    parts = []
-    for name in ("features", "benchmark", "git"):
-        parts.append(f"{name}: {', '.join(sorted({getattr(row, name) for row in rows} - {''})) or 'unknown'}")
-    chosen = "last checkpoint" if checkpoint == "last" else "checkpoint chosen on held-out training videos"
-    parts += [f"seeds: {', '.join(map(str, sorted({row.seed for row in rows})))}", chosen, "mAP in %"]
-    if baseline is not None:
-        parts.append(f"gain of avg over {baseline}, p of a paired t-test over seeds")
-    return "; ".join(parts)
-
-
-def _latex(text: pd.DataFrame, caption: str) -> str:
-    """A booktabs table."""
-
-    def cell(value: object) -> str:
-        words = str(value)
-        for special in "\\&%$#_{}":
-            words = words.replace(special, "\\textbackslash{}" if special == "\\" else f"\\{special}")
-        if words.startswith("**"):
-            words = f"\\textbf{{{words.strip('*')}}}"
-        return words.replace("±", "$\\pm$")
-
-    lines = [[text.index.name, *text.columns], *([index, *row] for index, *row in text.itertuples())]
-    body = [" & ".join(map(cell, line)) + " \\\\" for line in lines]
-    return "\n".join(
-        [
-            f"% {caption}",
-            f"\\begin{{tabular}}{{l{'r' * text.shape[1]}}}",
-            "\\toprule",
-            body[0],
-            "\\midrule",
-            *body[1:],
-            "\\bottomrule",
-            "\\end{tabular}",
-            "",
-        ]
-    )
