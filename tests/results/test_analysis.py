@@ -107,7 +107,7 @@ def test_mistakes_are_one_sentence(files, capsys):
     assert main(["analyze", "none.json", "--annotations", "truth.json"]) == 2
     first, second, third = capsys.readouterr().err.splitlines()
     assert "--tious must lie in (0, 1]" in first
-    assert "2 sets of predictions are called" in second
+    assert "2 sets of predictions are named" in second
     assert "none.json does not exist" in third
 
 

@@ -1,4 +1,4 @@
-"""Why methods fail, side by side, from their prediction files alone."""
+"""Error analysis of several methods side by side, from their predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -29,25 +29,26 @@ _TITLES = {
     "recall": "recall",
 }
 _EXPLAINED = (
-    "FPR, FNR: share of the detected time outside instances, of the instances' time undetected. completeness: share of "
-    "an instance that its best detection covers. background: share of a detection outside instances. swallowing: share "
-    "of detections that cover half of two instances or more. length ratio: median of detection to instance. All of the "
-    "best detections of a class, as many as instances (1G); % but for the length ratio."
+    "FPR: share of the detected time outside instances. FNR: share of the instances' time that is undetected. "
+    "completeness: share of an instance that its best detection covers. background: share of a detection outside "
+    "instances. swallowing: share of detections that cover half of two or more instances. length ratio: median length "
+    "of a detection relative to its instance. All for the best detections of each class, as many as it has instances "
+    "(1G); in % except for the length ratio."
 )
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Tidy tables of all sets of predictions; each has a column ``method`` and fractions.
+    """Tidy tables of all methods, each with a column ``method``; shares are fractions.
 
     Args:
-        summary: A row a method: mAP, mAP_N, and the measures of :class:`~wtal.metrics.error_analysis.ErrorProfile`.
-        false_positives: See :class:`~wtal.metrics.diagnosis.Diagnosis`, as for the others.
-        gains: What mAP_N gains without a kind of error.
+        summary: One row per method: mAP, mAP_N, and :class:`~wtal.metrics.error_analysis.ErrorProfile`.
+        false_positives: Kinds of detections; see :class:`~wtal.metrics.diagnosis.Diagnosis`, as for the next three.
+        gains: Gain of mAP_N without a kind of error.
         false_negatives: Rate of missed instances by characteristic.
-        sensitivity: mAP_N by characteristic.
-        caption: What it was made on.
-        notes: What a reader should know.
+        sensitivity: The mAP_N by characteristic.
+        caption: Ground truth and thresholds of the analysis.
+        notes: Remarks for the reader.
     """
 
     summary: pd.DataFrame
@@ -60,20 +61,17 @@ class Analysis:
 
     @property
     def methods(self) -> list[str]:
-        """In the order given."""
+        """Names of the methods, in the given order."""
         return self.summary["method"].tolist()
 
 
 def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Sequence[float] = ()) -> Analysis:
-    """Analyze sets of detections.
+    """Analyze the detections of several methods.
 
     Args:
-        sets: By method, tables as :func:`~wtal.results.predictions.read_predictions` gives them.
-        truth: What they are held against.
-        tious: Thresholds; none for those of DETAD.
-
-    Raises:
-        ConfigError: If two methods have the same name.
+        sets: Tables of :func:`~wtal.results.predictions.read_predictions`, by name of the method.
+        truth: Ground truth to measure against.
+        tious: Thresholds of temporal IoU; by default those of DETAD.
     """
     is_thumos = truth.conventions == "thumos14"
     thresholds = tuple(tious) or ((0.5,) if is_thumos else truth.tious)
@@ -81,7 +79,7 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Seque
     tables: dict[str, list[pd.DataFrame]] = {}
     notes = []
     for method, table in sets.items():
-        rows, said = detection_rows(table, truth)
+        rows, remarks = detection_rows(table, truth)
         found = diagnose(rows, truth.segments, truth.duration_s, thresholds, bins, truth.class_names)
         total = float(mean_average_precision(rows, truth.segments, thresholds).mean())
         profile = vars(error_profile(rows, truth.segments))
@@ -91,12 +89,12 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Seque
         }
         for name, part in parts.items():
             tables.setdefault(name, []).append(part.assign(method=method)[["method", *part.columns]])
-        notes += [f"{method}: {note}" for note in said]
+        notes += [f"{method}: {note}" for note in remarks]
         left_out = found.left_out
     if left_out:
-        notes.append(f"{left_out} instances of no length, or longer than their video, are left out of the diagnosis.")
+        notes.append(f"{left_out} instances of zero length, or longer than their video, are left out of the diagnosis.")
     if not np.isfinite(truth.duration_s).all():
-        notes.append(f"{truth.path} does not know the duration of every video: there is no coverage.")
+        notes.append(f"{truth.path} lacks the duration of some videos, so there is no coverage.")
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     at = f"{thresholds[0]:g}" if len(thresholds) == 1 else f"{thresholds[0]:g}:{thresholds[-1]:g}"
     caption = (
@@ -109,7 +107,7 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Seque
 
 
 def _sections(analysis: Analysis) -> list[tuple[str, pd.DataFrame]]:
-    """Titles and tables of text, methods side by side."""
+    """Titles and tables of text, with the methods side by side."""
     summary = analysis.summary.set_index("method")[list(_TITLES)]
     ratio = summary.pop("length_ratio").map("{:.2f}".format)
     shown = percent(summary, 1)
@@ -125,13 +123,13 @@ def _sections(analysis: Analysis) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _across(table: pd.DataFrame, value: str) -> pd.DataFrame:
-    """A row a method, a column a kind."""
+    """One row per method, one column per kind."""
     wide = table.pivot(index="method", columns="kind", values=value)
     return percent(wide.loc[table["method"].unique()], 1)
 
 
 def _by_bin(analysis: Analysis, table: pd.DataFrame, value: str) -> pd.DataFrame:
-    """A row a bin, a column a method."""
+    """One row per bin, one column per method."""
     rows = ["characteristic", "bin", "range", "instances"]
     wide = percent(table.pivot_table(index=rows, columns="method", values=value, sort=False)[analysis.methods], 1)
     text = wide.rename_axis(columns=None).reset_index()
@@ -140,7 +138,7 @@ def _by_bin(analysis: Analysis, table: pd.DataFrame, value: str) -> pd.DataFrame
 
 
 def show_analysis(analysis: Analysis) -> None:
-    """Print all tables, but of missed instances not each class; the files have them."""
+    """Print all tables, without the rows of single classes, which are in the files."""
     for title, table in _sections(analysis):
         if "bin" in table:
             table = table[table.index.to_series().replace("", None).ffill().ne("class").to_numpy()]

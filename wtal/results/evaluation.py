@@ -1,4 +1,4 @@
-"""Any prediction file against any annotations, by the rules of any public evaluator."""
+"""Evaluation of prediction files against annotations, by the rules of public evaluators."""
 
 import json
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ _USUAL_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7), (0.1, 0.9), (0.5, 0.95))
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one set of predictions reaches, and how that number was made.
+    """The scores of one set of predictions, and how they were computed.
 
     Args:
-        label: How a table calls the predictions.
-        path: Where they were read.
-        truth: What they were measured against.
-        rules: By which rules.
-        tious: At which thresholds, ``K``.
-        score: The numbers.
-        notes: What a reader should know of them.
+        label: Name of the predictions in tables.
+        path: File or folder of the predictions.
+        truth: Ground truth that they were measured against.
+        rules: Rules of the evaluator.
+        tious: Thresholds of temporal IoU, ``K``.
+        score: The scores.
+        notes: Remarks for the reader.
     """
 
     label: str
@@ -47,7 +47,7 @@ class Evaluation:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Fractions: a row a class, the last one ``mean``; a column a threshold and a usual range of thresholds."""
+        """Fractions: one row per class and ``mean``; one column per threshold and per usual range of thresholds."""
         precision = self.score.precision
         names = [self.truth.class_names[label] for label in precision.labels]
         values = np.vstack([precision.values, precision.mean])
@@ -59,12 +59,12 @@ class Evaluation:
 
     @property
     def recall(self) -> dict[str, dict[str, float]]:
-        """By multiple of the instances, then by threshold; empty if the rules ask for none."""
+        """The recall by multiple of the instances, then by threshold; empty if the rules include none."""
         columns = zip(self.rules.recall_multiples, self.score.recall.T, strict=True)
         return {f"{multiple}x": _by_tiou(self.tious, column) for multiple, column in columns}
 
     def as_json(self) -> dict[str, Any]:
-        """All of it in primitives, fractions in [0, 1]."""
+        """Everything in plain values, with fractions in [0, 1]."""
         table, score = self.table, self.score
         thresholds = len(self.tious)
         return {
@@ -97,7 +97,7 @@ def _by_tiou(tious: Sequence[float], values: Sequence[float]) -> dict[str, float
 
 
 def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
-    """The usual ranges both ends of which are thresholds, and the one of all."""
+    """The usual ranges whose ends are both thresholds, and the range of all thresholds."""
     known = {f"{tiou:g}" for tiou in tious}
     ranges = [pair for pair in _USUAL_RANGES if {f"{end:g}" for end in pair} <= known]
     whole = (min(tious), max(tious))
@@ -107,23 +107,23 @@ def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
-    """How to call sets of predictions: as told, else by their file names, with their folders' where these are alike.
+    """Name sets of predictions: as given, or by their file names, with the folder where these are equal.
 
     Raises:
-        ConfigError: If there are more or fewer names than sets, or two sets have the same one.
+        ConfigError: If the numbers of names and sets differ, or two sets have the same name.
 
     >>> labels_of([Path("a/fused.json"), Path("b/fused.json"), Path("vlp.json")], [])
     ['a/fused', 'b/fused', 'vlp']
     """
     if names and len(names) != len(predictions):
-        raise ConfigError(f"--names has {len(names)} names for {len(predictions)} sets of predictions.")
+        raise ConfigError(f"--names gives {len(names)} names for {len(predictions)} sets of predictions.")
     stems = [path.stem if path.suffix else path.name for path in predictions]
     pairs = zip(predictions, stems, strict=True)
     longer = [f"{path.absolute().parent.name}/{stem}" if stems.count(stem) > 1 else stem for path, stem in pairs]
     labels = list(names) or longer
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
-        raise ConfigError(f"{len(twice)} sets of predictions are called {twice[0]}: tell them apart by --names.")
+        raise ConfigError(f"{len(twice)} sets of predictions are named {twice[0]}: distinguish them by --names.")
     return labels
 
 
@@ -132,28 +132,28 @@ def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, ti
 
     Args:
         path: A file, or a folder of files that are parts of one set.
-        label: How to call it.
-        truth: What to measure against.
-        rules: By which rules.
-        tious: At which thresholds.
+        label: Name of the set.
+        truth: Ground truth to measure against.
+        rules: Rules of the evaluator.
+        tious: Thresholds of temporal IoU.
 
     Raises:
-        PredictionError: If it is unreadable, or the rules refuse a label of it.
+        PredictionError: If the set is unreadable, or the rules refuse one of its labels.
     """
     rows, notes = detection_rows(read_predictions(path), truth, rules.unknown_labels)
     score = score_of(rows, truth.segments, tious, rules, truth.ambiguous)
     notes.insert(0, f"{score.detections} detections.")
     if score.empty or score.repeated:
         notes.append(
-            f"{score.empty} instances that end where they start and {score.repeated} repeated ones were left out, as "
-            f"{rules.name} does."
+            f"{score.empty} instances that end where they start and {score.repeated} repeated instances were left out, "
+            f"as {rules.name} does."
         )
     if rules.drop_ambiguous:
         notes.append(
             f"{score.ambiguous} detections meet ambiguous segments and were left out."
             if len(truth.ambiguous)
-            else f"{rules.name} leaves out detections that meet ambiguous segments, but none are known here: give them "
-            "with --ambiguous if the data set has some."
+            else f"{rules.name} leaves out detections that meet ambiguous segments, but none are known: give them with "
+            "--ambiguous if the data set has some."
         )
     return Evaluation(label, path, truth, rules, tuple(tious), score, tuple(notes))
 
@@ -170,7 +170,7 @@ def _caption(result: Evaluation) -> str:
 
 
 def _summary(results: Sequence[Evaluation]) -> pd.DataFrame:
-    """A row a set of predictions, in percent."""
+    """One row per set of predictions, in percent."""
     rows = pd.concat([result.table.loc[["mean"]] for result in results]).pipe(percent)
     rows.index = pd.Index([result.label for result in results], name="predictions")
     for multiple in results[0].recall:

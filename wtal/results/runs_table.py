@@ -105,7 +105,8 @@ def collect(
     settings = [_flat(record["config"]) for _, record in records]
     varied = _varied(settings)
     for (path, record), flat in zip(records, settings, strict=True):
-        values = _values(path, record.get("metrics" if checkpoint == "last" else "selected") or {}, source)
+        measured = _checked(path, record.get("metrics" if checkpoint == "last" else "selected") or {})
+        values = _values(measured, source)
         if values:
             name = _swept(path) or ", ".join(f"{_short(key)}={flat.get(key)}" for key in varied) or "run"
             record.setdefault("benchmark", record.get("protocol", ""))  # its name before version 0.2
@@ -128,16 +129,21 @@ def _varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
     return sorted(key for key in keys if len({flat.get(key) for flat in settings}) > 1)
 
 
-def _values(path: Path, metrics: object, source: str | None) -> dict[str, float]:
-    """The mAP of one source by threshold or range, by default of the first source that has any.
+def _checked(path: Path, metrics: object) -> dict[str, float]:
+    """The metrics of a record.
 
     Raises:
-        ConfigError: If a metric is not a reasonable number.
+        ConfigError: If one is not a reasonable number.
     """
     measured: dict[Any, Any] = metrics if isinstance(metrics, dict) else {"": metrics}
     for key, value in measured.items():
         if not isinstance(value, int | float) or abs(value) > _LARGEST:
             raise ConfigError(f"{path} is damaged: {brief(key)} is {brief(value)}; delete it, or run it again.")
+    return measured
+
+
+def _values(measured: Mapping[str, float], source: str | None) -> dict[str, float]:
+    """The mAP of one source by threshold or range, by default of the first source that has any."""
     for name in [source] if source is not None else _SOURCES:
         prefix = f"test/{name}/" if name else "test/"
         found = {key.removeprefix(prefix): value for key, value in measured.items() if key.startswith(f"{prefix}mAP")}
