@@ -39,7 +39,7 @@ def test_rows_of_the_only_annotated_subset(file):
     assert truth.tious == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
 
 
-def test_what_does_not_fit_is_left_out_or_false_and_told(file):
+def test_detections_that_do_not_fit_are_left_out_or_false_and_noted(file):
     rows, notes = detection_rows(
         table(
             ("a", "run", 0, 1, 0.9),
@@ -52,13 +52,13 @@ def test_what_does_not_fit_is_left_out_or_false_and_told(file):
     )
     assert rows.tolist() == [[0, 1, 0, 1, 0.9], [2, 1, 0, 1, 0.7], [0, 1, 0, 1, 0.9], [0, 0, 1, 1, 0.2]]
     assert [note.partition(" ")[0] for note in notes] == ["1"] * 5 + ["1"]
-    said = " ".join(notes)
+    text = " ".join(notes)
     for words in ("another name", "'swim'", "other; they count as false", "end where they start", "exact copies"):
-        assert words in said
-    assert "1 of 2 annotated videos have no detection, such as v_b: their 1 instances" in said
+        assert words in text
+    assert "1 of 2 annotated videos have no detection, such as v_b: their 1 instances" in text
 
 
-def test_a_name_with_a_prefix_is_not_another_video_that_is_predicted_too(file):
+def test_a_name_with_a_prefix_never_stands_for_a_video_that_is_predicted_itself(file):
     rows, notes = detection_rows(table(("v_a", "run", 0, 1, 0.9), ("a", "run", 0, 1, 0.8)), load_truth(file))
     assert rows[:, 0].tolist() == [0, 2]
     assert "1 detections lie in 1 videos that the ground truth lacks, such as a" in notes[0]
@@ -69,7 +69,7 @@ def test_the_official_rule_refuses_an_unknown_label(file):
         detection_rows(table(("v_b", "swim", 0, 1, 0.8)), load_truth(file), "refuse")
 
 
-def test_nothing_predicted_is_told(file):
+def test_a_note_says_that_nothing_was_predicted(file):
     rows, notes = detection_rows(table(), load_truth(file))
     assert rows.shape == (0, 5)
     assert notes[0] == "There are no detections at all: every number is 0."
@@ -125,7 +125,7 @@ def test_ambiguous_segments_from_a_file_of_their_own(shared):
     assert len(load_truth(folder / "gt.json", "test").ambiguous) == 0
 
 
-def test_activitynets_anonymous_names_are_found_by_youtubes(shared):
+def test_activitynets_anonymous_videos_are_found_by_their_names_on_youtube(shared):
     folder = shared / "data/activitynet1.2"
     truth = load_truth(folder / "ActivityNet1.2-Annotations", "validation")
     official = load_truth(folder / "activity_net.v1-2.min.json", "validation")

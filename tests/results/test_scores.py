@@ -99,7 +99,7 @@ def arrays_of(path):
         ({"video_ids": np.array(["a"])}, "has no video_ids"),
     ],
 )
-def test_what_disagrees_is_refused(tmp_path, change, message):
+def test_arrays_that_disagree_are_refused(tmp_path, change, message):
     write_scores(tmp_path / "x.npz", scores())
     np.savez(tmp_path / "y.npz", **{**arrays_of(tmp_path / "x.npz"), **change})
     refused(tmp_path / "y.npz", message)

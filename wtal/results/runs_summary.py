@@ -120,7 +120,7 @@ def _paired(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _as_text(summary: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
-    """In percent, mean and deviation; the best of each column in bold."""
+    """The cells in percent, with the deviation of the average; the best of each column in bold."""
     text = pd.DataFrame(index=summary.index)
     for name in map(str, summary):
         if f"{name} sd" in summary and ":" not in name:  # ranges of thresholds are in the files

@@ -30,7 +30,7 @@ def page_of(*words, output):
     return (output / "index.html").read_text(encoding="utf-8")
 
 
-def test_one_file_that_loads_nothing(made, tmp_path):
+def test_the_page_is_one_file_that_loads_nothing(made, tmp_path):
     text = page_of(made.folder, output=tmp_path / "new" / "page")
     assert [path.name for path in (tmp_path / "new" / "page").iterdir()] == ["index.html"]
     assert "default-src &#39;none&#39;" in text
@@ -90,11 +90,11 @@ def test_pages_of_prediction_files(made, tmp_path):
 def test_real_predictions_get_the_official_numbers(shared, tmp_path):
     data = shared / "data"
     file = data / "predictions" / "detection_result_base_train.json"
-    said = json.loads((data / "predictions" / "expected_map.json").read_text())
-    tious = said["conventions"]["tiou_thumos14_values"][:7]  # linspace's: 0.30000000000000004, which moves the number
+    published = json.loads((data / "predictions" / "expected_map.json").read_text())
+    tious = published["conventions"]["tiou_thumos14_values"][:7]  # of linspace: 0.30000000000000004
     words = ("--annotations", data / "thumos14" / "gt.json", "--subset", "train", "--tious", *tious)
     text = page_of(file, *words, output=tmp_path)
-    expected = said["thumos14_train_pmil_base"]["official_gt200"]
+    expected = published["thumos14_train_pmil_base"]["official_gt200"]
     means = [*expected["mAP"][:7], expected["average_0.1:0.7"]]
     row = re.search(r'<th scope="row"><i></i><bdi>detection_result_base_train</bdi></th>(.*?)</tr>', text)[1]
     assert re.findall(r"<td>([\d.]+)", row)[:8] == [f"{100 * mean:.1f}" for mean in means]

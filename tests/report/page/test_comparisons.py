@@ -21,16 +21,18 @@ def comparison(made, tmp_path):
             table = pd.read_csv(folder / "metrics.csv")
             part = table["epoch"] < 2 if run == "warm_up" else table["epoch"] >= 2
             table[part].to_csv(folder / "metrics.csv", index=False)
-    said = {"features": "made up", "benchmark": "toy", "weights": None, "train_seconds": 1.0, "mAP_avg": 0.5}
-    said |= {"false_positive_rate": 0.1, "false_negative_rate": 0.2}
+    shared_columns = {"features": "made up", "benchmark": "toy", "weights": None, "train_seconds": 1.0, "mAP_avg": 0.5}
+    shared_columns |= {"false_positive_rate": 0.1, "false_negative_rate": 0.2}
     rows = [
-        {"method": method, "seed": seed, "mAP@0.5": 0.5} | said for method in ("cbp", "alternation") for seed in (2, 10)
+        {"method": method, "seed": seed, "mAP@0.5": 0.5} | shared_columns
+        for method in ("cbp", "alternation")
+        for seed in (2, 10)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "comparison.csv", index=False)
     return tmp_path
 
 
-def test_a_comparison_sets_the_collaboration_beside_the_branches_alone(comparison):
+def test_a_comparison_shows_the_collaboration_beside_the_branches_alone(comparison):
     material = gather([comparison])
     assert names(material) == [
         ("CBP alone", "cbp", True),
@@ -48,7 +50,7 @@ def test_a_comparison_sets_the_collaboration_beside_the_branches_alone(compariso
 
 
 @pytest.mark.parametrize(("column", "value"), [("mAP_avg", "much"), ("train_seconds", None)])
-def test_a_table_of_a_comparison_that_was_spoilt(comparison, column, value):
+def test_a_damaged_table_of_a_comparison_is_refused(comparison, column, value):
     table = pd.read_csv(comparison / "comparison.csv")
     (table.drop(columns=column) if value is None else table.assign(**{column: value})).to_csv(
         comparison / "comparison.csv", index=False

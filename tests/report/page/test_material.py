@@ -15,7 +15,7 @@ def names(material):
     return [(method.name, method.colour, method.leading) for method in material.methods]
 
 
-def test_prediction_files_are_held_against_annotations(made):
+def test_prediction_files_are_measured_by_annotations(made):
     truth = made.folder / "predictions" / "ground_truth.json"
     files = [made.folder / "predictions" / f"{source}.json" for source in ("cbp", "vlp")]
     material = gather(files, truth, "test")
@@ -28,7 +28,7 @@ def test_prediction_files_are_held_against_annotations(made):
     assert len({method.name for method in twice.methods}) == 2
 
 
-def test_a_run_that_brings_no_ground_truth_is_held_against_annotations(made, tmp_path):
+def test_a_run_without_ground_truth_is_measured_by_annotations(made, tmp_path):
     shutil.copytree(made.folder, tmp_path / "run")
     truth = shutil.move(tmp_path / "run" / "predictions" / "ground_truth.json", tmp_path / "truth.json")
     assert gather([tmp_path / "run"]).notes == ["There is no ground truth, so nothing is measured."]
@@ -55,7 +55,7 @@ def test_detections_in_unknown_videos_count_as_false_as_in_evaluate(made, tmp_pa
         gather([file], tmp_path / "truth.json")
 
 
-def test_what_cannot_be_compared_is_refused(made, tmp_path):
+def test_sources_that_cannot_be_compared_are_refused(made, tmp_path):
     with pytest.raises(PredictionError, match="does not exist"):
         gather([tmp_path / "nothing"])
     shutil.copytree(made.folder, tmp_path / "other")
@@ -67,7 +67,7 @@ def test_what_cannot_be_compared_is_refused(made, tmp_path):
         gather([made.folder, tmp_path / "other"])
 
 
-def test_a_name_with_a_prefix_is_not_another_video_that_is_predicted_too(tmp_path):
+def test_a_name_with_a_prefix_never_stands_for_a_video_that_is_predicted_itself(tmp_path):
     """As in `wtal evaluate`."""
     (tmp_path / "truth.csv").write_text("video,start,end,label\na,0,1,run\n")
     (tmp_path / "found.csv").write_text("video,start,end,label,score\na,0,1,run,0.5\nv_a,0,1,run,0.9\n")

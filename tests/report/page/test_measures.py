@@ -31,7 +31,7 @@ def rows_of(made, source):
 
 
 @pytest.mark.parametrize("source", ["cbp", "vlp", "fused"])
-def test_all_numbers_are_the_metrics(made, source):
+def test_all_numbers_are_those_of_the_metrics(made, source):
     material = gather([made.folder])
     method = next(method for method in material.methods if method.source == source)
     measured = measure(method, material.truth, (0.3, 0.5, 0.7))
@@ -53,7 +53,7 @@ spans = st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 12), st.i
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(spans, max_size=12), st.lists(spans, min_size=1, max_size=6))
-def test_detections_are_judged_as_one_after_another(found, true):
+def test_detections_are_judged_one_after_another(found, true):
     """Against taking turns: the best first, each the free instance of largest tIoU, if that is enough."""
     table = pd.DataFrame(
         [(f"v{v}", f"c{c}", float(s), float(s + n), 1.0 / (i + 2)) for i, (v, c, s, n) in enumerate(found)],

@@ -9,7 +9,7 @@ from wtal.report.page.material import gather
 from wtal.report.page.training import training_charts
 
 
-def test_a_run_folder_brings_everything(made):
+def test_a_run_folder_holds_everything(made):
     material = gather([made.folder])
     assert [(method.name, method.colour, method.leading) for method in material.methods] == [
         ("CBP", "cbp", True),
@@ -51,7 +51,7 @@ def test_a_test_is_joined_with_the_run_whose_checkpoint_it_tested(made, tmp_path
         (lambda f: [shutil.rmtree(f / "predictions"), *(p.unlink() for p in f.glob("*.*"))], "is no run"),
     ],
 )
-def test_what_is_damaged_is_one_sentence(made, tmp_path, change, message):
+def test_a_damaged_file_is_one_sentence(made, tmp_path, change, message):
     folder = tmp_path / "run"
     shutil.copytree(made.folder, folder)
     change(folder)
@@ -60,7 +60,7 @@ def test_what_is_damaged_is_one_sentence(made, tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_numbers_that_ran_away_leave_gaps(made, tmp_path):
+def test_numbers_that_are_not_finite_leave_gaps(made, tmp_path):
     shutil.copytree(made.folder, tmp_path / "run")
     table = pd.read_csv(made.folder / "metrics.csv").astype({"train/cbp/loss": object})
     table.loc[:2, "train/cbp/loss"] = ["inf", "-inf", "much"]
@@ -70,7 +70,7 @@ def test_numbers_that_ran_away_leave_gaps(made, tmp_path):
     assert training_charts(training)[0].title == "Losses of CBP"
 
 
-def test_a_configuration_that_cannot_be_read_is_no_matter(made, tmp_path):
+def test_an_unreadable_configuration_is_ignored(made, tmp_path):
     shutil.copytree(made.folder, tmp_path / "run")
     for text in ("!!python/object/apply:os.getcwd []", "{", "- 1"):
         (tmp_path / "run" / "config.yaml").write_text(text)

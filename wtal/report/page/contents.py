@@ -55,7 +55,7 @@ class Material:
     Args:
         methods: The methods, in the order of the tables.
         truth: Ground truth of the test videos; None where it is unknown, and then nothing is measured.
-        about: What the numbers were made on.
+        about: Features, benchmark and checkpoint behind the numbers.
         training: One entry per run that was trained.
         comparison: One row per method and seed, as in ``comparison.csv``.
         pseudo: The last pseudo-labels of the training videos.
