@@ -312,7 +312,7 @@ def test_mistakes_are_one_sentence(tmp_path, capsys):
     write_predictions(tmp_path / "fused.json", SOME, CLASSES)
     for words, said in (
         (["none.json"], "none.json does not exist"),
-        ([str(tmp_path / "fused.json"), "--videos=nowhere"], "nowhere is no folder"),
+        ([str(tmp_path / "fused.json"), "--videos=nowhere"], "nowhere is not a folder"),
         ([str(tmp_path / "fused.json"), "--formats=srt"], "srt"),
     ):
         assert main(["export", *words, f"--output={tmp_path / 'out'}"]) == 2

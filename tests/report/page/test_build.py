@@ -123,7 +123,7 @@ def test_videos_are_linked_where_they_lie(made, tmp_path):
     ("words", "message"),
     [
         (["--tious", "0", "0.5"], "Thresholds of temporal IoU lie in (0, 1], not 0"),
-        (["--videos", "nowhere"], "nowhere is no folder"),
+        (["--videos", "nowhere"], "nowhere is not a folder"),
     ],
 )
 def test_a_mistake_is_one_sentence(words, message, made, tmp_path, capsys):
