@@ -60,10 +60,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         from wtal.training.mistakes import origin
 
-        cause = origin(error)
-        if debug or not isinstance(cause, WTALError | OSError):
+        message = _message(origin(error))
+        if debug or not message:
             raise
-        message = _sentence(cause) if isinstance(cause, WTALError) else _of_the_system(cause)
         print(f"wtal: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -138,6 +137,15 @@ def _overview(known: dict[str, str]) -> argparse.ArgumentParser:
     for name, text in known.items():
         subparsers.add_parser(name, help=text, add_help=False)
     return parser
+
+
+def _message(error: BaseException) -> str:
+    """One sentence about a mistake of the user; empty for a mistake of this program."""
+    if isinstance(error, WTALError):
+        return _sentence(error)
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("wtal"):
+        return one_line(f"{error}; if an optional package is missing, run `pip install 'wtal[all]'`.")
+    return _of_the_system(error) if isinstance(error, OSError) else ""
 
 
 def _sentence(error: WTALError) -> str:

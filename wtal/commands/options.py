@@ -64,7 +64,7 @@ def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
     ['--dry_run=true', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
     """
     parameters = inspect.signature(function).parameters
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip(words, [*words, ""][1:], strict=True)
     words = [_plain_option(word, following, parameters) for word, following in pairs]
     lists: dict[str, list[Any]] = {
         name: [] for name, parameter in parameters.items() if get_origin(parameter.annotation) is Sequence

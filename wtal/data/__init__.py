@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wtal.data.features import FeatureSource, open_features
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
     from wtal.data.resumable import EpochSampler, ResumableLoader
-    from wtal.data.store import FeatureStore, Manifest, StoreWriter, open_store, read_manifest
+    from wtal.data.store import FeatureStore, Grids, Manifest, StoreWriter, open_store, read_manifest
     from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
     from wtal.data.thumos14 import THUMOS14DataModule
 else:
@@ -29,6 +29,7 @@ __all__ = [
     "EpochSampler",
     "FeatureSource",
     "FeatureStore",
+    "Grids",
     "Item",
     "Manifest",
     "ResumableLoader",

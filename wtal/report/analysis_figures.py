@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
+from wtal.io.extras import from_extra
 from wtal.metrics.diagnosis import KINDS
 from wtal.report.style import colour_of
+
+with from_extra("report"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
 if TYPE_CHECKING:
     from wtal.results.analysis import Analysis

@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from wtal.report.figures import Chart, Line, curves_figure
 from wtal.report.style import SOURCE_NAMES, colour_of
 from wtal.results.sensitivity import CutCurve, TeacherCurve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["sensitivity_figure"]
 
 _SYMBOLS = {"foreground": "δ$_h$", "background": "δ$_l$"}
 
 
-def sensitivity_figure(cuts: Sequence[CutCurve], teachers: Sequence[TeacherCurve], caption: str) -> Figure:
+def sensitivity_figure(cuts: Sequence[CutCurve], teachers: Sequence[TeacherCurve], caption: str) -> "Figure":
     """Charts side by side: the localizer's threshold, then those of each kind of pseudo-label.
 
     Args:

@@ -28,6 +28,7 @@ from wtal.data import (  # noqa: F401  what is imported here can be named withou
     THUMOS14DataModule,
 )
 from wtal.errors import CheckpointError, ConfigError, WTALError
+from wtal.io.extras import from_extra
 from wtal.results.record import make_record, write_record
 from wtal.training.atomic import AtomicCheckpoints
 from wtal.training.memory import KeepFreedMemory
@@ -185,9 +186,11 @@ class WTALCLI(LightningCLI):
         kind = self._get(self.config, "logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
         if kind == "wandb":
             Path(root).mkdir(parents=True, exist_ok=True)  # wandb would take the system's temporary folder
-            return WandbLogger(name=name, save_dir=root, project="wtal")
+            with from_extra("wandb"):
+                return WandbLogger(name=name, save_dir=root, project="wtal")
         if kind == "tensorboard":
-            return TensorBoardLogger(root, name, default_hp_metric=False)
+            with from_extra("tensorboard"):
+                return TensorBoardLogger(root, name, default_hp_metric=False)
         return CSVLogger(root, name)
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:

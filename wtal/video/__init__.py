@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from wtal._lazy import lazy
 
 if TYPE_CHECKING:
-    from wtal.video.decode import FrameReader, VideoInfo, probe
+    from wtal.video.decode import Frame, FrameReader, VideoInfo, probe
     from wtal.video.files import find_videos
     from wtal.video.flow import flow_stream
     from wtal.video.snippets import Cut, Job, Snippet, SnippetBatches, Snippets
@@ -14,6 +14,7 @@ else:
 
 __all__ = [
     "Cut",
+    "Frame",
     "FrameReader",
     "Job",
     "Snippet",
