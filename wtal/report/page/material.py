@@ -13,7 +13,7 @@ from wtal.data.annotations import Annotations, read_annotations
 from wtal.errors import ConfigError, PredictionError
 from wtal.io.bounds import read_yaml
 from wtal.report.style import PALETTE
-from wtal.results.about import About, read_about
+from wtal.results.record import About, read_about
 from wtal.results.comparison import read_comparison, read_csv
 from wtal.results.ground_truth import other_names
 from wtal.results.predictions import read_predictions
