@@ -103,11 +103,11 @@ _MISSING = object()
 
 def _flat(settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     """Nested settings by their dotted names, in their order; a list is one value."""
-    waiting: list[tuple[str, object]] = [(str(key), value) for key, value in reversed(settings.items())]
+    waiting: list[tuple[str, object]] = [(str(key), value) for key, value in reversed([*settings.items()])]
     while waiting:
         name, value = waiting.pop()
         if isinstance(value, Mapping) and value:
-            waiting += [(f"{name}.{key}", part) for key, part in reversed(value.items())]
+            waiting += [(f"{name}.{key}", part) for key, part in reversed([*value.items()])]
         else:
             yield name, value
 
@@ -135,8 +135,8 @@ def _plain(value: object) -> Any:  # noqa: ANN401  a value as JSON has it
 def _short(name: str) -> str:
     """A setting's name as a user knows it.
 
-    >>> _short("model.init_args.cbp.init_args.head.class_path"), _short("data.init_args.root"), _short("model.class_path")
-    ('cbp.head', 'data.root', 'model')
+    >>> _short("model.init_args.cbp.init_args.head.class_path"), _short("data.init_args.root")
+    ('cbp.head', 'data.root')
     """
     words = [word for word in name.split(".") if word not in ("init_args", "class_path")]
     return ".".join(words[1:] if words[0] == "model" and len(words) > 1 else words)

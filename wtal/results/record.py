@@ -12,7 +12,17 @@ from wtal.io.bounds import read_json
 from wtal.io.files import write_text
 from wtal.results.identity import Identity
 
-__all__ = ["About", "Record", "config_texts_digest", "read_about", "read_record", "write_about", "write_record"]
+__all__ = [
+    "About",
+    "Record",
+    "config_texts_digest",
+    "length_of",
+    "parse_record",
+    "read_about",
+    "read_record",
+    "write_about",
+    "write_record",
+]
 
 _SCHEMA = 2  # 1 had two forms, that of `fit` and that of `compare`
 _LARGEST = 1e12  # no measure is larger
@@ -62,6 +72,11 @@ class Record:
         """How long the training was allowed to be, which is no part of its identity."""
         return length_of(self.config)
 
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are results on the test videos."""
+        return any(name.startswith("test/") for name in self.metrics)
+
 
 def length_of(config: Mapping[str, Any]) -> tuple[object, ...]:
     """What a configuration says of the length of a training: epochs, steps and time at most."""
@@ -90,15 +105,26 @@ def read_record(path: Path) -> Record | None:
         ConfigError: If the file is damaged or was written by a newer version.
     """
     content = read_json(path, ConfigError)
-    if not isinstance(content, dict) or "metrics" not in content:
-        return None
+    return parse_record(content, str(path)) if isinstance(content, dict) and "metrics" in content else None
+
+
+def parse_record(content: dict[str, Any], place: str) -> Record:
+    """A record out of the content of its file, of this version or an older one.
+
+    Args:
+        content: Values by name, the metrics among them.
+        place: Path of the file, or name of the run, for the message.
+
+    Raises:
+        ConfigError: If a value has another type, or the record was written by a newer version.
+    """
     schema = content.get("schema", 1)
     if schema not in (1, _SCHEMA):
-        raise ConfigError(f"{path} has the form {brief(schema)} of a newer version of wtal: install that one.")
+        raise ConfigError(f"{place} has the form {brief(schema)} of a newer version of wtal: install that one.")
     try:
         return _checked(_as_schema_2(content) if schema == 1 else content)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise ConfigError(f"{path} is damaged: {str(error)[:200]}; delete it, or repeat the run.") from error
+        raise ConfigError(f"{place} is damaged: {str(error)[:200]}; delete it, or repeat the run.") from error
 
 
 def _as_schema_2(content: dict[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,18 @@ from wtal.io.bounds import read_json
 from wtal.io.files import write_text
 from wtal.results.comparison import METHOD_NAMES, read_comparison
 from wtal.results.published import PUBLISHED
+from wtal.results.record import Record, parse_record, read_record
+from wtal.results.run_folder import records_below
 from wtal.results.tables import markdown, print_table
 
 __all__ = ["Row", "collect", "summarize_runs", "table"]
 
 _SOURCES = ("fused", "", "vlp", "cbp")  # which answer stands for a run, the first that it has
-_LARGEST = 1e12  # more no measure is
-_VOLATILE = ("seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks")
+_MOST_LEVELS = 6  # of folders between a comparison's table and a record of it
+_VOLATILE = (
+    "seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks", "resume",
+    "num_workers", "cache", "accelerator", "devices", "num_nodes", "enable_progress_bar",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,28 @@ def table(
 # Records ------------------------------------------------------------------------------------------------------------
 
 
-def _local(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _local(folders: Sequence[Path]) -> list[tuple[Path, Record]]:
+    """The records of runs; of those with the same identity, seed and length the newest one.
+
+    The runs of a comparison are left out where its table says the same.
+    """
+    found: dict[object, tuple[Path, Record]] = {}
     for folder in folders:
         if not folder.exists():
             raise ConfigError(f"{folder} does not exist: give the folder of runs.")
-        for path in sorted(folder.rglob("record.json")):
-            record = read_json(path, ConfigError)
-            if isinstance(record, dict) and isinstance(record.get("config"), dict):
-                yield path, record
+        for path in records_below(folder):
+            record = read_record(path)
+            if record is None or not record.config or (record.methods and _is_in_a_table(path)):
+                continue
+            key = (record.identity, record.seed, record.length)
+            found.pop(key, None)
+            found[key] = (path, record)
+    return sorted(found.values(), key=lambda one: str(one[0]))
+
+
+def _is_in_a_table(path: Path) -> bool:
+    """Whether the run of a record belongs to a comparison that has its table."""
+    return any((above / "comparison.csv").is_file() for above in path.parents[:_MOST_LEVELS])
 
 
 def _compared(folders: Sequence[Path]) -> Iterator[Row]:
@@ -117,7 +136,7 @@ def _compared(folders: Sequence[Path]) -> Iterator[Row]:
             yield Row(name, int(row["seed"]), values, **said, git="", path=str(path))
 
 
-def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _from_wandb(name: str) -> Iterator[tuple[Path, Record]]:
     """Finished runs of a project or sweep, as records."""
     import wandb
 
@@ -127,24 +146,18 @@ def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         config, metrics = (dict(part) if isinstance(part, Mapping) else {} for part in (run.config, run.summary))
         settings = config["cli"] if isinstance(config.get("cli"), dict) else {}
         data = settings.get("data")
-        yield (
-            Path(str(run.name)),
-            {
-                "config": settings,
-                "seed": settings.get("seed_everything"),
-                "metrics": {key: value for key, value in metrics.items() if str(key).startswith("test/")},
-                "selected": None,
-                "features": "",
-                "benchmark": str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2],
-                "git": str(getattr(run, "commit", "") or ""),
-            },
-        )
+        content = {
+            "config": settings,
+            "seed": settings.get("seed_everything"),
+            "metrics": {key: value for key, value in metrics.items() if str(key).startswith("test/")},
+            "benchmark": str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2],
+            "git": str(getattr(run, "commit", "") or ""),
+        }
+        yield Path(str(run.name)), parse_record(content, str(run.name))
 
 
-def collect(
-    records: Sequence[tuple[Path, dict[str, Any]]], source: str | None = None, checkpoint: str = "last"
-) -> list[Row]:
-    """A row a record that has test results; of the same variant and seed the newest one.
+def collect(records: Sequence[tuple[Path, Record]], source: str | None = None, checkpoint: str = "last") -> list[Row]:
+    """One row per record that has test results; of the same variant and seed the last one.
 
     Args:
         records: Paths and contents.
@@ -152,7 +165,7 @@ def collect(
         checkpoint: See :func:`table`.
     """
     rows: dict[tuple[str, int], Row] = {}
-    flat = [_flat(record["config"]) for _, record in records]
+    flat = [_flat(record.config) for _, record in records]
     varied = {
         key
         for one in flat
@@ -160,28 +173,16 @@ def collect(
         if not any(word in _VOLATILE for word in key.split(".")) and len({other.get(key) for other in flat}) > 1
     }
     for (path, record), settings in zip(records, flat, strict=True):
-        values = _values(path, record.get("metrics" if checkpoint == "last" else "selected") or {}, source)
+        values = _values((record.metrics if checkpoint == "last" else record.selected) or {}, source)
         if values:
             name = _swept(path) or ", ".join(f"{_short(key)}={settings.get(key)}" for key in sorted(varied)) or "run"
-            seed = record.get("seed") or 0
-            if not isinstance(seed, int):
-                raise ConfigError(f"{path} is damaged: its seed is {brief(seed)}; delete it, or run it again.")
-            record.setdefault("benchmark", record.get("protocol", ""))  # its name before version 0.2
-            said = {key: str(record.get(key, "")) for key in ("features", "benchmark", "git")}
-            rows[name, seed] = Row(name, seed, values, **said, path=str(path))
+            seed = record.seed or 0
+            rows[name, seed] = Row(name, seed, values, record.features, record.benchmark, record.git, str(path))
     return list(rows.values())
 
 
-def _values(path: Path, metrics: object, source: str | None) -> dict[str, float]:
-    """Of the first source that the metrics have.
-
-    Raises:
-        ConfigError: If they are no numbers.
-    """
-    measured: dict[Any, Any] = metrics if isinstance(metrics, dict) else {"": metrics}
-    for key, value in measured.items():
-        if not isinstance(value, int | float) or abs(value) > _LARGEST:
-            raise ConfigError(f"{path} is damaged: {brief(key)} is {brief(value)}; delete it, or run it again.")
+def _values(measured: Mapping[str, float], source: str | None) -> dict[str, float]:
+    """The results of one source, by default of the first that has any."""
     for name in [source] if source is not None else _SOURCES:
         prefix = f"test/{name}/" if name else "test/"
         found = {key.removeprefix(prefix): value for key, value in measured.items() if key.startswith(f"{prefix}mAP")}

@@ -37,5 +37,5 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 draft.write_bytes(whole.getbuffer())
         except OSError as error:
             raise CheckpointError(
-                f"{path} cannot be written ({error.strerror}): make room, and continue from the one before by `--resume true`."
+                f"{path} cannot be written ({error.strerror}): make room, then continue from the one before by --resume."
             ) from error

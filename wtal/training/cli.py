@@ -33,14 +33,14 @@ from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.atomic import AtomicCheckpoints
+from wtal.training.folders import claim
 from wtal.training.memory import KeepFreedMemory
 from wtal.training.mistakes import origin
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
 from wtal.training.preemption import CheckpointOnTerm
 from wtal.training.progress import FitProgress
-from wtal.training.folders import claim
-from wtal.training.runs import KeepIdentity, Start, begin, make_record
+from wtal.training.runs import KeepIdentity, begin, make_record
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
 
@@ -167,15 +167,16 @@ class WTALCLI(LightningCLI):
 
     def fit(self, **kwargs: Any) -> None:  # noqa: ANN401  what Lightning's `fit` takes
         """Train, unless the run is finished."""
-        if self._start.finished is None:
+        if not self._start.finished:
             self.trainer.fit(**kwargs)
 
     def after_fit(self) -> None:
         """Leave ``record.json`` in the run's folder."""
-        if self._start.finished is not None:
+        if self._start.finished:
             return
-        trainer = self.trainer
+        trainer, known = self.trainer, self._start.record
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        metrics = {**known.metrics, **metrics} if known else metrics
         selected: Mapping[str, float] | None = None
         if self._get(self.config, "then_test"):
             (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
@@ -184,7 +185,7 @@ class WTALCLI(LightningCLI):
             if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
                 (selected,) = trainer.test(self.model, self.datamodule, callback.best_model_path, verbose=False)
         if trainer.is_global_zero:
-            identity, seconds = self.keeper.identity(trainer), self.keeper.seconds
+            identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
             record = make_record(self.settings, identity, self.model, self.datamodule, metrics, selected, seconds)
             write_record(RunFolder.of(trainer).record, record)
 
@@ -245,7 +246,13 @@ class WTALCLI(LightningCLI):
         return CSVLogger(root, name)
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [self.keeper, SeedSteps(), KeepFreedMemory(), WritePredictions(), WritePseudoLabels()]
+        callbacks: list[Callback] = [
+            self.keeper,
+            SeedSteps(),
+            KeepFreedMemory(),
+            WritePredictions(),
+            WritePseudoLabels(),
+        ]
         callbacks += [ResultsTable(), LogPanels()]
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())

@@ -12,7 +12,7 @@ from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from wtal.io.files import write_text
 from wtal.results.run_folder import RunFolder
 
-__all__ = ["claim", "earlier_runs", "move_to"]
+__all__ = ["claim", "earlier_runs", "leaves_no_files", "move_to"]
 
 
 def claim(trainer: Trainer, name: str) -> None:
@@ -21,11 +21,16 @@ def claim(trainer: Trainer, name: str) -> None:
     wandb names its runs itself; a logger whose version was given keeps it. Under several processes the first one
     chooses, and :class:`~wtal.training.runs.KeepIdentity` tells the others.
     """
-    if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
+    if leaves_no_files(trainer) or not trainer.is_global_zero:
         return
     logger = trainer.loggers[0] if trainer.loggers else None
     if logger is None or (isinstance(logger, CSVLogger | TensorBoardLogger) and logger._version is None):
         move_to(trainer, RunFolder.claim(_home(trainer, name)))
+
+
+def leaves_no_files(trainer: Trainer) -> bool:
+    """Whether this is a rehearsal of a few steps, ``fast_dev_run``."""
+    return bool(getattr(trainer, "fast_dev_run", False))
 
 
 def earlier_runs(trainer: Trainer, name: str) -> list[RunFolder]:
@@ -55,7 +60,7 @@ def move_to(trainer: Trainer, folder: RunFolder, step: int | None = None) -> Non
     version: int | str = int(number[1]) if number else folder.path.name
     logger = trainer.loggers[0] if trainer.loggers else None
     if logger is None:
-        trainer._default_root_dir = str(folder.path)  # where Lightning keeps what has no logger
+        trainer._default_root_dir = str(folder.path)  # type: ignore[attr-defined]  # where Lightning keeps the rest
     elif isinstance(logger, WandbLogger):
         logger._id = logger._wandb_init["id"] = str(version)
     elif isinstance(logger, CSVLogger):

@@ -22,7 +22,7 @@ from wtal.io.bounds import is_bounded, read_checkpoint
 from wtal.results.identity import Identity
 from wtal.results.record import Record, length_of, read_record
 from wtal.results.run_folder import RunFolder
-from wtal.training.folders import claim, earlier_runs, move_to
+from wtal.training.folders import claim, earlier_runs, leaves_no_files, move_to
 
 __all__ = ["KeepIdentity", "Start", "begin", "make_record"]
 
@@ -54,7 +54,7 @@ class KeepIdentity(Callback):
         chosen = trainer.strategy.broadcast(str(RunFolder.of(trainer).path))
         if not trainer.is_global_zero:
             move_to(trainer, RunFolder(Path(chosen)))
-        elif stage == "fit" and not trainer.fast_dev_run:
+        elif stage == "fit" and not leaves_no_files(trainer):
             RunFolder(Path(chosen)).write_identity(self.identity(trainer), self.name)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,11 +92,13 @@ class Start:
 
     Args:
         checkpoint: Path of the checkpoint that it goes on from; None if it begins.
-        finished: The record of a run that has nothing left to train or to test.
+        record: The record of the run that goes on, if it was already trained as long as is wanted now.
+        finished: Whether nothing is left to do, neither to train nor to test.
     """
 
     checkpoint: str | None = None
-    finished: Record | None = None
+    record: Record | None = None
+    finished: bool = False
 
 
 def begin(
@@ -117,18 +119,19 @@ def begin(
         then_test: Whether results on the test videos are wanted.
         read_identity: Gives the identity of a ``config.yaml``, for checkpoints from before version 0.2.
     """
-    if trainer.fast_dev_run:
+    if leaves_no_files(trainer):
         return Start(checkpoint)
     here, other = keeper.identity(trainer), ""
     for folder in reversed(earlier_runs(trainer, keeper.name)) if resume and checkpoint is None else ():
         difference, step = _compare(folder.last, here, read_identity)
         if not difference:
-            record = _finished(folder, keeper.config, then_test)
-            if record is None:
-                move_to(trainer, folder, step)
-            else:
+            record = _trained_as_long(folder, keeper.config)
+            finished = record is not None and (record.is_tested or not then_test)
+            if finished:
                 _say(trainer, f"{folder} is finished: nothing is left to train.")
-            return Start(str(folder.last), record)
+            else:
+                move_to(trainer, folder, step)
+            return Start(str(folder.last), record, finished)
         other = other or f"{folder} was trained with other settings ({difference}): a new run begins."
     claim(trainer, keeper.name)
     if checkpoint is not None and Path(checkpoint).is_file():
@@ -177,15 +180,13 @@ def _batches(checkpoint: Mapping[str, Any]) -> int:
         return step if isinstance(step, int) else 0
 
 
-def _finished(folder: RunFolder, config: Mapping[str, Any], then_test: bool) -> Record | None:
-    """A run's record, if it was trained as long as is wanted now, and tested if that is wanted."""
+def _trained_as_long(folder: RunFolder, config: Mapping[str, Any]) -> Record | None:
+    """A run's record, if the run was trained as long as a configuration wants."""
     try:
         record = read_record(folder.record) if folder.record.is_file() else None
     except ConfigError:  # damaged: it is written again
         return None
-    if record is None or record.length != length_of(config):
-        return None
-    return record if not then_test or any(name.startswith("test/") for name in record.metrics) else None
+    return record if record is not None and record.length == length_of(config) else None
 
 
 def _say(trainer: Trainer, sentence: str) -> None:
@@ -218,7 +219,9 @@ def make_record(
         seconds: Duration of the training alone.
         methods: Methods of a comparison, with the source that answers for each.
     """
-    known = isinstance(data, SnippetDataModule)
+    features, benchmark = "", type(data).__name__
+    if isinstance(data, SnippetDataModule):
+        features, benchmark = data.features_note, data.benchmark.name
     return Record(
         metrics=dict(metrics),
         selected=None if selected is None else dict(selected),
@@ -228,8 +231,8 @@ def make_record(
         seed=config.get("seed_everything"),
         seconds=seconds,
         model=type(model).__name__,
-        features=data.features_note if known else "",
-        benchmark=data.benchmark.name if known else type(data).__name__,
+        features=features,
+        benchmark=benchmark,
         weights=str(getattr(model, "note", "")),
         memory_mib=_peak_memory_mib(),
         git=_git_revision(),

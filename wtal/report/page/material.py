@@ -13,10 +13,11 @@ from wtal.data.annotations import Annotations, read_annotations
 from wtal.errors import ConfigError, PredictionError
 from wtal.io.bounds import read_yaml
 from wtal.report.style import PALETTE
-from wtal.results.record import About, read_about
 from wtal.results.comparison import read_comparison, read_csv
 from wtal.results.ground_truth import other_names
 from wtal.results.predictions import read_predictions
+from wtal.results.record import About, read_about
+from wtal.results.run_folder import RunFolder
 from wtal.results.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
 
 __all__ = ["Material", "Method", "Training", "Truth", "gather", "label"]
@@ -204,38 +205,41 @@ def _part(source: Path) -> Material:
     if seeds:
         return _comparison(source, seeds[0])
     folder = next((f for f in reversed(_numbered(source, "version"))), source)
-    if not any((folder / name).exists() for name in ("predictions", "metrics.csv", "pseudo_labels.npz")):
+    run = RunFolder(folder)
+    if not any(path.exists() for path in (run.predictions, run.metrics, run.pseudo_labels)):
         raise PredictionError(
             f"{source} is no run: it has no `predictions`, `metrics.csv` or `pseudo_labels.npz`; give the folder that "
             "`wtal fit`, `wtal test` or `wtal compare` has written."
         )
-    return _run(folder)
+    return _run(run)
 
 
 # Kinds of sources ---------------------------------------------------------------------------------------------------
 
 
-def _run(folder: Path, name: str = "") -> Material:
+def _run(folder: RunFolder, name: str = "") -> Material:
     """A run folder; that of a test alone is joined with the run whose checkpoint it tested."""
-    files = {path.stem: path for path in sorted((folder / "predictions").glob("*.json"))}
-    truth = files.pop("ground_truth", None)
     methods = []
-    for source in sorted(files, key=lambda source: (source not in _SOURCES, [*_SOURCES, source].index(source))):
-        scores, shown = folder / "scores" / f"{source}.npz", _SOURCES.get(source, source)
+    for source in sorted(
+        folder.sources, key=lambda source: (source not in _SOURCES, [*_SOURCES, source].index(source))
+    ):
+        scores, shown = folder.scores_of(source), _SOURCES.get(source, source)
         colour = source if source in _SOURCES else ""
         read = read_scores(scores) if scores.is_file() else None
-        methods.append(Method(source, shown, colour, read_predictions(files[source]), read))
+        methods.append(Method(source, shown, colour, read_predictions(folder.predictions_of(source)), read))
     trained = folder
     tested = _setting(folder, "ckpt_path")
-    if tested and not (folder / "pseudo_labels.npz").is_file() and _epochs(folder).empty:
-        trained = next((p for p in Path(str(tested)).parents if (p / "metrics.csv").is_file()), folder)
-    epochs, pseudo = _epochs(trained), trained / "pseudo_labels.npz"
+    if tested and not folder.pseudo_labels.is_file() and _epochs(folder).empty:
+        above = map(RunFolder, Path(str(tested)).parents)
+        trained = next((run for run in above if run.metrics.is_file()), folder)
+    epochs, pseudo = _epochs(trained), trained.pseudo_labels
     exchange = _setting(trained, "model", "init_args", "schedule", "exchange") is True
+    title = name or f"{trained.path.parent.name} {trained.path.name}"
     return Material(
         methods,
-        None if truth is None else _truth(read_annotations(truth)),
-        read_about(folder / "about.json") if (folder / "about.json").is_file() else About(),
-        [] if epochs.empty else [Training(name or f"{trained.parent.name} {trained.name}", epochs, exchange)],
+        _truth(read_annotations(folder.ground_truth)) if folder.ground_truth.exists() else None,
+        read_about(folder.about) if folder.about.is_file() else About(),
+        [] if epochs.empty else [Training(title, epochs, exchange)],
         pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
     )
 
@@ -271,9 +275,9 @@ def _comparison(source: Path, seed: Path) -> Material:
     )
 
 
-def _versions(run: Path) -> list[Path]:
+def _versions(run: Path) -> list[RunFolder]:
     """Folders of a comparison's run, the newest one last."""
-    return [version for model in sorted(run.glob("*/")) for version in _numbered(model, "version")]
+    return [RunFolder(version) for model in sorted(run.glob("*/")) for version in _numbered(model, "version")]
 
 
 def _with_warm_up(shown: list[Training], all_of_seed: list[pd.DataFrame]) -> list[Training]:
@@ -300,10 +304,9 @@ def _truth(annotations: Annotations, subset: str | None = None) -> Truth:
     return Truth(segments, {str(name): float(duration_s) for name, duration_s in videos["duration_s"].items()})
 
 
-def _epochs(folder: Path) -> pd.DataFrame:
+def _epochs(folder: RunFolder) -> pd.DataFrame:
     """What was logged in each epoch of training; of no rows if nothing was."""
-    path = folder / "metrics.csv"
-    table = read_csv(path) if path.is_file() else pd.DataFrame()
+    table = read_csv(folder.metrics) if folder.metrics.is_file() else pd.DataFrame()
     if "epoch" not in table:
         return pd.DataFrame()
     epoch = table["epoch"].map(_number)
@@ -322,10 +325,10 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _setting(folder: Path, *keys: str) -> object:
+def _setting(folder: RunFolder, *keys: str) -> object:
     """A value of a run's ``config.yaml``; None where it has none."""
     try:
-        value = read_yaml(folder / "config.yaml", ConfigError)
+        value = read_yaml(folder.config, ConfigError)
     except ConfigError:
         return None
     for key in keys:
