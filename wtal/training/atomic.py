@@ -37,5 +37,5 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 draft.write_bytes(whole.getbuffer())
         except OSError as error:
             raise CheckpointError(
-                f"{path} cannot be written ({error.strerror}): make room, then continue from the one before by --resume."
+                f"{path} cannot be written ({error.strerror}): make room; --resume continues from the former one."
             ) from error

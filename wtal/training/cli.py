@@ -190,7 +190,7 @@ class WTALCLI(LightningCLI):
             write_record(RunFolder.of(trainer).record, record)
 
     def _identity_of_file(self, config: Path) -> Identity | None:
-        """The identity of a ``config.yaml``, with today's defaults for what it does not say; None if it does not fit."""
+        """The identity of a ``config.yaml``, missing settings at their defaults; None if it does not fit this version."""
         try:
             read = self._parser(self.subcommand).parse_args([f"--config={config}"])
         except Exception:  # what a file of an older version, or a damaged one, makes of the parser
@@ -246,14 +246,8 @@ class WTALCLI(LightningCLI):
         return CSVLogger(root, name)
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [
-            self.keeper,
-            SeedSteps(),
-            KeepFreedMemory(),
-            WritePredictions(),
-            WritePseudoLabels(),
-        ]
-        callbacks += [ResultsTable(), LogPanels()]
+        callbacks: list[Callback] = [self.keeper, SeedSteps(), KeepFreedMemory()]
+        callbacks += [WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels()]
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:

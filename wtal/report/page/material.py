@@ -219,10 +219,8 @@ def _part(source: Path) -> Material:
 
 def _run(folder: RunFolder, name: str = "") -> Material:
     """A run folder; that of a test alone is joined with the run whose checkpoint it tested."""
-    methods = []
-    for source in sorted(
-        folder.sources, key=lambda source: (source not in _SOURCES, [*_SOURCES, source].index(source))
-    ):
+    methods, order = [], [*_SOURCES, *folder.sources]
+    for source in sorted(folder.sources, key=order.index):
         scores, shown = folder.scores_of(source), _SOURCES.get(source, source)
         colour = source if source in _SOURCES else ""
         read = read_scores(scores) if scores.is_file() else None
