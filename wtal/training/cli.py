@@ -190,7 +190,7 @@ class WTALCLI(LightningCLI):
             write_record(RunFolder.of(trainer).record, record)
 
     def _identity_of_file(self, config: Path) -> Identity | None:
-        """The identity of a ``config.yaml``, missing settings at their defaults; None if it does not fit this version."""
+        """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""
         try:
             read = self._parser(self.subcommand).parse_args([f"--config={config}"])
         except Exception:  # what a file of an older version, or a damaged one, makes of the parser
