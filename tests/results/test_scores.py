@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wtal.data.annotations import read_annotations
 from wtal.errors import PredictionError
-from wtal.results.about import write_ground_truth
+from wtal.results.ground_truth import write_ground_truth
 from wtal.results.scores import (
     StudentLabels,
     TestScores,

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 from wtal._lazy import lazy
 
 if TYPE_CHECKING:
-    from wtal.results.about import About, read_about
     from wtal.results.analysis import Analysis, analyze_sets
     from wtal.results.evaluation import Evaluation, evaluate_file
     from wtal.results.exports import export, export_table
     from wtal.results.ground_truth import GroundTruth, load_truth
+    from wtal.results.identity import Identity
     from wtal.results.predictions import read_predictions, write_predictions
     from wtal.results.published import PUBLISHED, Published
+    from wtal.results.record import About, Record, read_about, read_record
+    from wtal.results.run_folder import RunFolder
     from wtal.results.runs_summary import Row, RunsTable
     from wtal.results.runs_table import table_of_runs
     from wtal.results.scores import StudentLabels, TestScores, VideoGrids, read_pseudo_labels, read_scores
@@ -26,8 +28,11 @@ __all__ = [
     "CutCurve",
     "Evaluation",
     "GroundTruth",
+    "Identity",
     "Published",
+    "Record",
     "Row",
+    "RunFolder",
     "RunsTable",
     "StudentLabels",
     "TeacherCurve",
@@ -41,6 +46,7 @@ __all__ = [
     "read_about",
     "read_predictions",
     "read_pseudo_labels",
+    "read_record",
     "read_scores",
     "table_of_runs",
     "write_predictions",

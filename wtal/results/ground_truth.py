@@ -1,5 +1,7 @@
 """What predictions are measured against: the videos and instances of a subset or of a list of videos."""
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,8 +15,17 @@ from numpy.typing import NDArray
 from wtal.data.annotations import Annotations, read_annotations, with_ambiguous, with_subsets
 from wtal.data.thumos14_lists import LEFT_OUT, TestList, lacking_videos
 from wtal.errors import AnnotationError, PredictionError
+from wtal.io.files import write_text
 
-__all__ = ["Conventions", "GroundTruth", "detection_rows", "load_truth", "numbered", "other_names"]
+__all__ = [
+    "Conventions",
+    "GroundTruth",
+    "detection_rows",
+    "load_truth",
+    "numbered",
+    "other_names",
+    "write_ground_truth",
+]
 
 Floats = NDArray[np.float64]
 Conventions = Literal["thumos14", "activitynet"]
@@ -295,3 +306,24 @@ def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[
             f"{truth.video_ids[silent[0]]}: their {lost} instances cannot be found, which lowers the number."
         )
     return notes
+
+
+def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[str, float], subset: str) -> None:
+    """Write segments in ActivityNet's form.
+
+    Args:
+        path: Path of the JSON file.
+        segments: One row per instance: ``video_id``, ``label``, ``start_s``, ``end_s``.
+        durations_s: Duration of each video of the subset, those without an instance included; NaN is left out.
+        subset: Name of the subset.
+    """
+    videos: dict[str, list[dict[str, object]]] = {video: [] for video in durations_s}
+    columns = segments[["video_id", "label", "start_s", "end_s"]]
+    for video, label, start_s, end_s in columns.itertuples(index=False):
+        videos[video].append({"segment": [start_s, end_s], "label": label})
+    database = {
+        video: {"subset": subset, "annotations": found}
+        | ({} if math.isnan(durations_s[video]) else {"duration": durations_s[video]})
+        for video, found in videos.items()
+    }
+    write_text(path, json.dumps({"version": "ground truth of a run", "database": database}, ensure_ascii=False))

@@ -8,13 +8,18 @@ from wtal.errors import ConfigError, brief
 from wtal.io.bounds import read_json
 from wtal.io.extras import from_extra
 from wtal.results.comparison import METHOD_NAMES, read_comparison
+from wtal.results.record import Record, parse_record, read_record
+from wtal.results.run_folder import records_below
 from wtal.results.runs_summary import Row, RunsTable, present
 
 __all__ = ["collect", "table_of_runs"]
 
 _SOURCES = ("fused", "", "vlp", "cbp")  # the first of them with results represents a run
-_LARGEST = 1e12  # bound of any metric
-_VOLATILE = ("seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks")
+_MOST_LEVELS = 6  # folders between the table of a comparison and a record of it
+_VOLATILE = (
+    "seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks", "resume",
+    "num_workers", "cache", "accelerator", "devices", "num_nodes", "enable_progress_bar",
+)  # fmt: skip
 
 
 def table_of_runs(
@@ -41,14 +46,28 @@ def table_of_runs(
 # Records ------------------------------------------------------------------------------------------------------------
 
 
-def _local(folders: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _local(folders: Sequence[Path]) -> list[tuple[Path, Record]]:
+    """The records of runs; of those with the same identity, seed and length the newest one.
+
+    The runs of a comparison are left out where its table says the same.
+    """
+    found: dict[object, tuple[Path, Record]] = {}
     for folder in folders:
         if not folder.exists():
             raise ConfigError(f"{folder} does not exist: give the folder of runs.")
-        for path in sorted(folder.rglob("record.json")):
-            record = read_json(path, ConfigError)
-            if isinstance(record, dict) and isinstance(record.get("config"), dict):
-                yield path, record
+        for path in records_below(folder):
+            record = read_record(path)
+            if record is None or not record.config or (record.methods and _is_in_a_table(path)):
+                continue
+            key = (record.identity, record.seed, record.length)
+            found.pop(key, None)
+            found[key] = (path, record)
+    return sorted(found.values(), key=lambda one: str(one[0]))
+
+
+def _is_in_a_table(path: Path) -> bool:
+    """Whether the run of a record belongs to a comparison that has its table."""
+    return any((above / "comparison.csv").is_file() for above in path.parents[:_MOST_LEVELS])
 
 
 def _compared(folders: Sequence[Path]) -> Iterator[Row]:
@@ -63,7 +82,7 @@ def _compared(folders: Sequence[Path]) -> Iterator[Row]:
             yield Row(name, int(row["seed"]), values, **texts, git="", path=str(path))
 
 
-def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _from_wandb(name: str) -> Iterator[tuple[Path, Record]]:
     """Finished runs of a project or sweep on wandb's server, as records."""
     with from_extra("wandb"):
         import wandb
@@ -74,72 +93,40 @@ def _from_wandb(name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         config, metrics = (dict(part) if isinstance(part, Mapping) else {} for part in (run.config, run.summary))
         settings = config["cli"] if isinstance(config.get("cli"), dict) else {}
         data = settings.get("data")
-        yield (
-            Path(str(run.name)),
-            {
-                "config": settings,
-                "seed": settings.get("seed_everything"),
-                "metrics": {key: value for key, value in metrics.items() if str(key).startswith("test/")},
-                "selected": None,
-                "features": "",
-                "benchmark": str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2],
-                "git": str(getattr(run, "commit", "") or ""),
-            },
-        )
+        content = {
+            "config": settings,
+            "seed": settings.get("seed_everything"),
+            "metrics": {key: value for key, value in metrics.items() if str(key).startswith("test/")},
+            "benchmark": str(data.get("class_path", "") if isinstance(data, dict) else "").rpartition(".")[2],
+            "git": str(getattr(run, "commit", "") or ""),
+        }
+        yield Path(str(run.name)), parse_record(content, str(run.name))
 
 
-def collect(
-    records: Sequence[tuple[Path, dict[str, Any]]], source: str | None = None, checkpoint: str = "last"
-) -> list[Row]:
+def collect(records: Sequence[tuple[Path, Record]], source: str | None = None, checkpoint: str = "last") -> list[Row]:
     """Make one row per record with test results; of equal variant and seed the last one.
 
     Args:
         records: Paths and contents.
         source: See ``wtal table``.
         checkpoint: See ``wtal table``.
-
-    Raises:
-        ConfigError: If a record is damaged.
     """
     rows: dict[tuple[str, int], Row] = {}
-    settings = [_flat(record["config"]) for _, record in records]
+    settings = [_flat(record.config) for _, record in records]
     varied = _varied(settings)
     for (path, record), flat in zip(records, settings, strict=True):
-        measured = _checked(path, record.get("metrics" if checkpoint == "last" else "selected") or {})
-        values = _values(measured, source)
+        values = _values((record.metrics if checkpoint == "last" else record.selected) or {}, source)
         if values:
             name = _swept(path) or ", ".join(f"{_short(key)}={flat.get(key)}" for key in varied) or "run"
-            record.setdefault("benchmark", record.get("protocol", ""))  # its name before version 0.2
-            texts = {key: str(record.get(key, "")) for key in ("features", "benchmark", "git")}
-            seed = _seed(path, record)
-            rows[name, seed] = Row(name, seed, values, **texts, path=str(path))
+            seed = record.seed or 0
+            rows[name, seed] = Row(name, seed, values, record.features, record.benchmark, record.git, str(path))
     return list(rows.values())
-
-
-def _seed(path: Path, record: Mapping[str, Any]) -> int:
-    seed = record.get("seed") or 0
-    if not isinstance(seed, int):
-        raise ConfigError(f"{path} is damaged: its seed is {brief(seed)}; delete it, or run it again.")
-    return seed
 
 
 def _varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
     """Names of the settings that differ between the runs, apart from those that never distinguish variants."""
     keys = {key for flat in settings for key in flat if not set(_VOLATILE) & set(key.split("."))}
     return sorted(key for key in keys if len({flat.get(key) for flat in settings}) > 1)
-
-
-def _checked(path: Path, metrics: object) -> dict[str, float]:
-    """The metrics of a record.
-
-    Raises:
-        ConfigError: If one is not a reasonable number.
-    """
-    measured: dict[Any, Any] = metrics if isinstance(metrics, dict) else {"": metrics}
-    for key, value in measured.items():
-        if not isinstance(value, int | float) or abs(value) > _LARGEST:
-            raise ConfigError(f"{path} is damaged: {brief(key)} is {brief(value)}; delete it, or run it again.")
-    return measured
 
 
 def _values(measured: Mapping[str, float], source: str | None) -> dict[str, float]:

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from wtal.errors import ConfigError
 from wtal.io.files import write_text
+from wtal.results.record import Record, read_record
+from wtal.results.run_folder import newest_checkpoint, records_below
 from wtal.sweep.definition import Assignment, Sweep
 
 __all__ = ["Outcome", "end_all", "is_claimed", "outcome_of", "perform"]
@@ -103,12 +105,14 @@ def end_all() -> None:
 
 def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
     record = _newest_record(home / "run")
-    if record is not None:  # the training has finished, though its sweep was killed
-        return Outcome(assignment, "done", "", record["metrics"], record["seconds"])
+    if record is not None:  # the training was finished although its sweep was killed
+        return Outcome(assignment, "done", "", dict(record.metrics), record.seconds)
     extra = [f"--trainer.default_root_dir={home / 'run'}"]
-    checkpoints = sorted((home / "run").rglob("last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if checkpoints:
-        extra.append(f"--ckpt_path={checkpoints[-1]}")
+    checkpoint = newest_checkpoint(home / "run")
+    if sweep.command[:2] == ("wtal", "fit"):
+        extra.append("--resume=true")  # in the run's own folder
+    elif checkpoint is not None:
+        extra.append(f"--ckpt_path={checkpoint}")
     start, words = time.monotonic(), sweep.words(assignment, extra)
     with (home / "output.txt").open("a") as output:
         try:
@@ -125,18 +129,16 @@ def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
         raise SystemExit(143)  # the run has a checkpoint, and is neither done nor failed
     seconds, record = time.monotonic() - start, _newest_record(home / "run")
     if code == 0 and record is not None:
-        return Outcome(assignment, "done", "", record["metrics"], seconds)
+        return Outcome(assignment, "done", "", dict(record.metrics), seconds)
     reason = f"exit code {code}: {_last_line(home / 'output.txt')}" if code else "it left no record.json"
     return Outcome(assignment, "failed", reason, {}, seconds)
 
 
-def _newest_record(folder: Path) -> dict[str, Any] | None:
-    found = sorted(folder.rglob("record.json"), key=lambda path: path.stat().st_mtime)
+def _newest_record(folder: Path) -> Record | None:
     try:
-        record: dict[str, Any] = json.loads(found[-1].read_text())
-    except (IndexError, OSError, ValueError):
+        return next((record for record in map(read_record, reversed(records_below(folder))) if record), None)
+    except ConfigError:  # damaged: the training writes it again
         return None
-    return record
 
 
 def _last_line(path: Path) -> str:

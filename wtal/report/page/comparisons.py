@@ -11,6 +11,7 @@ from wtal.report.page.contents import Material, Method, Training
 from wtal.report.page.runs import numbered_folders, read_epochs, read_run
 from wtal.report.style import COMPARED_LANES
 from wtal.results.comparison import read_comparison
+from wtal.results.run_folder import RunFolder
 
 __all__ = ["first_seed", "read_compared"]
 
@@ -69,9 +70,9 @@ def _notes(table: pd.DataFrame | None, seed: Path) -> list[str]:
     return [f"The table averages over seeds; errors, curves and timelines are of {seed.name.replace('_', ' ')}."]
 
 
-def _versions(run: Path) -> list[Path]:
+def _versions(run: Path) -> list[RunFolder]:
     """Version folders of a run of a comparison, the newest one last."""
-    return [version for model in sorted(run.glob("*/")) for version in numbered_folders(model, "version")]
+    return [RunFolder(path) for model in sorted(run.glob("*/")) for path in numbered_folders(model, "version")]
 
 
 def _with_warm_up(trainings: Sequence[Training], logged: Sequence[pd.DataFrame]) -> list[Training]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from wtal.results.about import About
 from wtal.results.ground_truth import GroundTruth
+from wtal.results.record import About
 from wtal.results.scores import StudentLabels, TestScores
 
 __all__ = ["Material", "Method", "Training"]

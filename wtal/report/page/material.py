@@ -12,9 +12,10 @@ from wtal.report.page.comparisons import first_seed, read_compared
 from wtal.report.page.contents import Material, Method
 from wtal.report.page.runs import is_run, numbered_folders, read_run
 from wtal.report.style import PALETTE
-from wtal.results.about import About
 from wtal.results.ground_truth import GroundTruth, other_names
 from wtal.results.predictions import read_predictions
+from wtal.results.record import About
+from wtal.results.run_folder import RunFolder
 
 __all__ = ["Material", "gather", "label"]
 
@@ -69,7 +70,7 @@ def _part(source: Path) -> Material:
     seed = first_seed(source)
     if seed is not None:
         return read_compared(source, seed)
-    folder = [source, *numbered_folders(source, "version")][-1]
+    folder = RunFolder([source, *numbered_folders(source, "version")][-1])
     if not is_run(folder):
         raise PredictionError(
             f"{source} is no run: it has no `predictions`, `metrics.csv` or `pseudo_labels.npz`; give the folder that "

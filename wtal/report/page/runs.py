@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,54 +13,53 @@ from wtal.errors import ConfigError
 from wtal.io.bounds import read_yaml
 from wtal.report.page.contents import Material, Method, Training
 from wtal.report.style import PAGE_NAMES
-from wtal.results.about import About, read_about
 from wtal.results.comparison import read_csv
 from wtal.results.ground_truth import GroundTruth
 from wtal.results.predictions import read_predictions
+from wtal.results.record import About, read_about
+from wtal.results.run_folder import RunFolder
 from wtal.results.scores import read_pseudo_labels, read_scores
 
 __all__ = ["is_run", "numbered_folders", "read_epochs", "read_run"]
 
 
-def is_run(folder: Path) -> bool:
+def is_run(folder: RunFolder) -> bool:
     """Whether a folder has anything of a run that a page shows."""
-    return any((folder / name).exists() for name in ("predictions", "metrics.csv", "pseudo_labels.npz"))
+    return any(path.exists() for path in (folder.predictions, folder.metrics, folder.pseudo_labels))
 
 
-def read_run(folder: Path, name: str = "") -> Material:
+def read_run(folder: RunFolder, name: str = "") -> Material:
     """Read a run folder; the folder of a separate test is joined with that of the run whose checkpoint it tested.
 
     Args:
         folder: The run folder.
         name: Title of the training; by default the names of the folder and the one above.
     """
-    files = {path.stem: path for path in sorted((folder / "predictions").glob("*.json"))}
-    truth = files.pop("ground_truth", None)
     trained = _trained(folder)
-    epochs, pseudo, about = read_epochs(trained), trained / "pseudo_labels.npz", folder / "about.json"
+    epochs, pseudo = read_epochs(trained), trained.pseudo_labels
     exchange = _setting(trained, "model", "init_args", "schedule", "exchange") is True
-    title = name or f"{trained.parent.name} {trained.name}"
+    title = name or f"{trained.path.parent.name} {trained.path.name}"
     return Material(
-        methods=[_method(folder, source, files[source]) for source in _in_order(files)],
-        truth=None if truth is None else _ground_truth(truth),
-        about=read_about(about) if about.is_file() else About(),
+        methods=[_method(folder, source) for source in _in_order(folder.sources)],
+        truth=_ground_truth(folder.ground_truth) if folder.ground_truth.is_file() else None,
+        about=read_about(folder.about) if folder.about.is_file() else About(),
         training=[] if epochs.empty else [Training(title, epochs, exchange)],
         pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
     )
 
 
-def _in_order(sources: Iterable[str]) -> list[str]:
+def _in_order(sources: Sequence[str]) -> list[str]:
     """Sources that pages know by name first, in their order."""
     return [*(name for name in PAGE_NAMES if name in sources), *(name for name in sources if name not in PAGE_NAMES)]
 
 
-def _method(folder: Path, source: str, predictions: Path) -> Method:
-    scores = folder / "scores" / f"{source}.npz"
+def _method(folder: RunFolder, source: str) -> Method:
+    scores = folder.scores_of(source)
     return Method(
         source,
         PAGE_NAMES.get(source, source),
         source if source in PAGE_NAMES else "",
-        read_predictions(predictions),
+        read_predictions(folder.predictions_of(source)),
         read_scores(scores) if scores.is_file() else None,
     )
 
@@ -70,18 +69,17 @@ def _ground_truth(path: Path) -> GroundTruth:
     return GroundTruth.of(content, content.videos, "test videos")
 
 
-def _trained(folder: Path) -> Path:
+def _trained(folder: RunFolder) -> RunFolder:
     """The folder of the training: for a separate test, the one that its checkpoint lies in; else the folder itself."""
     tested = _setting(folder, "ckpt_path")
-    if not tested or (folder / "pseudo_labels.npz").is_file() or not read_epochs(folder).empty:
+    if not tested or folder.pseudo_labels.is_file() or not read_epochs(folder).empty:
         return folder
-    return next((above for above in Path(str(tested)).parents if (above / "metrics.csv").is_file()), folder)
+    return next((run for run in map(RunFolder, Path(str(tested)).parents) if run.metrics.is_file()), folder)
 
 
-def read_epochs(folder: Path) -> pd.DataFrame:
+def read_epochs(folder: RunFolder) -> pd.DataFrame:
     """Read what was logged in each epoch of a training; the table is empty if nothing was."""
-    path = folder / "metrics.csv"
-    table = read_csv(path) if path.is_file() else pd.DataFrame()
+    table = read_csv(folder.metrics) if folder.metrics.is_file() else pd.DataFrame()
     if "epoch" not in table:
         return pd.DataFrame()
     epoch = table["epoch"].map(_number)
@@ -100,10 +98,10 @@ def _number(value: object) -> float:
         return math.nan
 
 
-def _setting(folder: Path, *keys: str) -> object:
+def _setting(folder: RunFolder, *keys: str) -> object:
     """A value of a run's ``config.yaml``; None if the value or a readable file is missing."""
     try:
-        value = read_yaml(folder / "config.yaml", ConfigError)
+        value = read_yaml(folder.config, ConfigError)
     except ConfigError:
         return None
     for key in keys:
