@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml configs/constraints.txt
 	@echo "Installing into $(VENV), which takes a minute or more ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) torch
-	@$(PIP_INSTALL) --editable '.[dev]'
+	@$(PIP_INSTALL) --editable '.[all,dev]'
 	@touch $@
 
 install: $(INSTALLED)  ## Make .venv with everything in tested versions

@@ -37,7 +37,7 @@ def measure(videos: int, length: int, device: str, precision: str) -> dict[str, 
     from wtal.localization.localizer import Localizer
     from wtal.metrics.rule_sets import evaluate
     from wtal.nn.heads import AttentionMILHead
-    from wtal.report.page.build import report
+    from wtal.report.page.build import write_page
     from wtal.results.predictions import write_predictions
     from wtal.types import SnippetBatch, SnippetScores
 
@@ -112,7 +112,7 @@ def measure(videos: int, length: int, device: str, precision: str) -> dict[str, 
             path, page = Path(scratch) / "found.json", Path(scratch) / "page"
             names = [video.video_id for video in tested]
             write_predictions(path, dict(zip(names, detections, strict=True)), data.class_names)
-            task("report page", lambda: report([path], page, folder / "annotations.json", "test"))
+            task("report page", lambda: write_page([path], page, folder / "annotations.json", "test"))
             found["page MB"] = ((page / "index.html").stat().st_size / 1e6,)
     return found
 

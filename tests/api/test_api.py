@@ -9,11 +9,11 @@ import torch
 
 import wtal
 from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
-from wtal.commands import plot as figures
 from wtal.commands.main import main
 from wtal.data import SyntheticDataModule
 from wtal.errors import AnnotationError, CheckpointError, ConfigError
 from wtal.localization.localizer import Localizer
+from wtal.results import sensitivity
 from wtal.results.predictions import read_predictions
 from wtal.types import Detections
 
@@ -209,7 +209,7 @@ def test_the_command_draws_videos(run, scores, trained, tmp_path: Path):
 
 
 def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(figures, "_CUTS", np.array([0.2, 0.5, 1.0]))  # nothing is above 1
+    monkeypatch.setattr(sensitivity, "_CUTS", np.array([0.2, 0.5, 1.0]))  # nothing is above 1
     out = ["--output", str(tmp_path / "s.png")]
     assert main(["plot", "sensitivity", str(run.path), str(run.path), *out]) == 0
     assert (tmp_path / "s.png").stat().st_size > 10_000
@@ -222,13 +222,13 @@ def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys, monk
 
 
 def test_teachers_are_judged_as_they_label(run, scores, monkeypatch):
-    monkeypatch.setattr(figures, "_FOREGROUND", np.array([0.5, 0.7]))
-    monkeypatch.setattr(figures, "_BACKGROUND", np.array([0.1, 0.3]))
+    monkeypatch.setattr(sensitivity, "_FOREGROUND", np.array([0.5, 0.7]))
+    monkeypatch.setattr(sensitivity, "_BACKGROUND", np.array([0.1, 0.3]))
     truth = run.data.named_segments("test")
     labels = dict(run.data.split("test").table["labels"])
-    charts = list(figures._teacher_charts([run], [scores], truth, labels))
-    assert [chart.marks[0][0] for chart in charts] == [0.7, 0.2]  # the defaults of `Thresholds`
-    for teacher, place in (("cbp", 0), ("vlp", 2)):
+    curves = list(sensitivity.teacher_curves([run.model], [scores], truth, labels))
+    assert [curve.used for curve in curves] == [0.7, 0.7, 0.2, 0.2]  # the defaults of `Thresholds`
+    for teacher in ("cbp", "vlp"):
         for step, thresholds in enumerate((Thresholds(0.5, 0.1), Thresholds(0.7, 0.3))):
             given, inside = [], []
             for batch, video in zip(run.data.test_dataloader(), run.data.videos("test"), strict=True):
@@ -239,8 +239,9 @@ def test_teachers_are_judged_as_they_label(run, scores, monkeypatch):
                 for index in range(video.num_snippets):
                     middle = sum(video.grid.cell_s(index)) / 2
                     inside.append(((segments["start_s"] <= middle) & (middle < segments["end_s"])).any())
-            for chart, kind in zip(charts, (1, 0), strict=True):
-                right, share = (line.values[0, step] for line in chart.lines[place : place + 2])
+            mine = [curve for curve in curves if curve.teacher == teacher]
+            for curve, kind in zip(mine, (1, 0), strict=True):
+                right, share = curve.right[0, step], curve.share[0, step]
                 chosen = [bool(i) for label, i in zip(given, inside, strict=True) if label == kind]
                 assert share == pytest.approx(len(chosen) / len(given))
                 assert right == pytest.approx(

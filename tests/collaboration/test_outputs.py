@@ -14,11 +14,11 @@ from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.data import read_annotations
 from wtal.report.page.material import gather
 from wtal.report.page.measures import measure
-from wtal.results.about import read_about
 from wtal.results.predictions import read_predictions
+from wtal.results.record import read_about
+from wtal.results.run_folder import RunFolder
 from wtal.results.scores import read_pseudo_labels, read_scores
 from wtal.training.outputs import WritePredictions, WritePseudoLabels
-from wtal.training.saving import run_folder
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def done(pair, tmp_path):
     trainer.fit(model, data)
     buffers = trainer.fit_loop.buffers
     (metrics,) = trainer.test(model, data, verbose=False)
-    return run_folder(trainer), model, data, metrics, buffers
+    return RunFolder.of(trainer).path, model, data, metrics, buffers
 
 
 def test_a_run_leaves_what_a_page_needs(done):
@@ -79,7 +79,7 @@ def test_training_needs_no_segments_for_its_outputs(pair, tmp_path):
     data.annotations = replace(data.annotations, segments=data.annotations.segments.iloc[:0])
     trainer = pair.trainer(2, WritePseudoLabels(), logger=CSVLogger(tmp_path, "run"))
     trainer.fit(pair.model(data, Schedule(warm_up=0, pattern="J")), data)
-    assert (run_folder(trainer) / "pseudo_labels.npz").is_file()
+    assert RunFolder.of(trainer).pseudo_labels.is_file()
 
 
 def test_a_page_shows_the_numbers_of_the_test(done):

@@ -20,6 +20,7 @@ from fuzz.mutations import DIGITS
 from wtal.branches import CBPBranch
 from wtal.collaboration import CollaborationModule
 from wtal.collaboration.buffer import PseudoLabelBuffer
+from wtal.commands.table import run as table
 from wtal.data.annotations import read_annotations, with_ambiguous, with_subsets
 from wtal.data.features import FeatureSource, open_features
 from wtal.data.store import StoreWriter
@@ -32,7 +33,6 @@ from wtal.report.page.build import render
 from wtal.report.page.material import gather
 from wtal.results.ground_truth import detection_rows, load_truth
 from wtal.results.predictions import as_detections, read_predictions
-from wtal.results.runs_table import table
 from wtal.results.scores import (
     VideoGrids,
     read_pseudo_labels,

@@ -24,7 +24,7 @@ def bars(figure: Figure, axis: int) -> list[tuple[float, float]]:
     return [tuple(line.get_xdata()) for line in lines if len(line.get_xdata()) == 2]
 
 
-def test_one_row_a_source_and_one_of_the_truth():
+def test_one_row_per_source_and_one_for_the_ground_truth():
     figure = qualitative_figure([panel()], caption="what it was made on")
     axes = figure.subfigs[0].axes
     assert [axis.get_ylabel() for axis in axes] == ["ground truth", "CBP", "VLP", "ours", "x"]
@@ -34,14 +34,14 @@ def test_one_row_a_source_and_one_of_the_truth():
     assert axes[1].lines[0].get_color() == SOURCE_COLOURS["cbp"]
 
 
-def test_as_many_detections_as_instances_the_best_first():
+def test_the_best_detections_are_drawn_as_many_as_instances():
     assert bars(qualitative_figure([panel()]), 2) == [(1, 3), (5, 8)]
     unknown = qualitative_figure([panel(truth=0)])
     assert [axis.get_ylabel() for axis in unknown.subfigs[0].axes][:2] == ["CBP", "VLP"]
     assert bars(unknown, 1) == [(1, 3), (5, 8), (2, 9)]  # up to five
 
 
-def test_pseudo_labels_are_drawn_where_they_hold():
+def test_pseudo_labels_are_drawn_at_their_times():
     labels = np.array([0, 0, -1, 1, 1, 1, -1, -1, 0, 0], np.int8)
     (axis, *_) = qualitative_figure([panel(truth=0, labels=labels)]).subfigs[0].axes
     foreground, background = axis.collections[1:]  # the first is the area below the curve
@@ -52,7 +52,7 @@ def test_pseudo_labels_are_drawn_where_they_hold():
     assert spans == [[(3, 6)], [(0, 2), (8, 10)]]
 
 
-def test_several_videos_stand_below_each_other():
+def test_several_videos_lie_below_each_other():
     one, two = qualitative_figure([panel()]), qualitative_figure([panel(), panel(truth=0)])
     assert len(two.subfigs) == 2
     assert two.get_figheight() > 1.8 * one.get_figheight()

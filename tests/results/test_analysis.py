@@ -43,7 +43,7 @@ def files(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_tells_an_incomplete_method_from_an_over_complete_one(files):
+def test_distinguishes_an_incomplete_method_from_an_over_complete_one(files):
     truth = load_truth(files / "truth.json")
     sets = {name: read_predictions(files / f"{name}.json") for name in ("incomplete", "over-complete")}
     analysis = analyze_sets(sets, truth, [0.5])
@@ -63,9 +63,9 @@ def test_writes_tables_and_figures(files, capsys):
         main(["analyze", "incomplete.json", "over-complete.json", "--annotations", "truth.json", "--output", "out"])
         == 0
     )
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     for words in ("Missed instances", "length ratio", "Gain of mAP_N", "5 videos, 30 instances; tIoU 0.5:0.95"):
-        assert words in said
+        assert words in text
     for name in ("summary", "false_positives", "gains", "false_negatives", "sensitivity"):
         table = pd.read_csv(files / "out" / f"{name}.csv")
         assert table["method"].unique().tolist() == ["incomplete", "over-complete"]
@@ -107,7 +107,7 @@ def test_mistakes_are_one_sentence(files, capsys):
     assert main(["analyze", "none.json", "--annotations", "truth.json"]) == 2
     first, second, third = capsys.readouterr().err.splitlines()
     assert "--tious must lie in (0, 1]" in first
-    assert "2 sets of predictions are called" in second
+    assert "2 sets of predictions are named" in second
     assert "none.json does not exist" in third
 
 

@@ -7,10 +7,10 @@ from wtal.results.comparison import print_comparison, save_comparison, summarize
 
 
 def table():
-    said = {"train_seconds": 3.0, "features": "made up", "benchmark": "toy", "weights": ""}
+    common = {"train_seconds": 3.0, "features": "made up", "benchmark": "toy", "weights": ""}
     rows = [("cbp", 0, 0.2, 0.1, 0.15), ("cbp", 1, 0.4, 0.1, 0.25), ("alternation", 0, 0.5, 0.3, 0.4)]
     names = ("method", "seed", "mAP@0.1", "mAP@0.2", "mAP_avg")
-    return pd.DataFrame([dict(zip(names, row, strict=True)) | {"mAP@0.1:0.2": row[4]} | said for row in rows])
+    return pd.DataFrame([dict(zip(names, row, strict=True)) | {"mAP@0.1:0.2": row[4]} | common for row in rows])
 
 
 def test_seeds_become_mean_and_deviation():

@@ -55,7 +55,7 @@ def test_writes_fractions_by_the_names_that_others_rely_on(files):
 
 def test_prints_a_table_and_what_to_know_of_it(files, capsys):
     assert run("ours.json", "--per-class") == 0
-    said = capsys.readouterr().out
+    text = capsys.readouterr().out
     for words in (
         "0.5:0.95",
         "activitynet-official",
@@ -63,7 +63,7 @@ def test_prints_a_table_and_what_to_know_of_it(files, capsys):
         "jump",
         "ours: 4 detections.",
     ):
-        assert words in said
+        assert words in text
 
 
 def test_several_sets_side_by_side_and_folders_of_parts(files):
@@ -91,7 +91,7 @@ def test_several_sets_side_by_side_and_folders_of_parts(files):
         (["ours.json", "--protocol", "official"], "protocol"),
         (["ours.json", "--tious", "0.5", "1.5"], "--tious must lie in (0, 1], got 0.5, 1.5."),
         (["ours.json", "--output", "o.xlsx"], "o.xlsx must end in .json, .csv or .md"),
-        (["ours.json", "--names", "a", "b"], "--names has 2 names for 1 sets of predictions."),
+        (["ours.json", "--names", "a", "b"], "--names gives 2 names for 1 sets of predictions."),
         (["ours.json", "--subsets", "ours.json"], "ours.json"),
         (["ours.json", "--ambiguous", "truth.json"], "truth.json, line 1: expected `video start end`"),
         (["ours.json", "--test-list", "210"], "truth.json has no video of subset 'test'"),

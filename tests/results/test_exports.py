@@ -20,7 +20,8 @@ from pympi.Elan import Eaf
 
 from wtal.commands.main import main
 from wtal.errors import ConfigError, PredictionError
-from wtal.results.exports import export, export_table, file_name, one_line, shown
+from wtal.results.cues import one_line, shown
+from wtal.results.exports import export, export_table, file_name
 from wtal.results.predictions import COLUMNS, as_table, read_predictions, write_predictions
 from wtal.types import Detections
 
@@ -111,7 +112,7 @@ def test_subtitles_have_the_milliseconds_and_the_order_of_time(tmp_path):
     assert not list(webvtt.read(str(empty)))
 
 
-def test_elan_has_a_tier_for_what_overlaps(tmp_path):
+def test_elan_has_further_tiers_for_detections_that_overlap(tmp_path):
     (file, empty) = export(SOME, tmp_path, ["eaf"], CLASSES, overlapping=True)
     assert annotations(valid_eaf(file)) == {
         "run": [(0, 2000, "run 0.8"), (3661002, 3663000, "run 0.9")],
@@ -122,20 +123,7 @@ def test_elan_has_a_tier_for_what_overlaps(tmp_path):
     assert annotations(valid_eaf(empty)) == {"default": []}
 
 
-def test_people_see_the_best_of_what_overlaps(tmp_path):
-    table = as_table(SOME, CLASSES)
-    assert shown(table)["score"].tolist() == [0.9, 0.8, 0.75]  # 0.1 is under 0.3 times the best, too
-    assert shown(table, minimum=0.85)["score"].tolist() == [0.9]
-    assert shown(table, minimum=0)["score"].tolist() == [0.9, 0.8, 0.75, 0.1]  # which only touches the others
-    assert len(shown(table, minimum=0, overlapping=True)) == 6
-    negative = table.assign(score=table["score"] - 2)
-    assert shown(negative)["score"].tolist() == [0.9 - 2]
-    assert shown(table[:0]).empty
-    files = export(SOME, tmp_path, ["csv", "json"], CLASSES)
-    assert all(len(read_predictions(file)) == 6 for file in files)
-
-
-def test_tables_hold_all_with_all_digits(tmp_path):
+def test_tables_hold_all_detections_with_all_digits(tmp_path):
     files = export(SOME, tmp_path, ["csv", "json"], CLASSES)
     assert [file.name for file in files] == ["detections.csv", "detections.json"]
     for file in files:
@@ -154,7 +142,7 @@ def test_tables_hold_any_name(tmp_path, name):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 11), reason="later tables hold it")
-def test_a_name_that_no_table_holds_is_told(tmp_path):
+def test_a_name_that_csv_cannot_hold_is_refused(tmp_path):
     with pytest.raises(PredictionError, match="rename it, or write JSON"):
         export_table(table_of(("nul\x00", "a", 0.0, 1.5, 0.5)), tmp_path, ["csv"])
 
@@ -199,7 +187,7 @@ def test_a_class_may_be_called_like_a_second_tier(tmp_path):
     }
 
 
-def test_instants_and_what_begins_before_the_video(tmp_path):
+def test_instants_and_detections_that_begin_before_the_video(tmp_path):
     table = table_of(("v", "a", -3.0, 1.0, 0.9), ("v", "a", 2.0, 2.0, 0.9), ("v", "a", -3.0, -1.0, 0.9))
     vtt, eaf = export_table(table, tmp_path, ["vtt", "eaf"])
     assert annotations(valid_eaf(eaf)) == {"a": [(0, 1000, "a 0.9"), (2000, 2001, "a 0.9")]}
@@ -272,7 +260,7 @@ def test_files_are_replaced_and_nothing_else_is_left(tmp_path):
 
 
 def test_refuses_what_it_cannot_write(tmp_path):
-    with pytest.raises(ConfigError, match=r"'srt' is no format .* json, csv, vtt, eaf"):
+    with pytest.raises(ConfigError, match=r"'srt' is not a format .* json, csv, vtt, eaf"):
         export(SOME, tmp_path, ["srt"], CLASSES)  # type: ignore[list-item]
     for end_s in (1e300, float("nan")):
         with pytest.raises(PredictionError, match=r"video v is .* no video is that long"):
@@ -282,14 +270,14 @@ def test_refuses_what_it_cannot_write(tmp_path):
 # The command ----------------------------------------------------------------------------------------------------
 
 
-def test_the_command_writes_a_set_and_says_what(tmp_path, capsys):
+def test_the_command_writes_a_set_and_names_the_files(tmp_path, capsys):
     write_predictions(tmp_path / "fused.json", SOME, CLASSES)
     (tmp_path / "films" / "deeper").mkdir(parents=True)
     (tmp_path / "films" / "deeper" / "v_1.MP4").touch()
     words = [str(tmp_path / "fused.json"), f"--output={tmp_path / 'out'}", "--videos", str(tmp_path / "films")]
     assert main(["export", *words, "--formats", "vtt", "eaf", "json", "--minimum=0.5"]) == 0
-    assert "fused.json: 6 detections in 1 videos" in (said := capsys.readouterr().out)
-    assert "(1 vtt, 1 eaf, 1 json)" in said
+    assert "fused.json: 6 detections in 1 videos" in (text := capsys.readouterr().out)
+    assert "(1 vtt, 1 eaf, 1 json)" in text
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["detections.json", "v_1.eaf", "v_1.vtt"]
     link = valid_eaf(tmp_path / "out" / "v_1.eaf").get_linked_files()[0]
     assert link["RELATIVE_MEDIA_URL"] == "../films/deeper/v_1.MP4"
@@ -310,13 +298,13 @@ def test_each_of_several_sets_has_its_folder(tmp_path):
 
 def test_mistakes_are_one_sentence(tmp_path, capsys):
     write_predictions(tmp_path / "fused.json", SOME, CLASSES)
-    for words, said in (
+    for words, message in (
         (["none.json"], "none.json does not exist"),
-        ([str(tmp_path / "fused.json"), "--videos=nowhere"], "nowhere is no folder"),
+        ([str(tmp_path / "fused.json"), "--videos=nowhere"], "nowhere is not a folder"),
         ([str(tmp_path / "fused.json"), "--formats=srt"], "srt"),
     ):
         assert main(["export", *words, f"--output={tmp_path / 'out'}"]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_needs_no_torch(tmp_path):
@@ -329,7 +317,7 @@ def test_needs_no_torch(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_the_real_ones(shared, tmp_path):
+def test_real_predictions_make_valid_files(shared, tmp_path):
     table = read_predictions(shared / "data/predictions/detection_result_base_train.json")
     files = export_table(table, tmp_path, ["vtt", "eaf"])
     assert len(files) == 400

@@ -34,11 +34,12 @@ def test_rows_of_the_only_annotated_subset(file):
     truth = load_truth(file)
     assert (truth.video_ids, truth.class_names, truth.conventions) == (("v_a", "v_b"), ("jump", "run"), "activitynet")
     assert truth.segments.tolist() == [[0, 1, 1, 2], [0, 0, 3, 4], [1, 1, 5, 6]]
+    assert truth.table.to_numpy().tolist() == [["v_a", "run", 1, 2], ["v_a", "jump", 3, 4], ["v_b", "run", 5, 6]]
     assert np.isnan(truth.duration_s).all()
     assert truth.tious == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
 
 
-def test_what_does_not_fit_is_left_out_or_false_and_told(file):
+def test_detections_that_do_not_fit_are_left_out_or_false_and_noted(file):
     rows, notes = detection_rows(
         table(
             ("a", "run", 0, 1, 0.9),
@@ -51,16 +52,16 @@ def test_what_does_not_fit_is_left_out_or_false_and_told(file):
     )
     assert rows.tolist() == [[0, 1, 0, 1, 0.9], [2, 1, 0, 1, 0.7], [0, 1, 0, 1, 0.9], [0, 0, 1, 1, 0.2]]
     assert [note.partition(" ")[0] for note in notes] == ["1"] * 5 + ["1"]
-    said = " ".join(notes)
+    text = " ".join(notes)
     for words in ("another name", "'swim'", "other; they count as false", "end where they start", "exact copies"):
-        assert words in said
-    assert "1 of 2 annotated videos have no detection, such as v_b: their 1 instances" in said
+        assert words in text
+    assert "1 of 2 annotated videos have no detection, such as v_b: their 1 instances" in text
 
 
-def test_a_name_with_a_prefix_is_not_another_video_that_is_predicted_too(file):
+def test_a_name_with_a_prefix_never_stands_for_a_video_that_is_predicted_itself(file):
     rows, notes = detection_rows(table(("v_a", "run", 0, 1, 0.9), ("a", "run", 0, 1, 0.8)), load_truth(file))
     assert rows[:, 0].tolist() == [0, 2]
-    assert "1 detections lie in 1 videos that the ground truth does not have, such as a" in notes[0]
+    assert "1 detections lie in 1 videos that the ground truth lacks, such as a" in notes[0]
 
 
 def test_the_official_rule_refuses_an_unknown_label(file):
@@ -68,10 +69,10 @@ def test_the_official_rule_refuses_an_unknown_label(file):
         detection_rows(table(("v_b", "swim", 0, 1, 0.8)), load_truth(file), "refuse")
 
 
-def test_nothing_predicted_is_told(file):
+def test_a_note_says_that_nothing_was_predicted(file):
     rows, notes = detection_rows(table(), load_truth(file))
     assert rows.shape == (0, 5)
-    assert notes[0] == "There is no detection at all: every number is 0."
+    assert notes[0] == "There are no detections at all: every number is 0."
 
 
 def test_asks_for_the_subset_if_there_are_several(tmp_path):
@@ -108,7 +109,7 @@ def test_lists_of_thumos14(shared, test_list, videos, instances):
 
 
 def test_a_list_needs_its_videos(shared):
-    with pytest.raises(AnnotationError, match=r"no video_test_0000270 and no video_test_0001496"):
+    with pytest.raises(AnnotationError, match=r"lacks video_test_0000270 and video_test_0001496"):
         load_truth(shared / "data/thumos14/gt.json", test_list="212")
     assert len(load_truth(shared / "data/thumos14/gt.json", test_list="210").segments) == 3311
 
@@ -124,7 +125,7 @@ def test_ambiguous_segments_from_a_file_of_their_own(shared):
     assert len(load_truth(folder / "gt.json", "test").ambiguous) == 0
 
 
-def test_activitynets_anonymous_names_are_found_by_youtubes(shared):
+def test_activitynets_anonymous_videos_are_found_by_their_names_on_youtube(shared):
     folder = shared / "data/activitynet1.2"
     truth = load_truth(folder / "ActivityNet1.2-Annotations", "validation")
     official = load_truth(folder / "activity_net.v1-2.min.json", "validation")

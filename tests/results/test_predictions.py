@@ -74,12 +74,12 @@ def one(**changes):
         ("x.json", one(segment=[2, 1]), "video v ends before it starts"),
         ("x.json", one(score=None), "must be finite numbers"),
         ("x.json", one(score=float("nan")), "must be finite numbers"),
-        ("x.json", one(label="\ud800"), "is no valid text"),
+        ("x.json", one(label="\ud800"), "is not valid text"),
         ("x.json", one(label=3), "it must be a class name"),
         ("x.csv", "video,label,score\n", "lacks the column 'start_s'"),
         ("x.csv", "video,label,start,end,score\nv,a,0,x,1\n", "must be finite numbers"),
         ("x.csv", "", "is not a table"),
-        ("x.txt", "", "no prediction file known here"),
+        ("x.txt", "", "unknown ending for predictions"),
     ],
 )
 def test_a_bad_file_is_one_sentence(tmp_path, name, text, message):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wtal.data.annotations import read_annotations
 from wtal.errors import PredictionError
-from wtal.results.about import write_ground_truth
+from wtal.results.ground_truth import write_ground_truth
 from wtal.results.scores import (
     StudentLabels,
     TestScores,
@@ -88,18 +88,18 @@ def arrays_of(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"probability": np.zeros((5, 2), np.float16)}, r"probability is float16 \(5, 2\), where \(6, 2\) belongs"),
+        ({"probability": np.zeros((5, 2), np.float16)}, r"probability is float16 \(5, 2\), expected \(6, 2\)"),
         ({"actionness": np.zeros(6, np.int8)}, "actionness is int8"),
-        ({"lengths": np.array([3, 1, 0, -2])}, "makes no sense"),
-        ({"lengths": np.array([3, 1, 0, 2**40])}, "makes no sense"),
-        ({"duration_s": np.array([1, np.nan, 1, 1])}, "makes no sense"),
-        ({"step_s": np.zeros(4)}, "makes no sense"),
-        ({"class_names": np.frombuffer(b'["a", "a"]', np.uint8)}, "no list of different names"),
-        ({"video_ids": np.frombuffer(b"[" * 100_000, np.uint8)}, "no text"),
+        ({"lengths": np.array([3, 1, 0, -2])}, "impossible length"),
+        ({"lengths": np.array([3, 1, 0, 2**40])}, "impossible length"),
+        ({"duration_s": np.array([1, np.nan, 1, 1])}, "impossible length"),
+        ({"step_s": np.zeros(4)}, "impossible length"),
+        ({"class_names": np.frombuffer(b'["a", "a"]', np.uint8)}, "not a list of distinct names"),
+        ({"video_ids": np.frombuffer(b"[" * 100_000, np.uint8)}, "are not text"),
         ({"video_ids": np.array(["a"])}, "has no video_ids"),
     ],
 )
-def test_what_disagrees_is_refused(tmp_path, change, message):
+def test_arrays_that_disagree_are_refused(tmp_path, change, message):
     write_scores(tmp_path / "x.npz", scores())
     np.savez(tmp_path / "y.npz", **{**arrays_of(tmp_path / "x.npz"), **change})
     refused(tmp_path / "y.npz", message)

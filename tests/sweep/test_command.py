@@ -77,7 +77,7 @@ def test_runs_everything_once(sweep, capsys):
     assert len(log()) == 6
 
 
-def test_a_failure_is_a_row_that_says_why_and_the_others_go_on(sweep, capsys):
+def test_a_failure_is_a_row_with_the_reason_and_the_others_go_on(sweep, capsys):
     sweep(parameters={"x": {"values": [13, 1]}})
     with pytest.raises(SystemExit, match="2"):
         run()
@@ -108,7 +108,7 @@ def test_a_killed_sweep_goes_on_without_repeating(sweep, tmp_path):
 
 
 @pytest.mark.parametrize("whole_group", [True, False])
-def test_told_to_end_it_leaves_the_run_to_the_next_start(sweep, tmp_path, whole_group):
+def test_a_terminated_sweep_leaves_the_run_to_the_next_start(sweep, tmp_path, whole_group):
     """SIGTERM to the sweep alone, as from `kill`, and to it and its training, as from a cluster."""
     (tmp_path / "sleep.txt").write_text("20")
     words = [sys.executable, "-m", "wtal", "sweep", "sweep.yaml", "--output", "out"]
@@ -117,9 +117,9 @@ def test_told_to_end_it_leaves_the_run_to_the_next_start(sweep, tmp_path, whole_
     while not log() and time.monotonic() < deadline:
         time.sleep(0.05)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGTERM)
-    _, said = process.communicate(timeout=15)
-    assert process.returncode == 143, said
-    assert not said
+    _, errors = process.communicate(timeout=15)
+    assert process.returncode == 143, errors
+    assert not errors
     assert outcomes() == []
     (tmp_path / "sleep.txt").write_text("0")
     assert run() == 0
@@ -168,7 +168,7 @@ def test_the_table_of_a_sweep(sweep, capsys):
     assert sorted(text[1:])[0].startswith("x=1,2,0.1,0.0,,")
     assert main(["table", "out", "--baseline", "x=9"]) == 2
     assert main(["table", "none"]) == 2
-    assert "No row is called 'x=9'" in capsys.readouterr().err
+    assert "No row is named 'x=9'" in capsys.readouterr().err
 
 
 def test_the_table_of_a_comparison(tmp_path, capsys):
@@ -177,9 +177,9 @@ def test_the_table_of_a_comparison(tmp_path, capsys):
     lines += [f"alternation,{seed},0.{seed}2,0.{seed}{seed + 1},made up,thumos14-212" for seed in (3, 4)]
     (tmp_path / "comparison.csv").write_text("\n".join(lines))
     assert main(["table", str(tmp_path), "--baseline", "CBP alone", "--published"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "alternation 37.0 39.5 ± 7.8 2 +2.5" in said
-    assert "Ju et al. (published, real features; arXiv:2212.09335) 42.0 49.4" in said
+    text = " ".join(capsys.readouterr().out.split())
+    assert "alternation 37.0 39.5 ± 7.8 2 +2.5" in text
+    assert "Ju et al. (published, real features; arXiv:2212.09335) 42.0 49.4" in text
 
 
 def test_a_full_disk_leaves_no_claim(sweep, monkeypatch, capsys):

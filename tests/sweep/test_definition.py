@@ -47,7 +47,7 @@ def test_a_grid_is_every_combination_and_its_command(write):
     ]
 
 
-def test_a_run_is_known_by_what_it_does(write, tmp_path):
+def test_a_run_is_named_by_its_command_and_settings(write, tmp_path):
     sweep = read_sweep(write())
     one = sweep.run_name({"a": 1, "model.b": "x"})
     assert one == sweep.run_name({"model.b": "x", "a": 1})
@@ -63,26 +63,26 @@ def test_a_run_is_known_by_what_it_does(write, tmp_path):
     ("changes", "message"),
     [
         ({"method": "all"}, "must be grid, random or bayes"),
-        ({"methods": "grid"}, "'methods' is nothing that a sweep says"),
+        ({"methods": "grid"}, "'methods' is not a key of sweeps"),
         ({"command": ["wtal", "fit"]}, r"words with \$\{args\}"),
-        ({"parameters": {}}, "must name what is varied"),
+        ({"parameters": {}}, "must name the options"),
         ({"parameters": {"a": {"min": 2, "max": 1}}}, "parameter a must have"),
         ({"parameters": {"a": {"values": []}}}, "parameter a must have"),
-        ({"method": "random"}, "say `run_cap`"),
+        ({"method": "random"}, "by `run_cap`"),
         ({"method": "bayes", "metric": None, "run_cap": 2}, "needs a `metric`"),
     ],
 )
-def test_refuses_what_would_not_run(write, changes, message):
+def test_refuses_a_sweep_that_would_not_run(write, changes, message):
     with pytest.raises(ConfigError, match=message):
         read_sweep(write(**changes))
 
 
-def test_a_grid_of_ranges_is_none(write):
+def test_a_grid_of_ranges_is_refused(write):
     with pytest.raises(ConfigError, match="needs `values` of a"):
         read_sweep(write(parameters={"a": {"min": 0.0, "max": 1.0}})).grid()
 
 
-SHIPPED = sorted((Path(__file__).resolve().parents[2] / "experiments" / "sweeps").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "configs" / "sweeps").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
     config["data"]["init_args"] = {"params": {"train_videos": 12, "test_videos": 4}}
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "synthetic.yaml").write_text(yaml.safe_dump(config))
-    shutil.copy(ROOT / "experiments" / "sweeps" / "synthetic.yaml", tmp_path)
+    shutil.copy(ROOT / "configs" / "sweeps" / "synthetic.yaml", tmp_path)
     wtal = tmp_path / "wtal"
     wtal.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m wtal "$@"\n')
     wtal.chmod(wtal.stat().st_mode | stat.S_IXUSR)

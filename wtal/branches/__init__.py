@@ -2,6 +2,14 @@
 
 from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch
+from wtal.branches.localization import DetectionQuality, LocalizationModule
 from wtal.branches.vlp import VLPBranch
 
-__all__ = ["Branch", "CBPBranch", "DistillationWeights", "VLPBranch"]
+__all__ = [
+    "Branch",
+    "CBPBranch",
+    "DetectionQuality",
+    "DistillationWeights",
+    "LocalizationModule",
+    "VLPBranch",
+]

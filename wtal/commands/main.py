@@ -1,11 +1,13 @@
-"""``wtal``: Lightning's fit, validate, test and predict, and this project's own commands.
+"""``wtal``: finds the command, runs it, and turns mistakes into one sentence and an exit code.
 
-Nothing heavy is imported before a command is chosen, so that help and misspelt commands answer at once.
+A command is a module of this package that has a function ``run``: ``wtal data check`` is ``data_check.py``. The first
+line of its docstring is the command's help. Nothing heavy is imported before a command is chosen, so that the overview
+and misspelt commands answer at once.
 """
 
 import argparse
 import errno
-import importlib
+import inspect
 import io
 import logging
 import os
@@ -13,60 +15,23 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from importlib import import_module
+from pathlib import Path
 
 from wtal import __version__
 from wtal.errors import ConfigError, WTALError, one_line
 
-__all__ = ["main"]
+__all__ = ["commands", "main"]
 
 
-class _Command(NamedTuple):
-    help: str
-    function: str  # "module:name"; its signature and docstring make the command's options
-    positional: str = ""  # the argument that is given by place; of type Sequence, one word or more
-
-
-_TRAINER = {
-    "fit": "Train a branch or the collaboration.",
-    "validate": "Measure a model on the held-out training videos.",
-    "test": "Measure a model on the test videos.",
-    "predict": "Localize actions in the test videos.",
-}
-_OWN = {
-    "compare": _Command("Train and test all methods and end with their table.", "wtal.comparison.runner:compare"),
-    "extract": _Command("Make I3D and CLIP features of videos.", "wtal.extraction.pipeline:extract", "videos"),
-    "detect": _Command(
-        "Find actions in videos: features, detections, timelines.", "wtal.extraction.detection:detect", "videos"
-    ),
-    "evaluate": _Command(
-        "Measure prediction files by the rules of any public evaluator.",
-        "wtal.results.evaluation:evaluate_files",
-        "predictions",
-    ),
-    "analyze": _Command(
-        "Say why methods fail, side by side, from their predictions.", "wtal.results.analysis:analyze", "predictions"
-    ),
-    "plot qualitative": _Command(
-        "Draw videos: ground truth, CBP, VLP, and ours, with detections.", "wtal.commands.plot:qualitative", "run"
-    ),
-    "plot sensitivity": _Command(
-        "Draw how much depends on the thresholds of localizer and teachers.", "wtal.commands.plot:sensitivity", "runs"
-    ),
-    "plot errors": _Command("Draw why methods fail, by their checkpoints.", "wtal.commands.plot:errors", "runs"),
-    "sweep": _Command(
-        "Run a sweep file, with all that it varies, without any server.", "wtal.sweep.command:sweep", "file"
-    ),
-    "table": _Command("Collect the records of runs into a paper's table.", "wtal.results.runs_table:table", "folders"),
-    "init": _Command("Write a configuration for own videos and labels.", "wtal.commands.init:init", "folder"),
-    "data check": _Command(
-        "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
-    ),
-    "export": _Command(
-        "Write predictions as subtitles, for ELAN, and as tables.", "wtal.results.exports:export_files", "predictions"
-    ),
-    "report": _Command("Write one HTML page of runs or predictions.", "wtal.report.page.build:report", "sources"),
-}
+def commands() -> dict[str, str]:
+    """The help of every command by its words, in alphabetical order."""
+    found = {}
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        if "\ndef run(" in text:
+            found[file.stem.replace("_", " ")] = text.partition("\n")[0].strip('"')
+    return found
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -76,13 +41,13 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Without the program's name; None takes them from the command line.
 
     Returns:
-        The exit code: 0, 2 after a mistake that the user can mend, 130 after Ctrl-C, 141 if nobody reads the output,
-        143 after SIGTERM.
+        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C, 141 if nobody reads the output, 143 after
+        SIGTERM.
     """
     argv = list(sys.argv[1:] if args is None else args)
     _quieten()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name out of a file may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name from a file may not be valid text
     debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
     try:
         if not {"", os.getcwd()} & set(sys.path):
@@ -95,11 +60,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         from wtal.training.mistakes import origin
 
-        cause = origin(error)
-        if debug or not isinstance(cause, WTALError | OSError):
+        message = _message(origin(error))
+        if debug or not message:
             raise
-        said = _sentence(cause) if isinstance(cause, WTALError) else _of_the_system(cause)
-        print(f"wtal: error: {said}", file=sys.stderr)
+        print(f"wtal: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -115,7 +79,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _quieten() -> None:
-    """Leave out what libraries advertise, and warn of without need."""
+    """Silence advertisements of libraries and warnings that do not apply here."""
     for library in ("pytorch_lightning", "lightning_fabric"):
         logger = logging.getLogger(f"{library}.utilities.rank_zero")
         logger.addFilter(lambda record: not re.search(r"Tip: |^TPU available", record.getMessage()))
@@ -129,70 +93,59 @@ def _quieten() -> None:
 
 
 def _run(argv: list[str]) -> None:
-    for name in (*_TRAINER, *_OWN):
-        words = name.split()
-        if argv[: len(words)] == words:
-            _run_command(name, argv)
+    known = commands()
+    for name in known:
+        count = len(name.split())
+        if argv[:count] == name.split():
+            _run_command(name, known[name], argv[count:])
             return
-    _overview().parse_args(argv or ["--help"])
+    _overview(known).parse_args(argv or ["--help"])
 
 
-def _run_command(name: str, argv: list[str]) -> None:
+def _run_command(name: str, help_text: str, words: list[str]) -> None:
+    """Call the function of a command: with the words themselves if it takes ``*words``, else with its options.
+
+    Raises:
+        ConfigError: If an option is unknown or has a wrong value.
+    """
     from jsonargparse import ArgumentError
 
+    from wtal.commands.options import call, with_shipped
     from wtal.training.mistakes import mistake
 
+    function = import_module(f"wtal.commands.{name.replace(' ', '_')}").run
+    parameters = inspect.signature(function).parameters.values()
     try:
-        if name in _TRAINER:
-            from wtal.training.cli import WTALCLI
-
-            WTALCLI(argv)
+        if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+            words = list(with_shipped(words))
+            function(*words)
         else:
-            _run_own(name, argv[len(name.split()) :])
+            call(function, name, help_text, words)
     except ArgumentError as error:
-        raise ConfigError(mistake(str(error), argv)) from error
+        raise ConfigError(mistake(str(error), words)) from error
 
 
-def _run_own(name: str, argv: list[str]) -> None:
-    """Call the command's function with the options that its signature asks for."""
-    import inspect
-    from typing import get_args, get_origin
-
-    from docstring_parser import parse
-    from jsonargparse import ArgumentParser
-
-    from wtal.training.mistakes import gather
-
-    command = _OWN[name]
-    module, _, function_name = command.function.partition(":")
-    function = getattr(importlib.import_module(module), function_name)
-    parser = ArgumentParser(prog=f"wtal {name}", description=command.help, exit_on_error=False)
-    if command.positional:
-        kind = inspect.signature(function).parameters[command.positional].annotation
-        many = get_origin(kind) is Sequence
-        said = {p.arg_name: p.description for p in parse(function.__doc__ or "").params}
-        parser.add_argument(
-            command.positional,
-            type=get_args(kind)[0] if many else kind,
-            nargs="+" if many else None,
-            help=said[command.positional],
-        )
-    parser.add_function_arguments(function, as_positional=False, skip={command.positional})
-    function(**parser.instantiate(parser.parse_args(gather(function, argv))))
-
-
-def _overview() -> argparse.ArgumentParser:
-    """The top level's help; also says what is wrong with an unknown command."""
+def _overview(known: dict[str, str]) -> argparse.ArgumentParser:
+    """The top level's help; it also reports an unknown command."""
     parser = argparse.ArgumentParser(
         "wtal",
         description="Weakly-supervised temporal action localization.",
-        epilog="`wtal COMMAND --help` tells more. `--debug` shows where an error arose.",
+        epilog="`wtal COMMAND --help` explains a command. `--debug` shows where an error arose.",
     )
     parser.add_argument("--version", action="version", version=f"wtal {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, text in {**_TRAINER, **{name: command.help for name, command in _OWN.items()}}.items():
-        commands.add_parser(name, help=text, add_help=False)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, text in known.items():
+        subparsers.add_parser(name, help=text, add_help=False)
     return parser
+
+
+def _message(error: BaseException) -> str:
+    """One sentence about a mistake of the user; empty for a mistake of this program."""
+    if isinstance(error, WTALError):
+        return _sentence(error)
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("wtal"):
+        return one_line(f"{error}; if an optional package is missing, run `pip install 'wtal[all]'`.")
+    return _of_the_system(error) if isinstance(error, OSError) else ""
 
 
 def _sentence(error: WTALError) -> str:
@@ -205,7 +158,7 @@ def _sentence(error: WTALError) -> str:
 
 def _of_the_system(error: OSError) -> str:
     """What the system refuses, such as a write to a full disk: which file, why, and what to do."""
-    mends = {
+    remedies = {
         errno.ENOSPC: "make room",
         errno.EDQUOT: "make room",
         errno.EFBIG: "make room",
@@ -218,8 +171,8 @@ def _of_the_system(error: OSError) -> str:
         errno.EEXIST: "choose another place",
     }
     place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
-    mend = mends.get(error.errno or 0, "`--debug` tells where")
-    return f"{place}{error.strerror or error}; {mend}, and start again."
+    remedy = remedies.get(error.errno or 0, "`--debug` shows where")
+    return f"{place}{error.strerror or error}; {remedy}, and start again."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``wtal compare``: every method of the paper's argument, trained and tested alike, in one table."""
+"""Every method of the paper's argument, trained and tested alike, in one table."""
 
 import copy
 import hashlib
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -15,36 +15,26 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from wtal.branches import VLPBranch
 from wtal.collaboration import CollaborationModule
 from wtal.errors import ConfigError
-from wtal.io.files import write_text
-from wtal.results.comparison import print_comparison, save_comparison
+from wtal.results.comparison import Method, save_comparison
+from wtal.results.identity import Identity
+from wtal.results.record import Record, config_texts_digest, length_of, read_record, write_record
+from wtal.results.run_folder import RunFolder, records_below
 from wtal.training.cli import WTALCLI
+from wtal.training.runs import make_record
 
-__all__ = ["Method", "compare"]
-
-Method = Literal[
-    "cbp_warm_up",
-    "cbp",
-    "vlp_vanilla",
-    "vlp",
-    "late_fusion_warm_up",
-    "late_fusion",
-    "b_only",
-    "f_only",
-    "joint",
-    "alternation",
-]
+__all__ = ["compare"]
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One training (or none), and which of its sources answers for which method.
+    """One training, or none, and the methods that its results stand for.
 
     Args:
-        name: Of its folder.
-        pattern: Of the schedule after the warm-up; None for the configuration's own, empty to train nothing.
-        answers: Method to source.
-        goes_on: Whether it trains after the warm-up, each branch as long as in an alternation.
-        overlay: A file to put over the configuration.
+        name: Name of its folder.
+        pattern: Pattern of the schedule after the warm-up; None for the configuration's own, empty to train nothing.
+        answers: The source whose results stand for a method, by method.
+        goes_on: Whether it trains after the warm-up, each branch for as many epochs as in an alternation.
+        overlay: A file that is merged over the configuration.
     """
 
     name: str
@@ -52,6 +42,11 @@ class _Run:
     answers: Mapping[str, str]
     goes_on: bool = True
     overlay: Path | None = None
+
+    @property
+    def variant(self) -> str:
+        """What of the run its configuration does not say: that its VLP is the untrained one."""
+        return self.name if self.pattern == "" else ""
 
 
 _RUNS = (
@@ -66,12 +61,12 @@ _RUNS = (
 
 
 class _WarmUp(Callback):
-    """The warm-up that all runs of a seed share: written by the first, gone on from by the others.
+    """The warm-up that all runs of a seed share: the first run writes it, the others continue from it.
 
     Args:
-        folder: Of the seed.
-        config: The configuration; one that differs in what the warm-up sees has another warm-up.
-        epochs: Its length.
+        folder: Folder of the seed.
+        config: The configuration; one that differs in a setting that affects the warm-up has another warm-up.
+        epochs: Length of the warm-up.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], epochs: int) -> None:
@@ -84,7 +79,7 @@ class _WarmUp(Callback):
 
     @property
     def seconds(self) -> float:
-        """What it took."""
+        """How long it took."""
         return float(self.checkpoint.with_suffix(".seconds").read_text())
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -96,7 +91,7 @@ class _WarmUp(Callback):
             trainer.save_checkpoint(self.checkpoint)
 
 
-_AFTER = {  # the settings that a warm-up does not see, by the object that has them
+_AFTER = {  # the settings that do not affect a warm-up, by the object that has them
     "trainer": ("max_epochs", "default_root_dir"),
     "model.init_args": ("cbp_thresholds", "vlp_thresholds", "fusion", "localizer"),
     "model.init_args.schedule": ("pattern", "period", "exchange", "from_cbp", "from_vlp", "agree"),
@@ -106,15 +101,15 @@ _AFTER = {  # the settings that a warm-up does not see, by the object that has t
 
 
 def _before_distillation(config: Mapping[str, Any]) -> str:
-    """What of a configuration decides the warm-up."""
-    said = copy.deepcopy({key: value for key, value in config.items() if key != "config"})
+    """The settings that decide the warm-up."""
+    settings = copy.deepcopy({key: value for key, value in config.items() if key != "config"})
     for place, names in _AFTER.items():
-        part: Any = said
+        part: Any = settings
         for key in place.split("."):
             part = part.get(key) if isinstance(part, dict) else None
         for name in names if isinstance(part, dict) else ():
             part.pop(name, None)
-    return json.dumps(said, sort_keys=True, default=str)
+    return json.dumps(settings, sort_keys=True, default=str)
 
 
 def compare(
@@ -123,24 +118,11 @@ def compare(
     seeds: Sequence[int] = (0,),
     methods: Sequence[Method] = get_args(Method),
     ablations: Sequence[Path] = (),
-) -> None:
-    """Train and test all methods and end with their table.
+) -> pd.DataFrame:
+    """Train and test methods; see ``wtal compare`` for the arguments.
 
-    The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches
-    trained apart and fused (``late_fusion``), both of these after the warm-up alone, as long training makes CBP less
-    complete (``cbp_warm_up``, ``late_fusion_warm_up``), distillation in one direction (``b_only``, ``f_only``), in
-    both at once (``joint``), and in turn (``alternation``). An ablation is another configuration of the last. All of a
-    seed that do not differ before it share one warm-up, which is what they would compute anyway, bit for bit; after it
-    each branch trains for as many epochs in every method that trains it. Results are those of the last epoch on the
-    test videos. What is finished is not repeated: call it again after an interruption.
-
-    Args:
-        config: Configuration of a collaboration, as for ``wtal fit``; a second one overrides the first.
-        output: Folder for the runs, ``comparison.csv`` (a row a method and seed) and ``comparison.md``.
-        seeds: Of weights, order and crops; each makes a row of every method.
-        methods: Which ones.
-        ablations: Files to put over the configuration, one a run, such as those of `configs/ablations`; each makes a
-            row of its name.
+    Returns:
+        One row per method and seed, also written to ``comparison.csv`` and ``comparison.md`` of ``output``.
 
     Raises:
         ConfigError: If an ablation has the name of a method or of another one.
@@ -164,72 +146,88 @@ def compare(
         drop=True
     )
     save_comparison(table, output)
-    print_comparison(table)
+    return table
 
 
-def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[str, Any]:
-    """Results of a run: those on disk if the configuration is still the same, else by doing it."""
+class _Settings(WTALCLI):
+    """The settings of a run alone: parsed, with nothing made of them."""
+
+    def instantiate_classes(self) -> None:
+        """Make nothing."""
+
+
+def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Record:
+    """Results of a run: those on disk if it had the same identity and length, else by training it."""
     config = [*config, run.overlay] if run.overlay else config
-    said = [path.read_text() for path in config]
-    path = folder / run.name / "record.json"
-    if path.is_file():
-        record: dict[str, Any] = json.loads(path.read_text())
-        if record["config"] == said:
-            return record
-    path.parent.mkdir(parents=True, exist_ok=True)
-    record = {"config": said, **_train_and_test(run, config, folder, seed)}
-    write_text(path, json.dumps(record, indent=1))
-    return record
-
-
-def _train_and_test(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> dict[str, Any]:
     arguments = [f"--config={path}" for path in config]
     arguments += [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder / run.name}"]
     if run.pattern:
         arguments.append(f"--model.init_args.schedule.pattern={run.pattern}")
+    settings = _Settings(arguments, run=False).settings
+    arguments.append(f"--trainer.max_epochs={_epochs(run, settings, config[0])}")
+    settings = _Settings(arguments, run=False).settings
+    before_0_2 = config_texts_digest([path.read_text() for path in config])
+    for path in reversed(records_below(folder / run.name)):
+        record = read_record(path)
+        if record is None:
+            continue
+        identity = Identity.of(settings, record.processes, run.variant)
+        same = record.identity == identity.digest and record.length == length_of(settings)
+        if same or record.identity == before_0_2:
+            return record
+    return _train_and_test(run, arguments, folder)
+
+
+def _epochs(run: _Run, settings: Mapping[str, Any], path: Path) -> int:
+    """How many epochs a run trains for."""
+    model = settings["model"]
+    schedule = model["init_args"].get("schedule")
+    if not isinstance(schedule, dict):
+        name = model["class_path"].rpartition(".")[2]
+        raise ConfigError(f"{path}: `model` must be a CollaborationModule to be compared, not {name}.")
+    if run.pattern == "":
+        return 0
+    epochs, pattern = int(settings["trainer"]["max_epochs"] or 0), run.pattern or schedule["pattern"]
+    if len(set(pattern)) > 1:
+        return epochs
+    after = epochs - int(schedule["warm_up"])  # each epoch trains what an alternation trains in every other one
+    return int(schedule["warm_up"]) + (-(-after // 2) if run.goes_on else 0)
+
+
+def _train_and_test(run: _Run, arguments: list[str], folder: Path) -> Record:
     cli = WTALCLI(arguments, run=False)
+    cli.claim_folder()
     model, trainer = cli.model, cli.trainer
-    if not isinstance(model, CollaborationModule):
-        raise ConfigError(
-            f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}."
-        )
+    assert isinstance(model, CollaborationModule)
     if run.pattern != "":
-        seconds = _fit(run, cli, _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up), model.schedule.pattern)
+        seconds = _fit(cli, _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up))
     else:
         assert isinstance(model.vlp, VLPBranch)
         seconds, model.vlp = 0.0, model.vlp.vanilla()
     (metrics,) = trainer.test(model, cli.datamodule, verbose=False)
-    return {
-        "metrics": metrics,
-        "train_seconds": seconds,
-        "features": cli.datamodule.features_note,
-        "benchmark": cli.datamodule.benchmark.name,
-        "weights": model.note,
-    }
+    identity = Identity.of(cli.settings, trainer.world_size, run.variant)
+    record = make_record(cli.settings, identity, model, cli.datamodule, metrics, None, seconds, run.answers)
+    write_record(RunFolder.of(trainer).record, record)
+    return record
 
 
-def _fit(run: _Run, cli: WTALCLI, warm_up: _WarmUp, pattern: str) -> float:
+def _fit(cli: WTALCLI, warm_up: _WarmUp) -> float:
     """Train, from the seed's warm-up if it is there; the seconds that it would have taken from the start."""
     trainer: Trainer = cli.trainer
     shared = warm_up.exists
-    if len(set(pattern)) == 1:  # each epoch trains what an alternation trains in every other one
-        after = (trainer.max_epochs or 0) - warm_up.epochs
-        trainer.fit_loop.max_epochs = warm_up.epochs + (-(-after // 2) if run.goes_on else 0)
     trainer.callbacks.append(warm_up)  # type: ignore[attr-defined]
     start = time.monotonic()
     trainer.fit(cli.model, cli.datamodule, ckpt_path=warm_up.checkpoint if shared else None)
     return time.monotonic() - start + (warm_up.seconds if shared else 0)
 
 
-def _rows(run: _Run, record: dict[str, Any], seed: int) -> list[dict[str, Any]]:
-    """One row of the table a method that the run answers for."""
+def _rows(run: _Run, record: Record, seed: int) -> list[dict[str, Any]]:
+    """One row of the table for each method that the run stands for."""
     rows = []
     for method, source in run.answers.items():
         prefix = f"test/{source}/"
-        measured = {
-            key.removeprefix(prefix): value for key, value in record["metrics"].items() if key.startswith(prefix)
-        }
+        measured = {key.removeprefix(prefix): value for key, value in record.metrics.items() if key.startswith(prefix)}
         measured["mAP_avg"] = measured.pop("mAP")
-        said = {key: record[key] for key in ("train_seconds", "features", "benchmark", "weights")}
-        rows.append({"method": method, "seed": seed, **measured, **said})
+        origin = {"features": record.features, "benchmark": record.benchmark, "weights": record.weights}
+        rows.append({"method": method, "seed": seed, **measured, "train_seconds": record.seconds, **origin})
     return rows

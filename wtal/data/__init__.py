@@ -1,51 +1,53 @@
-"""The user's files: annotations and features to batches of snippets.
+"""The user's files: annotations and features to batches of snippets."""
 
-The classes are imported when they are asked for: whoever reads annotations alone then waits for no torch.
-"""
-
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from wtal._lazy import lazy
 
 if TYPE_CHECKING:
     from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
     from wtal.data.annotations import Annotations, read_annotations
+    from wtal.data.appending import StoreAppender
     from wtal.data.custom import CustomDataModule
-    from wtal.data.datamodule import SnippetDataModule
-    from wtal.data.dataset import SnippetDataset
-    from wtal.data.features import FeatureSource
-    from wtal.data.synthetic import SyntheticDataModule, SyntheticParams
+    from wtal.data.datamodule import SnippetDataModule, SplitVideos
+    from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
+    from wtal.data.features import FeatureSource, open_features
+    from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
+    from wtal.data.resumable import EpochSampler, ResumableLoader
+    from wtal.data.store import FeatureStore, Grids, Manifest, StoreWriter, open_store, read_manifest
+    from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
     from wtal.data.thumos14 import THUMOS14DataModule
+else:
+    __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
     "ActivityNet12DataModule",
     "ActivityNet13DataModule",
     "Annotations",
     "CustomDataModule",
+    "DataReport",
+    "EpochSampler",
     "FeatureSource",
+    "FeatureStore",
+    "Grids",
+    "Item",
+    "Manifest",
+    "ResumableLoader",
     "SnippetDataModule",
     "SnippetDataset",
+    "SnippetFeatures",
+    "SplitReport",
+    "SplitVideos",
+    "StoreAppender",
+    "StoreWriter",
+    "StreamReport",
     "SyntheticDataModule",
     "SyntheticParams",
     "THUMOS14DataModule",
+    "inspect",
+    "open_features",
+    "open_store",
     "read_annotations",
+    "read_manifest",
+    "write_synthetic",
 ]
-
-_HOME = {
-    "ActivityNet12DataModule": "activitynet",
-    "ActivityNet13DataModule": "activitynet",
-    "Annotations": "annotations",
-    "CustomDataModule": "custom",
-    "FeatureSource": "features",
-    "SnippetDataModule": "datamodule",
-    "SnippetDataset": "dataset",
-    "SyntheticDataModule": "synthetic",
-    "SyntheticParams": "synthetic",
-    "THUMOS14DataModule": "thumos14",
-    "read_annotations": "annotations",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"wtal.data.{_HOME[name]}"), name)

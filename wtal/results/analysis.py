@@ -1,4 +1,4 @@
-"""``wtal analyze``: why methods fail, side by side, from their prediction files alone."""
+"""Error analysis of several methods side by side, from their predictions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,18 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wtal.data.thumos14_lists import TestList
-from wtal.errors import ConfigError
 from wtal.functional.average_precision import mean_average_precision
 from wtal.io.files import write_text
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, diagnose
 from wtal.metrics.error_analysis import error_profile
-from wtal.results.evaluation import labels_of
-from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
-from wtal.results.predictions import read_predictions
+from wtal.results.ground_truth import GroundTruth, detection_rows
 from wtal.results.tables import markdown, percent, print_table
 
-__all__ = ["Analysis", "analyze", "analyze_sets"]
+__all__ = ["Analysis", "analyze_sets", "save_analysis", "show_analysis"]
 
 _TITLES = {
     "mAP": "mAP",
@@ -33,25 +29,26 @@ _TITLES = {
     "recall": "recall",
 }
 _EXPLAINED = (
-    "FPR, FNR: share of the detected time outside instances, of the instances' time undetected. completeness: share of "
-    "an instance that its best detection covers. background: share of a detection outside instances. swallowing: share "
-    "of detections that cover half of two instances or more. length ratio: median of detection to instance. All of the "
-    "best detections of a class, as many as instances (1G); % but for the length ratio."
+    "FPR: share of the detected time outside instances. FNR: share of the instances' time that is undetected. "
+    "completeness: share of an instance that its best detection covers. background: share of a detection outside "
+    "instances. swallowing: share of detections that cover half of two or more instances. length ratio: median length "
+    "of a detection relative to its instance. All for the best detections of each class, as many as it has instances "
+    "(1G); in % except for the length ratio."
 )
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Tidy tables of all sets of predictions; each has a column ``method`` and fractions.
+    """Tidy tables of all methods, each with a column ``method``; shares are fractions.
 
     Args:
-        summary: A row a method: mAP, mAP_N, and the measures of :class:`~wtal.metrics.error_analysis.ErrorProfile`.
-        false_positives: See :class:`~wtal.metrics.diagnosis.Diagnosis`, as for the others.
-        gains: What mAP_N gains without a kind of error.
+        summary: One row per method: mAP, mAP_N, and :class:`~wtal.metrics.error_analysis.ErrorProfile`.
+        false_positives: Kinds of detections; see :class:`~wtal.metrics.diagnosis.Diagnosis`, as for the next three.
+        gains: Gain of mAP_N without a kind of error.
         false_negatives: Rate of missed instances by characteristic.
-        sensitivity: mAP_N by characteristic.
-        caption: What it was made on.
-        notes: What a reader should know.
+        sensitivity: The mAP_N by characteristic.
+        caption: Ground truth and thresholds of the analysis.
+        notes: Remarks for the reader.
     """
 
     summary: pd.DataFrame
@@ -64,56 +61,17 @@ class Analysis:
 
     @property
     def methods(self) -> list[str]:
-        """In the order given."""
+        """Names of the methods, in the given order."""
         return self.summary["method"].tolist()
 
 
-def analyze(
-    predictions: Sequence[Path],
-    annotations: Path,
-    subset: str | None = None,
-    test_list: TestList | None = None,
-    subsets: Path | None = None,
-    tious: Sequence[float] = (),
-    names: Sequence[str] = (),
-    output: Path | None = None,
-) -> None:
-    """Say why methods fail: kinds of false detections, missed instances, incompleteness and over-completeness.
-
-    Args:
-        predictions: Files or folders as for `wtal evaluate`, one set a method.
-        annotations: Ground truth in any form; durations are needed for the coverage of videos.
-        subset: Its subset, by the file's own name; may be left out if only one has instances.
-        test_list: THUMOS14's test videos: 213, 212, 211 or 210 of them; left out, all that the file has.
-        subsets: A table `video,subset` for annotations that name no subsets.
-        tious: Thresholds whose results are averaged; by default 0.5 for THUMOS14, else 0.5 to 0.95, as in DETAD.
-        names: How to call the methods, in their order.
-        output: Folder for the tables (.csv, analysis.md) and figures (.pdf, .png).
-
-    Raises:
-        WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
-    """
-    if not all(0 < tiou <= 1 for tiou in tious):
-        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    truth = load_truth(annotations, subset, test_list, subsets)
-    labels = labels_of(predictions, names)
-    sets = {label: read_predictions(path) for label, path in zip(labels, predictions, strict=True)}
-    analysis = analyze_sets(sets, truth, tious)
-    if output is not None:
-        save(analysis, output)
-    show(analysis)
-
-
 def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Sequence[float] = ()) -> Analysis:
-    """Analyze sets of detections.
+    """Analyze the detections of several methods.
 
     Args:
-        sets: By method, tables as :func:`~wtal.results.predictions.read_predictions` gives them.
-        truth: What they are held against.
-        tious: Thresholds; none for those of DETAD.
-
-    Raises:
-        ConfigError: If two methods have the same name.
+        sets: Tables of :func:`~wtal.results.predictions.read_predictions`, by name of the method.
+        truth: Ground truth to measure against.
+        tious: Thresholds of temporal IoU; by default those of DETAD.
     """
     is_thumos = truth.conventions == "thumos14"
     thresholds = tuple(tious) or ((0.5,) if is_thumos else truth.tious)
@@ -121,7 +79,7 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Seque
     tables: dict[str, list[pd.DataFrame]] = {}
     notes = []
     for method, table in sets.items():
-        rows, said = detection_rows(table, truth)
+        rows, remarks = detection_rows(table, truth)
         found = diagnose(rows, truth.segments, truth.duration_s, thresholds, bins, truth.class_names)
         total = float(mean_average_precision(rows, truth.segments, thresholds).mean())
         profile = vars(error_profile(rows, truth.segments))
@@ -131,12 +89,12 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Seque
         }
         for name, part in parts.items():
             tables.setdefault(name, []).append(part.assign(method=method)[["method", *part.columns]])
-        notes += [f"{method}: {note}" for note in said]
+        notes += [f"{method}: {note}" for note in remarks]
         left_out = found.left_out
     if left_out:
-        notes.append(f"{left_out} instances of no length, or longer than their video, are left out of the diagnosis.")
+        notes.append(f"{left_out} instances of zero length, or longer than their video, are left out of the diagnosis.")
     if not np.isfinite(truth.duration_s).all():
-        notes.append(f"{truth.path} does not know the duration of every video: there is no coverage.")
+        notes.append(f"{truth.path} lacks the duration of some videos, so there is no coverage.")
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     at = f"{thresholds[0]:g}" if len(thresholds) == 1 else f"{thresholds[0]:g}:{thresholds[-1]:g}"
     caption = (
@@ -149,7 +107,7 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Seque
 
 
 def _sections(analysis: Analysis) -> list[tuple[str, pd.DataFrame]]:
-    """Titles and tables of text, methods side by side."""
+    """Titles and tables of text, with the methods side by side."""
     summary = analysis.summary.set_index("method")[list(_TITLES)]
     ratio = summary.pop("length_ratio").map("{:.2f}".format)
     shown = percent(summary, 1)
@@ -165,13 +123,13 @@ def _sections(analysis: Analysis) -> list[tuple[str, pd.DataFrame]]:
 
 
 def _across(table: pd.DataFrame, value: str) -> pd.DataFrame:
-    """A row a method, a column a kind."""
+    """One row per method, one column per kind."""
     wide = table.pivot(index="method", columns="kind", values=value)
     return percent(wide.loc[table["method"].unique()], 1)
 
 
 def _by_bin(analysis: Analysis, table: pd.DataFrame, value: str) -> pd.DataFrame:
-    """A row a bin, a column a method."""
+    """One row per bin, one column per method."""
     rows = ["characteristic", "bin", "range", "instances"]
     wide = percent(table.pivot_table(index=rows, columns="method", values=value, sort=False)[analysis.methods], 1)
     text = wide.rename_axis(columns=None).reset_index()
@@ -179,8 +137,8 @@ def _by_bin(analysis: Analysis, table: pd.DataFrame, value: str) -> pd.DataFrame
     return text.set_index("characteristic")
 
 
-def show(analysis: Analysis) -> None:
-    """Print all tables, but of missed instances not each class; the files have them."""
+def show_analysis(analysis: Analysis) -> None:
+    """Print all tables, without the rows of single classes, which are in the files."""
     for title, table in _sections(analysis):
         if "bin" in table:
             table = table[table.index.to_series().replace("", None).ffill().ne("class").to_numpy()]
@@ -190,11 +148,8 @@ def show(analysis: Analysis) -> None:
         print(line)
 
 
-def save(analysis: Analysis, folder: Path) -> None:
-    """Write every table as ``.csv``, all as ``analysis.md``, and the figures as ``.pdf`` and ``.png``."""
-    from wtal.report.analysis_figures import figures_of
-    from wtal.report.style import save_figure
-
+def save_analysis(analysis: Analysis, folder: Path) -> None:
+    """Write every table as ``.csv``, and all of them as ``analysis.md``."""
     for field in fields(analysis):
         table = getattr(analysis, field.name)
         if isinstance(table, pd.DataFrame):
@@ -202,6 +157,3 @@ def save(analysis: Analysis, folder: Path) -> None:
     parts = [f"## {title}\n\n{markdown(table)}" for title, table in _sections(analysis)]
     notes = "".join(f"- {note}\n" for note in (_EXPLAINED, *analysis.notes))
     write_text(folder / "analysis.md", "\n".join([f"{analysis.caption}\n", *parts, notes]))
-    for name, figure in figures_of(analysis).items():
-        for suffix in (".pdf", ".png"):
-            save_figure(figure, folder / f"{name}{suffix}")

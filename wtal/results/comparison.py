@@ -1,7 +1,8 @@
-"""The table of a comparison: mean and deviation over seeds, for terminal, Markdown and CSV."""
+"""The table of a comparison: mean and deviation over seeds, for the terminal, Markdown and CSV."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -11,8 +12,20 @@ from wtal.errors import PredictionError
 from wtal.io.files import write_text
 from wtal.results.tables import markdown, print_table
 
-__all__ = ["METHOD_NAMES", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
+__all__ = ["METHOD_NAMES", "Method", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
 
+Method = Literal[
+    "cbp_warm_up",
+    "cbp",
+    "vlp_vanilla",
+    "vlp",
+    "late_fusion_warm_up",
+    "late_fusion",
+    "b_only",
+    "f_only",
+    "joint",
+    "alternation",
+]
 METHOD_NAMES = {
     "cbp_warm_up": "CBP, warm-up only",
     "cbp": "CBP alone",
@@ -26,18 +39,16 @@ METHOD_NAMES = {
     "alternation": "alternation",
 }
 _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
-
-
-_TEXT = ("features", "benchmark", "weights")  # columns of comparison.csv, which may be empty
+_TEXT = ("features", "benchmark", "weights")  # text columns of comparison.csv, which may be empty
 _MOST_COLUMNS = 5000
 NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A table out of a run's folder.
+    """Read a table from the folder of a run.
 
     Raises:
-        PredictionError: If it is none.
+        PredictionError: If the file is no such table.
     """
     try:
         table: pd.DataFrame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, object))
@@ -49,42 +60,56 @@ def read_csv(path: Path) -> pd.DataFrame:
 
 
 def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFrame:
-    """The table of a comparison, if it has what :func:`save_comparison` writes.
+    """Read the table of a comparison, as :func:`save_comparison` writes it.
 
     Args:
         path: The file.
-        numbers: Columns of numbers that are needed, the seed and the average among them.
+        numbers: Required columns of numbers, the seed and the average among them.
 
     Raises:
-        PredictionError: If it has not.
+        PredictionError: If a column is missing or has values of the wrong kind.
     """
     table = read_csv(path)
-    bad = [name for name in ("method", "features", "benchmark", *numbers) if name not in table]
-    mean_aps = [name for name in map(str, table) if name.startswith("mAP@")]
-    bad += [name for name in (*numbers, *mean_aps) if name in table and not is_numeric_dtype(table[name])]
-    bad += ["seed"] if not bad and not table["seed"].between(0, 2**32).all() else []
-    if bad or table.empty:
-        raise PredictionError(f"{path} has no good column {(bad or ['method'])[0]!r}: run `wtal compare` anew.")
+    bad = _bad_column(table, numbers)
+    if bad:
+        raise PredictionError(f"{path} has no good column {bad!r}: run `wtal compare` again.")
     table = table.reindex(columns=[*table.columns, *(name for name in _TEXT if name not in table)])
     return table.astype(dict.fromkeys(_TEXT, object)).fillna(dict.fromkeys(_TEXT, ""))
 
 
+def _bad_column(table: pd.DataFrame, numbers: Sequence[str]) -> str | None:
+    """The first column of a comparison that is missing, not numeric, or, for an empty table, has no rows."""
+    for name in ("method", "features", "benchmark", *numbers):
+        if name not in table:
+            return name
+    for name in (*numbers, *_columns(table)):
+        if not is_numeric_dtype(table[name]):
+            return name
+    if not table["seed"].between(0, 2**32).all():
+        return "seed"
+    return "method" if table.empty else None
+
+
+def _columns(table: pd.DataFrame) -> list[str]:
+    """The columns of mAP, at single thresholds and over ranges."""
+    return [name for name in map(str, table) if name.startswith("mAP@")]
+
+
 def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:
-    """One row a method, ready to print: percentages as ``mean`` or ``mean ± sd`` over seeds, seconds as a mean.
+    """Summarize a comparison, ready to print: percentages as ``mean`` or ``mean ± sd`` over seeds, seconds as a mean.
 
     Args:
-        table: One row a method and seed, with ``mAP@...`` and the other measures as fractions.
-        brief: Give the deviation of the average alone.
+        table: One row per method and seed, with ``mAP@...`` and the other measures as fractions.
+        brief: Whether to give the deviation of the average only.
+
+    Returns:
+        One row per method.
     """
-    single = [name for name in table.columns if name.startswith("mAP@") and ":" not in name]
-    ranges = [name for name in table.columns if name.startswith("mAP@") and ":" in name]
-    averages = [name for name in ranges if not _is_whole(name, single)]
-    shown = {name: name.removeprefix("mAP@") for name in [*single, *averages]} | {"mAP_avg": "avg"} | _OTHER
     groups = table.groupby("method", sort=False)
     summary = pd.DataFrame(
         {
             title: groups[name].apply(_cell, name == "mAP_avg" or not brief)
-            for name, title in shown.items()
+            for name, title in _shown(table).items()
             if name in table
         }
     )
@@ -92,8 +117,16 @@ def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:
     return summary.rename(index=METHOD_NAMES).rename_axis("method")
 
 
+def _shown(table: pd.DataFrame) -> dict[str, str]:
+    """Columns of a summary and their titles: thresholds, ranges other than that of all thresholds, and the rest."""
+    columns = _columns(table)
+    single = [name for name in columns if ":" not in name]
+    ranges = [name for name in columns if ":" in name and not _is_whole(name, single)]
+    return {name: name.removeprefix("mAP@") for name in [*single, *ranges]} | {"mAP_avg": "avg"} | _OTHER
+
+
 def _is_whole(name: str, single: list[str]) -> bool:
-    """Whether a range covers all thresholds: its mean is the average already."""
+    """Whether a range covers all thresholds, so that its mean is the average."""
     return name.removeprefix("mAP@") == ":".join(s.removeprefix("mAP@") for s in (single[0], single[-1]))
 
 
@@ -103,14 +136,14 @@ def _cell(values: pd.Series, deviation: bool) -> str:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """What every table must say: features, benchmark, seeds, weights."""
-    said = {"features": table["features"], "benchmark": table["benchmark"], "weights": table["weights"]}
-    parts = [f"{name}: {', '.join(sorted(set(filter(None, values))))}" for name, values in said.items() if any(values)]
+    """The caption of a comparison: features, benchmark, weights and seeds."""
+    texts = {name: sorted(set(filter(None, table[name]))) for name in _TEXT}
+    parts = [f"{name}: {', '.join(values)}" for name, values in texts.items() if values]
     return "; ".join([*parts, f"seeds: {', '.join(map(str, sorted(set(table['seed']))))}", "last epoch; mAP in %"])
 
 
 def save_comparison(table: pd.DataFrame, folder: Path) -> None:
-    """Write ``comparison.csv`` (all rows, fractions) and ``comparison.md`` (the summary)."""
+    """Write ``comparison.csv`` (all rows, as fractions) and ``comparison.md`` (the summary)."""
     write_text(folder / "comparison.csv", table.to_csv(index=False))
     write_text(folder / "comparison.md", f"{markdown(summarize(table))}\n{caption(table)}\n")
 

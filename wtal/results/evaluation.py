@@ -1,4 +1,4 @@
-"""``wtal evaluate``: any prediction file against any annotations, by the rules of any public evaluator."""
+"""Evaluation of prediction files against annotations, by the rules of public evaluators."""
 
 import json
 from collections.abc import Sequence
@@ -10,32 +10,31 @@ import numpy as np
 import pandas as pd
 
 from wtal import __version__
-from wtal.data.thumos14_lists import TestList
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
-from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score
+from wtal.metrics.rule_sets import RuleSet, Score
 from wtal.metrics.rule_sets import evaluate as score_of
-from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
+from wtal.results.ground_truth import GroundTruth, detection_rows
 from wtal.results.predictions import read_predictions
 from wtal.results.tables import markdown, percent, print_table
 
-__all__ = ["Evaluation", "evaluate_file", "evaluate_files", "labels_of"]
+__all__ = ["Evaluation", "evaluate_file", "labels_of", "save_evaluations", "show_evaluations"]
 
 _USUAL_RANGES = ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7), (0.1, 0.9), (0.5, 0.95))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one set of predictions reaches, and how that number was made.
+    """The scores of one set of predictions, and how they were computed.
 
     Args:
-        label: How a table calls the predictions.
-        path: Where they were read.
-        truth: What they were measured against.
-        rules: By which rules.
-        tious: At which thresholds, ``K``.
-        score: The numbers.
-        notes: What a reader should know of them.
+        label: Name of the predictions in tables.
+        path: File or folder of the predictions.
+        truth: Ground truth that they were measured against.
+        rules: Rules of the evaluator.
+        tious: Thresholds of temporal IoU, ``K``.
+        score: The scores.
+        notes: Remarks for the reader.
     """
 
     label: str
@@ -48,7 +47,7 @@ class Evaluation:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Fractions: a row a class, the last one ``mean``; a column a threshold and a usual range of thresholds."""
+        """Fractions: one row per class and ``mean``; one column per threshold and per usual range of thresholds."""
         precision = self.score.precision
         names = [self.truth.class_names[label] for label in precision.labels]
         values = np.vstack([precision.values, precision.mean])
@@ -60,12 +59,12 @@ class Evaluation:
 
     @property
     def recall(self) -> dict[str, dict[str, float]]:
-        """By multiple of the instances, then by threshold; empty if the rules ask for none."""
+        """The recall by multiple of the instances, then by threshold; empty if the rules include none."""
         columns = zip(self.rules.recall_multiples, self.score.recall.T, strict=True)
         return {f"{multiple}x": _by_tiou(self.tious, column) for multiple, column in columns}
 
     def as_json(self) -> dict[str, Any]:
-        """All of it in primitives, fractions in [0, 1]."""
+        """Everything in plain values, with fractions in [0, 1]."""
         table, score = self.table, self.score
         thresholds = len(self.tious)
         return {
@@ -98,7 +97,7 @@ def _by_tiou(tious: Sequence[float], values: Sequence[float]) -> dict[str, float
 
 
 def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
-    """The usual ranges both ends of which are thresholds, and the one of all."""
+    """The usual ranges whose ends are both thresholds, and the range of all thresholds."""
     known = {f"{tiou:g}" for tiou in tious}
     ranges = [pair for pair in _USUAL_RANGES if {f"{end:g}" for end in pair} <= known]
     whole = (min(tious), max(tious))
@@ -107,75 +106,24 @@ def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
     return ranges
 
 
-def evaluate_files(
-    predictions: Sequence[Path],
-    annotations: Path,
-    subset: str | None = None,
-    protocol: RuleSetName = "activitynet-official",
-    test_list: TestList | None = None,
-    subsets: Path | None = None,
-    ambiguous: Path | None = None,
-    tious: Sequence[float] = (),
-    names: Sequence[str] = (),
-    per_class: bool = False,
-    output: Path | None = None,
-) -> None:
-    """Measure prediction files by the rules of a public evaluator.
-
-    Args:
-        predictions: Files (.json in ActivityNet's form, .csv, .tsv), or folders of files that are parts of one set.
-            Several are several sets, side by side.
-        annotations: Ground truth in any form: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV.
-        subset: Its subset, by the file's own name; may be left out if only one has instances.
-        protocol: Whose rules. `opentad` and `actionformer` leave out empty and repeated instances and add the recall at
-            1x and 5x; `co2net`, also P-MIL's, rounds instances to snippets of 16/25 s and leaves out detections that
-            meet ambiguous segments; `wtalc` rounds detections too, takes the first instance of enough tIoU and does not
-            interpolate; all four ignore labels without an instance, which the official rule refuses.
-        test_list: THUMOS14's test videos: 213, 212, 211 or 210 of them; left out, all that the file has.
-        subsets: A table `video,subset` for annotations that name no subsets, such as BSN's `video_info_new.csv`.
-        ambiguous: THUMOS14's `Ambiguous_test.txt`, if it does not lie in the annotations' folder.
-        tious: Thresholds; by default 0.1 to 0.9 for THUMOS14, else 0.5 to 0.95.
-        names: How to call the sets of predictions, in their order.
-        per_class: Also tell the average precision of each class.
-        output: Write the numbers, as fractions, to this .json or .csv file, or as percentages to this .md file.
-
-    Raises:
-        WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
-    """
-    if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
-        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these forms.")
-    if not all(0 < tiou <= 1 for tiou in tious):
-        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    rules = RULE_SETS[protocol]
-    truth = load_truth(annotations, subset, test_list, subsets, ambiguous)
-    thresholds = tuple(sorted(set(tious))) or truth.tious
-    labels = labels_of(predictions, names)
-    results = [
-        evaluate_file(path, label, truth, rules, thresholds) for path, label in zip(predictions, labels, strict=True)
-    ]
-    if output is not None:
-        _save(results, output, per_class)
-    _print(results, per_class)
-
-
 def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
-    """How to call sets of predictions: as told, else by their file names, with their folders' where these are alike.
+    """Name sets of predictions: as given, or by their file names, with the folder where these are equal.
 
     Raises:
-        ConfigError: If there are more or fewer names than sets, or two sets have the same one.
+        ConfigError: If the numbers of names and sets differ, or two sets have the same name.
 
     >>> labels_of([Path("a/fused.json"), Path("b/fused.json"), Path("vlp.json")], [])
     ['a/fused', 'b/fused', 'vlp']
     """
     if names and len(names) != len(predictions):
-        raise ConfigError(f"--names has {len(names)} names for {len(predictions)} sets of predictions.")
+        raise ConfigError(f"--names gives {len(names)} names for {len(predictions)} sets of predictions.")
     stems = [path.stem if path.suffix else path.name for path in predictions]
     pairs = zip(predictions, stems, strict=True)
     longer = [f"{path.absolute().parent.name}/{stem}" if stems.count(stem) > 1 else stem for path, stem in pairs]
     labels = list(names) or longer
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
-        raise ConfigError(f"{len(twice)} sets of predictions are called {twice[0]}: tell them apart by --names.")
+        raise ConfigError(f"{len(twice)} sets of predictions are named {twice[0]}: distinguish them by --names.")
     return labels
 
 
@@ -184,28 +132,28 @@ def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, ti
 
     Args:
         path: A file, or a folder of files that are parts of one set.
-        label: How to call it.
-        truth: What to measure against.
-        rules: By which rules.
-        tious: At which thresholds.
+        label: Name of the set.
+        truth: Ground truth to measure against.
+        rules: Rules of the evaluator.
+        tious: Thresholds of temporal IoU.
 
     Raises:
-        PredictionError: If it is unreadable, or the rules refuse a label of it.
+        PredictionError: If the set is unreadable, or the rules refuse one of its labels.
     """
     rows, notes = detection_rows(read_predictions(path), truth, rules.unknown_labels)
     score = score_of(rows, truth.segments, tious, rules, truth.ambiguous)
     notes.insert(0, f"{score.detections} detections.")
     if score.empty or score.repeated:
         notes.append(
-            f"{score.empty} instances that end where they start and {score.repeated} repeated ones were left out, as "
-            f"{rules.name} does."
+            f"{score.empty} instances that end where they start and {score.repeated} repeated instances were left out, "
+            f"as {rules.name} does."
         )
     if rules.drop_ambiguous:
         notes.append(
             f"{score.ambiguous} detections meet ambiguous segments and were left out."
             if len(truth.ambiguous)
-            else f"{rules.name} leaves out detections that meet ambiguous segments, but none are known here: give them "
-            "with --ambiguous if the data set has some."
+            else f"{rules.name} leaves out detections that meet ambiguous segments, but none are known: give them with "
+            "--ambiguous if the data set has some."
         )
     return Evaluation(label, path, truth, rules, tuple(tious), score, tuple(notes))
 
@@ -222,7 +170,7 @@ def _caption(result: Evaluation) -> str:
 
 
 def _summary(results: Sequence[Evaluation]) -> pd.DataFrame:
-    """A row a set of predictions, in percent."""
+    """One row per set of predictions, in percent."""
     rows = pd.concat([result.table.loc[["mean"]] for result in results]).pipe(percent)
     rows.index = pd.Index([result.label for result in results], name="predictions")
     for multiple in results[0].recall:
@@ -232,7 +180,8 @@ def _summary(results: Sequence[Evaluation]) -> pd.DataFrame:
     return rows
 
 
-def _print(results: Sequence[Evaluation], per_class: bool) -> None:
+def show_evaluations(results: Sequence[Evaluation], per_class: bool = False) -> None:
+    """Print one row per set of predictions, the tables of classes if asked for, and all notes."""
     print_table(_summary(results), _caption(results[0]))
     for result in results if per_class else ():
         print_table(percent(result.table.iloc[:-1]).rename_axis(result.label), _caption(result))
@@ -241,7 +190,8 @@ def _print(results: Sequence[Evaluation], per_class: bool) -> None:
             print(f"{result.label}: {note}")
 
 
-def _save(results: Sequence[Evaluation], output: Path, per_class: bool) -> None:
+def save_evaluations(results: Sequence[Evaluation], output: Path, per_class: bool = False) -> None:
+    """Write fractions as ``.json`` or ``.csv``, or percentages as ``.md``, by the ending of the file."""
     if output.suffix.lower() == ".json":
         content = [result.as_json() for result in results]
         text = json.dumps(content[0] if len(content) == 1 else content, indent=1, ensure_ascii=False)

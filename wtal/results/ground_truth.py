@@ -1,7 +1,10 @@
-"""What predictions are measured against: the videos and instances that a subset or a list of videos names."""
+"""What predictions are measured against: the videos and instances of a subset or of a list of videos."""
 
+import json
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +15,22 @@ from numpy.typing import NDArray
 from wtal.data.annotations import Annotations, read_annotations, with_ambiguous, with_subsets
 from wtal.data.thumos14_lists import LEFT_OUT, TestList, lacking_videos
 from wtal.errors import AnnotationError, PredictionError
+from wtal.io.files import write_text
 
-__all__ = ["Conventions", "GroundTruth", "detection_rows", "load_truth", "other_names"]
+__all__ = [
+    "Conventions",
+    "GroundTruth",
+    "detection_rows",
+    "load_truth",
+    "numbered",
+    "other_names",
+    "write_ground_truth",
+]
 
 Floats = NDArray[np.float64]
 Conventions = Literal["thumos14", "activitynet"]
 
-# As public evaluators have them: the third of the first is 0.30000000000000004, which matters for whole snippets.
+# As in the public evaluators: the third of the first is 0.30000000000000004, which matters for whole snippets.
 _TIOUS = {
     "thumos14": tuple(np.linspace(0.1, 0.9, 9).tolist()),
     "activitynet": tuple(np.linspace(0.5, 0.95, 10).tolist()),
@@ -31,15 +43,15 @@ class GroundTruth:
     """Ground truth of the chosen videos.
 
     Args:
-        path: Where it was read.
-        name: The subset or list, as a table's caption tells it.
+        path: The file it was read from.
+        name: The subset or list, as shown in captions.
         video_ids: Names of the videos, ``V``, in the order of the file.
         class_names: Names of the classes that have an instance, in the order of the file's classes.
-        duration_s: Of each video, ``(V,)``; NaN where unknown.
-        segments: ``(M, 4)`` rows of video, label, start, end in seconds; the label is a place in the class names.
+        duration_s: Duration of each video, ``(V,)``; NaN where unknown.
+        segments: ``(M, 4)`` rows of video, label, start, end in seconds; the label is an index of ``class_names``.
         ambiguous: ``(A, 3)`` rows of video, start, end in seconds.
-        left_out: Names of videos of the subset that the chosen list leaves out; detections in them don't count.
-        aliases: Other names that the videos are known by.
+        left_out: Names of videos of the subset that the chosen list leaves out; detections in them are not counted.
+        aliases: Other names of the videos, and the video that each belongs to.
     """
 
     path: Path
@@ -48,13 +60,46 @@ class GroundTruth:
     class_names: tuple[str, ...]
     duration_s: Floats
     segments: Floats
-    ambiguous: Floats
-    left_out: frozenset[str]
-    aliases: dict[str, str]
+    ambiguous: Floats = field(default_factory=lambda: np.empty((0, 3)))
+    left_out: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, content: Annotations, videos: pd.DataFrame, name: str, left_out: frozenset[str] = frozenset()
+    ) -> "GroundTruth":
+        """Ground truth of some videos of an annotation file.
+
+        Args:
+            content: The annotations.
+            videos: The chosen rows of ``content.videos``.
+            name: See the class.
+            left_out: See the class.
+        """
+        segments = content.segments[content.segments["video_id"].isin(videos.index)]
+        ambiguous = content.ambiguous[content.ambiguous["video_id"].isin(videos.index)]
+        present = set(segments["label"])
+        class_names = tuple(label for label in content.class_names if label in present)
+        return cls(
+            path=content.path,
+            name=name,
+            video_ids=tuple(map(str, videos.index)),
+            class_names=class_names,
+            duration_s=videos["duration_s"].to_numpy(float),
+            segments=_columns(
+                numbered(segments["video_id"], videos.index),
+                numbered(segments["label"], class_names),
+                segments["start_s"],
+                segments["end_s"],
+            ),
+            ambiguous=_columns(numbered(ambiguous["video_id"], videos.index), ambiguous["start_s"], ambiguous["end_s"]),
+            left_out=left_out,
+            aliases={alias: str(video) for video, alias in videos["alias"].items() if alias},
+        )
 
     @property
     def conventions(self) -> Conventions:
-        """Whose conventions apply: THUMOS14's if every video is named like one of its videos, else ActivityNet's."""
+        """THUMOS14's if every video is named like one of its videos, else ActivityNet's."""
         is_thumos = all(name.startswith(("video_test_", "video_validation_")) for name in self.video_ids)
         return "thumos14" if is_thumos else "activitynet"
 
@@ -62,6 +107,24 @@ class GroundTruth:
     def tious(self) -> tuple[float, ...]:
         """The usual thresholds: 0.1 to 0.9 for THUMOS14, else 0.5 to 0.95."""
         return _TIOUS[self.conventions]
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of each video."""
+        return {name: row for row, name in enumerate(self.video_ids)}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The instances with names: ``video_id``, ``label``, ``start_s``, ``end_s``."""
+        video, label = self.segments[:, :2].astype(int).T
+        return pd.DataFrame(
+            {
+                "video_id": np.array(self.video_ids, object)[video],
+                "label": np.array(self.class_names, object)[label],
+                "start_s": self.segments[:, 2],
+                "end_s": self.segments[:, 3],
+            }
+        )
 
 
 def load_truth(
@@ -75,53 +138,46 @@ def load_truth(
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
-        subset: Name of the subset, as the file has it, in any case of letters. None: the only one with instances, or
-            that of the test list.
-        test_list: Of THUMOS14, by its number of videos; leaves out videos of the test subset.
-        subsets: A table ``video,subset`` for files that name no subsets, or others.
-        ambiguous: Lines ``video start end``, for files that don't come with them.
+        subset: Name of the subset as in the file, in upper or lower case. By default the only subset with instances,
+            or the one of the test list.
+        test_list: One of THUMOS14's lists of test videos, by its number of videos; it leaves out videos of the test
+            subset.
+        subsets: A table ``video,subset``, for files without subsets or to replace theirs.
+        ambiguous: Lines ``video start end``, for files that come without ambiguous segments.
 
     Raises:
-        AnnotationError: If a file is unreadable, the subset is not there or must be named, or it has no instance.
+        AnnotationError: If a file is unreadable, if the subset does not exist or has to be named, or if it has no
+            instance.
     """
     content = read_annotations(annotations)
     if subsets is not None:
         content = with_subsets(content, subsets)
     if ambiguous is not None:
         content = with_ambiguous(content, ambiguous)
-    if test_list is not None and subset is None:
-        subset = "test"
+    truth = _of_subset(content, subset) if test_list is None else _of_test_list(content, subset or "test", test_list)
+    if not len(truth.segments):
+        raise AnnotationError(
+            f"{content.path} has no instance in the subset {subset or 'test'!r}: nothing can be measured there."
+        )
+    return truth
+
+
+def _of_subset(content: Annotations, subset: str | None) -> GroundTruth:
     name = subset or _only_subset(content)
-    videos = content.in_subset([name])
-    left_out = LEFT_OUT[test_list] if test_list is not None else frozenset()
-    lacking = lacking_videos(test_list, videos.index) if test_list is not None else []
+    return GroundTruth.of(content, content.in_subset([name]), f"subset {name!r}" if name else "all videos")
+
+
+def _of_test_list(content: Annotations, subset: str, test_list: TestList) -> GroundTruth:
+    videos = content.in_subset([subset])
+    lacking = lacking_videos(test_list, videos.index)
     if lacking:
         raise AnnotationError(
-            f"{content.path} has no {' and no '.join(lacking)}, which the list of {test_list} test videos has: use "
+            f"{content.path} lacks {' and '.join(lacking)}, which the list of {test_list} test videos contains: use "
             "--test-list 210 or another annotation file."
         )
-    videos = videos.drop(index=list(left_out), errors="ignore")
-    place = {video: row for row, video in enumerate(videos.index)}
-    segments = content.segments[content.segments["video_id"].isin(place)]
-    if segments.empty:
-        raise AnnotationError(f"{content.path} has no instance in the subset {name!r}: nothing can be measured there.")
-    present = set(segments["label"])
-    class_names = tuple(label for label in content.class_names if label in present)
-    unclear = content.ambiguous[content.ambiguous["video_id"].isin(place)]
-    label_of = {label: index for index, label in enumerate(class_names)}
-    return GroundTruth(
-        path=content.path,
-        name=f"THUMOS14 test, list of {test_list}" if test_list else f"subset {name!r}" if name else "all videos",
-        video_ids=tuple(videos.index),
-        class_names=class_names,
-        duration_s=videos["duration_s"].to_numpy(float),
-        segments=_numbers(
-            segments["video_id"].map(place), segments["label"].map(label_of), segments["start_s"], segments["end_s"]
-        ),
-        ambiguous=_numbers(unclear["video_id"].map(place), unclear["start_s"], unclear["end_s"]),
-        left_out=left_out,
-        aliases={alias: str(video) for video, alias in videos["alias"].items() if alias},
-    )
+    left_out = LEFT_OUT[test_list]
+    kept = videos.drop(index=list(left_out), errors="ignore")
+    return GroundTruth.of(content, kept, f"THUMOS14 test, list of {test_list}", left_out)
 
 
 def _only_subset(content: Annotations) -> str:
@@ -136,27 +192,37 @@ def _only_subset(content: Annotations) -> str:
     return str(names[0])
 
 
-def _numbers(*columns: pd.Series) -> Floats:
+def numbered(names: pd.Series, known: Iterable[str]) -> pd.Series:
+    """Replace names by numbers: known names by their position, unknown ones by numbers of their own after these.
+
+    >>> numbered(pd.Series(["b", "new", "a"]), ["a", "b"]).tolist()
+    [1, 2, 0]
+    """
+    number = {name: place for place, name in enumerate(dict.fromkeys([*known, *names.unique()]))}
+    return names.map(number)
+
+
+def _columns(*columns: pd.Series) -> Floats:
     return np.column_stack([column.to_numpy(float) for column in columns])
 
 
 def detection_rows(
     table: pd.DataFrame, truth: GroundTruth, unknown_labels: Literal["refuse", "ignore"] = "ignore"
 ) -> tuple[Floats, list[str]]:
-    """Detections as rows that fit the ground truth, and what a reader should know of them.
+    """Turn detections into rows that match the ground truth, and note what a reader should know about them.
 
     A video is also found by its name with or without ``v_``, or by its alias. Detections in a video that the ground
-    truth does not know stay: they are false, as in every public evaluator; each such video gets a number of its own,
-    above those that are known. Detections in a video that the chosen list leaves out go.
+    truth lacks stay and are false, as in every public evaluator; each such video gets a number above those of the
+    known videos. Detections in a video that the chosen list leaves out are dropped.
 
     Args:
-        table: As :func:`~wtal.results.predictions.read_predictions` gives it.
-        truth: What they are measured against.
-        unknown_labels: What to do with a label that has no instance: raise, or let its detections go, which changes
-            nothing.
+        table: Detections as returned by :func:`~wtal.results.predictions.read_predictions`.
+        truth: Ground truth to measure against.
+        unknown_labels: What to do with a label that has no instance: raise, or drop its detections, which changes no
+            number.
 
     Returns:
-        ``(N, 5)`` rows of video, label, start, end in seconds, score, in the order of the table; and sentences.
+        ``(N, 5)`` rows of video, label, start, end in seconds, score, in the order of the table; and the notes.
 
     Raises:
         PredictionError: If a label has no instance and ``unknown_labels`` is ``refuse``.
@@ -168,42 +234,45 @@ def detection_rows(
         notes.append(f"{len(other)} videos were found by another name of theirs, such as with or without {_PREFIX!r}.")
     blocked = names.isin(truth.left_out)
     if blocked.any():
-        notes.append(f"{blocked.sum()} detections lie in videos that the list leaves out; they don't count.")
-    label_of = {label: index for index, label in enumerate(truth.class_names)}
-    known = table["label"].isin(label_of.keys())
-    if not known[~blocked].all():
-        label, video = table.loc[~known & ~blocked, ["label", "video_id"]].iloc[0]
-        if unknown_labels == "refuse":
-            raise PredictionError(
-                f"The label {label!r} predicted in video {video} has no instance in {truth.name} of {truth.path}, and "
-                "the official evaluator refuses that: correct the label, or take a protocol that ignores it (opentad)."
-            )
-        count = len(set(table.loc[~known & ~blocked, "label"]))
-        notes.append(
-            f"{(~known & ~blocked).sum()} detections have one of {count} labels without any instance, such as "
-            f"{label!r}; they don't count."
-        )
+        notes.append(f"{blocked.sum()} detections lie in videos that the list leaves out; they are not counted.")
+    known = table["label"].isin(truth.class_names)
+    unknown = table[~known & ~blocked]
+    if len(unknown):
+        notes.append(_unknown_labels(unknown, truth, unknown_labels))
     kept = known & ~blocked
     names, rows = names[kept], table[kept]
-    place = {video: row for row, video in enumerate(truth.video_ids)}
-    strangers = [name for name in dict.fromkeys(names) if name not in place]
-    if strangers:
-        lost = names.isin(strangers).sum()
+    foreign = [name for name in names.unique() if name not in truth.rows]
+    if foreign:
         notes.append(
-            f"{lost} detections lie in {len(strangers)} videos that the ground truth does not have, such as "
-            f"{strangers[0]}; they count as false."
+            f"{names.isin(foreign).sum()} detections lie in {len(foreign)} videos that the ground truth lacks, such as "
+            f"{foreign[0]}; they count as false."
         )
-        place |= {name: len(place) + number for number, name in enumerate(strangers)}
-    return _numbers(names.map(place), rows["label"].map(label_of), rows["start_s"], rows["end_s"], rows["score"]), [
-        *notes,
-        *_oddities(rows, names, truth),
-    ]
+    columns = numbered(names, truth.video_ids), numbered(rows["label"], truth.class_names)
+    return _columns(*columns, rows["start_s"], rows["end_s"], rows["score"]), [*notes, *_oddities(rows, names, truth)]
+
+
+def _unknown_labels(unknown: pd.DataFrame, truth: GroundTruth, policy: Literal["refuse", "ignore"]) -> str:
+    """The note about detections of labels without an instance.
+
+    Raises:
+        PredictionError: If the policy is ``refuse``.
+    """
+    label, video = unknown[["label", "video_id"]].iloc[0]
+    if policy == "refuse":
+        raise PredictionError(
+            f"The label {label!r} predicted in video {video} has no instance in {truth.name} of {truth.path}, and the "
+            "official evaluator refuses such labels: correct the label, or choose a protocol that ignores it (opentad)."
+        )
+    return (
+        f"{len(unknown)} detections have one of {unknown['label'].nunique()} labels without any instance, such as "
+        f"{label!r}; they are not counted."
+    )
 
 
 def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping[str, str]) -> dict[str, str]:
-    """Which predicted videos are known by another name: an alias, or with or without ``v_``.
+    """Which predicted videos are known by another name: an alias, or the name with or without ``v_``.
 
-    A name that is predicted itself is no other video's.
+    A name that is itself predicted never stands for another video.
 
     >>> other_names(["v_a", "v_b", "b", "c"], ["a", "b", "v_c"], {})
     {'c': 'v_c', 'v_a': 'a'}
@@ -218,13 +287,13 @@ def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping
 
 
 def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[str]:
-    """What lowers a number without being an error."""
+    """What lowers the numbers without being an error."""
     notes = []
     if rows.empty:
-        notes.append("There is no detection at all: every number is 0.")
+        notes.append("There are no detections at all: every number is 0.")
     empty = (rows["end_s"] <= rows["start_s"]).sum()
     if empty:
-        notes.append(f"{empty} detections end where they start; they find at most an instance of no length.")
+        notes.append(f"{empty} detections end where they start; they can only match an instance of zero length.")
     copies = rows.duplicated().sum()
     if copies:
         notes.append(f"{copies} detections are exact copies of others; each counts as false.")
@@ -237,3 +306,24 @@ def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[
             f"{truth.video_ids[silent[0]]}: their {lost} instances cannot be found, which lowers the number."
         )
     return notes
+
+
+def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[str, float], subset: str) -> None:
+    """Write segments in ActivityNet's form.
+
+    Args:
+        path: Path of the JSON file.
+        segments: One row per instance: ``video_id``, ``label``, ``start_s``, ``end_s``.
+        durations_s: Duration of each video of the subset, those without an instance included; NaN is left out.
+        subset: Name of the subset.
+    """
+    videos: dict[str, list[dict[str, object]]] = {video: [] for video in durations_s}
+    columns = segments[["video_id", "label", "start_s", "end_s"]]
+    for video, label, start_s, end_s in columns.itertuples(index=False):
+        videos[video].append({"segment": [start_s, end_s], "label": label})
+    database = {
+        video: {"subset": subset, "annotations": found}
+        | ({} if math.isnan(durations_s[video]) else {"duration": durations_s[video]})
+        for video, found in videos.items()
+    }
+    write_text(path, json.dumps({"version": "ground truth of a run", "database": database}, ensure_ascii=False))

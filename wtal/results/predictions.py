@@ -1,4 +1,4 @@
-"""Prediction files in and out: ActivityNet's JSON, as every tool of the field writes it, and CSV."""
+"""Prediction files, read and written: ActivityNet's JSON, the common format of the field, and CSV."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ COLUMNS = ("video_id", "label", "start_s", "end_s", "score")
 
 
 def as_table(detections: Mapping[str, "Detections"], class_names: Sequence[str]) -> pd.DataFrame:
-    """Detections of videos by name as one table, a row each: :data:`COLUMNS`, the label by its name."""
+    """Turn the detections of videos, by name, into one table with one row each: :data:`COLUMNS`, labels by name."""
     rows = [
         (video, class_names[label], start_s, end_s, score)
         for video, found in detections.items()
@@ -34,7 +34,7 @@ def as_table(detections: Mapping[str, "Detections"], class_names: Sequence[str])
 
 
 def as_detections(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, "Detections"]:
-    """The table's rows as detections of each video by name, best first.
+    """Turn the rows of a table into detections by name of the video, best first.
 
     Raises:
         PredictionError: If a label is not among the class names.
@@ -60,32 +60,32 @@ def as_detections(table: pd.DataFrame, class_names: Sequence[str]) -> dict[str, 
 
 
 def write_predictions(path: Path, detections: Mapping[str, "Detections"], class_names: Sequence[str]) -> None:
-    """Write detections of videos by name, with all digits.
+    """Write the detections of videos, with all digits.
 
     Args:
-        path: Ends in ``.json`` (ActivityNet's form; a video without detections has an empty list) or ``.csv`` (a row
-            each). An existing file is replaced at once when the new one is complete.
-        detections: By name of the video.
-        class_names: By index of the label.
+        path: Path with the ending ``.json`` (ActivityNet's format; a video without detections has an empty list) or
+            ``.csv`` (one row per detection). An existing file is replaced once the new one is complete.
+        detections: Detections by name of the video.
+        class_names: Class names by index of the label.
 
     Raises:
-        PredictionError: If the path ends otherwise, or a value is not finite.
+        PredictionError: If the path has another ending, or a value is not finite.
     """
     write_table(path, as_table(detections, class_names), list(detections))
 
 
 def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str], note: str = "") -> None:
-    """Write a table of detections, :data:`COLUMNS`; as :func:`write_predictions` otherwise, which names the errors.
+    """Write a table of detections; otherwise, and with the same errors, as :func:`write_predictions`.
 
     Args:
-        path: Ends in ``.json`` or ``.csv``.
-        table: A row each.
-        videos: Names of all videos, those without detections too.
-        note: What whoever reads it must know: ``external_data`` of the JSON, a last column of the CSV.
+        path: Path with the ending ``.json`` or ``.csv``.
+        table: One row per detection: :data:`COLUMNS`.
+        videos: Names of all videos, including those without detections.
+        note: A remark for readers: ``external_data`` of the JSON, a last column of the CSV.
     """
     path = Path(path)
     if path.suffix.lower() not in {".json", ".csv"}:
-        raise PredictionError(f"{path} must end in .json or .csv: predictions are written in these forms.")
+        raise PredictionError(f"{path} must end in .json or .csv: predictions are written in these formats.")
     for row in table[~table[["start_s", "end_s", "score"]].map(math.isfinite).all(axis=1)].itertuples():
         raise PredictionError(
             f"{path} is not written: a detection in video {row.video_id} has start, end and score "
@@ -100,8 +100,8 @@ def _as_csv(table: pd.DataFrame) -> str:
         text = table.to_csv(index=False)
         if "\r" in text:  # pandas reads it as the end of a line, and quotes it only if told to
             text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
-    except csv.Error as error:  # of a null character, before Python 3.11
-        raise PredictionError(f"A name cannot stand in a table ({error}): rename it, or write JSON.") from error
+    except csv.Error as error:  # for a null character, before Python 3.11
+        raise PredictionError(f"CSV cannot hold one of the names ({error}): rename it, or write JSON.") from error
     return text
 
 
@@ -114,18 +114,18 @@ def _as_json(table: pd.DataFrame, videos: Sequence[str], note: str) -> str:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read predictions in ActivityNet's form or as a table.
+    """Read predictions in ActivityNet's format or from a table.
 
     Args:
-        path: A ``.json`` file with ``results`` (what else it has is not looked at), or a ``.csv`` or ``.tsv`` file with
-            the columns ``video_id`` (or ``video``), ``label``, ``start_s``, ``end_s`` (or ``start``, ``end``) and
-            ``score``. Or a folder of such files, each with the predictions of other videos.
+        path: A ``.json`` file with ``results`` (its other keys are ignored), or a ``.csv`` or ``.tsv`` file with the
+            columns ``video_id`` (or ``video``), ``label``, ``start_s``, ``end_s`` (or ``start``, ``end``) and
+            ``score``; or a folder of such files, each with the predictions of different videos.
 
     Returns:
-        A row each, in the order of the file: :data:`COLUMNS`.
+        One row per detection, in the order of the file: :data:`COLUMNS`.
 
     Raises:
-        PredictionError: If the file is unreadable or has another form, or a value is missing or no finite number, or a
+        PredictionError: If the file is unreadable or has another format, a value is missing or not a finite number, a
             segment ends before it starts, or two files of a folder have predictions of the same video.
     """
     path = Path(path)
@@ -134,7 +134,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise PredictionError(f"{path} does not exist: give a prediction file.")
     if path.suffix.lower() not in _READERS:
-        raise PredictionError(f"{path} is no prediction file known here: give a .json, .csv or .tsv file.")
+        raise PredictionError(f"{path} has an unknown ending for predictions: give a .json, .csv or .tsv file.")
     return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
 
 
@@ -148,7 +148,7 @@ def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
             if video in owner:
                 raise PredictionError(
                     f"{owner[video]} and {file} both have predictions of video {video}: a folder must hold the parts "
-                    "of one set of predictions; give several sets one by one."
+                    "of one set of predictions; list several sets one by one."
                 )
             owner[video] = file
     return pd.concat(parts.values(), ignore_index=True)
@@ -158,7 +158,7 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
     content = read_json(path, PredictionError)
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
-        raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's form.")
+        raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's format.")
     for video, found in results.items():
         if not isinstance(found, list):
             raise PredictionError(f"{path}: the predictions of video {video} must be a list.")
@@ -189,7 +189,7 @@ def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its columns' types, if every row makes sense; else says what the first one that does not has."""
+    """The table with its columns' types; the first row with an impossible value raises."""
     is_name = table["label"].map(lambda label: isinstance(label, str) and bool(label)).astype(bool)
     for video, label in table.loc[~is_name, ["video_id", "label"]].itertuples(index=False, name=None):
         raise PredictionError(
@@ -197,7 +197,7 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         )
     for name in {*table["video_id"], *table["label"]}:
         if re.search("[\ud800-\udfff]", name):
-            raise PredictionError(f"{path}: {name!r} is no valid text: half of a character is missing.")
+            raise PredictionError(f"{path}: {name!r} is not valid text, as half of a character is missing.")
     numbers = table[list(COLUMNS[2:])].map(_number).astype(float)
     for row in map(int, np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1))):
         video, _, *values = table.loc[row]

@@ -1,4 +1,4 @@
-"""Figures of the literature, all on real features, to stand beside a table's rows. mAP in %."""
+"""Published results, all on real features, for comparison with the rows of a table; mAP in %."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ __all__ = ["PUBLISHED", "Published"]
 
 @dataclass(frozen=True)
 class Published:
-    """One row of a paper.
+    """One row of a paper's table.
 
     Args:
-        name: Of the method.
-        benchmark: Beginning of the names of the benchmarks that it may stand beside.
-        values: By threshold or range, as tables head their columns; ``avg`` is the paper's own average.
+        name: Name of the method.
+        benchmark: Prefix of the names of the benchmarks that it is comparable with.
+        values: mAP by threshold or range, named like the columns of tables; ``avg`` is the paper's own average.
         source: The paper.
     """
 

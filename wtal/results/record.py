@@ -1,94 +1,231 @@
-"""The small record that a training leaves: what it was, and what it reached."""
+"""What a run says of itself: the record of its training, and what its predictions were made on."""
 
 import json
-import platform
-import resource
-import subprocess
-import sys
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-from pytorch_lightning import LightningDataModule, LightningModule
-
-from wtal import __version__
-from wtal.data import SnippetDataModule
+from wtal.errors import ConfigError, PredictionError, brief
+from wtal.io.bounds import read_json
 from wtal.io.files import write_text
+from wtal.results.identity import Identity
 
-__all__ = ["make_record", "write_record"]
+__all__ = [
+    "About",
+    "Record",
+    "config_texts_digest",
+    "length_of",
+    "parse_record",
+    "read_about",
+    "read_record",
+    "write_about",
+    "write_record",
+]
 
-_PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "open_clip_torch", "numpy", "pandas", "jsonargparse")
+_SCHEMA = 2  # 1 had two forms, that of `fit` and that of `compare`
+_LARGEST = 1e12  # no measure is larger
 
 
-def make_record(
-    config: str,
-    model: LightningModule,
-    data: LightningDataModule,
-    metrics: Mapping[str, float],
-    selected: Mapping[str, float] | None,
-    seconds: float,
-) -> dict[str, Any]:
-    """Everything that a row of a table must be able to say, in primitives.
+@dataclass(frozen=True)
+class Record:
+    """All that a row of a table must be able to say of a run; ``record.json`` in plain values.
 
     Args:
-        config: The run's whole configuration, as YAML.
-        model: What was trained.
-        data: What it was trained on.
-        metrics: Of the last checkpoint, on held-out videos if it was validated and on the test videos if it was tested.
-        selected: The same of the checkpoint chosen on held-out videos; None if none was chosen.
-        seconds: Of the training alone.
+        metrics: Results of the last checkpoint by name, such as ``test/fused/mAP``: of the held-out videos if there was
+            a validation, of the test videos if there was a test.
+        selected: The same of the checkpoint that was chosen on held-out videos; None if none was chosen.
+        config: The whole configuration; empty in the record of a comparison from before version 0.2.
+        identity: Digest of the run's :class:`~wtal.results.identity.Identity`.
+        processes: Number of processes that trained together.
+        seed: Seed of weights, order and crops; None if there was none.
+        seconds: Duration of the training, that of all its parts if it was interrupted.
+        model: Name of the model's class.
+        features: Where the features come from.
+        benchmark: Name of the benchmark.
+        weights: Where pretrained weights come from; empty without any.
+        memory_mib: Peak memory, of the GPU if there is one; None if it was not measured.
+        git: Revision of the code, with a plus sign if it was changed since; empty outside a repository.
+        versions: Versions of this package and of those it stands on.
+        methods: Methods of a comparison that the run stands for, with the source that answers for each.
     """
-    settings: dict[str, Any] = yaml.safe_load(config)
-    features, benchmark = ("", type(data).__name__)
-    if isinstance(data, SnippetDataModule):
-        features, benchmark = data.features_note, data.benchmark.name
-    return {
-        "config": settings,
-        "seed": settings.get("seed_everything"),
-        "model": type(model).__name__,
-        "features": features,
-        "benchmark": benchmark,
-        "weights": getattr(model, "note", ""),
-        "metrics": dict(metrics),
-        "selected": None if selected is None else dict(selected),
-        "seconds": seconds,
-        "memory_mib": _peak_memory_mib(),
-        "git": _git_revision(),
-        "versions": {"wtal": __version__, "python": platform.python_version(), **_versions()},
-    }
+
+    metrics: Mapping[str, float]
+    selected: Mapping[str, float] | None = None
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    identity: str = ""
+    processes: int = 1
+    seed: int | None = None
+    seconds: float = 0.0
+    model: str = ""
+    features: str = ""
+    benchmark: str = ""
+    weights: str = ""
+    memory_mib: float | None = None
+    git: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict, repr=False)
+    methods: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def length(self) -> tuple[object, ...]:
+        """How long the training was allowed to be, which is no part of its identity."""
+        return length_of(self.config)
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are results on the test videos."""
+        return any(name.startswith("test/") for name in self.metrics)
 
 
-def write_record(record: dict[str, Any], folder: Path) -> None:
-    """Write ``record.json``, complete or not at all."""
-    write_text(folder / "record.json", json.dumps(record, indent=1, default=str))
+def length_of(config: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a configuration says of the length of a training: epochs, steps and time at most."""
+    trainer = config.get("trainer")
+    trainer = trainer if isinstance(trainer, Mapping) else {}
+    return tuple(trainer.get(name) for name in ("max_epochs", "max_steps", "max_time"))
 
 
-def _peak_memory_mib() -> float:
-    """Of the GPU if there is one, else resident."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+def config_texts_digest(texts: object) -> str:
+    """By what a comparison knew its runs before version 0.2: the texts of the configuration files, in their order."""
+    return sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def _git_revision() -> str:
-    """Of the code, with a plus sign if it was changed since; empty outside a repository."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
+def write_record(path: Path, record: Record) -> None:
+    """Write ``record.json``."""
+    write_text(path, json.dumps({"schema": _SCHEMA, **asdict(record)}, indent=1, default=str))
+
+
+def read_record(path: Path) -> Record | None:
+    """Read what :func:`write_record` has written, in this version or an older one.
+
+    Returns:
+        The record; None if the file is another program's.
+
+    Raises:
+        ConfigError: If the file is damaged or was written by a newer version.
+    """
+    content = read_json(path, ConfigError)
+    return parse_record(content, str(path)) if isinstance(content, dict) and "metrics" in content else None
+
+
+def parse_record(content: dict[str, Any], place: str) -> Record:
+    """A record out of the content of its file, of this version or an older one.
+
+    Args:
+        content: Values by name, the metrics among them.
+        place: Path of the file, or name of the run, for the message.
+
+    Raises:
+        ConfigError: If a value has another type, or the record was written by a newer version.
+    """
+    schema = content.get("schema", 1)
+    if schema not in (1, _SCHEMA):
+        raise ConfigError(f"{place} has the form {brief(schema)} of a newer version of wtal: install that one.")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
+        return _checked(_as_schema_2(content) if schema == 1 else content)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise ConfigError(f"{place} is damaged: {str(error)[:200]}; delete it, or repeat the run.") from error
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def _as_schema_2(content: dict[str, Any]) -> dict[str, Any]:
+    """A record from before version 0.2: the benchmark was called ``protocol``, and `compare` had its own form."""
+    content = {"benchmark": content.get("protocol", ""), "seconds": content.get("train_seconds", 0.0), **content}
+    config = content.get("config")
+    if isinstance(config, list):  # of `compare`: the texts of its configuration files
+        return {**content, "config": {}, "identity": config_texts_digest(config)}
+    config = config if isinstance(config, dict) else {}
+    return {**content, "config": config, "identity": Identity.of(config).digest}
+
+
+def _checked(content: dict[str, Any]) -> Record:
+    """A record of which every value has its type.
+
+    Raises:
+        ValueError: If one has not; it names the value.
+    """
+    config, seed, selected = content.get("config", {}), content.get("seed"), content.get("selected")
+    if not isinstance(config, dict):
+        raise ValueError(f"its config is {brief(config)}")
+    if seed is not None and not isinstance(seed, int):
+        raise ValueError(f"its seed is {brief(seed)}")
+    names = ("identity", "model", "features", "benchmark", "weights", "git")
+    return Record(
+        metrics=_numbers(content["metrics"]),
+        selected=None if selected is None else _numbers(selected),
+        config=config,
+        processes=int(content.get("processes", 1)),
+        seed=seed,
+        seconds=_number("seconds", content.get("seconds", 0.0)),
+        memory_mib=None if content.get("memory_mib") is None else _number("memory_mib", content["memory_mib"]),
+        versions=_texts(content.get("versions")),
+        methods=_texts(content.get("methods")),
+        **{name: str(content.get(name, "")) for name in names},
+    )
+
+
+def _texts(content: object) -> dict[str, str]:
+    return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def _numbers(content: object) -> dict[str, float]:
+    measured: dict[Any, Any] = content if isinstance(content, dict) else {"metrics": content}
+    return {str(name): _number(name, value) for name, value in measured.items()}
+
+
+def _number(name: object, value: object) -> float:
+    if not isinstance(value, int | float) or abs(value) > _LARGEST:
+        raise ValueError(f"{brief(name)} is {brief(value)}")
+    return value
+
+
+# What predictions were made on --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class About:
+    """What every table of a run's numbers must say.
+
+    Args:
+        features: Where the features come from.
+        benchmark: Name of the benchmark.
+        tious: Its thresholds of temporal IoU.
+        weights: What a reader must know of the weights; else empty.
+        checkpoint: Name of the file that the weights come from, or ``as in memory``.
+    """
+
+    features: str = ""
+    benchmark: str = ""
+    tious: tuple[float, ...] = ()
+    weights: str = ""
+    checkpoint: str = ""
+
+    @property
+    def caption(self) -> str:
+        """One line under a table.
+
+        >>> About("made up", "toy", (0.5,)).caption
+        'features: made up; benchmark: toy'
+        """
+        parts = {"features": self.features, "benchmark": self.benchmark, "": self.weights}
+        parts |= {"checkpoint": self.checkpoint}
+        return "; ".join(f"{name}: {value}" if name else value for name, value in parts.items() if value)
+
+
+def write_about(path: Path, about: About) -> None:
+    """Write ``about.json``."""
+    write_text(path, json.dumps(asdict(about), indent=1, ensure_ascii=False))
+
+
+def read_about(path: Path) -> About:
+    """Read what :func:`write_about` has written.
+
+    Raises:
+        PredictionError: If the file has another form.
+    """
+    try:
+        content = dict(read_json(path, PredictionError).items())  # no other value has items
+        content.setdefault("benchmark", content.get("protocol", ""))  # its name before version 0.2
+        known = {field.name: content[field.name] for field in fields(About) if field.name in content}
+        return About(**{**{k: str(v) for k, v in known.items()}, "tious": tuple(map(float, known.get("tious", ())))})  # type: ignore[arg-type]
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise PredictionError(f"{path} is damaged ({str(error)[:80]}): delete it, or test the run again.") from error

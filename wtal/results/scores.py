@@ -1,4 +1,4 @@
-"""Snippet scores and pseudo-labels of whole runs on disk: arrays of plain numbers, one ``.npz`` a source."""
+"""Snippet scores and pseudo-labels of a run on disk: one ``.npz`` of plain numbers per source."""
 
 import json
 import zipfile
@@ -34,16 +34,16 @@ Ints = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class VideoGrids:
-    """Videos, and where their snippets lie in time.
+    """Videos and the times of their snippets.
 
-    Arrays of snippets hold those of the first video, then those of the second, and so on: ``S`` in all.
+    Arrays of snippets are concatenated over the videos, in their order; ``S`` snippets in all.
 
     Args:
-        video_ids: Their names, ``N``.
-        lengths: Snippets of each, ``(N,)``.
-        first_s: Where the cell of snippet 0 begins, ``(N,)``; see :meth:`~wtal.types.TimeGrid.edge_s`.
+        video_ids: Names of the videos, ``N``.
+        lengths: Number of snippets of each video, ``(N,)``.
+        first_s: Start of the cell of snippet 0, ``(N,)``; see :meth:`~wtal.types.TimeGrid.edge_s`.
         step_s: Length of a cell, ``(N,)``.
-        duration_s: Of each video, ``(N,)``.
+        duration_s: Duration of each video, ``(N,)``.
     """
 
     video_ids: Sequence[str]
@@ -54,36 +54,36 @@ class VideoGrids:
 
     @classmethod
     def of(cls, videos: Sequence["Video"]) -> "VideoGrids":
-        """The grids of videos in this order."""
+        """The grids of videos, in the given order."""
         columns = [(v.num_snippets, v.grid.edge_s(0), v.grid.step_s, v.duration_s) for v in videos]
         lengths, first_s, step_s, duration_s = np.array(columns, dtype=float).reshape(-1, 4).T
         return cls([v.video_id for v in videos], lengths.astype(np.int64), first_s, step_s, duration_s)
 
     @cached_property
     def slices(self) -> dict[str, slice]:
-        """Which snippets are whose."""
+        """The snippets of each video."""
         ends = np.cumsum(self.lengths).tolist()
         return {name: slice(a, b) for name, a, b in zip(self.video_ids, [0, *ends], ends, strict=False)}
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Place of each video."""
+        """The row of each video."""
         return {name: row for row, name in enumerate(self.video_ids)}
 
 
 @dataclass(frozen=True)
 class TestScores:
-    """What one source says of test videos.
+    """The scores of one source for test videos.
 
     Args:
         grids: The videos.
-        class_names: By index of the class, ``C``.
-        probability: Of each class in each snippet, ``(S, C)`` float16.
-        actionness: Of each snippet, ``(S,)`` float16.
+        class_names: Class names by index, ``C``.
+        probability: Probability of each class in each snippet, ``(S, C)`` float16.
+        actionness: Actionness of each snippet, ``(S,)`` float16.
         video: Probability of each class in each video, ``(N, C)`` float16.
     """
 
-    __test__ = False  # for pytest, which takes the name for a test
+    __test__ = False  # pytest would take the name for a test
 
     grids: VideoGrids
     class_names: Sequence[str]
@@ -94,13 +94,13 @@ class TestScores:
 
 @dataclass(frozen=True)
 class StudentLabels:
-    """What each student was last taught of the training videos.
+    """The pseudo-labels of the training videos that each student last learned from.
 
     Args:
         grids: The videos.
-        class_names: By index of the class.
-        label: By student; 1 foreground, 0 background, -1 ignored, ``(S,)`` int8.
-        class_index: By student; class of a foreground snippet, else -1, ``(S,)`` int16.
+        class_names: Class names by index.
+        label: By student: 1 foreground, 0 background, -1 ignored, ``(S,)`` int8.
+        class_index: By student: class of a foreground snippet, otherwise -1, ``(S,)`` int16.
     """
 
     grids: VideoGrids
@@ -110,17 +110,17 @@ class StudentLabels:
 
 
 def write_scores(path: Path, scores: TestScores) -> None:
-    """Write the scores of one source; an existing file is replaced at once when the new one is complete."""
+    """Write the scores of one source; an existing file is replaced once the new one is complete."""
     arrays = {"probability": scores.probability, "actionness": scores.actionness, "video": scores.video}
     half = {name: np.asarray(array, np.float16) for name, array in arrays.items()}
     _write(path, {**_head(scores.grids, scores.class_names), **half})
 
 
 def read_scores(path: Path) -> TestScores:
-    """Read what :func:`write_scores` has written.
+    """Read a file of :func:`write_scores`.
 
     Raises:
-        PredictionError: If the file is missing or damaged, or is another one.
+        PredictionError: If the file is missing, damaged, or of another kind.
     """
     arrays = _read(path)
     grids, class_names = _read_head(path, arrays)
@@ -130,17 +130,17 @@ def read_scores(path: Path) -> TestScores:
 
 
 def write_pseudo_labels(path: Path, labels: StudentLabels) -> None:
-    """Write what the students were last taught; an existing file is replaced at once."""
+    """Write the pseudo-labels of all students; an existing file is replaced once the new one is complete."""
     arrays = {f"label_{student}": np.asarray(values, np.int8) for student, values in labels.label.items()}
     arrays |= {f"class_index_{student}": np.asarray(values, np.int16) for student, values in labels.class_index.items()}
     _write(path, {**_head(labels.grids, labels.class_names), **arrays})
 
 
 def read_pseudo_labels(path: Path) -> StudentLabels:
-    """Read what :func:`write_pseudo_labels` has written.
+    """Read a file of :func:`write_pseudo_labels`.
 
     Raises:
-        PredictionError: If the file is missing or damaged, or is another one.
+        PredictionError: If the file is missing, damaged, or of another kind.
     """
     arrays = {_present_name(name): array for name, array in _read(path).items()}
     grids, class_names = _read_head(path, arrays)
@@ -151,16 +151,16 @@ def read_pseudo_labels(path: Path) -> StudentLabels:
     )
     for student in students:
         if not np.isin(label[student], (-1, 0, 1)).all() or not _within(class_index[student], -1, len(class_names)):
-            raise PredictionError(f"{path} has pseudo-labels of {student} out of range: {_MEND}.")
+            raise PredictionError(f"{path} has pseudo-labels of {student} out of range: {_WAY_OUT}.")
     return StudentLabels(grids, class_names, label, class_index)
 
 
 def _present_name(name: str) -> str:
-    """Name of an array; ``class_index`` was ``klass`` before version 0.2."""
+    """Present name of an array; ``class_index`` was called ``klass`` before version 0.2."""
     return f"class_index_{name.removeprefix('klass_')}" if name.startswith("klass_") else name
 
 
-_MEND = "write it anew by `wtal fit` or `wtal test`"
+_WAY_OUT = "write it again with `wtal fit` or `wtal test`"
 
 
 def _within(values: Ints, low: int, high: int) -> bool:
@@ -180,51 +180,51 @@ def _read_head(path: Path, arrays: Mapping[str, NDArray[Any]]) -> tuple[VideoGri
     lengths = _taken(path, arrays, "lengths", "i", count)
     times = [_taken(path, arrays, name, "f", count) for name in ("first_s", "step_s", "duration_s")]
     if not _within(lengths, 0, 2**31) or not np.isfinite(times).all() or (np.array(times[1:]) <= 0).any():
-        raise PredictionError(f"{path} has a video whose length in snippets or seconds makes no sense: {_MEND}.")
+        raise PredictionError(f"{path} has a video with an impossible length in snippets or seconds: {_WAY_OUT}.")
     return VideoGrids(video_ids, lengths, *times), class_names
 
 
 def _names(path: Path, arrays: Mapping[str, NDArray[Any]], name: str) -> list[str]:
     if name not in arrays or arrays[name].dtype != np.uint8:
-        raise PredictionError(f"{path} has no {name}: {_MEND}.")
+        raise PredictionError(f"{path} has no {name}: {_WAY_OUT}.")
     try:
         names = json.loads(arrays[name].tobytes())
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise PredictionError(f"{path} is damaged: its {name} are no text; {_MEND}.") from error
+        raise PredictionError(f"{path} is damaged, as its {name} are not text: {_WAY_OUT}.") from error
     if not isinstance(names, list) or not all(isinstance(one, str) for one in names) or len({*names}) < len(names):
-        raise PredictionError(f"{path}: its {name} are no list of different names; {_MEND}.")
+        raise PredictionError(f"{path} is damaged, as its {name} are not a list of distinct names: {_WAY_OUT}.")
     return names
 
 
 def _taken(path: Path, arrays: Mapping[str, NDArray[Any]], name: str, kind: str, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
     if name not in arrays:
-        raise PredictionError(f"{path} has no array {name}: {_MEND}.")
+        raise PredictionError(f"{path} has no array {name}: {_WAY_OUT}.")
     array = arrays[name]
     if array.dtype.kind != kind or array.shape != shape:
-        raise PredictionError(f"{path}: {name} is {array.dtype} {array.shape}, where {shape} belongs; {_MEND}.")
+        raise PredictionError(f"{path}: {name} is {array.dtype} {array.shape}, expected {shape}: {_WAY_OUT}.")
     return array
 
 
 def _write(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with drafted(path) as draft, draft.open("wb") as file:
-        np.savez(file, **dict[str, Any](arrays))  # not compressed: that would take longer than the test
+        np.savez(file, **dict[str, Any](arrays))  # uncompressed, because compression would take longer than the test
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of a file. As nothing in it may be compressed, no array is larger than the file."""
+    """All arrays of a file. Nothing in it may be compressed, so no array is larger than the file."""
     try:
         with zipfile.ZipFile(path) as archive:
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-                raise PredictionError(f"{path} is compressed, as this program writes none: {_MEND}.")
+                raise PredictionError(f"{path} is compressed, unlike any file of this program: {_WAY_OUT}.")
             if any(info.file_size > path.stat().st_size for info in archive.infolist()):
-                raise PredictionError(f"{path} is damaged, as a part of it is larger than the whole: {_MEND}.")
+                raise PredictionError(f"{path} is damaged, as a part of it is larger than the whole: {_WAY_OUT}.")
             return {name.removesuffix(".npy"): _array(path, archive, name) for name in archive.namelist()}
     except PredictionError:
         raise
     except FileNotFoundError as error:
-        raise PredictionError(f"{path} does not exist: {_MEND}.") from error
-    except Exception as error:  # what a damaged archive raises can be anything
-        raise PredictionError(f"{path} is damaged ({str(error)[:100]}): {_MEND}.") from error
+        raise PredictionError(f"{path} does not exist: {_WAY_OUT}.") from error
+    except Exception as error:  # a damaged archive can raise anything
+        raise PredictionError(f"{path} is damaged ({str(error)[:100]}): {_WAY_OUT}.") from error
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

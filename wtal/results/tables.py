@@ -1,4 +1,4 @@
-"""Tables on the terminal and in files."""
+"""Tables for the terminal and for files."""
 
 import pandas as pd
 from rich import box
@@ -13,7 +13,7 @@ __all__ = ["markdown", "percent", "print_table"]
 
 
 def percent(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
-    """Fractions as text in percent; nothing for NaN.
+    """Format fractions in percent; NaN becomes empty.
 
     >>> percent(pd.DataFrame({"0.5": [0.12345, float("nan")]}))["0.5"].tolist()
     ['12.35', '']
@@ -22,7 +22,7 @@ def percent(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
 
 
 def print_table(table: pd.DataFrame, caption: str, console: Console | None = None) -> None:
-    """Print a table of text, its index first; as wide as it must be, for a number that is cut off helps nobody."""
+    """Print a table of text with its index first, as wide as necessary: no number is cut off."""
     title = Text(one_line(caption))
     shown = Table(box=box.SIMPLE_HEAD, caption=title, caption_justify="left", pad_edge=False)
     shown.add_column(_cell(table.index.name or ""), no_wrap=True)
@@ -39,12 +39,12 @@ def print_table(table: pd.DataFrame, caption: str, console: Console | None = Non
 
 
 def _cell(value: object) -> Text:
-    """A name out of a file is neither markup of rich's nor a command of the terminal's."""
+    """A cell as plain text: names from files must not act as rich's markup or as terminal commands."""
     return Text(one_line(str(value)))
 
 
 def markdown(table: pd.DataFrame) -> str:
-    r"""A table of text in Markdown, its index first.
+    r"""Format a table of text in Markdown, its index first.
 
     >>> print(markdown(pd.DataFrame({"0.5": ["12.3"]}, index=pd.Index(["a|b"], name="method"))), end="")
     | method | 0.5 |

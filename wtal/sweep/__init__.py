@@ -1,1 +1,22 @@
-"""Sweeps: many trainings from one file in wandb's form, with or without its server."""
+"""Sweeps: many trainings from one file in wandb's format, with or without its server."""
+
+from typing import TYPE_CHECKING
+
+from wtal._lazy import lazy
+
+if TYPE_CHECKING:
+    from wtal.sweep.definition import Parameter, Sweep, read_sweep
+    from wtal.sweep.execution import Slurm, run_sweep, submit
+    from wtal.sweep.runner import Outcome
+else:
+    __getattr__, __dir__ = lazy(__name__)
+
+__all__ = [
+    "Outcome",
+    "Parameter",
+    "Slurm",
+    "Sweep",
+    "read_sweep",
+    "run_sweep",
+    "submit",
+]

@@ -1,4 +1,4 @@
-"""A sweep file in wandb's form: what is varied, how, and the command that trains."""
+"""A sweep file in wandb's format: the options that are varied, the method, and the command that trains."""
 
 import hashlib
 import itertools
@@ -17,9 +17,9 @@ __all__ = ["SEED", "Assignment", "Method", "Parameter", "Sweep", "read_sweep"]
 
 Method = Literal["grid", "random", "bayes"]
 Assignment = dict[str, Any]
-SEED = "seed_everything"  # the option of `wtal fit` that is varied last, and that tables average over
+SEED = "seed_everything"  # the option of `wtal fit` that varies last and that tables average over
 
-_MOST_RUNS = 100_000  # of a grid
+_MOST_RUNS = 100_000  # in a grid
 _RANGES = ("uniform", "log_uniform_values", "q_uniform", "int_uniform")
 _KNOWN = {
     "program", "method", "metric", "parameters", "command", "name", "description", "project", "entity", "run_cap",
@@ -32,12 +32,12 @@ class Parameter:
     """One option that is varied.
 
     Args:
-        name: As on the command line, such as ``model.init_args.schedule.pattern``.
-        values: To choose from; empty for a range.
+        name: Name as on the command line, such as ``model.init_args.schedule.pattern``.
+        values: The values to choose from; empty for a range.
         low: Least value of a range.
         high: Largest value of a range.
-        distribution: How a range is drawn from, by wandb's names.
-        step: Of ``q_uniform``.
+        distribution: Distribution over a range, by wandb's names.
+        step: Step of ``q_uniform``.
     """
 
     name: str
@@ -50,16 +50,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep file says.
+    """The content of a sweep file.
 
     Args:
         path: The file.
-        method: ``grid`` runs every combination, ``random`` draws them, ``bayes`` learns from what is finished.
-        parameters: What is varied.
-        command: Words of the training's command; ``${args}`` stands for the options that are varied.
-        metric: Name of the logged number that ``bayes`` improves and tables are sorted by; empty if none is named.
-        maximize: Whether more of it is better.
-        run_cap: How many runs at most; None for all of a grid.
+        method: ``grid`` runs every combination, ``random`` draws them, ``bayes`` learns from finished runs.
+        parameters: The options that are varied.
+        command: Words of the command that trains; ``${args}`` stands for the varied options.
+        metric: Name of the logged metric that ``bayes`` improves; empty if none is named.
+        maximize: Whether a larger metric is better.
+        run_cap: Largest number of runs; None runs all of a grid.
     """
 
     path: Path
@@ -82,23 +82,23 @@ class Sweep:
         names = [parameter.name for parameter in self.parameters]
         combinations = itertools.product(*(parameter.values for parameter in self.parameters))
         if self.run_cap is None and math.prod(len(parameter.values) for parameter in self.parameters) > _MOST_RUNS:
-            raise ConfigError(f"{self.path}: a grid of more than {_MOST_RUNS} runs: say `run_cap`, how many.")
+            raise ConfigError(f"{self.path}: the grid has more than {_MOST_RUNS} runs; limit them by `run_cap`.")
         return [dict(zip(names, values, strict=True)) for values in itertools.islice(combinations, self.run_cap)]
 
     def run_name(self, assignment: Assignment) -> str:
-        """A name for a run's folder: the same for the same command, values and configuration files, in any order."""
+        """Name of a run's folder: a digest of command, values in any order, and contents of configuration files."""
         words = [*self.command, *map(str, assignment.values())]
         files = [Path(word.partition("=")[2] or word) for word in words if word.endswith((".yaml", ".yml"))]
         texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
-        said = json.dumps([self.command, texts, assignment], sort_keys=True, default=str)
-        return hashlib.sha256(said.encode()).hexdigest()[:10]
+        content = json.dumps([self.command, texts, assignment], sort_keys=True, default=str)
+        return hashlib.sha256(content.encode()).hexdigest()[:10]
 
     def words(self, assignment: Assignment, extra: Sequence[str] = ()) -> list[str]:
         """The command of one run.
 
         Args:
             assignment: Values of the parameters.
-            extra: Words after those.
+            extra: Words to append.
         """
         flags = [f"--{name}={_text(value)}" for name, value in assignment.items()]
         known: Mapping[str, list[str]] = {
@@ -109,7 +109,7 @@ class Sweep:
             "${args_no_hyphens}": [flag.removeprefix("--") for flag in flags],
         }
         words = [*itertools.chain(*(known.get(word, [word]) for word in self.command)), *extra]
-        return [sys.executable, "-m", *words] if words[0] == "wtal" else words  # this one, wherever it is installed
+        return [sys.executable, "-m", *words] if words[0] == "wtal" else words  # by this interpreter
 
 
 def _text(value: object) -> str:
@@ -120,58 +120,73 @@ def read_sweep(path: Path) -> Sweep:
     """Read a sweep file, which ``wandb sweep`` takes as well.
 
     Args:
-        path: YAML with ``method``, ``parameters`` and ``command``; ``metric`` and ``run_cap`` if wanted.
+        path: YAML with ``method``, ``parameters`` and ``command``, and optionally ``metric`` and ``run_cap``.
 
     Raises:
-        ConfigError: If it is no YAML, or says something that would not be run as wandb runs it.
+        ConfigError: If it is not YAML, or holds something that would not be run as wandb runs it.
     """
     content = read_yaml(path, ConfigError)
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} is no sweep: it must say `method`, `parameters` and `command`.")
+        raise ConfigError(f"{path} is not a sweep: it must have `method`, `parameters` and `command`.")
     for key in content.keys() - _KNOWN:
-        raise ConfigError(f"{path}: {brief(key)} is nothing that a sweep says; look for a misspelling.")
-    method, command, parameters = (content.get(key) for key in ("method", "command", "parameters"))
+        raise ConfigError(f"{path}: {brief(key)} is not a key of sweeps; look for a misspelling.")
+    method = content.get("method")
     if method not in ("grid", "random", "bayes"):
         raise ConfigError(f"{path}: `method` must be grid, random or bayes, not {brief(method)}.")
+    name, maximize = _metric(path, content.get("metric") or {})
+    if method == "bayes" and not name:
+        raise ConfigError(f"{path}: `bayes` needs a `metric` with `name` and `goal`.")
+    parameters, command = _parameters(path, content.get("parameters")), _command(path, content.get("command"))
+    return Sweep(path, method, parameters, command, name, maximize, _run_cap(path, content.get("run_cap"), method))
+
+
+def _command(path: Path, command: object) -> tuple[str, ...]:
     if not isinstance(command, list) or "${args}" not in command:
         raise ConfigError(f"{path}: `command` must be a list of words with ${{args}}, such as [wtal, fit, ${{args}}].")
-    if not isinstance(parameters, dict) or not parameters:
-        raise ConfigError(f"{path}: `parameters` must name what is varied.")
-    metric = content.get("metric") or {}
+    return tuple(map(str, command))
+
+
+def _metric(path: Path, metric: object) -> tuple[str, bool]:
+    """Name of the metric, and whether more of it is better."""
     if not isinstance(metric, dict) or not isinstance(metric.get("name", ""), str):
         raise ConfigError(f"{path}: `metric` must have a `name` and a `goal`, not be {brief(metric)}.")
-    if method == "bayes" and not metric.get("name"):
-        raise ConfigError(f"{path}: `bayes` needs a `metric` with `name` and `goal`.")
-    cap = content.get("run_cap")
-    if method != "grid" and cap is None:
-        raise ConfigError(f"{path}: `{method}` has no end: say `run_cap`, how many runs.")
+    return metric.get("name", ""), metric.get("goal", "maximize") == "maximize"
+
+
+def _run_cap(path: Path, cap: object, method: Method) -> int | None:
+    if cap is None and method != "grid":
+        raise ConfigError(f"{path}: `{method}` has no end; limit the number of runs by `run_cap`.")
     if cap is not None and (not isinstance(cap, int) or cap < 1):
         raise ConfigError(f"{path}: `run_cap` must be a number of runs, not {brief(cap)}.")
-    read = tuple(_parameter(path, name, said) for name, said in _flat(parameters))
-    words = tuple(str(word) for word in command)
-    return Sweep(path, method, read, words, metric.get("name", ""), metric.get("goal", "maximize") == "maximize", cap)
+    return cap
+
+
+def _parameters(path: Path, parameters: object) -> tuple[Parameter, ...]:
+    if not isinstance(parameters, dict) or not parameters:
+        raise ConfigError(f"{path}: `parameters` must name the options that are varied.")
+    return tuple(_parameter(path, name, given) for name, given in _flat(parameters))
 
 
 def _flat(parameters: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Parameters by their full names; wandb lets them be nested."""
-    for name, said in parameters.items():
-        if isinstance(said, dict) and isinstance(said.get("parameters"), dict):
-            yield from _flat(said["parameters"], f"{above}{name}.")
+    """Parameters by their full names; wandb allows nesting."""
+    for name, given in parameters.items():
+        if isinstance(given, dict) and isinstance(given.get("parameters"), dict):
+            yield from _flat(given["parameters"], f"{above}{name}.")
         else:
-            yield f"{above}{name}", said
+            yield f"{above}{name}", given
 
 
-def _parameter(path: Path, name: str, said: object) -> Parameter:
-    if isinstance(said, dict):
-        if "value" in said:
-            return Parameter(name, (said["value"],))
-        if isinstance(said.get("values"), list) and said["values"]:
-            return Parameter(name, tuple(said["values"]))
-        if isinstance(said.get("min"), int | float) and isinstance(said.get("max"), int | float):
-            whole = isinstance(said["min"], int) and isinstance(said["max"], int)
-            distribution = said.get("distribution", "int_uniform" if whole else "uniform")
-            if distribution in _RANGES and said["min"] < said["max"]:
-                return Parameter(name, (), said["min"], said["max"], distribution, said.get("q"))
+def _parameter(path: Path, name: str, given: object) -> Parameter:
+    if isinstance(given, dict):
+        if "value" in given:
+            return Parameter(name, (given["value"],))
+        if isinstance(given.get("values"), list) and given["values"]:
+            return Parameter(name, tuple(given["values"]))
+        if isinstance(given.get("min"), int | float) and isinstance(given.get("max"), int | float):
+            whole = isinstance(given["min"], int) and isinstance(given["max"], int)
+            distribution = given.get("distribution", "int_uniform" if whole else "uniform")
+            if distribution in _RANGES and given["min"] < given["max"]:
+                return Parameter(name, (), given["min"], given["max"], distribution, given.get("q"))
     raise ConfigError(
         f"{path}: the parameter {name} must have `value`, `values`, or `min` below `max` with a `distribution` of "
         f"{', '.join(_RANGES)}."

@@ -1,4 +1,4 @@
-"""One run of a sweep: claimed by one process among many, trained by a process of its own, and never done twice."""
+"""One run of a sweep: claimed by one of many processes, trained in a process of its own, never done twice."""
 
 import json
 import os
@@ -11,31 +11,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+from wtal.errors import ConfigError
 from wtal.io.files import write_text
+from wtal.results.record import Record, read_record
+from wtal.results.run_folder import newest_checkpoint, records_below
 from wtal.sweep.definition import Assignment, Sweep
 
 __all__ = ["Outcome", "end_all", "is_claimed", "outcome_of", "perform"]
 
 _ENDED_FROM_OUTSIDE = (143, -signal.SIGTERM)  # as when a cluster takes its machine back
 _running: set[subprocess.Popen[bytes]] = set()
-_told_to_end = threading.Event()
+_terminating = threading.Event()
 
-BEAT_S = 20.0  # how often the owner of a claim says that it lives
-STALE_S = 120.0  # after how long without a word a claim of another machine is void
+BEAT_S = 20.0  # interval at which the owner of a claim renews it
+STALE_S = 120.0  # age from which an unrenewed claim of another machine is void
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run, as ``outcome.json`` of its folder says.
+    """The outcome of a run, as in ``outcome.json`` of its folder.
 
     Args:
         assignment: Values of the parameters.
         status: ``done`` or ``failed``; ``running`` and ``waiting`` are never written.
-        reason: Why it failed: the last line that it wrote.
-        metrics: Of the last checkpoint, by name.
-        seconds: Of the command, as far as it was not interrupted.
+        reason: Reason of a failure: the last line of the output.
+        metrics: Metrics of the last checkpoint, by name.
+        seconds: Duration of the command since it was last resumed.
     """
 
     assignment: Assignment
@@ -46,7 +48,7 @@ class Outcome:
 
 
 def outcome_of(sweep: Sweep, assignment: Assignment, folder: Path) -> Outcome:
-    """What is known of a run, from its folder below the folder of all."""
+    """The outcome of a run so far, read from its folder in the folder of all runs."""
     home = folder / sweep.run_name(assignment)
     try:
         return Outcome(**json.loads((home / "outcome.json").read_text()))
@@ -55,24 +57,24 @@ def outcome_of(sweep: Sweep, assignment: Assignment, folder: Path) -> Outcome:
 
 
 def is_claimed(sweep: Sweep, assignment: Assignment, folder: Path) -> bool:
-    """Whether a living process is at a run."""
+    """Whether a living process works on a run."""
     path = folder / sweep.run_name(assignment) / "claim.json"
     return path.exists() and not _is_void(path)
 
 
 def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> Outcome | None:
-    """Train one run, unless it is done or another process is at it.
+    """Train one run, unless it is done or another process works on it.
 
-    An interrupted run goes on from its last checkpoint.
+    An interrupted run continues from its last checkpoint.
 
     Args:
-        sweep: Whose command is run.
+        sweep: The sweep with its command.
         assignment: Values of the parameters.
-        folder: Of all runs.
-        retry: Try again what failed.
+        folder: Folder of all runs.
+        retry: Whether to run again what failed.
 
     Returns:
-        What became of it; None if another process is at it.
+        The outcome; None if another process works on the run.
 
     Raises:
         SystemExit: If SIGTERM has ended the training.
@@ -85,7 +87,7 @@ def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> 
     with _claim(home) as mine:
         if not mine:
             return None
-        known = outcome_of(sweep, assignment, folder)  # it may have ended while its claim was looked at
+        known = outcome_of(sweep, assignment, folder)  # it may have ended before this process got the claim
         if known.status == "done":
             return known
         (home / "outcome.json").unlink(missing_ok=True)
@@ -95,20 +97,22 @@ def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> 
 
 
 def end_all() -> None:
-    """Tell all trainings of this process to end; each writes its checkpoint first."""
-    _told_to_end.set()
+    """Terminate all trainings of this process; each writes its checkpoint first."""
+    _terminating.set()
     for process in list(_running):
         process.terminate()
 
 
 def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
     record = _newest_record(home / "run")
-    if record is not None:  # the training came to its end though its sweep was killed
-        return Outcome(assignment, "done", "", record["metrics"], record["seconds"])
+    if record is not None:  # the training was finished although its sweep was killed
+        return Outcome(assignment, "done", "", dict(record.metrics), record.seconds)
     extra = [f"--trainer.default_root_dir={home / 'run'}"]
-    checkpoints = sorted((home / "run").rglob("last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if checkpoints:
-        extra.append(f"--ckpt_path={checkpoints[-1]}")
+    checkpoint = newest_checkpoint(home / "run")
+    if sweep.command[:2] == ("wtal", "fit"):
+        extra.append("--resume=true")  # in the run's own folder
+    elif checkpoint is not None:
+        extra.append(f"--ckpt_path={checkpoint}")
     start, words = time.monotonic(), sweep.words(assignment, extra)
     with (home / "output.txt").open("a") as output:
         try:
@@ -117,31 +121,29 @@ def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
             return Outcome(assignment, "failed", f"{words[0]} cannot be started: {error.strerror}")
         write_text(home / "claim.json", _token(process.pid))
         _running.add(process)
-        if _told_to_end.is_set():
+        if _terminating.is_set():
             process.terminate()
         code = process.wait()
         _running.discard(process)
     if code in _ENDED_FROM_OUTSIDE:
-        raise SystemExit(143)  # it has a checkpoint, and is neither done nor failed
+        raise SystemExit(143)  # the run has a checkpoint, and is neither done nor failed
     seconds, record = time.monotonic() - start, _newest_record(home / "run")
     if code == 0 and record is not None:
-        return Outcome(assignment, "done", "", record["metrics"], seconds)
+        return Outcome(assignment, "done", "", dict(record.metrics), seconds)
     reason = f"exit code {code}: {_last_line(home / 'output.txt')}" if code else "it left no record.json"
     return Outcome(assignment, "failed", reason, {}, seconds)
 
 
-def _newest_record(folder: Path) -> dict[str, Any] | None:
-    found = sorted(folder.rglob("record.json"), key=lambda path: path.stat().st_mtime)
+def _newest_record(folder: Path) -> Record | None:
     try:
-        record: dict[str, Any] = json.loads(found[-1].read_text())
-    except (IndexError, OSError, ValueError):
+        return next((record for record in map(read_record, reversed(records_below(folder))) if record), None)
+    except ConfigError:  # damaged: the training writes it again
         return None
-    return record
 
 
 def _last_line(path: Path) -> str:
     lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "without a word"
+    return lines[-1][:300] if lines else "no output"
 
 
 # Claims -------------------------------------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ def _last_line(path: Path) -> str:
 
 @contextmanager
 def _claim(home: Path) -> Iterator[bool]:
-    """Whether this process now owns the run; while it does, the claim's file is touched from time to time."""
+    """Try to claim a run; yields whether this process owns it now. While it does, a thread renews the claim."""
     path = home / "claim.json"
     if _is_void(path):
         path.unlink(missing_ok=True)
@@ -161,7 +163,7 @@ def _claim(home: Path) -> Iterator[bool]:
     try:
         with os.fdopen(descriptor, "w") as file:
             file.write(_token())
-    except OSError as error:  # of a full disk; an empty claim would keep the others waiting
+    except OSError as error:  # a full disk; an empty claim would keep other processes waiting
         path.unlink()
         error.filename = str(path)
         raise
@@ -177,7 +179,7 @@ def _claim(home: Path) -> Iterator[bool]:
 
 
 def _token(child: int | None = None) -> str:
-    """Who owns a claim: this process and, once it is there, the training, which may outlive it."""
+    """The owner of a claim: this process and, once started, the training, which may outlive it."""
     return json.dumps({"host": socket.gethostname(), "pids": [os.getpid(), *([child] if child else [])]})
 
 
@@ -188,17 +190,17 @@ def _beat(path: Path, ended: threading.Event) -> None:
 
 
 def _is_void(path: Path) -> bool:
-    """Whether a claim's owner has died: known at once on this machine, else by its silence."""
+    """Whether a claim's owner has died: checked directly on this machine, otherwise by the claim's age."""
     try:
-        silent_s = time.time() - path.stat().st_mtime
+        age_s = time.time() - path.stat().st_mtime
         owner = json.loads(path.read_text())
     except FileNotFoundError:
         return False
-    except ValueError:  # being written, or cut off while it was
-        return silent_s > STALE_S
+    except ValueError:  # still being written, or cut off
+        return age_s > STALE_S
     if owner["host"] == socket.gethostname():
         return not any(map(_lives, owner["pids"]))
-    return silent_s > STALE_S
+    return age_s > STALE_S
 
 
 def _lives(pid: int) -> bool:

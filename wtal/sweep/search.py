@@ -1,9 +1,10 @@
-"""Random and Bayesian search through Optuna, its memory in the sweep's folder."""
+"""Random and Bayesian search with Optuna, whose study is stored in the sweep's folder."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wtal.io.extras import from_extra
 from wtal.sweep.definition import Assignment, Parameter, Sweep
 
 if TYPE_CHECKING:
@@ -13,15 +14,16 @@ __all__ = ["open_study", "search"]
 
 
 def open_study(sweep: Sweep, folder: Path, is_going_on: Callable[[Assignment], bool]) -> "Study":
-    """The study of a folder, made or gone on with; several processes and machines may share it.
+    """Open the study of a folder, or create it; several processes and machines may share it.
 
     Args:
-        sweep: What may be varied.
-        folder: Where it is kept.
-        is_going_on: Whether a living process is at an assignment; what a killed one had begun is asked for again.
+        sweep: The sweep with its parameters.
+        folder: Folder of the study.
+        is_going_on: Whether a living process works on an assignment; assignments of killed processes are run again.
     """
-    import optuna
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
+    with from_extra("sweep"):
+        import optuna
+        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalStorage
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     file = str(folder / "study.log")
@@ -35,19 +37,19 @@ def open_study(sweep: Sweep, folder: Path, is_going_on: Callable[[Assignment], b
         if not is_going_on(trial.params):
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
             study.enqueue_trial(trial.params)
-    seed = len(study.trials)  # a study that is gone on with must not draw the same again
+    seed = len(study.trials)  # a continued study must not draw the same values again
     samplers = {"random": optuna.samplers.RandomSampler(seed), "bayes": optuna.samplers.TPESampler(seed=seed)}
     study.sampler = samplers[sweep.method]
     return study
 
 
 def search(sweep: Sweep, study: "Study", value_of: Callable[[Assignment], float | None]) -> None:
-    """Draw and run assignments until as many as the sweep's cap have ended.
+    """Draw and run assignments until the sweep's cap is reached.
 
     Args:
-        sweep: What may be varied.
-        study: Of :func:`open_study`.
-        value_of: Runs an assignment and gives its number; None for a failure.
+        sweep: The sweep with its parameters.
+        study: The study from :func:`open_study`.
+        value_of: Runs an assignment and returns its metric, or None after a failure.
     """
     from optuna.trial import TrialState
 
@@ -62,7 +64,7 @@ def search(sweep: Sweep, study: "Study", value_of: Callable[[Assignment], float 
 
 
 def _begun(study: "Study") -> int:
-    """Trials that go on or have ended, but by a kill."""
+    """Number of trials that run or have ended, except those whose process was killed."""
     from optuna.trial import TrialState
 
     going = (TrialState.COMPLETE, TrialState.RUNNING)

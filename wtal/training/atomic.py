@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there."""
+"""Checkpoints that are written whole or not at all."""
 
 import io
 from pathlib import Path
@@ -14,17 +14,17 @@ __all__ = ["AtomicCheckpoints"]
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and then moves it there, in one step of the file system.
+    """Writes a checkpoint to a draft in the same folder and then renames it, in one step of the file system.
 
     Lightning writes into the system's temporary folder. If that is another file system, as on most clusters, its move
-    is a copy over the former checkpoint, and a kill or a full disk in the middle of it leaves neither.
+    is a copy over the former checkpoint, and a kill or a full disk in the middle of it destroys both.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401
-        """Write; in remote storage, as Lightning does.
+        """Write the checkpoint; remote storage is left to Lightning.
 
         Raises:
-            CheckpointError: If there is no room, or the folder must not be written to.
+            CheckpointError: If the disk is full or the folder is not writable.
         """
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -37,5 +37,5 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 draft.write_bytes(whole.getbuffer())
         except OSError as error:
             raise CheckpointError(
-                f"{path} cannot be written ({error.strerror}); make room, and go on by --resume from the one before."
+                f"{path} cannot be written ({error.strerror}): make room; --resume continues from the former one."
             ) from error

@@ -22,11 +22,12 @@ from torch.overrides import TorchFunctionMode
 
 from wtal.branches.localization import LocalizationModule
 from wtal.collaboration import CollaborationModule, Schedule
-from wtal.data.check import load_data
 from wtal.data.datamodule import SnippetDataModule
+from wtal.data.inspection import load_data
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.io.bounds import is_bounded, read_checkpoint, read_yaml
 from wtal.nn.text.prompts import PromptedText, nearest_words
+from wtal.results.run_folder import RunFolder, newest_checkpoint
 from wtal.training.mistakes import mistake, origin
 from wtal.types import PseudoLabels
 
@@ -148,7 +149,8 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     """
     path = _find(Path(path))
     checkpoint = _read(path)
-    config = next((p for p in (path.parent / "config.yaml", path.parent.parent / "config.yaml") if p.is_file()), None)
+    folder = RunFolder.containing(path)
+    config = folder.config if folder is not None and folder.config.is_file() else None
     said = checkpoint["hyper_parameters"]
     hyperparameters = {n: value for n, value in said.items() if not str(n).startswith("_") and n != "class_names"}
     if model is None:
@@ -181,10 +183,10 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
 def _find(path: Path) -> Path:
     if not path.is_dir():
         return path
-    found = sorted(path.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime)
-    if not found:
+    newest = newest_checkpoint(path)
+    if newest is None:
         raise CheckpointError(f"No last.ckpt is in {path} or below it: give the checkpoint itself.")
-    return found[-1]
+    return newest
 
 
 def _read(path: Path) -> dict[str, Any]:

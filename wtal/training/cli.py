@@ -3,13 +3,14 @@
 import os
 import pickle
 import re
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from lightning_fabric.plugins import CheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
@@ -28,15 +29,20 @@ from wtal.data import (  # noqa: F401  what is imported here can be named withou
     THUMOS14DataModule,
 )
 from wtal.errors import CheckpointError, ConfigError, WTALError
-from wtal.results.record import make_record, write_record
+from wtal.io.extras import from_extra
+from wtal.results.identity import Identity
+from wtal.results.record import write_record
+from wtal.results.run_folder import RunFolder
 from wtal.training.atomic import AtomicCheckpoints
+from wtal.training.folders import claim
 from wtal.training.memory import KeepFreedMemory
 from wtal.training.mistakes import origin
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
 from wtal.training.preemption import CheckpointOnTerm
 from wtal.training.progress import FitProgress
-from wtal.training.saving import SaveConfig, run_folder
+from wtal.training.runs import KeepIdentity, begin, make_record
+from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
 
 __all__ = ["TRAINER_DEFAULTS", "WTALCLI"]
@@ -53,7 +59,8 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 class WTALCLI(LightningCLI):
     """Any model and data module, linked by the class names.
 
-    A run's metrics, checkpoints and configuration lie in ``<trainer.default_root_dir>/<name>/version_<n>``.
+    A run's metrics, checkpoints and configuration lie in ``<trainer.default_root_dir>/<name>/version_<n>``, see
+    :class:`~wtal.results.run_folder.RunFolder`.
 
     Args:
         args: What follows ``wtal`` on the command line; without ``run``, the options alone.
@@ -70,6 +77,7 @@ class WTALCLI(LightningCLI):
         commands: dict[str, Any] = {command: dict(parser_kwargs) for command in self.subcommands()}
         with _mendable(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter")
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # of a resumed run
             super().__init__(
                 model_class=LightningModule,
                 datamodule_class=LightningDataModule,
@@ -114,22 +122,62 @@ class WTALCLI(LightningCLI):
             "--resume",
             type=bool,
             default=False,
-            help="Let a fit go on from the newest last.ckpt of its name, or begin where there is none.",
+            help="Continue the newest run of this name that has the same settings and seed, in its own folder; "
+            "`trainer.max_epochs` may have grown. Begin a new run if there is none.",
         )
 
+    # The run ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """All settings in plain values, as ``config.yaml`` has them."""
+        return self._as_plain_values(self.config.get(str(self.subcommand), self.config))
+
+    def _as_plain_values(self, config: Any) -> dict[str, Any]:  # noqa: ANN401  a Namespace of jsonargparse
+        values: dict[str, Any] = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
+        return values
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run: the one given, else that of the model's class."""
+        return self._get(self.config, "name") or type(self.model).__name__
+
+    @cached_property
+    def keeper(self) -> KeepIdentity:
+        """The callback that keeps the run's identity."""
+        return KeepIdentity(self.settings, self.run_name)
+
+    def claim_folder(self) -> None:
+        """Give the run a new folder of its own; ``fit``, ``validate``, ``test`` and ``predict`` do so themselves."""
+        claim(self.trainer, self.run_name)
+
+    before_validate = before_test = before_predict = claim_folder
+
     def before_fit(self) -> None:
-        """Start the clock of the record, and find where to go on."""
-        self._began = time.monotonic()
-        if self._get(self.config, "resume"):
-            home = run_folder(self.trainer).parent
-            found = sorted(home.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime)
-            if found:
-                self.config_init[self.subcommand]["ckpt_path"] = str(found[-1])
+        """Find the run to go on with, or give the new one its folder."""
+        settings = self.config_init[self.subcommand]
+        self._start = begin(
+            self.trainer,
+            self.keeper,
+            settings["ckpt_path"],
+            settings["resume"],
+            settings["then_test"],
+            self._identity_of_file,
+        )
+        settings["ckpt_path"] = self._start.checkpoint
+
+    def fit(self, **kwargs: Any) -> None:  # noqa: ANN401  what Lightning's `fit` takes
+        """Train, unless the run is finished."""
+        if not self._start.finished:
+            self.trainer.fit(**kwargs)
 
     def after_fit(self) -> None:
         """Leave ``record.json`` in the run's folder."""
-        seconds, trainer = time.monotonic() - self._began, self.trainer
+        if self._start.finished:
+            return
+        trainer, known = self.trainer, self._start.record
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        metrics = {**known.metrics, **metrics} if known else metrics
         selected: Mapping[str, float] | None = None
         if self._get(self.config, "then_test"):
             (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
@@ -138,9 +186,17 @@ class WTALCLI(LightningCLI):
             if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
                 (selected,) = trainer.test(self.model, self.datamodule, callback.best_model_path, verbose=False)
         if trainer.is_global_zero:
-            text = (run_folder(trainer) / "config.yaml").read_text()
-            record = make_record(text, self.model, self.datamodule, metrics, selected, seconds)
-            write_record(record, run_folder(trainer))
+            identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
+            record = make_record(self.settings, identity, self.model, self.datamodule, metrics, selected, seconds)
+            write_record(RunFolder.of(trainer).record, record)
+
+    def _identity_of_file(self, config: Path) -> Identity | None:
+        """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""
+        try:
+            read = self._parser(self.subcommand).parse_args([f"--config={config}"])
+        except Exception:  # what a file of an older version, or a damaged one, makes of the parser
+            return None
+        return Identity.of(self._as_plain_values(read), self.trainer.world_size)
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
         """Leave out Lightning's own long table of results: :class:`ResultsTable` prints a short one."""
@@ -181,18 +237,20 @@ class WTALCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def _logger(self, root: str) -> Logger:
-        name = self._get(self.config, "name") or type(self.model).__name__
+        name = self.run_name
         kind = self._get(self.config, "logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
         if kind == "wandb":
             Path(root).mkdir(parents=True, exist_ok=True)  # wandb would take the system's temporary folder
-            return WandbLogger(name=name, save_dir=root, project="wtal")
+            with from_extra("wandb"):
+                return WandbLogger(name=name, save_dir=root, project="wtal")
         if kind == "tensorboard":
-            return TensorBoardLogger(root, name, default_hp_metric=False)
+            with from_extra("tensorboard"):
+                return TensorBoardLogger(root, name, default_hp_metric=False)
         return CSVLogger(root, name)
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
-        callbacks: list[Callback] = [SeedSteps(), KeepFreedMemory(), WritePredictions(), WritePseudoLabels()]
-        callbacks += [ResultsTable(), LogPanels()]
+        callbacks: list[Callback] = [self.keeper, SeedSteps(), KeepFreedMemory()]
+        callbacks += [WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels()]
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:

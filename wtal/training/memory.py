@@ -1,4 +1,4 @@
-"""Memory that a step gives back is kept for the next one."""
+"""Keeping the memory that one training step frees for the next one."""
 
 import ctypes
 import sys
@@ -11,27 +11,27 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
 class KeepFreedMemory(Callback):
-    """Lets a fit on a CPU have its activations in the same memory at every step.
+    """Makes a fit on a CPU reuse the same memory for the activations of every step.
 
-    PyTorch has an allocator of its own for a GPU alone. On a CPU a step's activations go back to the system when it
-    ends, and the next one has them zeroed anew, page by page, which is a tenth of a light head's time.
+    PyTorch caches freed memory on a GPU only. On a CPU the activations go back to the system after each step, which
+    hands out zeroed pages again in the next; for a light head this takes a tenth of the time.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Tell the C library."""
+        """Configure the C library."""
         if stage == "fit" and trainer.strategy.root_device.type == "cpu":
             keep_freed_memory()
 
 
 def keep_freed_memory(kept: int = 1 << 30, small: int = 1 << 25) -> bool:
-    """Let this process keep memory that it frees, for what it asks for next.
+    """Let this process keep the memory that it frees.
 
     Args:
-        kept: Bytes at most; what is freed beyond goes back to the system.
-        small: Bytes of the largest block that is kept; glibc takes no more than 32 MiB.
+        kept: How many bytes are kept at most; memory freed beyond goes back to the system.
+        small: Size in bytes of the largest block that is kept; glibc allows no more than 32 MiB.
 
     Returns:
-        Whether the C library did so; others than glibc are left as they are.
+        Whether the C library accepted this; only glibc is configured.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,66 +1,14 @@
 """What went wrong with options and settings, in one sentence that names the file."""
 
-import inspect
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_origin
 
 import yaml
 
 from wtal.errors import WTALError
 
-__all__ = ["gather", "mistake", "origin"]
-
-
-def gather(function: Callable[..., object], argv: Sequence[str]) -> list[str]:
-    """Write a command line as jsonargparse takes it.
-
-    What is said of an option that is a list is joined: ``-c a -c b`` and ``--seeds 0 1``, as ``--seeds=[0, 1]``. A
-    switch needs no value, and an option may be written with dashes: ``--per-class``, as ``--per_class=true``.
-
-    Args:
-        function: Its parameters of type ``Sequence`` and ``bool`` are such options.
-        argv: Words of the command line.
-
-    >>> def compare(config: Sequence[Path], seeds: Sequence[int] = (0,), dry_run: bool = False) -> None: ...
-    >>> gather(compare, ["-c", "a.yaml", "--seeds", "0", "1", "--dry-run", "--config=b.yaml"])
-    ['--dry_run=true', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
-    """
-    parameters = inspect.signature(function).parameters
-    argv = [_plain_option(word, following, parameters) for word, following in zip(argv, [*argv[1:], ""], strict=True)]
-    lists: dict[str, list[Any]] = {
-        name: [] for name, parameter in parameters.items() if get_origin(parameter.annotation) is Sequence
-    }
-    rest: list[str] = []
-    current: list[Any] | None = None  # the list that words go to
-    for word in argv:
-        text = word
-        if word.startswith("-"):
-            option, _, text = word.partition("=")
-            current = lists.get({"-c": "config"}.get(option, option.removeprefix("--")))
-        if current is None:
-            rest.append(word)
-        elif text:
-            value = yaml.safe_load(text)
-            current += value if isinstance(value, list) else [value]
-    joined = {
-        name: yaml.safe_dump(values, default_flow_style=True, width=sys.maxsize)
-        for name, values in lists.items()
-        if values
-    }
-    return rest + [f"--{name}={values.strip()}" for name, values in joined.items()]
-
-
-def _plain_option(word: str, following: str, parameters: Mapping[str, inspect.Parameter]) -> str:
-    option, equals, value = word.partition("=")
-    name = option.removeprefix("--").replace("-", "_")
-    if not option.startswith("--") or name not in parameters:
-        return word
-    if parameters[name].annotation is bool and not equals and following.lower() not in {"true", "false"}:
-        return f"--{name}=true"
-    return f"--{name}{equals}{value}"
+__all__ = ["mistake", "origin"]
 
 
 def origin(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""What ``fit``, ``test`` and ``predict`` leave behind, and the table that ``test`` ends with."""
+"""What ``fit``, ``test`` and ``predict`` write, and the table that ``test`` prints."""
 
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,27 @@ from rich.console import Console
 
 from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
-from wtal.results.about import About, write_about, write_ground_truth
+from wtal.results.ground_truth import write_ground_truth
 from wtal.results.predictions import write_predictions
+from wtal.results.record import About, write_about
+from wtal.results.run_folder import RunFolder
 from wtal.results.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
 from wtal.results.tables import percent, print_table
-from wtal.training.saving import run_folder
 from wtal.types import VideoResult
 
 __all__ = ["ResultsTable", "WritePredictions", "WritePseudoLabels"]
 
 
 class WritePredictions(Callback):
-    """Writes what ``test`` and ``predict`` find into the run's folder, from all processes.
+    """Writes the results of ``test`` and ``predict`` into the run's folder, gathered from all processes.
 
-    Written are ``predictions/<source>.json`` (detections in ActivityNet's form), ``predictions/ground_truth.json``
+    The files are ``predictions/<source>.json`` (detections in ActivityNet's form), ``predictions/ground_truth.json``
     where the segments are known, ``scores/<source>.npz`` and ``about.json`` (benchmark, features, checkpoint): all that
     a page or figure needs, so that none of them needs the network.
     """
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin with nothing."""
+        """Forget earlier results."""
         self.found: dict[str, dict[str, VideoResult]] = {}
 
     on_test_start = on_predict_start
@@ -60,32 +61,30 @@ class WritePredictions(Callback):
         self.found = {}
         if not trainer.is_global_zero:
             return
-        folder, class_names = run_folder(trainer), pl_module.class_names
+        folder, class_names = RunFolder.of(trainer), pl_module.class_names
         data: SnippetDataModule = trainer.datamodule  # type: ignore[attr-defined]
         videos = {video.video_id: video for video in data.videos("test")}
         for source in sorted({source for part in parts for source in part}):
             found = {name: result for part in parts for name, result in part.get(source, {}).items()}
             results = dict(sorted(found.items()))
             detections = {name: result.detections for name, result in results.items()}
-            write_predictions(folder / "predictions" / f"{source}.json", detections, class_names)
+            write_predictions(folder.predictions_of(source), detections, class_names)
             grids = VideoGrids.of([videos[name] for name in results])
-            write_scores(folder / "scores" / f"{source}.npz", _joined(grids, class_names, list(results.values())))
+            write_scores(folder.scores_of(source), _joined(grids, class_names, list(results.values())))
         if data.ground_truth("test") is not None:
             durations_s = {name: video.duration_s for name, video in videos.items()}
-            write_ground_truth(
-                folder / "predictions" / "ground_truth.json", data.named_segments("test"), durations_s, "test"
-            )
-        write_about(folder / "about.json", _about(trainer, pl_module, data))
+            write_ground_truth(folder.ground_truth, data.named_segments("test"), durations_s, "test")
+        write_about(folder.about, _about(trainer, pl_module, data))
         Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
 
     on_test_end = on_predict_end
 
 
 class WritePseudoLabels(Callback):
-    """Writes what the students of a collaboration were last taught, as ``<run>/pseudo_labels.npz``."""
+    """Writes the labels that the students of a collaboration were last taught, as ``<run>/pseudo_labels.npz``."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write; the collaboration's loop has the buffers, the same in every process."""
+        """Write the buffers of the collaboration's loop, which are the same in every process."""
         buffers = getattr(trainer.fit_loop, "buffers", {})
         taught = {student: buffer for student, buffer in buffers.items() if (buffer.label >= 0).any()}
         if not taught or not trainer.is_global_zero:
@@ -96,7 +95,7 @@ class WritePseudoLabels(Callback):
             for kind in ("label", "class_index")
         )
         labels = StudentLabels(grids, pl_module.class_names, label, class_index)  # type: ignore[arg-type]
-        write_pseudo_labels(run_folder(trainer) / "pseudo_labels.npz", labels)
+        write_pseudo_labels(RunFolder.of(trainer).pseudo_labels, labels)
 
 
 def _joined(grids: VideoGrids, class_names: list[str], results: list[VideoResult]) -> TestScores:
@@ -106,9 +105,9 @@ def _joined(grids: VideoGrids, class_names: list[str], results: list[VideoResult
 
 
 class ResultsTable(Callback):
-    """Prints one row a source after ``validate`` and ``test``: mAP in %, and what the numbers were made on.
+    """Prints one row per source after ``validate`` and ``test``: mAP in %, features and benchmark.
 
-    After each validation inside a fit the table is short, and the epoch its title.
+    After each validation inside a fit the table is short, and its caption is the epoch.
     """
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

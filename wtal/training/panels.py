@@ -1,4 +1,4 @@
-"""What TensorBoard and wandb show of a training beside its curves: example timelines and pseudo-labels."""
+"""Example timelines and pseudo-labels, logged to TensorBoard and wandb beside the curves of a training."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,17 @@ _BINS = np.linspace(0, 1, 21)
 
 
 class LogPanels(Callback):
-    """Logs timelines of a few videos as images, and how pseudo-labels are spread over the videos as histograms.
+    """Logs timelines of a few videos as images, and the distribution of pseudo-labels over videos as histograms.
 
-    The videos are held-out ones, with their segments where validation may see them, else training videos. Only
+    The videos are held-out ones, with their segments where validation may see them, or else training videos. Only
     TensorBoard and wandb can show them: with other loggers nothing is computed.
 
     Args:
-        every_n_epochs: How often; the last epoch is always shown. 0 switches it off.
-        videos: How many, evenly spread over the split.
+        every_n_epochs: Interval in epochs; the last epoch is always shown. 0 switches the callback off.
+        videos: Number of videos, evenly spread over the split.
 
     Raises:
-        ConfigError: For a negative number, or without a video.
+        ConfigError: If the interval is negative or there is no video.
     """
 
     def __init__(self, every_n_epochs: int = 10, videos: int = 4) -> None:
@@ -46,23 +46,24 @@ class LogPanels(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw and log, on one process."""
-        epoch, data = trainer.current_epoch + 1, trainer.datamodule  # type: ignore[attr-defined]
-        able = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger | WandbLogger)]
-        due = self.every_n_epochs and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs)
-        if not (able and due and trainer.is_global_zero and isinstance(data, SnippetDataModule)):
+        loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger | WandbLogger)]
+        if not (loggers and self._is_due(trainer) and trainer.is_global_zero):
             return
-        if not isinstance(pl_module, LocalizationModule):
-            return
-        buffers: Mapping[str, PseudoLabelBuffer] = getattr(trainer.fit_loop, "buffers", {})
-        buffers = {student: buffer for student, buffer in buffers.items() if (buffer.label >= 0).any()}
-        images, shares = self._timelines(pl_module, data, buffers), _shares(buffers)
-        for logger in able:
-            _log(logger, images, shares, trainer)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if isinstance(data, SnippetDataModule) and isinstance(pl_module, LocalizationModule):
+            buffers = _filled(getattr(trainer.fit_loop, "buffers", {}))
+            images, shares = self._timelines(pl_module, data, buffers), _shares(buffers)
+            for logger in loggers:
+                _log(logger, images, shares, trainer)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        epoch = trainer.current_epoch + 1
+        return self.every_n_epochs > 0 and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs)
 
     def _timelines(
         self, module: LocalizationModule, data: SnippetDataModule, buffers: Mapping[str, "PseudoLabelBuffer"]
     ) -> dict[str, Image]:
-        from wtal.report.figures import panel_of, qualitative_figure, rendered
+        from wtal.report.figures import panel_of, qualitative_figure, rendered  # a training needs no matplotlib
 
         split: Split = "val" if data.held_out else "train"
         known = [video.video_id for video in data.videos(split)]
@@ -78,13 +79,18 @@ class LogPanels(Callback):
         return images
 
 
+def _filled(buffers: Mapping[str, "PseudoLabelBuffer"]) -> dict[str, "PseudoLabelBuffer"]:
+    """The buffers that hold labels."""
+    return {student: buffer for student, buffer in buffers.items() if (buffer.label >= 0).any()}
+
+
 def _of_video(buffer: "PseudoLabelBuffer", row: int) -> NDArray[np.int8]:
     begin, end = buffer.offsets[row : row + 2].tolist()
     return np.asarray(buffer.label[begin:end].cpu())
 
 
 def _shares(buffers: Mapping[str, "PseudoLabelBuffer"]) -> dict[str, NDArray[np.float64]]:
-    """For each student, and each kind of label, its share of each training video, ``(N,)``."""
+    """By student and kind of label: the share of each training video that has it, ``(N,)``."""
     shares = {}
     for student, buffer in buffers.items():
         label, starts = buffer.label.cpu().numpy(), buffer.offsets.cpu().numpy()
@@ -99,7 +105,7 @@ def _log(
 ) -> None:
     step, epoch = trainer.global_step, trainer.current_epoch
     if isinstance(logger, TensorBoardLogger):
-        for place, image in enumerate(images.values()):  # a video's name could be any path
+        for place, image in enumerate(images.values()):  # the name of a video may be a path
             logger.experiment.add_image(f"timelines/{place}", image, step, dataformats="HWC")
         for name, values in shares.items():
             logger.experiment.add_histogram(name, values, step, bins=_BINS)
@@ -111,7 +117,7 @@ def _log(
         }
         for name, values in shares.items():
             content[name] = wandb.Histogram(np_histogram=np.histogram(values, _BINS))
-        if epoch + 1 == trainer.max_epochs:  # once: every table is a file of its own on the server
+        if epoch + 1 == trainer.max_epochs:  # once, because every table becomes a file on the server
             rows = np.array([[epoch, name, wandb.Image(image)] for name, image in images.items()], dtype=object)
             content["timelines/table"] = wandb.Table(["epoch", "video", "timeline"], rows)
         logger.experiment.log({**content, "epoch": epoch, "trainer/global_step": step})

@@ -1,4 +1,4 @@
-"""How far a run is: the step that runs, the time left of the whole fit, the losses by name."""
+"""Progress of a run: the current step, the time left of the whole fit, and the losses by name."""
 
 import time
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ __all__ = ["FitProgress"]
 class FitProgress(ProgressBar):
     """One bar over the whole fit on a terminal, one line per epoch elsewhere.
 
-    A model may say what it is doing in an attribute ``step_name``, such as "warm-up". Shown are all training metrics
-    (``train/...``) that the epoch logged, and of the validation those that were logged with ``prog_bar=True``.
+    A model may name its current step, such as "warm-up", in an attribute ``step_name``. All training metrics
+    (``train/...``) of an epoch are shown, and the validation metrics that were logged with ``prog_bar=True``.
 
     Args:
-        console: Where to write; None is standard error.
+        console: Console to write to; None is standard error.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -31,10 +31,10 @@ class FitProgress(ProgressBar):
         self._console = console
         self._enabled = True
         self._display: _Display | None = None
-        self._known: dict[str, Tensor] = {}  # metrics as they stood before the epoch: those not logged again are stale
+        self._known: dict[str, Tensor] = {}  # metrics before the epoch; those not logged again are stale
 
     def disable(self) -> None:
-        """Show nothing; Lightning calls this on all processes but the first."""
+        """Stop showing progress; Lightning calls this on all processes but the first."""
         self._enabled = False
 
     def enable(self) -> None:
@@ -42,21 +42,21 @@ class FitProgress(ProgressBar):
         self._enabled = True
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find out where to write; late, as a console cannot be sent to another process."""
+        """Open the console; not earlier, because a console cannot be sent to another process."""
         super().setup(trainer, pl_module, stage)
         self._console = self._console or Console(stderr=True)
 
     # Training ---------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count."""
+        """Start counting batches."""
         self._began, self._done = time.monotonic(), 0
-        self._before = trainer.fit_loop.epoch_loop.total_batch_idx + 1  # batches of the run that is resumed
+        self._before = trainer.fit_loop.epoch_loop.total_batch_idx + 1  # batches before the run was resumed
         self._total = _batches_of_fit(trainer)
         self._open(pl_module, self._total, self._before)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Name the step that begins."""
+        """Show the name of the step that begins."""
         self._known = dict(trainer.callback_metrics)
         self._update(description=self._where(trainer))
 
@@ -73,14 +73,14 @@ class FitProgress(ProgressBar):
         self._update(completed=self._before + self._done, left=f"{self._left()} left")
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Name the validation; outside a fit it has its own bar."""
+        """Show that validation runs; outside a fit it has a bar of its own."""
         if trainer.state.fn == TrainerFn.FITTING:
             self._update(description="validation")
         else:
             self._open(pl_module, _sum(trainer.num_val_batches))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show what the epoch logged."""
+        """Show the metrics of the epoch."""
         shown = {
             name.removeprefix("train/"): float(value)
             for name, value in trainer.callback_metrics.items()
@@ -96,17 +96,17 @@ class FitProgress(ProgressBar):
             self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the bar as it is."""
+        """Close the bar."""
         self._close()
 
     # Validation, test, prediction -------------------------------------------------------------------------------
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count test batches."""
+        """Start counting test batches."""
         self._open(pl_module, _sum(trainer.num_test_batches))
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count batches to predict."""
+        """Start counting prediction batches."""
         self._open(pl_module, _sum(trainer.num_predict_batches))
 
     def _count(self, trainer: Trainer, pl_module: LightningModule, *_: object, **__: object) -> None:
@@ -117,12 +117,12 @@ class FitProgress(ProgressBar):
     on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _count
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the bar of a validation of its own."""
+        """Close the bar of a validation outside a fit."""
         if trainer.state.fn != TrainerFn.FITTING:
             self._close()
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give the terminal back, also after an error."""
+        """Release the terminal, also after an error."""
         self._close()
 
     # What is shown ----------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class FitProgress(ProgressBar):
         return f"epoch {trainer.current_epoch + 1}{epochs}" + (f"  {step}" if step else "")
 
     def _left(self) -> str:
-        """Time to the end at the speed of this run so far."""
+        """Time left at the average speed of this run."""
         if self._total is None or not self._done:
             return "?"
         rate = (time.monotonic() - self._began) / self._done
@@ -171,7 +171,7 @@ class _Display(Progress):
 
 
 def _batches_of_fit(trainer: Trainer) -> float | None:
-    """Training batches from the first epoch to the last; None where it has no end that is known."""
+    """Training batches of all epochs; None if their number is unknown."""
     ends = []
     if trainer.max_epochs is not None and trainer.max_epochs >= 0:
         ends.append(trainer.max_epochs * trainer.num_training_batches)

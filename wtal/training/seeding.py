@@ -1,4 +1,4 @@
-"""Randomness of a training step as a function of its place."""
+"""The randomness of a training step as a function of its position in the training."""
 
 import os
 import random
@@ -15,12 +15,12 @@ __all__ = ["SeedSteps"]
 class SeedSteps(Callback):
     """Seeds the global generators before every training step from (seed, process, epoch, batch).
 
-    Lightning saves no generator's state, so without this a resumed run draws other dropout masks than one that was
-    never interrupted. The seed is the one of ``seed_everything``; without one nothing is done.
+    Lightning does not save the state of generators, so without this callback a resumed run draws other dropout masks
+    than an uninterrupted one. The seed is that of ``seed_everything``; without one, nothing is seeded.
     """
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
-        """Seed Python's, NumPy's and torch's generators."""
+        """Seed the generators of Python, NumPy and torch."""
         seed = os.environ.get("PL_GLOBAL_SEED")
         if seed is not None:
             value = derive_seed(int(seed), trainer.global_rank, trainer.current_epoch, batch_idx)

@@ -1,1 +1,27 @@
 """Video files: found, decoded, cropped, turned into optical flow and snippets."""
+
+from typing import TYPE_CHECKING
+
+from wtal._lazy import lazy
+
+if TYPE_CHECKING:
+    from wtal.video.decode import Frame, FrameReader, VideoInfo, probe
+    from wtal.video.files import find_videos
+    from wtal.video.flow import flow_stream
+    from wtal.video.snippets import Cut, Job, Snippet, SnippetBatches, Snippets
+else:
+    __getattr__, __dir__ = lazy(__name__)
+
+__all__ = [
+    "Cut",
+    "Frame",
+    "FrameReader",
+    "Job",
+    "Snippet",
+    "SnippetBatches",
+    "Snippets",
+    "VideoInfo",
+    "find_videos",
+    "flow_stream",
+    "probe",
+]

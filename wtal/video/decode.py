@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
-import av.error
 import numpy as np
-from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Disposition, Stream
-from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from wtal.errors import VideoError
+from wtal.io.extras import from_extra
+
+with from_extra("video"):
+    import av
+    import av.error
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Disposition, Stream
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+    from av.video.stream import VideoStream
 
 __all__ = ["Frame", "FrameReader", "VideoInfo", "probe"]
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from wtal.errors import ConfigError
+from wtal.io.extras import from_extra
 
 __all__ = ["FlowMethod", "flow_stream", "quantize", "to_network_range"]
 
@@ -41,7 +42,8 @@ def flow_stream(frames: Iterable[Frame], method: FlowMethod = "tvl1") -> Iterato
         TV-L1 with OpenCV's own settings, as in Carreira and Zisserman, arXiv:1705.07750. DIS: Kroeger et al.,
         arXiv:1603.03590, OpenCV's medium preset.
     """
-    import cv2  # only who makes flow needs it
+    with from_extra("video"):
+        import cv2  # only who makes flow needs it
 
     matcher = _matcher(method)
     before: Frame | None = None
@@ -58,7 +60,8 @@ def flow_stream(frames: Iterable[Frame], method: FlowMethod = "tvl1") -> Iterato
 
 def _matcher(method: FlowMethod) -> Any:  # noqa: ANN401  OpenCV names no common type
     """What finds the flow between two grey frames."""
-    import cv2
+    with from_extra("video"):
+        import cv2
 
     cv2.setNumThreads(1)
     if method == "tvl1" and not hasattr(cv2, "optflow"):  # another package of OpenCV has written over it

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
-from wtal.results.about import About, write_about, write_ground_truth
+from wtal.results.ground_truth import write_ground_truth
 from wtal.results.predictions import write_predictions
+from wtal.results.record import About, write_about
 from wtal.results.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
 from wtal.types import Detections, TimeGrid, Video
 

@@ -33,14 +33,14 @@ def address(made, tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, address):
-    """Opens the page; afterwards no error may have been said and nothing but the file asked for."""
-    said, asked, contexts = [], [], []
+    """Opens the page; afterwards there must be no error, and no request but that for the file."""
+    errors, asked, contexts = [], [], []
 
     def open_page(fragment="", **options):
         contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options}))
         page = contexts[-1].new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: asked.append(request.url.split("#")[0]))
         page.goto(address + fragment)
         return page
@@ -50,7 +50,7 @@ def opened(browser, address):
         for page in context.pages:
             assert page.evaluate("window.pwned") is None
         context.close()
-    assert said == []
+    assert errors == []
     assert set(asked) == {address}
 
 
@@ -137,8 +137,8 @@ def test_reads_the_values_under_the_cursor(opened, made):
     duration = made.videos[0].duration_s
     place = int((duration / 2 + 0.64) / 0.64)
     scores = read_scores(made.folder / "scores" / "cbp.npz")
-    said = page.locator(".lane.method .label span").first.inner_text()
-    assert float(re.match(r"actionness ([\d.]+)", said)[1]) == pytest.approx(float(scores.actionness[place]), abs=0.01)
+    note = page.locator(".lane.method .label span").first.inner_text()
+    assert float(re.match(r"actionness ([\d.]+)", note)[1]) == pytest.approx(float(scores.actionness[place]), abs=0.01)
     assert "actionness" in page.locator("#spoken").inner_text()
 
 
@@ -202,10 +202,10 @@ def test_fits_a_phone_in_both_schemes(scheme, opened):
     assert controls.evaluate_all(f"all => all.filter(n => !({named})(n)).length") == 0
 
 
-def test_a_lane_says_how_its_method_fails_in_the_video(opened, made):
+def test_a_lane_shows_the_errors_of_its_method_in_the_video(opened, made):
     page = opened("#video=plain_1")
     material = gather([made.folder])
     profile = measure(material.methods[0], material.truth, (0.5,)).videos["plain_1"]
-    said = page.locator(".lane.method .label span").first.inner_text()
+    note = page.locator(".lane.method .label span").first.inner_text()
     missed, background = (round(100 * share) for share in (profile.false_negative_rate, profile.background_share))
-    assert said.split("\n") == [f"missed {missed} %", f"background {background} %"]
+    assert note.split("\n") == [f"missed {missed} %", f"background {background} %"]

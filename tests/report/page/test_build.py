@@ -30,7 +30,7 @@ def page_of(*words, output):
     return (output / "index.html").read_text(encoding="utf-8")
 
 
-def test_one_file_that_loads_nothing(made, tmp_path):
+def test_the_page_is_one_file_that_loads_nothing(made, tmp_path):
     text = page_of(made.folder, output=tmp_path / "new" / "page")
     assert [path.name for path in (tmp_path / "new" / "page").iterdir()] == ["index.html"]
     assert "default-src &#39;none&#39;" in text
@@ -90,11 +90,11 @@ def test_pages_of_prediction_files(made, tmp_path):
 def test_real_predictions_get_the_official_numbers(shared, tmp_path):
     data = shared / "data"
     file = data / "predictions" / "detection_result_base_train.json"
-    said = json.loads((data / "predictions" / "expected_map.json").read_text())
-    tious = said["conventions"]["tiou_thumos14_values"][:7]  # linspace's: 0.30000000000000004, which moves the number
+    published = json.loads((data / "predictions" / "expected_map.json").read_text())
+    tious = published["conventions"]["tiou_thumos14_values"][:7]  # of linspace: 0.30000000000000004
     words = ("--annotations", data / "thumos14" / "gt.json", "--subset", "train", "--tious", *tious)
     text = page_of(file, *words, output=tmp_path)
-    expected = said["thumos14_train_pmil_base"]["official_gt200"]
+    expected = published["thumos14_train_pmil_base"]["official_gt200"]
     means = [*expected["mAP"][:7], expected["average_0.1:0.7"]]
     row = re.search(r'<th scope="row"><i></i><bdi>detection_result_base_train</bdi></th>(.*?)</tr>', text)[1]
     assert re.findall(r"<td>([\d.]+)", row)[:8] == [f"{100 * mean:.1f}" for mean in means]
@@ -106,7 +106,7 @@ def test_a_run_without_a_test_shows_its_training(made, tmp_path):
     (tmp_path / "run" / "metrics.csv").write_text((made.folder / "metrics.csv").read_text())
     text = page_of(tmp_path / "run", output=tmp_path / "page")
     assert "Training</h2>" in text
-    assert "No video is known" in text
+    assert "There are no videos" in text
 
 
 def test_videos_are_linked_where_they_lie(made, tmp_path):
@@ -123,7 +123,7 @@ def test_videos_are_linked_where_they_lie(made, tmp_path):
     ("words", "message"),
     [
         (["--tious", "0", "0.5"], "Thresholds of temporal IoU lie in (0, 1], not 0"),
-        (["--videos", "nowhere"], "nowhere is no folder"),
+        (["--videos", "nowhere"], "nowhere is not a folder"),
     ],
 )
 def test_a_mistake_is_one_sentence(words, message, made, tmp_path, capsys):
@@ -135,8 +135,8 @@ def test_a_mistake_is_one_sentence(words, message, made, tmp_path, capsys):
 
 def test_a_page_needs_neither_torch_nor_a_network(made, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from wtal.report.page.build import report;"
-        f"report([Path({str(made.folder)!r})], Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
+        "import sys; from pathlib import Path; from wtal.report.page.build import write_page;"
+        f"write_page([Path({str(made.folder)!r})], Path({str(tmp_path)!r})); sys.exit('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 0

@@ -6,7 +6,7 @@ from wtal.report.page.diagnosis import diagnoses, diagnosis_tables, missed_chart
 from wtal.report.page.material import gather
 
 
-def test_the_page_tells_the_diagnosis_of_each_method(made):
+def test_the_page_shows_the_diagnosis_of_each_method(made):
     material = gather([made.folder])
     diagnosed = diagnoses(material)
     order = {video.video_id: row for row, video in enumerate(made.videos)}
@@ -35,7 +35,7 @@ def test_the_page_tells_the_diagnosis_of_each_method(made):
         assert [cell[0] for cell in row.cells] == [f"{100 * share:.1f}" for share in shares.values()]
 
 
-def test_without_ground_truth_there_is_none(made):
+def test_without_ground_truth_there_is_no_diagnosis(made):
     material = gather([made.folder / "predictions" / "cbp.json"])
     assert (diagnoses(material), stacks(material, {}), diagnosis_tables(material, {})) == ({}, [], [])
     assert missed_chart(material, {}) is None

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wtal.report.page.contents import Training
 from wtal.report.page.figures import Line, Mark, line_chart, scatter
-from wtal.report.page.material import Training, gather
+from wtal.report.page.material import gather
 from wtal.report.page.training import bands, training_charts
 
 NAN = math.nan
@@ -47,7 +48,7 @@ def test_names_at_the_ends_do_not_overlap(ends):
         [(0, 5e-324)],
     ],
 )
-def test_little_data_makes_a_chart_too(points):
+def test_little_or_extreme_data_makes_a_chart_too(points):
     chart = line_chart("t", [Line("a", points)])
     assert all(math.isfinite(place) for place, _ in [*chart.x_ticks, *chart.y_ticks])
     assert not any(word in path.runs for path in chart.paths for word in ("nan", "inf"))
@@ -62,7 +63,7 @@ def epochs(letters: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["pseudo_labels/cbp/ignored", "pseudo_labels/vlp/ignored", "train/cbp/loss"])
 
 
-def test_turns_are_read_off_the_log():
+def test_turns_are_read_from_the_log():
     found = bands(Training("run", epochs("WWBBFJB")))
     assert [(band.letter, band.start, band.end) for band in found] == [
         ("warm-up", 0.5, 2.5),

@@ -1,5 +1,7 @@
 """The page's numbers are those of the metric functions."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,9 @@ from hypothesis import strategies as st
 from wtal.functional.segments import elementwise_iou
 from wtal.metrics.detection_map import TemporalMAP
 from wtal.metrics.error_analysis import error_profile
-from wtal.report.page.material import Truth, gather
+from wtal.report.page.material import gather
 from wtal.report.page.measures import judge, measure
+from wtal.results.ground_truth import GroundTruth
 from wtal.types import Benchmark
 
 
@@ -28,7 +31,7 @@ def rows_of(made, source):
 
 
 @pytest.mark.parametrize("source", ["cbp", "vlp", "fused"])
-def test_all_numbers_are_the_metrics(made, source):
+def test_all_numbers_are_those_of_the_metrics(made, source):
     material = gather([made.folder])
     method = next(method for method in material.methods if method.source == source)
     measured = measure(method, material.truth, (0.3, 0.5, 0.7))
@@ -50,7 +53,7 @@ spans = st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 12), st.i
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(spans, max_size=12), st.lists(spans, min_size=1, max_size=6))
-def test_detections_are_judged_as_one_after_another(found, true):
+def test_detections_are_judged_one_after_another(found, true):
     """Against taking turns: the best first, each the free instance of largest tIoU, if that is enough."""
     table = pd.DataFrame(
         [(f"v{v}", f"c{c}", float(s), float(s + n), 1.0 / (i + 2)) for i, (v, c, s, n) in enumerate(found)],
@@ -60,7 +63,9 @@ def test_detections_are_judged_as_one_after_another(found, true):
         [(f"v{v}", f"c{c}", float(s), float(s + n)) for v, c, s, n in true],
         columns=["video_id", "label", "start_s", "end_s"],
     )
-    judged = judge(table, Truth(segments, {"v0": 99.0, "v1": 99.0}))
+    videos, classes = ("v0", "v1"), ("c0", "c1", "c2")
+    rows = [(videos.index(v), classes.index(c), start, end) for v, c, start, end in segments.itertuples(index=False)]
+    judged = judge(table, GroundTruth(Path("truth"), "all", videos, classes, np.full(2, 99.0), np.array(rows)))
     taken, seen = set(), {}
     for i, row in enumerate(table.itertuples()):
         same = segments[(segments["video_id"] == row.video_id) & (segments["label"] == row.label)]

@@ -1,23 +1,32 @@
 """Heads: published CBP methods and the two of VLP, each one file with its own losses and defaults."""
 
-from wtal.nn.heads.acm import ACMHead
+from wtal.nn.heads.acm import ACMHead, ACMOutput, ACMWeights
 from wtal.nn.heads.attention_mil import AttentionMILHead
-from wtal.nn.heads.basnet import BaSNetHead
-from wtal.nn.heads.co2 import CO2Head
-from wtal.nn.heads.delu import DELUHead
-from wtal.nn.heads.head import Head
+from wtal.nn.heads.basnet import BaSNetHead, BaSNetOutput
+from wtal.nn.heads.co2 import CO2Head, CO2Output, CO2Weights
+from wtal.nn.heads.delu import DELUHead, DELUWeights
+from wtal.nn.heads.head import AttentionHead, AttentionWeights, Head
 from wtal.nn.heads.text import TextHead
-from wtal.nn.heads.um import UMHead
+from wtal.nn.heads.um import UMHead, UMOutput
 from wtal.nn.heads.zero_shot import ZeroShotHead
 
 __all__ = [
     "ACMHead",
+    "ACMOutput",
+    "ACMWeights",
+    "AttentionHead",
     "AttentionMILHead",
+    "AttentionWeights",
     "BaSNetHead",
+    "BaSNetOutput",
     "CO2Head",
+    "CO2Output",
+    "CO2Weights",
     "DELUHead",
+    "DELUWeights",
     "Head",
     "TextHead",
     "UMHead",
+    "UMOutput",
     "ZeroShotHead",
 ]

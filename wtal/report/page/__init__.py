@@ -1,1 +1,1 @@
-"""The page: one HTML file that shows tables, curves, errors and a timeline of every video, without any network."""
+"""The page: one self-contained HTML file with tables, curves, errors and a timeline of every video."""

@@ -1,4 +1,4 @@
-"""``wtal report``: from runs and prediction files to one HTML page."""
+"""From runs and prediction files to one HTML page."""
 
 import base64
 import hashlib
@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wtal.errors import ConfigError
+from wtal.io.extras import from_extra
 from wtal.io.files import drafted
 from wtal.video.files import video_files
 
 if TYPE_CHECKING:  # the command's help waits for nothing
     from wtal.report.page.material import Material
 
-__all__ = ["report"]
+__all__ = ["render", "write_page"]
 
 _TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-_SCRIPTS = ("data", "list", "lanes", "reading", "moving")  # in the order in which they run, as one function
+_SCRIPTS = ("data", "list", "lanes", "reading", "moving")  # concatenated in this order into one function
 
 
-def report(
+def write_page(
     sources: Sequence[Path],
     output: Path,
     annotations: Path | None = None,
@@ -29,26 +30,15 @@ def report(
     tious: Sequence[float] = (),
     videos: Path | None = None,
     title: str | None = None,
-) -> None:
-    """Write one HTML page that shows runs or predictions: tables, errors, training, and a timeline of every video.
+) -> Path:
+    """Write one HTML page that shows runs or predictions; see ``wtal report`` for the arguments.
 
-    It needs nothing beside itself and opens by a double click. Numbers are computed anew from the predictions.
-
-    Args:
-        sources: Run folders, folders of `wtal compare`, or prediction files.
-        output: Folder that gets `index.html`.
-        annotations: Ground truth for prediction files. Runs bring that of their test videos; for these it is that of
-            the training videos, which then stands beside their pseudo-labels.
-        subset: Which videos of the annotations prediction files are held against.
-        tious: Thresholds of temporal IoU; by default those of the run's benchmark, else 0.1 to 0.7.
-        videos: Folder of video files named as the videos are; the page links to them where they lie.
-        title: Of the page; by default the sources' names.
+    Returns:
+        The page, ``index.html`` in ``output``.
 
     Raises:
         WTALError: As :func:`~wtal.report.page.material.gather` says, or if a tIoU lies outside (0, 1].
     """
-    from rich.console import Console
-
     from wtal.report.page.material import gather, label
 
     material = gather(sources, annotations, subset)
@@ -56,26 +46,27 @@ def report(
     if not all(0 < tiou <= 1 for tiou in thresholds):
         raise ConfigError(f"Thresholds of temporal IoU lie in (0, 1], not {', '.join(map(str, thresholds))}.")
     if videos is not None and not videos.is_dir():
-        raise ConfigError(f"{videos} is no folder: give the folder of the video files in `--videos`.")
+        raise ConfigError(f"{videos} is not a folder: give the folder of the video files in `--videos`.")
     name = title or " and ".join(dict.fromkeys(label(Path(source)) for source in sources))
     files = {} if videos is None else _links(videos, output)
     text = render(material, thresholds, name, files)
-    with drafted(output / "index.html") as draft:
+    page = output / "index.html"
+    with drafted(page) as draft:
         draft.write_bytes(text.encode("utf-8", "replace"))  # a name may hold half a surrogate pair
-    size = (output / "index.html").stat().st_size / 1e6
-    Console(stderr=True).print(f"{output / 'index.html'}: {size:.1f} MB", soft_wrap=True, highlight=False)
+    return page
 
 
 def render(material: "Material", tious: Sequence[float], title: str, files: Mapping[str, str]) -> str:
     """The page as text.
 
     Args:
-        material: What it shows.
+        material: Contents of the page.
         tious: Thresholds of temporal IoU.
-        title: Of the page.
-        files: Links to video files by the names of the videos.
+        title: Title of the page.
+        files: Links to video files, by the names of the videos.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    with from_extra("report"):
+        from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from wtal.report.page.packing import pack
     from wtal.report.page.sections import sections
@@ -104,7 +95,7 @@ def render(material: "Material", tious: Sequence[float], title: str, files: Mapp
 
 
 def _policy(style: str, script: str, media: bool) -> str:
-    """Content-Security-Policy: this page's own style and script run and load nothing; videos lie beside it."""
+    """Content-Security-Policy: only the page's own style and script run, and only videos beside the page are loaded."""
     hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script))
     style_hash, script_hash = (f"'sha256-{digest}'" for digest in hashes)
     rules = {
@@ -119,7 +110,7 @@ def _policy(style: str, script: str, media: bool) -> str:
 
 
 def _links(folder: Path, output: Path) -> dict[str, str]:
-    """Relative links to the video files of a folder and below it, by name without suffix."""
+    """Relative links to the video files in a folder and below it, by name without suffix."""
     links: dict[str, str] = {}
     for path in video_files(folder):
         relative = os.path.relpath(path.resolve(), output.resolve())

@@ -1,4 +1,4 @@
-"""What kinds of errors the methods make, for a page: DETAD's diagnosis at one threshold."""
+"""The kinds of errors that the methods make, for a page: DETAD's diagnosis at one threshold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, Diagnosis, diagnose
+from wtal.report.page.contents import Material
 from wtal.report.page.figures import Chart, Line, line_chart
-from wtal.report.page.material import Material
-from wtal.report.page.measures import TIOU, Rows
+from wtal.report.page.measures import TIOU, rows_of
 from wtal.report.page.tables import Table, table_of
 
 __all__ = ["KIND_COLOURS", "Stack", "diagnoses", "diagnosis_tables", "missed_chart", "stacks"]
 
 KIND_COLOURS = dict(zip(KINDS, ("p2", "p6", "p3", "p4", "p1", "quiet"), strict=True))
-_SHORT_S = 20.0  # instances of a shorter median length are binned as THUMOS14's
+_SHORT_S = 20.0  # below this median length, instances are binned as THUMOS14's
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The best detections of one method: kind, colour, and where its share begins and how long it is, in [0, 1]."""
+    """The best detections of one method by kind: its name and colour, and start and length of its share, in [0, 1]."""
 
     name: str
     leading: bool
@@ -28,23 +28,21 @@ class Stack:
 
 
 def diagnoses(material: Material) -> dict[str, Diagnosis]:
-    """The diagnosis of each method, by its name; none without an instance."""
+    """The diagnosis of each method, by name; empty without ground truth or instances."""
     truth = material.truth
-    if truth is None or truth.segments.empty:
+    if truth is None or not len(truth.segments):
         return {}
-    rows, durations = Rows(truth), np.array(list(truth.durations_s.values()))
-    short = float(np.median(rows.truth[:, 3] - rows.truth[:, 2])) < _SHORT_S
+    segments, names = truth.segments, truth.class_names
+    short = float(np.median(segments[:, 3] - segments[:, 2])) < _SHORT_S
     bins = THUMOS14_BINS if short else ACTIVITYNET_BINS
+    rows = {method.name: rows_of(method.detections, truth) for method in material.methods}
     return {
-        method.name: diagnose(
-            rows.detections(method.detections), rows.truth, durations, (TIOU,), bins, list(rows.classes), cuts=1
-        )
-        for method in material.methods
+        name: diagnose(found, segments, truth.duration_s, (TIOU,), bins, names, cuts=1) for name, found in rows.items()
     }
 
 
 def stacks(material: Material, diagnosed: Mapping[str, Diagnosis]) -> list[Stack]:
-    """One bar a method, its kinds of detections side by side."""
+    """One bar per method, with its kinds of detections side by side."""
     found = []
     for method in material.methods:
         if method.name in diagnosed:
@@ -56,7 +54,7 @@ def stacks(material: Material, diagnosed: Mapping[str, Diagnosis]) -> list[Stack
 
 
 def missed_chart(material: Material, diagnosed: Mapping[str, Diagnosis]) -> Chart | None:
-    """How many instances of each length the leading methods miss; None where all are of one length."""
+    """How many instances of each length the leading methods miss; None if all instances are of one length."""
     missed = {name: _by_length(diagnosis.false_negatives) for name, diagnosis in diagnosed.items()}
     lines = [
         Line(method.name, list(enumerate(missed[method.name]["rate"].tolist())), method.colour, True)
@@ -70,25 +68,25 @@ def missed_chart(material: Material, diagnosed: Mapping[str, Diagnosis]) -> Char
 
 
 def diagnosis_tables(material: Material, diagnosed: Mapping[str, Diagnosis]) -> list[Table]:
-    """Kinds of the best detections, and how many instances of each length are missed."""
+    """The kinds of the best detections, and the share of instances of each length that is missed."""
     if not diagnosed:
         return []
     kinds = {name: [_share(d.false_positives, kind) for kind in KINDS] for name, d in diagnosed.items()}
-    said = (
+    caption = (
         f"In %, of the best detections of each class, as many as it has instances, at tIoU {TIOU:g}; kinds as DETAD "
         "(arXiv:1807.10706) defines them."
     )
     missed = {name: _by_length(d.false_negatives) for name, d in diagnosed.items()}
     groups = next(iter(missed.values()))
     return [
-        table_of("Kinds of the best detections", list(KINDS), kinds, [False, *[True] * 5], material, said),
+        table_of("Kinds of the best detections", list(KINDS), kinds, [False, *[True] * 5], material, caption),
         table_of(
             "Missed instances by their length",
             [f"{row.range} ({row.instances})" for row in groups.itertuples()],
             {name: rows["rate"].tolist() for name, rows in missed.items()},
             [True] * len(groups),
             material,
-            f"In %, at tIoU {TIOU:g}, of the instances in brackets; by DETAD, as `wtal analyze` tells in full.",
+            f"In %, at tIoU {TIOU:g}, of the instances in brackets; by DETAD; `wtal analyze` gives the full analysis.",
         ),
     ]
 

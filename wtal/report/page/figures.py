@@ -1,18 +1,19 @@
 """Geometry of the page's charts: plain numbers that the template turns into SVG."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import fmean
 
 __all__ = ["Band", "Chart", "Line", "Mark", "line_chart", "scatter", "tiou_chart"]
 
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 _WIDTH, _HEIGHT = 400.0, 224.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 92.0, 22.0, 26.0
-_LABEL_STEP = 12.5  # least distance of the names at the ends of lines
+_LABEL_STEP = 12.5  # least distance between the names at the ends of lines
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,10 @@ class Line:
     """One line of a chart.
 
     Args:
-        name: Stands at its end.
-        points: In data units; a gap where the number is NaN.
-        colour: Name of a colour of the page.
-        strong: Whether it is what the reader should look at.
+        name: Name, shown at its end.
+        points: Points in data units; NaN leaves a gap.
+        colour: Name of one of the page's colours.
+        strong: Whether it is emphasized.
     """
 
     name: str
@@ -34,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Band:
-    """A stretch of the x axis with a letter above it."""
+    """A shaded range of the x axis with a letter above it."""
 
     start: float
     end: float
@@ -44,7 +45,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Centre:
-    """A mean of dots, named beside it."""
+    """The mean of some dots, with its name beside it."""
 
     x: float
     y: float
@@ -54,7 +55,7 @@ class Centre:
 
 @dataclass(frozen=True)
 class Mark:
-    """A dot that opens a video, which is named by its place on the page."""
+    """A dot that opens a video, given by its position in the page's list."""
 
     x: float
     y: float
@@ -65,7 +66,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Path:
-    """A line as SVG paths: its runs of points, what bridges the gaps between them, and points without a neighbour."""
+    """A line as SVG paths: its runs of points, the bridges over the gaps between them, and its isolated points."""
 
     line: Line
     runs: str
@@ -75,14 +76,14 @@ class Path:
 
 @dataclass(frozen=True)
 class Chart:
-    """What the template draws, in the units of a box of ``width`` and ``height``."""
+    """What the template draws, in the units of a box of ``width`` times ``height``."""
 
     title: str
     x_title: str
     y_title: str
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
-    box: tuple[float, float, float, float]  # left, top, right, bottom of the plotting area
+    box: Box  # the plotting area
     bands: list[Band] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
     labels: list[tuple[Line, float, float, float]] = field(default_factory=list)  # line, its end, height of its name
@@ -93,30 +94,30 @@ class Chart:
 
     @property
     def text(self) -> str:
-        """What it shows, for those who cannot see it."""
-        said = "; ".join(f"{path.line.name} ends at {_end(path.line)[1]:.3g}" for path in self.paths)
-        return f"{self.title}. {said}" if said else self.title
+        """A description for readers who cannot see the chart."""
+        ends = "; ".join(f"{path.line.name} ends at {_end(path.line)[1]:.3g}" for path in self.paths)
+        return f"{self.title}. {ends}" if ends else self.title
 
 
-def _near(value: float) -> float:
-    """No number so large that differences and quotients of two such ones are none."""
+def _bounded(value: float) -> float:
+    """Keep a number so small that differences and quotients of two such numbers stay finite."""
     return min(max(value, -1e15), 1e15)
 
 
 class _Scale:
-    """Data units to places: linear, from ``low`` at ``start`` to ``high`` at ``end``."""
+    """Linear map from data units to positions: ``low`` lies at ``start``, ``high`` at ``end``."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        low, high = map(_near, (low, high))
+        low, high = map(_bounded, (low, high))
         least = max(1.0, abs(low))
         self.low, self.high = low, high if high - low > 1e-9 * least else low + least
         self.start, self.end = start, end
 
     def __call__(self, value: float) -> float:
-        return round(self.start + (_near(value) - self.low) / (self.high - self.low) * (self.end - self.start), 2)
+        return round(self.start + (_bounded(value) - self.low) / (self.high - self.low) * (self.end - self.start), 2)
 
     def ticks(self, count: int, whole: bool = False) -> list[float]:
-        """Round numbers, about ``count`` of them.
+        """About ``count`` round numbers.
 
         >>> _Scale(0, 26, 0, 100).ticks(4)
         [0.0, 10.0, 20.0]
@@ -142,24 +143,17 @@ def line_chart(
     """Lines over one another, each named at its end.
 
     Args:
-        title: Of the chart.
-        lines: In data units.
+        title: Title of the chart.
+        lines: Lines in data units.
         x_title: Name of the x axis.
-        y_range: Least and largest value; None takes zero and the largest one.
-        x_range: The same of x; None for those of the points.
-        shaded: Stretches of the x axis.
-        x_ticks: Where, and what stands there; None for round numbers.
-        percent: Write the y axis in per cent.
+        y_range: Least and largest value; None takes zero and the largest value.
+        x_range: Least and largest x; None takes those of the points.
+        shaded: Shaded ranges of the x axis.
+        x_ticks: Positions and texts of the ticks; None for round numbers.
+        percent: Whether the y axis is labelled in per cent.
     """
     box = (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM)
-    finite = [point for line in lines for point in line.points if not math.isnan(point[1])]
-    xs = [x for x, _ in finite] if x_range is None else list(x_range)
-    low, high = y_range or (min(0.0, *(y for _, y in finite), 0.0), max((y for _, y in finite), default=1.0) * 1.04)
-    x = _Scale(min(xs, default=0.0), max(xs, default=1.0), box[0], box[2])
-    y = _Scale(low, high, box[3], box[1])
-    paths = [_path(line, x, y) for line in lines]
-    ends = [(line, *_end(line)) for line in lines]
-    labels = _spread([(line, x(at), y(value)) for line, at, value in ends if not math.isnan(value)], box[1], box[3] - 7)
+    x, y = _scales(lines, box, x_range, y_range)
     return Chart(
         title,
         x_title,
@@ -168,25 +162,43 @@ def line_chart(
         [(y(tick), f"{100 * tick:g}" if percent else f"{tick:g}") for tick in y.ticks(4)],
         box,
         [Band(x(band.start), x(band.end), band.letter, band.colour) for band in shaded],
-        paths,
-        labels,
+        [_path(line, x, y) for line in lines],
+        _labels(lines, x, y, box),
     )
+
+
+def _scales(
+    lines: Sequence[Line], box: Box, x_range: tuple[float, float] | None, y_range: tuple[float, float] | None
+) -> tuple[_Scale, _Scale]:
+    """The scales of the axes; without given ranges they hold all points."""
+    points = [point for line in lines for point in line.points if not math.isnan(point[1])]
+    xs, ys = x_range or [x for x, _ in points], [y for _, y in points]
+    low, high = y_range or (min([0.0, *ys]), max(ys, default=1.0) * 1.04)
+    x = _Scale(min(xs, default=0.0), max(xs, default=1.0), box[0], box[2])
+    return x, _Scale(low, high, box[3], box[1])
+
+
+def _labels(lines: Sequence[Line], x: _Scale, y: _Scale, box: Box) -> list[tuple[Line, float, float, float]]:
+    """Each line that has a point, with its end and the height of its name."""
+    ends = [(line, *_end(line)) for line in lines]
+    return _spread([(line, x(at), y(value)) for line, at, value in ends if not math.isnan(value)], box[1], box[3] - 7)
 
 
 def _path(line: Line, x: _Scale, y: _Scale) -> Path:
-    runs: list[list[Point]] = [[]]
-    for at, value in line.points:
-        if not math.isnan(value):
-            runs[-1].append((x(at), y(value)))
-        elif runs[-1]:
-            runs.append([])
-    runs = [run for run in runs if run]
+    runs = [[(x(at), y(value)) for at, value in run] for run in _runs(line.points)]
     bridges = [[before[-1], after[0]] for before, after in pairwise(runs)]
-    whole, gaps = (
-        "".join("M" + "L".join(f"{a:g} {b:g}" for a, b in run) for run in some if len(run) > 1)
-        for some in (runs, bridges)
-    )
-    return Path(line, whole, gaps, [run[0] for run in runs if len(run) == 1])
+    alone = [run[0] for run in runs if len(run) == 1]
+    return Path(line, _svg(run for run in runs if len(run) > 1), _svg(bridges), alone)
+
+
+def _runs(points: Sequence[Point]) -> list[list[Point]]:
+    """The points between gaps."""
+    groups = groupby(points, key=lambda point: math.isnan(point[1]))
+    return [list(run) for is_gap, run in groups if not is_gap]
+
+
+def _svg(runs: Iterable[Sequence[Point]]) -> str:
+    return "".join("M" + "L".join(f"{a:g} {b:g}" for a, b in run) for run in runs)
 
 
 def _end(line: Line) -> Point:
@@ -194,7 +206,7 @@ def _end(line: Line) -> Point:
 
 
 def _spread(ends: list[tuple[Line, float, float]], top: float, bottom: float) -> list[tuple[Line, float, float, float]]:
-    """Heights of the names, moved apart where they would overlap."""
+    """Add the heights of the names, moved apart where they would overlap."""
     ends = sorted(ends, key=lambda end: end[2])
     heights: list[float] = []
     for _, _, y in ends:
@@ -210,23 +222,16 @@ def scatter(title: str, x_title: str, y_title: str, marks: Sequence[Mark], names
     """Dots at shares in [0, 1], and the mean of those of one colour.
 
     Args:
-        title: Of the chart.
+        title: Title of the chart.
         x_title: Name of the x axis.
         y_title: Name of the y axis.
         marks: The dots; those with NaN are left out.
-        names: Of each colour, which stands at its mean.
+        names: Name of each colour, shown at the mean of its dots.
     """
     width, height = 400.0, 330.0
     box = (_LEFT + 6, 26.0, width - 10, height - 36)
     x, y = _Scale(0, 1, box[0], box[2]), _Scale(0, 1, box[3], box[1])
     marks = [mark for mark in marks if not math.isnan(mark.x + mark.y)]
-    centres = []
-    for colour, name in names.items():
-        mine = [mark for mark in marks if mark.colour == colour]
-        if mine:
-            at = fmean(mark.x for mark in mine), fmean(mark.y for mark in mine)
-            centres.append((Line(name, [], colour), x(at[0]), y(at[1])))
-    placed = [(Centre(at, above, line.colour, line.name), h) for line, at, above, h in _spread(centres, *box[1::2])]
     ticks = [(value, f"{100 * value:g}") for value in (0, 0.25, 0.5, 0.75, 1)]
     return Chart(
         title,
@@ -236,17 +241,30 @@ def scatter(title: str, x_title: str, y_title: str, marks: Sequence[Mark], names
         [(y(value), text) for value, text in ticks],
         box,
         marks=[replace(mark, x=x(mark.x), y=y(mark.y)) for mark in marks],
-        centres=placed,
+        centres=_centres(marks, names, x, y, box),
         width=width,
         height=height,
     )
+
+
+def _centres(
+    marks: Sequence[Mark], names: Mapping[str, str], x: _Scale, y: _Scale, box: Box
+) -> list[tuple[Centre, float]]:
+    """The mean of the dots of each colour that has any, and the height of its name."""
+    ends = []
+    for colour, name in names.items():
+        mine = [mark for mark in marks if mark.colour == colour]
+        if mine:
+            ends.append((Line(name, [], colour), x(fmean(m.x for m in mine)), y(fmean(m.y for m in mine))))
+    spread = _spread(ends, box[1], box[3])
+    return [(Centre(at, above, line.colour, line.name), height) for line, at, above, height in spread]
 
 
 def tiou_chart(means: Mapping[str, tuple[str, bool, Mapping[float, float]]]) -> Chart:
     """The mAP of each method over the threshold of temporal IoU.
 
     Args:
-        means: By name: colour, whether it is a leading one, and mAP in [0, 1] by threshold.
+        means: For each method its colour, whether it is a leading one, and its mAP in [0, 1] by threshold.
     """
     lines = [Line(name, list(values.items()), colour, strong) for name, (colour, strong, values) in means.items()]
     ticks = {tiou: f"{tiou:g}" for tiou in sorted({tiou for line in lines for tiou, _ in line.points})}

@@ -1,4 +1,4 @@
-"""The videos of a page in few bytes, decoded when one is opened: a byte a snippet and curve, sixteen a detection."""
+"""The videos of a page, packed: one byte per snippet and curve, 16 per detection; decoded when a video is opened."""
 
 import base64
 import math
@@ -10,37 +10,36 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wtal.metrics.error_analysis import ErrorProfile
-from wtal.report.page.material import Material, Method, Truth
+from wtal.report.page.contents import Material, Method
 from wtal.report.page.measures import Judged, Measured, judge
+from wtal.results.ground_truth import GroundTruth
 from wtal.results.scores import StudentLabels, TestScores
 
 __all__ = ["DETECTION", "pack"]
 
-# What the page's script reads: times in milliseconds, tIoU in 255ths; flags: 1 true, 2 counted.
+# As the page's script reads it: times in milliseconds, tIoU in steps of 1/255; flags: 1 true, 2 counted.
 DETECTION = np.dtype(
     [("start", "<u4"), ("end", "<u4"), ("score", "<f4"), ("label", "<u2"), ("flags", "u1"), ("tiou", "u1")]
 )
-_LEAST, _PER_INSTANCE = 40, 3  # detections that are kept of a video: the best of each method
+Segment = tuple[int, float, float]  # class, start and end in seconds
+_LEAST, _PER_INSTANCE = 40, 3  # how many of the best detections of each method a video keeps
 
 
 def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that the timelines show, ready for JSON.
+    """Pack everything that the timelines show, ready for JSON.
 
     Args:
-        material: Of the page.
-        measured: By name of the method.
-        files: Where the videos are, by their names, as links.
+        material: Contents of the page.
+        measured: Numbers of each method, by its name.
+        files: Links to the video files, by the names of the videos.
 
     Returns:
-        ``classes``, ``methods``, ``students`` and ``videos``; those of a video begin with the test videos. Its ``data``
-        holds, after another: of each method with curves actionness and, for each of its classes, the class's
-        probability, in 255ths; of each student its pseudo-labels, plus one; of each method its detections.
+        ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. The ``data`` of a video holds, one
+        after another: for each method with curves, actionness and the probability of each class of the video, in steps
+        of 1/255; for each student its pseudo-labels, plus one; for each method its detections.
     """
-    classes = _classes(material)
-    truth = material.truth or Truth(_NO_SEGMENTS, {})
-    names = list(truth.durations_s) or sorted({name for m in material.methods for name in m.detections["video_id"]})
-    packer = _Packer(material, truth, classes, measured)
-    videos = [packer.test_video(name) for name in names]
+    packer = _Packer(material, measured)
+    videos = [packer.test_video(name) for name in _test_videos(material)]
     if material.pseudo is not None:
         videos += packer.train_videos(material.pseudo)
     for video in videos:
@@ -48,98 +47,129 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
             video["file"] = files[video["id"]]
     methods = [{"name": m.name, "colour": m.colour, "leading": m.leading} for m in material.methods]
     students = sorted(material.pseudo.label) if material.pseudo else []
-    return {"classes": list(classes), "methods": methods, "students": students, "videos": videos}
+    return {"classes": list(packer.classes), "methods": methods, "students": students, "videos": videos}
 
 
-_NO_SEGMENTS = pd.DataFrame({"video_id": [], "label": [], "start_s": [], "end_s": []})
+def _test_videos(material: Material) -> Sequence[str]:
+    """Names of the test videos: those of the ground truth, without one all that have a detection."""
+    if material.truth is not None and material.truth.video_ids:
+        return material.truth.video_ids
+    return sorted({name for method in material.methods for name in method.detections["video_id"]})
 
 
 def _classes(material: Material) -> dict[str, int]:
-    tables = [m.detections["label"] for m in material.methods]
-    tables += [] if material.truth is None else [material.truth.segments["label"]]
-    tables += [] if material.train_segments is None else [material.train_segments["label"]]
-    names = {str(name) for table in tables for name in table.unique()}
-    names |= set(material.pseudo.class_names) if material.pseudo else set()
+    """All class names in alphabetical order, with their positions."""
+    names = {str(name) for method in material.methods for name in method.detections["label"].unique()}
+    if material.truth is not None:
+        names.update(material.truth.class_names)
+    if material.train_segments is not None:
+        names.update(map(str, material.train_segments["label"].unique()))
+    if material.pseudo is not None:
+        names.update(material.pseudo.class_names)
     return {name: place for place, name in enumerate(sorted(names))}
 
 
 class _Packer:
-    def __init__(
-        self, material: Material, truth: Truth, classes: Mapping[str, int], measured: Mapping[str, Measured]
-    ) -> None:
-        self.methods, self.classes, self.measured = material.methods, classes, measured
-        self.durations_s = truth.durations_s
-        self.segments = _segments_of(truth.segments, classes)
-        self.train_segments = {} if material.train_segments is None else _segments_of(material.train_segments, classes)
-        self.found = [_detections(m, material.truth, classes) for m in material.methods]
+    """Packs one video after another.
+
+    Args:
+        material: Contents of the page.
+        measured: Numbers of each method, by its name.
+    """
+
+    def __init__(self, material: Material, measured: Mapping[str, Measured]) -> None:
+        truth, train = material.truth, material.train_segments
+        self.methods, self.measured, self.classes = material.methods, measured, _classes(material)
+        self.durations_s: dict[str, float] = (
+            {} if truth is None else dict(zip(truth.video_ids, truth.duration_s.tolist(), strict=True))
+        )
+        self.segments = {} if truth is None else _segments_of(truth.table, self.classes)
+        self.train_segments = {} if train is None else _segments_of(train, self.classes)
+        self.found = [_detections(method, truth, self.classes) for method in material.methods]
 
     def test_video(self, name: str) -> dict[str, Any]:
+        """A test video, with curves and detections of each method."""
         segments = self.segments.get(name, [])
         limit = max(_LEAST, _PER_INSTANCE * len(segments))
         found = [detections.get(name, _NONE)[:limit] for detections in self.found]
-        shown = self._shown(name, segments, found)
+        shown = _shown(segments, found)
         curves = [_curves(method.scores, name, shown, self.classes) for method in self.methods]
-        end_s = [float(rows["end"].max()) / 1000 for rows in found if len(rows)]
         grids = [
-            (len(c[0]), *_grid(m.scores, name)) if c and m.scores else None
-            for m, c in zip(self.methods, curves, strict=True)
+            (len(rows[0]), *_grid(method.scores, name)) if rows and method.scores else None
+            for method, rows in zip(self.methods, curves, strict=True)
         ]
-        duration_s = self.durations_s.get(name, math.nan)
-        if math.isnan(duration_s):
-            duration_s = max([*end_s, *(end for _, _, end in segments), *(g[1] + g[0] * g[2] for g in grids if g), 1.0])
-        parts = [b"".join(c) for c in curves] + [rows.tobytes() for rows in found]
+        parts = [b"".join(rows) for rows in curves] + [rows.tobytes() for rows in found]
         return {
             "id": name,
             "part": "test",
-            "duration": round(duration_s, 3),
+            "duration": round(self._duration_s(name, segments, found, grids), 3),
             "truth": segments,
             "classes": shown,
             "grids": grids,
-            "counts": [len(rows) for rows in found],
+            "counts": list(map(len, found)),
             "errors": [_errors(self.measured, method, name) for method in self.methods],
             "data": base64.b64encode(b"".join(parts)).decode(),
         }
 
-    def _shown(self, name: str, segments: Sequence[Sequence[float]], found: Sequence[NDArray[Any]]) -> list[int]:
-        """Classes of a video: those that it has, then those that some method's best detections name."""
-        true = dict.fromkeys(int(segment[0]) for segment in segments)
-        guessed = dict.fromkeys(int(rows["label"][0]) for rows in found if len(rows))
-        return [*sorted(true), *(label for label in guessed if label not in true)]
+    def _duration_s(
+        self,
+        name: str,
+        segments: Sequence[Segment],
+        found: Sequence[NDArray[Any]],
+        grids: Sequence[tuple[int, float, float] | None],
+    ) -> float:
+        """Duration of a video; where it is unknown, the last end of anything in it, at least a second."""
+        known = self.durations_s.get(name, math.nan)
+        if not math.isnan(known):
+            return known
+        ends = [float(rows["end"].max()) / 1000 for rows in found if len(rows)]
+        ends += [end for _, _, end in segments]
+        ends += [first + count * step for count, first, step in filter(None, grids)]
+        return max([*ends, 1.0])
 
     def train_videos(self, pseudo: StudentLabels) -> list[dict[str, Any]]:
-        videos = []
-        for name, place in pseudo.grids.slices.items():
-            row, segments = pseudo.grids.rows[name], self.train_segments.get(name, [])
-            labels = [pseudo.label[student][place] for student in sorted(pseudo.label)]
-            class_index = {k for student in pseudo.class_index.values() for k in np.unique(student[place]).tolist()}
-            taught = {self.classes[pseudo.class_names[k]] for k in class_index if k >= 0}
-            first_s, step_s = float(pseudo.grids.first_s[row]), float(pseudo.grids.step_s[row])
-            videos.append(
-                {
-                    "id": name,
-                    "part": "training",
-                    "duration": round(float(pseudo.grids.duration_s[row]), 3),
-                    "truth": segments,
-                    "classes": sorted({int(segment[0]) for segment in segments} | taught),
-                    "labels": [len(labels[0]) if labels else 0, first_s, step_s],
-                    "data": base64.b64encode(b"".join((one + 1).astype(np.uint8).tobytes() for one in labels)).decode(),
-                }
-            )
-        return videos
+        """The training videos, with the pseudo-labels of each student."""
+        return [self._train_video(pseudo, name, row) for row, name in enumerate(pseudo.grids.video_ids)]
+
+    def _train_video(self, pseudo: StudentLabels, name: str, row: int) -> dict[str, Any]:
+        place, segments = pseudo.grids.slices[name], self.train_segments.get(name, [])
+        labels = [pseudo.label[student][place] for student in sorted(pseudo.label)]
+        indices = np.unique(np.concatenate([[], *(student[place] for student in pseudo.class_index.values())]))
+        taught = {self.classes[pseudo.class_names[index]] for index in indices.astype(int) if index >= 0}
+        return {
+            "id": name,
+            "part": "training",
+            "duration": round(float(pseudo.grids.duration_s[row]), 3),
+            "truth": segments,
+            "classes": sorted({segment[0] for segment in segments} | taught),
+            "labels": [
+                len(labels[0]) if labels else 0,
+                float(pseudo.grids.first_s[row]),
+                float(pseudo.grids.step_s[row]),
+            ],
+            "data": base64.b64encode(b"".join((one + 1).astype(np.uint8).tobytes() for one in labels)).decode(),
+        }
 
 
-def _segments_of(table: pd.DataFrame, classes: Mapping[str, int]) -> dict[str, list[list[float]]]:
-    """Class, start and end of the instances of each video."""
-    segments: dict[str, list[list[float]]] = {}
+def _shown(segments: Sequence[Segment], found: Sequence[NDArray[Any]]) -> list[int]:
+    """Classes of a video: first those of its instances, then those of some method's best detection."""
+    true = {segment[0] for segment in segments}
+    guessed = dict.fromkeys(int(rows["label"][0]) for rows in found if len(rows))
+    return [*sorted(true), *(label for label in guessed if label not in true)]
+
+
+def _segments_of(table: pd.DataFrame, classes: Mapping[str, int]) -> dict[str, list[Segment]]:
+    """The instances of each video."""
+    segments: dict[str, list[Segment]] = {}
     for name, label, start_s, end_s in table[["video_id", "label", "start_s", "end_s"]].itertuples(index=False):
-        segments.setdefault(name, []).append([classes[label], round(start_s, 3), round(end_s, 3)])
+        segments.setdefault(name, []).append((classes[label], round(start_s, 3), round(end_s, 3)))
     return segments
 
 
 _NONE = np.empty(0, DETECTION)
 
 
-def _detections(method: Method, truth: Truth | None, classes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+def _detections(method: Method, truth: GroundTruth | None, classes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
     """Packed detections of each video, best first."""
     table = method.detections
     none = np.zeros(len(table))
@@ -155,7 +185,7 @@ def _detections(method: Method, truth: Truth | None, classes: Mapping[str, int])
 
 
 def _curves(scores: TestScores | None, name: str, shown: Sequence[int], classes: Mapping[str, int]) -> list[bytes]:
-    """Actionness and the probability of each shown class, in 255ths; nothing without scores."""
+    """Actionness and the probability of each shown class, in steps of 1/255; empty without scores."""
     if scores is None or name not in scores.grids.slices:
         return []
     place = scores.grids.slices[name]
@@ -171,7 +201,7 @@ def _grid(scores: TestScores, name: str) -> tuple[float, float]:
 
 
 def _errors(measured: Mapping[str, Measured], method: Method, name: str) -> list[float | None] | None:
-    """The measures of one video in the order of :class:`ErrorProfile`, in 1; None for what has no value."""
+    """The measures of one video as fractions, in the order of :class:`ErrorProfile`; None for NaN."""
     profile: ErrorProfile | None = measured[method.name].videos.get(name) if method.name in measured else None
     if profile is None:
         return None

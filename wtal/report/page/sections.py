@@ -1,4 +1,4 @@
-"""What stands on a page beside the timelines: key figures, tables and charts."""
+"""The sections of a page besides the timelines: key figures, tables and charts."""
 
 import re
 from collections.abc import Sequence
@@ -7,31 +7,23 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from wtal.metrics.diagnosis import Diagnosis
+from wtal.report.page.contents import Material
 from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis_tables, missed_chart, stacks
 from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
-from wtal.report.page.material import Material
 from wtal.report.page.measures import MEASURES, Measured, measure
-from wtal.report.page.tables import (
-    COLOURS,
-    COMPARED,
-    FEWER_IS_BETTER,
-    Table,
-    compared_table,
-    percent,
-    profile_table,
-    results_table,
-)
+from wtal.report.page.tables import FEWER_IS_BETTER, Table, compared_table, percent, profile_table, results_table
 from wtal.report.page.training import training_charts
+from wtal.report.style import COMPARED_COLOURS, COMPARED_NAMES, PAGE_NAMES
 from wtal.results.comparison import caption, summarize
 
 __all__ = ["Bars", "KeyFigure", "Sections", "error_tables", "sections"]
 
-_SHARES_OF_TIME = 4  # the measures that tell of time; the table has those that count, too
+_SHARES_OF_TIME = 4  # the first measures are shares of time, drawn as bars; the table has the counting ones too
 
 
 @dataclass(frozen=True)
 class Bars:
-    """One measure of every method: name, colour, whether leading, share in [0, 1]."""
+    """One measure of all methods; a row is name, colour, whether it is leading, and the share in [0, 1]."""
 
     title: str
     note: str
@@ -51,7 +43,7 @@ class KeyFigure:
 
 @dataclass(frozen=True)
 class Sections:
-    """All of them, as the template takes them."""
+    """All sections, as the template takes them."""
 
     captions: list[str]
     tious: str
@@ -70,15 +62,15 @@ class Sections:
 
 
 def sections(material: Material, tious: Sequence[float]) -> Sections:
-    """Measure the methods and lay out what is said of them."""
+    """Measure the methods and prepare all sections."""
     truth, compared = material.truth, material.comparison
     measured = {} if truth is None else {m.name: measure(m, truth, tious) for m in material.methods}
-    said = [material.about.caption if compared is None else caption(compared)]
+    parts = [material.about.caption if compared is None else caption(compared)]
     if truth is not None:
-        said.append(f"{len(truth.durations_s)} videos, {len(truth.segments)} instances")
+        parts.append(f"{len(truth.video_ids)} videos, {len(truth.segments)} instances")
     figures, diagnosed = _key_figures(material, measured), diagnoses(material)
     return Sections(
-        captions=["; ".join(filter(None, said)), *material.notes],
+        captions=["; ".join(filter(None, parts)), *material.notes],
         tious=_span(tious if compared is None else list(_tious_of(compared).values())),
         finding=_finding(figures),
         key_figures=figures,
@@ -102,12 +94,12 @@ def _results(material: Material, measured: dict[str, Measured], tious: Sequence[
 
 
 def error_tables(material: Material, measured: dict[str, Measured], diagnosed: dict[str, Diagnosis]) -> list[Table]:
-    """The tables of the error analysis; each further one is one more entry of this list."""
+    """The tables of the error analysis."""
     return [profile_table(material, measured), *diagnosis_tables(material, diagnosed)] if measured else []
 
 
 def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyFigure]:
-    """Of the leading methods; means over seeds where there are several."""
+    """Key figures of the leading methods; means over the seeds of a comparison."""
     figures = []
     for method in material.methods:
         if not method.leading or method.name not in measured:
@@ -115,7 +107,7 @@ def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyF
         one = measured[method.name]
         numbers = (one.average, one.profile.false_negative_rate, one.profile.false_positive_rate)
         if material.comparison is not None:
-            key = next((key for key, name in COMPARED.items() if name == method.name), "")
+            key = next((key for key, name in COMPARED_NAMES.items() if name == method.name), "")
             seeds = material.comparison[material.comparison["method"] == key]
             if len(seeds):
                 names = ("mAP_avg", "false_negative_rate", "false_positive_rate")
@@ -125,16 +117,16 @@ def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyF
 
 
 def _finding(figures: list[KeyFigure]) -> str:
-    """The paper's argument on this run, in one sentence of its numbers."""
+    """The paper's argument, in one sentence with the numbers of this run."""
     found = {figure.colour: figure for figure in figures}
-    if len(figures) != 3 or found.keys() != {"cbp", "vlp", "fused"}:
+    if len(figures) != 3 or found.keys() != PAGE_NAMES.keys():
         return ""
-    cbp, vlp, both = found["cbp"], found["vlp"], found["fused"]
+    first, second, both = (found[source] for source in PAGE_NAMES)
     return (
-        f"{cbp.name} misses {100 * cbp.missed:.0f} % of the action time; {100 * vlp.false:.0f} % of the time that "
-        f"{vlp.name} detects is background. The {both.name} misses {100 * both.missed:.0f} % and has "
-        f"{100 * both.false:.0f} % background: {100 * (both.average - cbp.average):+.1f} mAP over {cbp.name}, "
-        f"{100 * (both.average - vlp.average):+.1f} over {vlp.name}."
+        f"{first.name} misses {100 * first.missed:.0f} % of the action time; {100 * second.false:.0f} % of the time "
+        f"that {second.name} detects is background. The {both.name} misses {100 * both.missed:.0f} % and has "
+        f"{100 * both.false:.0f} % background: {100 * (both.average - first.average):+.1f} mAP over {first.name}, "
+        f"{100 * (both.average - second.average):+.1f} over {second.name}."
     )
 
 
@@ -149,9 +141,9 @@ def _tiou_chart(material: Material, measured: dict[str, Measured]) -> Chart:
     names = dict(zip(means.index, summarize(table).index, strict=True))
     return tiou_chart(
         {
-            COMPARED.get(str(method), str(names[method])): (
-                COLOURS.get(str(method), "quiet"),
-                method in COMPARED,
+            COMPARED_NAMES.get(str(method), str(names[method])): (
+                COMPARED_COLOURS.get(str(method), "quiet"),
+                method in COMPARED_NAMES,
                 {columns[str(name)]: float(value) for name, value in row.items()},
             )
             for method, row in means.iterrows()
@@ -160,7 +152,7 @@ def _tiou_chart(material: Material, measured: dict[str, Measured]) -> Chart:
 
 
 def _tious_of(table: pd.DataFrame) -> dict[str, float]:
-    """Thresholds of a comparison by the name of their column."""
+    """Thresholds of a comparison, by the names of their columns."""
     return {name: float(name[4:]) for name in map(str, table) if re.fullmatch(r"mAP@[\d.]+", name)}
 
 
@@ -185,17 +177,16 @@ def _bars(material: Material, measured: dict[str, Measured]) -> list[Bars]:
 
 
 def _scatter(material: Material, measured: dict[str, Measured]) -> Chart | None:
-    """Each test video as a dot a leading method: how much of its instances is covered, how much is background."""
+    """One dot per test video and leading method: how much of its instances is covered, how much is background."""
     if material.truth is None or not measured:
         return None
-    rows = {name: row for row, name in enumerate(material.truth.durations_s)}
     leading = [method for method in material.methods if method.leading]
     marks = [
         Mark(
             profile.background_share,
             profile.completeness,
             method.colour,
-            rows[video],
+            material.truth.rows[video],
             f"{video}, {method.name}: {percent(profile.completeness)} % complete, "
             f"{percent(profile.background_share)} % background",
         )

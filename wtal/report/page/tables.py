@@ -1,4 +1,4 @@
-"""The tables of a page: methods in rows, shares in per cent, the best of a column marked."""
+"""The tables of a page: one row per method, shares in per cent, the best of each column marked."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from wtal.report.page.material import Material
+from wtal.report.page.contents import Material
 from wtal.report.page.measures import MEASURES, Measured
+from wtal.report.style import COMPARED_COLOURS, COMPARED_NAMES
 from wtal.results.comparison import summarize
 
 __all__ = [
-    "COLOURS",
-    "COMPARED",
     "FEWER_IS_BETTER",
     "Row",
     "Table",
@@ -24,9 +23,6 @@ __all__ = [
 ]
 
 FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share", "swallowing"}
-# Methods of `wtal compare` that the page names and colours as its lanes.
-COMPARED = {"cbp": "CBP alone", "vlp": "VLP alone", "alternation": "collaboration"}
-COLOURS = {"cbp": "cbp", "vlp": "vlp", "late_fusion": "late", "alternation": "fused"}
 _RATES = (
     "FPR: share of the detected time outside the instances. FNR: share of the instances' time that no detection "
     "covers. Both of the best detections of each class, as many as it has instances. Bold: best of the column."
@@ -35,7 +31,7 @@ _RATES = (
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: its cells are value, deviation or nothing, and whether it is the best of its column."""
+    """One row of a table; each cell is a value, its deviation (or empty), and whether it is the best of its column."""
 
     name: str
     colour: str
@@ -59,7 +55,7 @@ def percent(share: float) -> str:
 
 
 def best_of(values: Sequence[float], less: bool) -> float:
-    """The best of a column; NaN where there is nothing to choose from."""
+    """The best value of a column; NaN if there are fewer than two."""
     known = [value for value in values if not math.isnan(value)]
     if len(known) < 2:
         return math.nan
@@ -77,12 +73,12 @@ def table_of(
     """A table of shares in [0, 1].
 
     Args:
-        title: Of the first column.
-        columns: Their titles.
-        shares: By name of the method.
-        less: For each column whether less is better; None marks no best.
-        material: Of the page, for the methods' colours.
-        caption: Below it.
+        title: Title of the first column.
+        columns: Titles of the other columns.
+        shares: The row of each method, by its name.
+        less: For each column whether less is better; None marks no best value.
+        material: Contents of the page, for the methods' colours.
+        caption: Text below the table.
     """
     methods = {method.name: method for method in material.methods}
     best = [
@@ -102,7 +98,7 @@ def table_of(
 
 
 def results_table(material: Material, measured: Mapping[str, Measured], tious: Sequence[float]) -> Table:
-    """The mAP by threshold, and the two rates."""
+    """The mAP by threshold, and the rates of false positives and false negatives."""
     shares = {
         name: [*m.mean_ap.values(), m.average, m.profile.false_positive_rate, m.profile.false_negative_rate]
         for name, m in measured.items()
@@ -115,16 +111,16 @@ def results_table(material: Material, measured: Mapping[str, Measured], tious: S
 def profile_table(material: Material, measured: Mapping[str, Measured]) -> Table:
     """The measures of :class:`~wtal.metrics.error_analysis.ErrorProfile` that are shares."""
     shares = {name: [getattr(m.profile, key) for key in MEASURES] for name, m in measured.items()}
-    said = (
+    caption = (
         "In %, of the best-scored detections of each class, as many as it has instances. Swallowing: share that "
         "cover half of two instances or more."
     )
     less = [key in FEWER_IS_BETTER for key in MEASURES]
-    return table_of("Error profile", list(MEASURES.values()), shares, less, material, said)
+    return table_of("Error profile", list(MEASURES.values()), shares, less, material, caption)
 
 
 def compared_table(table: pd.DataFrame) -> Table:
-    """The table of `wtal compare`, as it prints it."""
+    """The table that `wtal compare` prints."""
     summary = summarize(table, brief=True)
     columns = [str(name) for name in summary.columns]
     cells = [[str(cell).split(" ± ") for cell in row] for row in summary.to_numpy()]
@@ -135,6 +131,7 @@ def compared_table(table: pd.DataFrame) -> Table:
             (cell[0], cell[1] if len(cell) > 1 else "", float(cell[0]) == best[i] and columns[i] != "train s")
             for i, cell in enumerate(row)
         ]
-        rows.append(Row(COMPARED.get(method, name), COLOURS.get(method, "quiet"), method in COMPARED, parts))
-    said = f"{_RATES} All deviations are in comparison.csv." if table["seed"].nunique() > 1 else _RATES
-    return Table("mAP in % at tIoU", columns, rows, said)
+        colour = COMPARED_COLOURS.get(method, "quiet")
+        rows.append(Row(COMPARED_NAMES.get(method, name), colour, method in COMPARED_NAMES, parts))
+    caption = f"{_RATES} All deviations are in comparison.csv." if table["seed"].nunique() > 1 else _RATES
+    return Table("mAP in % at tIoU", columns, rows, caption)

@@ -1,56 +1,57 @@
-"""Charts of a training: losses, pseudo-labels, agreement and validation over the epochs, the turns shaded."""
+"""Charts of a training over its epochs: losses, pseudo-labels, agreement and validation, the turns shaded."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
 
+from wtal.report.page.contents import Training
 from wtal.report.page.figures import Band, Chart, Line, line_chart
-from wtal.report.page.material import Training
+from wtal.report.style import BRANCHES, PAGE_NAMES
 
 __all__ = ["bands", "training_charts"]
-
-_BRANCHES = {"cbp": "CBP", "vlp": "VLP"}
 _KINDS = {"foreground": "fg", "background": "bg", "ignored": "quiet"}
 
 
 def bands(training: Training) -> list[Band]:
-    """Stretches of epochs in which a branch is taught, read off what was logged, and the warm-up before them.
+    """Turns of the collaboration, read from the log, and the warm-up before them.
 
-    ``B`` teaches VLP, ``F`` CBP, ``J`` both; where the run exchanged the roles, ``F`` teaches VLP and ``B`` CBP. Epoch
-    ``n``, counted from 1, lies around ``n``.
+    ``B``: the first branch teaches the second; ``F``: the second teaches the first; ``J``: both at once. In a run that
+    exchanged the roles, ``F`` and ``B`` are swapped. Epoch ``n``, counted from 1, spans ``n - 0.5`` to ``n + 0.5``.
     """
-    letters = ("F", "B") if training.exchange else ("B", "F")
-    found: list[Band] = []
+    turns: list[Band] = []
     for epoch, row in training.epochs.iterrows():
-        taught = [s for s in ("cbp", "vlp") if not math.isnan(row.get(f"pseudo_labels/{s}/ignored", math.nan))]
-        if not taught:
-            continue
-        letter = "J" if len(taught) == 2 else letters[taught == ["cbp"]]
-        colour = "fused" if letter == "J" else taught[0]
-        start = int(epoch) + 0.5  # type: ignore[call-overload]
-        if found and found[-1].end == start and found[-1].letter == letter:
-            found[-1] = Band(found[-1].start, start + 1, letter, colour)
-        else:
-            found.append(Band(start, start + 1, letter, colour))
+        students = [student for student in BRANCHES if pd.notna(row.get(f"pseudo_labels/{student}/ignored"))]
+        if students:
+            letter, colour = _turn(students, training.exchange)
+            start = int(epoch) + 0.5  # type: ignore[call-overload]
+            before = turns.pop() if turns and (turns[-1].end, turns[-1].letter) == (start, letter) else None
+            turns.append(Band(before.start if before else start, start + 1, letter, colour))
     first = float(training.epochs.index.min()) + 0.5
-    return [Band(first, found[0].start, "warm-up", "none"), *found] if found and found[0].start > first else found
+    return [Band(first, turns[0].start, "warm-up", "none"), *turns] if turns and turns[0].start > first else turns
+
+
+def _turn(students: Sequence[str], exchange: bool) -> tuple[str, str]:
+    """Letter and colour of a turn by those who learn in it."""
+    if len(students) > 1:
+        return "J", "fused"
+    letters = ("B", "F") if exchange else ("F", "B")
+    return letters[BRANCHES.index(students[0])], students[0]
 
 
 def training_charts(training: Training) -> list[Chart]:
-    """Losses of each branch, pseudo-labels of each student, agreement of the teachers, validation: what there is."""
+    """Losses of each branch, pseudo-labels of each student, agreement of the teachers and validation, where logged."""
     table, numbers = training.epochs, training.epochs.index + 1
     draw = partial(
         line_chart, x_title="epoch", x_range=(numbers.min() - 0.5, numbers.max() + 0.5), shaded=bands(training)
     )
-    charts = [draw(f"Losses of {_BRANCHES.get(b, 'the model')}", ls) for b, ls in _losses(table).items()]
+    charts = [draw(f"Losses of {PAGE_NAMES.get(b, 'the model')}", ls) for b, ls in _losses(table).items()]
     shares = partial(draw, y_range=(0, 1), percent=True)
-    for student, teacher in (("cbp", "VLP"), ("vlp", "CBP")):
+    for student, teacher in (BRANCHES, BRANCHES[::-1]):
         kinds = {kind: f"pseudo_labels/{student}/{kind}" for kind in _KINDS}
         if set(kinds.values()) <= set(table):
             lines = [_line(table, name, _KINDS[kind], kind != "ignored", kind) for kind, name in kinds.items()]
-            charts.append(shares(f"What {teacher} teaches {_BRANCHES[student]}: snippets in %", lines))
+            charts.append(shares(f"What {PAGE_NAMES[teacher]} teaches {PAGE_NAMES[student]}: snippets in %", lines))
     if "pseudo_labels/agreement" in table:
         line = _line(table, "pseudo_labels/agreement", "ink", True, "agreement")
         charts.append(shares("Snippets that both teachers label, labelled alike, in %", [line]))
@@ -69,7 +70,7 @@ def training_charts(training: Training) -> list[Chart]:
 
 
 def _losses(table: pd.DataFrame) -> Mapping[str, list[Line]]:
-    """The terms that each branch logged, by its name, their sum first; the name of one that trained alone is empty."""
+    """The loss terms by branch, their sum first; a model that trained alone has the empty name."""
     losses: dict[str, list[Line]] = {}
     for name in sorted(map(str, table), key=lambda name: (not name.endswith("/loss"), name)):
         stage, _, rest = name.partition("/")
@@ -80,7 +81,7 @@ def _losses(table: pd.DataFrame) -> Mapping[str, list[Line]]:
 
 
 def _colour(source: str, other: str) -> str:
-    return source if source in ("cbp", "vlp", "fused") else other
+    return source if source in PAGE_NAMES else other
 
 
 def _line(table: pd.DataFrame, column: str, colour: str, strong: bool, name: str = "") -> Line:

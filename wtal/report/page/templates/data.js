@@ -1,5 +1,5 @@
-// What the page's scripts share, and a video's bytes as numbers. All scripts run as one function, in the order of `build.py`.
-// Names come from strangers: they are set as text, never as markup.
+// Helpers of all scripts, and decoding of a video's bytes. All scripts run as one function, in the order of `build.py`.
+// Names come from untrusted files: they are set as text, never as markup.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);

@@ -1,6 +1,6 @@
-// The timeline of the chosen video: one lane a method, painted on canvases.
+// The timeline of the chosen video: one lane per method, painted on canvases.
 
-const state = { video: null, from: 0, to: 1, klass: 0, cursor: null, least: 0 };
+const state = { video: null, from: 0, to: 1, classIndex: 0, cursor: null, least: 0 };
 const shown = methods.map((m) => m.leading);
 let lanes = [];
 let ink = {};
@@ -16,7 +16,7 @@ function open(i) {
   if (top < list.scrollTop) list.scrollTop = top;
   else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
   const video = videos[i];
-  Object.assign(state, { video, from: 0, to: video.duration, klass: 0, cursor: null });
+  Object.assign(state, { video, from: 0, to: video.duration, classIndex: 0, cursor: null });
   $("name").firstChild.textContent = video.id;
   const count = video.truth.length;
   $("facts").textContent = [
@@ -26,7 +26,7 @@ function open(i) {
   try {
     history.replaceState(null, "", `#video=${encodeURIComponent(video.id)}`);
   } catch {
-    // a name that no address can hold, or a page that may not change its own
+    // the name does not fit into an address, or the page may not change its own address
   }
   const best = Math.max(0, ...decode(video).found.flat().map((d) => d.score));
   $("score").max = best > 0 ? best.toPrecision(2) : 1;
@@ -48,9 +48,9 @@ function showClasses() {
         button.className = "absent";
         button.title += " (detected, not in the ground truth)";
       }
-      button.setAttribute("aria-pressed", String(place === state.klass));
+      button.setAttribute("aria-pressed", String(place === state.classIndex));
       button.addEventListener("click", () => {
-        state.klass = place;
+        state.classIndex = place;
         [...$("classes").children].forEach((b, j) => b.setAttribute("aria-pressed", String(j === place)));
         paint();
         showTable();
@@ -65,13 +65,13 @@ function lane(kind, name, colour, height, index) {
   const label = make("div", "label");
   const title = make("b", colour ? "" : "bare");
   title.append(make("bdi", "", name));
-  const said = make("span");
-  label.append(title, said);
+  const note = make("span");
+  label.append(title, note);
   const canvas = make("canvas");
   canvas.style.height = `${height}px`;
   canvas.setAttribute("aria-hidden", "true");
   node.append(label, canvas);
-  return { kind, node, canvas, said, colour, height, index };
+  return { kind, node, canvas, note, colour, height, index };
 }
 
 function showLanes() {
@@ -162,7 +162,7 @@ function axis(g, one, x, width) {
 }
 
 function segments(chosen) {
-  const k = state.video.classes[state.klass];
+  const k = state.video.classes[state.classIndex];
   return state.video.truth.filter((s) => (s[0] === k) === chosen);
 }
 
@@ -203,7 +203,7 @@ function student(g, one, x) {
   g.fillRect(x(first), middle, x(first + count * pace) - x(first), 1);
 }
 
-const CURVES = 58; // height of the curves in a lane; detections lie below
+const CURVES = 58; // height of the curves in a lane; the detections are drawn below
 
 function method(g, one, x, width) {
   shade(g, one, x);
@@ -229,8 +229,8 @@ function method(g, one, x, width) {
     g.globalAlpha = 0.3;
     g.fill();
     g.globalAlpha = 1;
-    if (seen.cas[state.klass]) {
-      trace(seen.cas[state.klass]);
+    if (seen.cas[state.classIndex]) {
+      trace(seen.cas[state.classIndex]);
       g.strokeStyle = colour;
       g.lineWidth = 1.5;
       g.lineJoin = "round";
@@ -253,7 +253,7 @@ function method(g, one, x, width) {
 }
 
 function of(index) {
-  const k = state.video.classes[state.klass];
+  const k = state.video.classes[state.classIndex];
   return decode(state.video).found[index].filter((d) => d.label === k && d.score >= state.least);
 }
 
@@ -273,18 +273,18 @@ function overview(g, one, x, width) {
   }
 }
 
-// What the ground truth says of pseudo-labels: of snippets by their middle, whatever the class.
+// Share of the pseudo-labels that are right: the middle of a snippet decides, whatever the class.
 function rightness(index) {
   const { video } = state;
   if (!video.truth.length) return "";
   const [count, first, pace] = video.labels;
   const labels = decode(video).labels[index];
-  const [said, right] = [[0, 0, 0], [0, 0, 0]];
+  const [counts, right] = [[0, 0, 0], [0, 0, 0]];
   for (let i = 0; i < count; i += 1) {
     const at = first + (i + 0.5) * pace;
-    said[labels[i]] += 1;
+    counts[labels[i]] += 1;
     right[labels[i]] += video.truth.some((s) => s[1] <= at && at < s[2]) === (labels[i] === 2);
   }
-  const share = (kind) => (said[kind] ? `${Math.round((100 * right[kind]) / said[kind])} %` : "none");
+  const share = (kind) => (counts[kind] ? `${Math.round((100 * right[kind]) / counts[kind])} %` : "none");
   return `${share(2)} of fg right\n${share(1)} of bg right`;
 }

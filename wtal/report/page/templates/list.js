@@ -1,6 +1,6 @@
-// The list of videos: search and sort.
+// The list of videos: searching and sorting.
 
-// Places in `errors`: the order of ErrorProfile's fields.
+// Positions in `errors`: the order of ErrorProfile's fields.
 const [FALSE, MISSED, COMPLETE, BACKGROUND] = [0, 1, 2, 3];
 const SORTS = [
   { name: "most missed", place: MISSED, down: true },
@@ -25,7 +25,7 @@ $("judge").value = Math.max(0, methods.findLastIndex((m) => m.leading));
 parts.forEach((part) => option($("part"), part, `${part} videos`));
 $("parts").hidden = parts.length < 2;
 
-// Only what the videos of this part can be sorted by; the choice stays where it can.
+// Offer only what the videos of this part can be sorted by, and keep the choice if possible.
 function offerSorts() {
   const before = $("sort").value;
   const measured = videos.some((v) => v.part === $("part").value && v.errors && v.errors.some(Boolean));

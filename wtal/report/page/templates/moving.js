@@ -1,4 +1,4 @@
-// Zoom and move by pointer, wheel and keys; the other controls; the start.
+// Zooming and moving by pointer, wheel and keys; the other controls; the start.
 
 function pace() {
   const grids = [state.video.labels, ...(state.video.grids || [])].filter(Boolean);
@@ -37,7 +37,7 @@ function timeAt(event) {
 
 const timeline = $("timeline");
 const pointers = new Map();
-let pressed = null; // the canvas that a drag began on
+let pressed = null; // the canvas on which a drag began
 let dragged = 0;
 let pinch = 0;
 
@@ -133,7 +133,7 @@ $("previous").addEventListener("click", () => step(-1));
 $("table").addEventListener("toggle", showTable);
 $("score").addEventListener("input", () => {
   state.least = Number($("score").value);
-  $("score_said").textContent = state.least.toFixed(2);
+  $("score_value").textContent = state.least.toFixed(2);
   paint();
   showTable();
 });
@@ -198,6 +198,6 @@ try {
     start = found;
   }
 } catch {
-  // an address that was broken on its way
+  // a broken address
 }
 open(start);

@@ -1,6 +1,6 @@
-// What the timeline says in words: under the cursor, as a table, and the film beside it.
+// The timeline in words: values under the cursor, the table of detections, and the film beside it.
 
-// How a method fails in this video, while no cursor asks for more.
+// Errors of a method in this video, shown while there is no cursor.
 function verdict(index) {
   const errors = state.video.errors && state.video.errors[index];
   const lines = errors ? [["missed", errors[MISSED]], ["background", errors[BACKGROUND]]] : [];
@@ -31,7 +31,7 @@ function say() {
       if (seen) {
         const [count, first, pace] = video.grids[one.index];
         const i = Math.floor((cursor - first) / pace);
-        const cas = seen.cas[state.klass];
+        const cas = seen.cas[state.classIndex];
         if (i >= 0 && i < count) {
           text = `actionness ${(seen.actionness[i] / 255).toFixed(2)}\n` + (cas ? `class ${(cas[i] / 255).toFixed(2)}` : "");
         }
@@ -40,7 +40,7 @@ function say() {
       if (d) text += `${text ? "\n" : ""}det. ${d.score.toFixed(2)}` + (video.truth.length ? `, tIoU ${d.tiou.toFixed(2)}` : "");
     }
     if (one.text !== text) {
-      one.said.replaceChildren(...text.split("\n").map((line) => make("em", "", line)));
+      one.note.replaceChildren(...text.split("\n").map((line) => make("em", "", line)));
       one.text = text;
     }
     if (text && one.kind !== "overview") spoken.push(`${one.node.firstChild.firstChild.textContent} ${text.replace(/\n/g, ", ")}`.trim());

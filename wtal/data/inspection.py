@@ -1,6 +1,5 @@
-"""``wtal data check``: what is found, missing and mismatched, before anyone waits for a training."""
+"""Which annotations and features are found, missing or mismatched, before anyone waits for a training."""
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +8,8 @@ from typing import Any
 
 import pandas as pd
 from jsonargparse import ArgumentParser
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import wtal.data
 from wtal.data.datamodule import SnippetDataModule, Split, first
@@ -21,7 +18,7 @@ from wtal.data.features import FeatureStore
 from wtal.errors import AnnotationError, ConfigError, FeatureError
 from wtal.io.bounds import read_yaml
 
-__all__ = ["DataReport", "SplitReport", "StreamReport", "check", "inspect", "load_data"]
+__all__ = ["DataReport", "SplitReport", "StreamReport", "inspect", "load_data"]
 
 
 @dataclass
@@ -52,20 +49,6 @@ class DataReport:
     splits: dict[Split, SplitReport] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-
-
-def check(config: Path, also: Sequence[Path] = (), scan: bool = True) -> None:
-    """Say which annotations and features are found, missing or mismatched; leave with code 2 if no training could run.
-
-    Args:
-        config: The YAML given to ``wtal fit``; only its ``data`` part is read.
-        also: More of them, each merged over what comes before.
-        scan: Read every feature value to find NaN.
-    """
-    report = inspect(load_data([config, *also]), scan)
-    _print(report)
-    if report.problems:
-        sys.exit(2)
 
 
 def load_data(configs: Sequence[Path]) -> SnippetDataModule:
@@ -226,24 +209,3 @@ def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: Data
     if late.any():
         names = sorted(set(segments["video_id"][late]))
         report.remarks.append(f"{late.sum()} test segments start after the end of their video: {first(names)}.")
-
-
-def _print(report: DataReport) -> None:
-    console = Console()
-    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
-    for column in ("split", "stream"):
-        table.add_column(column)
-    for column in ("videos", "missing", "dim", "snippets", "unusable", "off duration", "segments"):
-        table.add_column(column, justify="right")
-    for split, result in report.splits.items():
-        instances = str(result.instances)
-        for name, stream in result.streams.items() or {"none": StreamReport()}.items():
-            counts = (result.videos, len(stream.missing), stream.dim, stream.rows)
-            lists = (len(stream.unreadable), len(stream.off_duration))
-            table.add_row(split, name, *map(str, (*counts, *lists)), instances)
-    console.print(table)
-    for title, lines in (("Cannot train", report.problems), ("To know", report.remarks)):
-        for line in dict.fromkeys(lines):
-            console.print(f"{title}: {line}", markup=False, highlight=False, soft_wrap=True)
-    if not report.problems:
-        console.print("A training can run.")

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wtal.data.check import check, inspect, load_data
+from wtal.commands.data_check import run as check
+from wtal.data.inspection import inspect, load_data
 from wtal.errors import ConfigError
 
 TABLE = """video,start,end,label,subset,duration

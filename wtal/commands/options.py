@@ -1,0 +1,114 @@
+"""The options of a command, made from the signature and the docstring of its function.
+
+Parameters before ``/`` are given by place, one of type ``Sequence`` as one word or more; all others are options.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+
+from wtal.io.shipped import find_config
+
+__all__ = ["call", "gather", "with_shipped"]
+
+
+def call(function: Callable[..., None], name: str, description: str, words: Sequence[str]) -> None:
+    """Call a command's function with what follows its name on the command line.
+
+    Args:
+        function: Its signature and docstring make the options.
+        name: Of the command.
+        description: Its help in one line.
+        words: What follows the name.
+
+    Raises:
+        argparse.ArgumentError: If the words do not fit the options.
+    """
+    from docstring_parser import parse
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(prog=f"wtal {name}", description=description, exit_on_error=False)
+    help_of = {parameter.arg_name: parameter.description for parameter in parse(function.__doc__ or "").params}
+    places = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_ONLY]
+    for parameter in places:
+        many, optional = get_origin(parameter.annotation) is Sequence, parameter.default is None
+        parser.add_argument(
+            parameter.name,
+            type=get_args(parameter.annotation)[0] if many else parameter.annotation,
+            nargs="+" if many else "?" if optional else None,
+            help=help_of[parameter.name],
+        )
+    parser.add_function_arguments(function, as_positional=False, skip={p.name for p in places})
+    values = dict(parser.instantiate(parser.parse_args(gather(function, words))))
+    placed = [values.pop(parameter.name) for parameter in places]
+    function(*placed, **values)
+
+
+def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
+    """Write a command line as jsonargparse takes it.
+
+    The values of an option that is a list are joined: ``-c a -c b`` and ``--seeds 0 1``, as ``--seeds=[0, 1]``. A
+    switch needs no value, and an option may be written with dashes: ``--per-class``, as ``--per_class=true``.
+
+    Args:
+        function: Its parameters of type ``Sequence`` and ``bool`` are such options.
+        words: Of the command line.
+
+    >>> def compare(config: Sequence[Path], seeds: Sequence[int] = (0,), dry_run: bool = False) -> None: ...
+    >>> gather(compare, ["-c", "a.yaml", "--seeds", "0", "1", "--dry-run", "--config=b.yaml"])
+    ['--dry_run=true', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
+    """
+    parameters = inspect.signature(function).parameters
+    pairs = zip(words, [*words, ""][1:], strict=True)
+    words = [_plain_option(word, following, parameters) for word, following in pairs]
+    lists: dict[str, list[Any]] = {
+        name: [] for name, parameter in parameters.items() if get_origin(parameter.annotation) is Sequence
+    }
+    rest: list[str] = []
+    current: list[Any] | None = None  # the list that words go to
+    for word in words:
+        text = word
+        if word.startswith("-"):
+            option, _, text = word.partition("=")
+            current = lists.get({"-c": "config"}.get(option, option.removeprefix("--")))
+        if current is None:
+            rest.append(word)
+        elif text:
+            value = yaml.safe_load(text)
+            current += value if isinstance(value, list) else [value]
+    joined = {
+        name: yaml.safe_dump(values, default_flow_style=True, width=sys.maxsize)
+        for name, values in lists.items()
+        if values
+    }
+    return rest + [f"--{name}={values.strip()}" for name, values in joined.items()]
+
+
+def _plain_option(word: str, following: str, parameters: Mapping[str, inspect.Parameter]) -> str:
+    option, equals, value = word.partition("=")
+    name = option.removeprefix("--").replace("-", "_")
+    if not option.startswith("--") or name not in parameters:
+        return word
+    if parameters[name].annotation is bool and not equals and following.lower() not in {"true", "false"}:
+        return f"--{name}=true"
+    return f"--{name}{equals}{value}"
+
+
+def with_shipped(words: Sequence[str]) -> Iterator[str]:
+    """Replace the names of shipped configurations after ``-c`` and ``--config`` by their paths.
+
+    Raises:
+        ConfigError: If there is neither a file nor a shipped configuration of a name.
+    """
+    before = ""
+    for word in words:
+        given = re.fullmatch(r"(--config=|-c=)?([^{\n]+)", word)  # not settings that are themselves given as text
+        if given and (given[1] or before in ("-c", "--config")):
+            word = f"{given[1] or ''}{find_config(Path(given[2]))}"
+        yield word
+        before = word

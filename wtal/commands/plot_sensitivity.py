@@ -1,0 +1,53 @@
+"""Draw how much depends on the thresholds of localizer and teachers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from wtal.errors import ConfigError
+
+__all__ = ["run"]
+
+
+def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "test") -> None:
+    """Draw how much depends on thresholds: where the localizer cuts, and how sure a teacher must be.
+
+    Nothing is trained: the scores of the checkpoints stay as they are. For the localizer's thresholds this is the whole
+    effect. For the teachers' it is which labels they would give, not what a student would learn from these.
+
+    Args:
+        runs: Checkpoints, or folders, whose newest `last.ckpt` is taken. Several, such as seeds, become a mean and a
+            band from the least to the largest.
+        output: A .pdf, .png or .svg file.
+        split: The videos: those for `test`, or the held-out ones, `val`, on whose segments thresholds may be chosen.
+
+    Raises:
+        WTALError: If a file does not exist, or the videos' segments may not be seen.
+    """
+    from wtal.api import load, predict, truth_of
+    from wtal.collaboration import CollaborationModule
+    from wtal.report.sensitivity import sensitivity_figure
+    from wtal.report.style import save_figure
+    from wtal.results.sensitivity import cut_curves, teacher_curves
+
+    loaded = [load(path) for path in runs]
+    if len({one.model.sources for one in loaded}) > 1:
+        raise ConfigError(f"{runs[0]} and {runs[1]} hold models of different kinds: give runs of one kind.")
+    data = loaded[0].data
+    segments = data.named_segments(split)
+    if segments.empty:
+        raise ConfigError(
+            f"No segments of the {split} videos may be seen: thresholds are judged by them"
+            + (", so set `data.validate_on: segments`." if split == "val" else ".")
+        )
+    scores = [predict(one, data, split) for one in loaded]
+    pairs = [one.model for one in loaded if isinstance(one.model, CollaborationModule)]
+    labels = dict(data.split(split).table["labels"])
+    cuts = cut_curves(scores, truth_of(data, split), data.benchmark.tious)
+    teachers = list(teacher_curves(pairs, scores, segments, labels)) if pairs else []
+    count = f"; mean and range of {len(loaded)} runs" if len(loaded) > 1 else ""
+    caption = (
+        f"{data.benchmark.name}, {split} videos{count}; features: {data.features_note}\n"
+        "scores of the last epoch, cut and labelled again; nothing is trained again"
+    )
+    save_figure(sensitivity_figure(cuts, teachers, caption), output)

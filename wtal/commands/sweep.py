@@ -1,0 +1,59 @@
+"""Run all trainings of a sweep file, without any server."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from wtal.errors import ConfigError
+from wtal.io.shipped import find_config
+from wtal.sweep.definition import SEED, read_sweep
+
+__all__ = ["run"]
+
+
+def run(
+    file: Path,
+    /,
+    output: Path = Path("runs/sweep"),
+    jobs: int = 1,
+    seeds: Sequence[int] = (),
+    retry: bool = False,
+    slurm: int = 0,
+    slurm_partition: str | None = None,
+    slurm_minutes: int = 1440,
+    slurm_gpus: int = 1,
+) -> None:
+    """Run a sweep file without any server; `wandb sweep` takes the same file.
+
+    Finished runs are never repeated, interrupted ones go on from their last checkpoint, and a failed one is a row with
+    the reason. Start it again, or on a second machine with the same folder, at any time.
+
+    Args:
+        file: Sweep in wandb's form: `method` (grid, random, bayes), `parameters`, `command` with `${args}`.
+        output: Folder of the runs; `wtal table` reads it.
+        jobs: How many trainings at a time.
+        seeds: Run everything with each seed; the search takes their mean.
+        retry: Try failed runs again.
+        slurm: Submit this many workers as jobs of SLURM instead, and leave; each runs one training at a time.
+        slurm_partition: Partition of the workers.
+        slurm_minutes: Time limit of a worker; another start takes up what it leaves unfinished.
+        slurm_gpus: GPUs of each worker.
+
+    Raises:
+        ConfigError: If the file cannot be run.
+    """
+    from wtal.sweep.execution import Slurm, run_sweep, submit
+
+    path = find_config(file)
+    sweep = read_sweep(path)
+    if seeds and any(parameter.name == SEED for parameter in sweep.parameters):
+        raise ConfigError(f"{file} varies {SEED} already: leave out --seeds.")
+    output.mkdir(parents=True, exist_ok=True)
+    if slurm:
+        ids = submit(path, output, seeds, Slurm(slurm, slurm_partition, slurm_minutes, slurm_gpus))
+        print(f"{slurm} workers were submitted: {', '.join(ids)}.")
+        return
+    failed = run_sweep(sweep, output, jobs, seeds, retry)
+    if failed:
+        print(f"{failed} runs failed; their output.txt has the details. `--retry` tries them again.", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,10 @@
+"""Measure a model on the held-out training videos."""
+
+__all__ = ["run"]
+
+
+def run(*words: str) -> None:
+    """Hand the words to Lightning's command line, with the options and defaults of this project."""
+    from wtal.training.cli import WTALCLI
+
+    WTALCLI(["validate", *words])

@@ -1,0 +1,50 @@
+"""The configurations that come with the package, found by name from any folder."""
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+import wtal
+from wtal.errors import ConfigError
+
+__all__ = ["find_config", "shipped_configs", "summary_of"]
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Paths by name, such as ``thumos14/collaboration.yaml``."""
+    package = Path(wtal.__file__).parent
+    inside, beside = package / "configs", package.parent / "configs"  # of a wheel, of a checkout
+    root = inside if inside.is_dir() else beside
+    return {file.relative_to(root).as_posix(): file for file in sorted(root.rglob("*.yaml"))}
+
+
+def find_config(path: Path) -> Path:
+    """The file itself if it exists, else the shipped configuration of that name, with or without ``configs/``.
+
+    Raises:
+        ConfigError: If there is neither; the message suggests similar names.
+
+    >>> find_config(Path("configs/ablations/b_only.yaml")).name
+    'b_only.yaml'
+    """
+    if path.exists():
+        return path
+    name, shipped = path.as_posix().removeprefix("configs/"), shipped_configs()
+    if name in shipped:
+        return shipped[name]
+    alike = _alike(name, list(shipped))
+    way_out = f"did you mean {' or '.join(alike)}?" if alike else "`wtal configs` lists all of them."
+    raise ConfigError(f"{path} does not exist, and no shipped configuration has this name; {way_out}")
+
+
+def _alike(name: str, known: list[str]) -> list[str]:
+    """Names with the same last part, else similar ones."""
+    last = name.rpartition("/")[2]
+    same = [one for one in known if one.rpartition("/")[2].removesuffix(".yaml") == last.removesuffix(".yaml")]
+    return same or get_close_matches(name, known, cutoff=0.7) or get_close_matches(last, known, cutoff=0.7)
+
+
+def summary_of(path: Path) -> str:
+    """The first sentence of a configuration's first line of comment; empty if it has none."""
+    comment = re.search(r"(?:^|\s)#\s*(.+)", path.read_text(encoding="utf-8"))
+    return comment[1].partition(". ")[0].rstrip(" .:") if comment else ""

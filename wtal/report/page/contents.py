@@ -1,0 +1,73 @@
+"""What a page shows: methods with their detections, ground truth, trainings and pseudo-labels."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from wtal.results.ground_truth import GroundTruth
+from wtal.results.record import About
+from wtal.results.scores import StudentLabels, TestScores
+
+__all__ = ["Material", "Method", "Training"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the page's tables and one lane of its timelines.
+
+    Args:
+        source: Name of the source, as in the name of its file.
+        name: The unique name that is displayed.
+        colour: Name of one of the page's colours.
+        detections: Rows of :data:`~wtal.results.predictions.COLUMNS`.
+        scores: Its snippet scores, if there are any.
+        leading: Whether it is visible from the start; other methods are shown on demand.
+    """
+
+    source: str
+    name: str
+    colour: str
+    detections: pd.DataFrame
+    scores: TestScores | None = None
+    leading: bool = True
+
+
+@dataclass(frozen=True)
+class Training:
+    """The course of a training.
+
+    Args:
+        name: Name of the run.
+        epochs: One row per epoch, indexed by its number: the columns of Lightning's ``metrics.csv``, NaN where nothing
+            was logged.
+        exchange: Whether the branches exchanged their roles.
+    """
+
+    name: str
+    epochs: pd.DataFrame
+    exchange: bool = False
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that a page shows.
+
+    Args:
+        methods: The methods, in the order of the tables.
+        truth: Ground truth of the test videos; None where it is unknown, and then nothing is measured.
+        about: Features, benchmark and checkpoint behind the numbers.
+        training: One entry per run that was trained.
+        comparison: One row per method and seed, as in ``comparison.csv``.
+        pseudo: The last pseudo-labels of the training videos.
+        train_segments: Segments of the training videos, only displayed; given by the annotations.
+        notes: Further remarks for the reader.
+    """
+
+    methods: list[Method]
+    truth: GroundTruth | None
+    about: About
+    training: list[Training] = field(default_factory=list)
+    comparison: pd.DataFrame | None = None
+    pseudo: StudentLabels | None = None
+    train_segments: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,115 @@
+"""Reading of a run folder for a page."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wtal.data.annotations import read_annotations
+from wtal.errors import ConfigError
+from wtal.io.bounds import read_yaml
+from wtal.report.page.contents import Material, Method, Training
+from wtal.report.style import PAGE_NAMES
+from wtal.results.comparison import read_csv
+from wtal.results.ground_truth import GroundTruth
+from wtal.results.predictions import read_predictions
+from wtal.results.record import About, read_about
+from wtal.results.run_folder import RunFolder
+from wtal.results.scores import read_pseudo_labels, read_scores
+
+__all__ = ["is_run", "numbered_folders", "read_epochs", "read_run"]
+
+
+def is_run(folder: RunFolder) -> bool:
+    """Whether a folder has anything of a run that a page shows."""
+    return any(path.exists() for path in (folder.predictions, folder.metrics, folder.pseudo_labels))
+
+
+def read_run(folder: RunFolder, name: str = "") -> Material:
+    """Read a run folder; the folder of a separate test is joined with that of the run whose checkpoint it tested.
+
+    Args:
+        folder: The run folder.
+        name: Title of the training; by default the names of the folder and the one above.
+    """
+    trained = _trained(folder)
+    epochs, pseudo = read_epochs(trained), trained.pseudo_labels
+    exchange = _setting(trained, "model", "init_args", "schedule", "exchange") is True
+    title = name or f"{trained.path.parent.name} {trained.path.name}"
+    return Material(
+        methods=[_method(folder, source) for source in _in_order(folder.sources)],
+        truth=_ground_truth(folder.ground_truth) if folder.ground_truth.is_file() else None,
+        about=read_about(folder.about) if folder.about.is_file() else About(),
+        training=[] if epochs.empty else [Training(title, epochs, exchange)],
+        pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
+    )
+
+
+def _in_order(sources: Sequence[str]) -> list[str]:
+    """Sources that pages know by name first, in their order."""
+    return [*(name for name in PAGE_NAMES if name in sources), *(name for name in sources if name not in PAGE_NAMES)]
+
+
+def _method(folder: RunFolder, source: str) -> Method:
+    scores = folder.scores_of(source)
+    return Method(
+        source,
+        PAGE_NAMES.get(source, source),
+        source if source in PAGE_NAMES else "",
+        read_predictions(folder.predictions_of(source)),
+        read_scores(scores) if scores.is_file() else None,
+    )
+
+
+def _ground_truth(path: Path) -> GroundTruth:
+    content = read_annotations(path)
+    return GroundTruth.of(content, content.videos, "test videos")
+
+
+def _trained(folder: RunFolder) -> RunFolder:
+    """The folder of the training: for a separate test, the one that its checkpoint lies in; else the folder itself."""
+    tested = _setting(folder, "ckpt_path")
+    if not tested or folder.pseudo_labels.is_file() or not read_epochs(folder).empty:
+        return folder
+    return next((run for run in map(RunFolder, Path(str(tested)).parents) if run.metrics.is_file()), folder)
+
+
+def read_epochs(folder: RunFolder) -> pd.DataFrame:
+    """Read what was logged in each epoch of a training; the table is empty if nothing was."""
+    table = read_csv(folder.metrics) if folder.metrics.is_file() else pd.DataFrame()
+    if "epoch" not in table:
+        return pd.DataFrame()
+    epoch = table["epoch"].map(_number)
+    if not epoch.between(0, np.iinfo(np.int32).max).all():
+        return pd.DataFrame()
+    shown = [name for name in table if str(name).startswith(("train/", "pseudo_labels/", "val/"))]
+    numbers = table[shown].map(_number).replace([math.inf, -math.inf], math.nan)
+    epochs: pd.DataFrame = numbers.dropna(how="all").groupby(epoch.astype(int)).last()
+    return epochs
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _setting(folder: RunFolder, *keys: str) -> object:
+    """A value of a run's ``config.yaml``; None if the value or a readable file is missing."""
+    try:
+        value = read_yaml(folder.config, ConfigError)
+    except ConfigError:
+        return None
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def numbered_folders(folder: Path, prefix: str) -> list[Path]:
+    """Subfolders ``<prefix>_<n>``, ordered by their number."""
+    found = [(re.fullmatch(rf"{prefix}_(\d+)", path.name), path) for path in folder.iterdir() if path.is_dir()]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]

@@ -1,0 +1,138 @@
+"""Running all trainings of a sweep: in parallel here, on machines that share a folder, or through SLURM."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+
+from wtal.io.extras import from_extra
+from wtal.sweep.board import Board
+from wtal.sweep.definition import SEED, Assignment, Parameter, Sweep
+from wtal.sweep.runner import Outcome, end_all, is_claimed, perform
+from wtal.sweep.search import open_study, search
+
+__all__ = ["Slurm", "run_sweep", "submit"]
+
+POLL_S = 2.0
+
+
+def run_sweep(sweep: Sweep, output: Path, jobs: int = 1, seeds: Sequence[int] = (), retry: bool = False) -> int:
+    """Train all runs of a sweep that are not finished yet, and show their table.
+
+    Args:
+        sweep: The sweep, from :func:`~wtal.sweep.definition.read_sweep`.
+        output: Folder of the runs.
+        jobs: Number of parallel trainings.
+        seeds: Seeds to run everything with.
+        retry: Whether to try failed runs again.
+
+    Returns:
+        Number of failed runs.
+    """
+    board = Board(sweep, output)
+    with ThreadPoolExecutor(jobs) as pool, _ended_by_term(pool):
+        if sweep.method == "grid":
+            whole = replace(sweep, parameters=(*sweep.parameters, Parameter(SEED, tuple(seeds)))) if seeds else sweep
+            board.assignments = whole.grid()
+            work: list[Callable[[], object]] = [
+                partial(_until_ended, sweep, a, output, retry) for a in board.assignments
+            ]
+        else:
+            study = open_study(sweep, output, partial(_is_going_on, seeds, board))
+            work = [partial(search, sweep, study, partial(_mean_over, seeds, board, retry))] * jobs
+        futures = [pool.submit(job) for job in work]
+        board.watch(lambda: all(future.done() for future in futures))
+        for future in futures:
+            future.result()
+    return sum(outcome.status == "failed" for outcome in board.outcomes())
+
+
+@contextmanager
+def _ended_by_term(pool: Executor) -> Iterator[None]:
+    """On SIGTERM, terminate the trainings, start no other, and exit; the next start continues from there."""
+
+    def end(*_: object) -> None:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_all()
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _until_ended(read: Sweep, assignment: Assignment, output: Path, retry: bool) -> Outcome:
+    """Run an assignment, or wait while another process does."""
+    while (outcome := perform(read, assignment, output, retry)) is None:
+        time.sleep(POLL_S)
+    return outcome
+
+
+def _with_seeds(assignment: Assignment, seeds: Sequence[int]) -> list[Assignment]:
+    return [{**assignment, SEED: seed} for seed in seeds] or [assignment]
+
+
+def _is_going_on(seeds: Sequence[int], board: Board, assignment: Assignment) -> bool:
+    """Whether a living process, here or elsewhere, works on one of the runs of an assignment."""
+    return any(is_claimed(board.sweep, one, board.folder) for one in _with_seeds(assignment, seeds))
+
+
+def _mean_over(seeds: Sequence[int], board: Board, retry: bool, assignment: Assignment) -> float | None:
+    """The metric of the sweep, averaged over the seeds; None if a run failed or did not measure it."""
+    values = []
+    for one in _with_seeds(assignment, seeds):
+        if one not in board.assignments:
+            board.assignments.append(one)
+        outcome = _until_ended(board.sweep, one, board.folder, retry)
+        if outcome.status != "done" or (board.sweep.metric and board.sweep.metric not in outcome.metrics):
+            return None
+        values.append(outcome.metrics.get(board.sweep.metric, 0.0))
+    return fmean(values)
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """Jobs of SLURM.
+
+    Args:
+        workers: Number of jobs; each runs one training at a time.
+        partition: Partition of the cluster; None for its default.
+        minutes: Time limit of a job.
+        gpus: Number of GPUs of each job.
+    """
+
+    workers: int
+    partition: str | None = None
+    minutes: int = 1440
+    gpus: int = 1
+
+
+def submit(file: Path, output: Path, seeds: Sequence[int], slurm: Slurm) -> list[str]:
+    """Start workers through SLURM, which share the work through the folder.
+
+    Args:
+        file: The sweep file.
+        output: Folder of the runs.
+        seeds: See :func:`run_sweep`.
+        slurm: The jobs.
+
+    Returns:
+        Ids of the jobs.
+    """
+    with from_extra("sweep"):
+        import submitit
+
+    executor = submitit.SlurmExecutor(folder=output / "slurm")
+    options = {"partition": slurm.partition} if slurm.partition else {}
+    executor.update_parameters(time=slurm.minutes, gpus_per_node=slurm.gpus, job_name=f"wtal-{file.stem}", **options)
+    words = [sys.executable, "-m", "wtal", "sweep", str(file), "--output", str(output)]
+    words += ["--seeds", *map(str, seeds)] if seeds else []
+    return [executor.submit(submitit.helpers.CommandFunction(words)).job_id for _ in range(slurm.workers)]
