@@ -4,17 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint configs/constraints.txt
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup
 BENCHMARKS := prompts training evaluation data localization scale extraction
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow fuzz lint bench kills clean
 
-help:  ## Say what there is to make
+help:  ## List what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-# The stamp comes last: an interrupted installation is taken up again.
-# torch comes first and alone, so that a build for this machine (a local wheel, a CPU index) is what all else is fitted to.
+# The stamp comes last, so that an interrupted installation is repeated.
+# torch comes first and alone, so that a build for this machine (a local wheel, a CPU index) is kept by what depends on it.
 $(INSTALLED): pyproject.toml configs/constraints.txt
 	@echo "Installing into $(VENV), which takes a minute or more ..."
 	@$(PYTHON) -m venv $(VENV)
@@ -31,11 +31,11 @@ demo: install  ## Train every method on the embedded benchmark, end with their t
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"
 
-test-slow: install  ## Run the slow tests
+test-slow: install  ## Run the slow tests: processes, the built wheel, the lowest versions of dependencies
 	@$(PYTEST) -m slow
 
 CASES ?= 10000
-fuzz: install  ## Hand every reader CASES damaged files of each kind (10,000 by default: an hour)
+fuzz: install  ## Give every reader CASES damaged files of each kind (10,000 by default: an hour)
 	@WTAL_FUZZ_CASES=$(CASES) nice $(PYTEST) tests/fuzz
 
 lint: install  ## Check style, formatting and types

@@ -1,6 +1,6 @@
 """What a notebook needs: ``load`` a checkpoint, ``predict`` scores, ``localize`` actions, ``evaluate``, ``plot``.
 
-All five are also names of the package itself:
+All five, and the types ``Run`` and ``VideoScores``, are also names of the package itself:
 
 >>> import wtal
 >>> run = wtal.load("runs/demo/seed_0/alternation")  # doctest: +SKIP
@@ -9,7 +9,7 @@ All five are also names of the package itself:
 >>> wtal.evaluate(detections, run.data)  # doctest: +SKIP
 >>> wtal.plot(scores["video_0088"], detections, run.data)  # doctest: +SKIP
 
-They are shown at work in ``experiments/notebooks``.
+``experiments/notebooks`` shows them at work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,18 +47,18 @@ def predict(
     """Score the snippets of whole videos.
 
     Args:
-        run: From :func:`load`; the model computes where it is, ``run.model.cuda()`` moves it.
-        data: Other data than those of the training; by default ``run.data``.
+        run: From :func:`load`; ``run.model.cuda()`` moves the computation to a GPU.
+        data: The data; by default those of the training, ``run.data``.
         split: ``test``, ``train`` or, if videos are held out, ``val``.
-        videos: Names of some of its videos; None for all.
+        videos: Names of videos of the split; None for all.
 
     Returns:
-        By name of the video, in the order of the split.
+        Scores by name of the video, in the order of the split.
 
     Raises:
         CheckpointError: If the data have other classes than the checkpoint.
         ConfigError: If a video is not in the split.
-        WTALError: If features or annotations are not there.
+        WTALError: If features or annotations do not exist.
     """
     data = run.data if data is None else data
     if list(data.class_names) != run.class_names:
@@ -74,12 +74,12 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
 
     Args:
         scores: From :func:`predict`.
-        localizer: Any; by default the model's own. ``dataclasses.replace(run.model.localizer, sigma=0.5)`` changes one
+        localizer: By default the model's own; ``dataclasses.replace(run.model.localizer, sigma=0.5)`` changes one
             setting of it.
 
     Returns:
-        A row a detection: ``source``, ``video_id``, ``label``, ``start_s``, ``end_s``, ``score``; of each source and
-        video best first.
+        One row per detection: ``source``, ``video_id``, ``label``, ``start_s``, ``end_s``, ``score``; best first within
+        each source and video.
 
     >>> import torch
     >>> from wtal.types import SnippetScores, TimeGrid, Video
@@ -110,15 +110,15 @@ def evaluate(
     """Measure detections; the same numbers as ``wtal test`` and ``wtal evaluate``.
 
     Args:
-        detections: From :func:`localize`, or read by :func:`~wtal.results.predictions.read_predictions`.
+        detections: From :func:`localize` or :func:`~wtal.results.predictions.read_predictions`.
         truth: Data whose segments are known, an annotation file, or a table ``video_id, label, start_s, end_s``.
-        protocol: The rules, see ``wtal evaluate --help``. Unlike a file's, labels without instances are never refused.
-        tious: Thresholds; by default those of the data's protocol, or of the benchmark.
-        split: Of the data.
-        videos: Measure on these alone; by default on all of the truth.
+        protocol: The evaluator's rules, see ``wtal evaluate --help``; labels without instances are never refused here.
+        tious: Thresholds of temporal IoU; by default those of the data's benchmark.
+        split: Split of the data.
+        videos: Measure on these videos only; by default on all.
 
     Returns:
-        Fractions: a row a source; a column a threshold (``0.5``), a usual range of thresholds (``0.1:0.7``).
+        Fractions: one row per source, one column per threshold (``0.5``) and usual range of thresholds (``0.1:0.7``).
 
     Raises:
         AnnotationError: If there are no segments.
@@ -150,7 +150,11 @@ def evaluate(
 
 
 def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split = "test") -> GroundTruth:
-    """What :func:`evaluate` measures against, as :mod:`wtal.results.evaluation` and ``analysis`` take it.
+    """The ground truth against which :func:`evaluate` measures.
+
+    Args:
+        truth: As for :func:`evaluate`.
+        split: Split of the data.
 
     Raises:
         AnnotationError: If there are no segments.
@@ -187,17 +191,17 @@ def plot(
     label: str | None = None,
     taught: Mapping[str, PseudoLabels] | None = None,
 ) -> "Figure":
-    """Draw one video: ground truth, then of each source the curve that is cut, and below it the best detections.
+    """Draw one video: ground truth, then for each source its score curve and, below it, its best detections.
 
     Args:
-        scores: Of the video, from :func:`predict`.
-        detections: From :func:`localize`; by default the model's own.
-        truth: Data, or a table as for :func:`evaluate`; None draws none.
+        scores: Scores of the video, from :func:`predict`.
+        detections: From :func:`localize`; by default those of the model's own localizer.
+        truth: Data, or a table as for :func:`evaluate`; None draws no ground truth.
         label: The class; by default the most frequent one of the ground truth, without one the most probable.
-        taught: Pseudo-labels by student, ``{"cbp": run.pseudo_labels["cbp"][name]}``: a strip below its curve.
+        taught: Pseudo-labels by student, such as ``{"cbp": run.pseudo_labels["cbp"][name]}``, drawn below its curve.
 
     Returns:
-        A figure: shown where it ends a notebook's cell (after ``%matplotlib inline``), written by its ``savefig``.
+        A figure: a notebook shows it as the last value of a cell (after ``%matplotlib inline``), ``savefig`` writes it.
     """
     from wtal.report.figures import panel_of, qualitative_figure
 
@@ -208,7 +212,7 @@ def plot(
 
 
 def _shown_segments(data: SnippetDataModule, video_id: str) -> pd.DataFrame | None:
-    """Of the test videos, and of held-out ones where their segments may be seen."""
+    """Segments of a test video, or of a held-out one whose segments may be seen; else None."""
     splits: tuple[Split, ...] = ("test", "val") if data.held_out else ("test",)
     for split in splits:
         if video_id in data.split_table(split).index:

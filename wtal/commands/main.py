@@ -45,13 +45,8 @@ def main(args: Sequence[str] | None = None) -> int:
         SIGTERM.
     """
     argv = list(sys.argv[1:] if args is None else args)
-    _quieten()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name from a file may not be valid text
-    debug = "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0"
+    _prepare_output()
     try:
-        if not {"", os.getcwd()} & set(sys.path):
-            sys.path.append(os.getcwd())  # where the classes are that a user's configuration names
         _run([word for word in argv if word != "--debug"])
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output, such as `head`, has enough; Python must not flush the rest
@@ -61,25 +56,35 @@ def main(args: Sequence[str] | None = None) -> int:
         from wtal.training.mistakes import origin
 
         message = _message(origin(error))
-        if debug or not message:
+        if not message or "--debug" in argv or os.environ.get("WTAL_DEBUG", "0") != "0":
             raise
         print(f"wtal: error: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has shut the training down, and leaves with 1
-            return 130
-        if isinstance(stop.__context__, BrokenPipeError):  # rich has closed the output, and leaves with 1
-            return 141
-        if type(stop).__name__ == "SIGTERMException":  # Lightning's, between two steps; the checkpoint is written
-            return 143
-        raise
+        code = _code_of(stop)
+        if code is None:
+            raise
+        return code
     return 0
 
 
-def _quieten() -> None:
-    """Silence advertisements of libraries and warnings that do not apply here."""
+def _code_of(stop: SystemExit) -> int | None:
+    """The exit code of an end that a library has made of another one; None if it is its own."""
+    if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has shut the training down, and leaves with 1
+        return 130
+    if isinstance(stop.__context__, BrokenPipeError):  # rich has closed the output, and leaves with 1
+        return 141
+    if type(stop).__name__ == "SIGTERMException":  # Lightning's, between two steps; the checkpoint is written
+        return 143
+    return None
+
+
+def _prepare_output() -> None:
+    """Take any text, and silence advertisements of libraries and warnings that do not apply here."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name from a file may not be valid text
     for library in ("pytorch_lightning", "lightning_fabric"):
         logger = logging.getLogger(f"{library}.utilities.rank_zero")
         logger.addFilter(lambda record: not re.search(r"Tip: |^TPU available", record.getMessage()))
@@ -93,6 +98,8 @@ def _quieten() -> None:
 
 
 def _run(argv: list[str]) -> None:
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())  # where the classes are that a user's configuration names
     known = commands()
     for name in known:
         count = len(name.split())

@@ -29,7 +29,7 @@ class StreamReport:
     missing: list[str] = field(default_factory=list)
     dim: int = 0
     rows: int = 0
-    unreadable: list[str] = field(default_factory=list)  # what was said of each
+    unreadable: list[str] = field(default_factory=list)  # one message per video
     off_duration: dict[str, float] = field(default_factory=dict)  # seconds too long, by video
 
 
@@ -44,7 +44,7 @@ class SplitReport:
 
 @dataclass
 class DataReport:
-    """What was found; a training cannot run while there are ``problems``."""
+    """All that was found; no training can run while there are ``problems``."""
 
     splits: dict[Split, SplitReport] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class DataReport:
 
 
 def load_data(configs: Sequence[Path]) -> SnippetDataModule:
-    """Make the data module that these YAML files describe, and nothing else of them.
+    """Make the data module that configurations describe; their other parts are not read.
 
     Raises:
         ConfigError: If a file cannot be read, or none has a ``data`` part.

@@ -39,9 +39,19 @@ def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -
     Raises:
         AnnotationError: If there is no label, or no label is of these videos.
     """
-    table = annotations.videos
     if not annotations.class_names:
         raise AnnotationError(f"{annotations.path} has no label yet: write one beside each video.")
+    yield from _names_that_differ(annotations, folder, found)
+    labels = annotations.videos["labels"]
+    unlabelled = [name for name in _training(annotations) if not labels[name]]
+    if unlabelled:
+        yield f"{len(unlabelled)} videos have no label: {first(unlabelled)}; give them one, or the subset test."
+    if len(annotations.class_names) == 1:
+        yield "There is only one class: it can be told from background only, and VLP compares it with no other text."
+
+
+def _names_that_differ(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -> Iterator[str]:
+    table = annotations.videos
     absent = [name for name in table.index if name not in found]
     unlisted = [name for name in found if name not in table.index]
     if len(absent) == len(table):
@@ -53,11 +63,6 @@ def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -
         yield f"{len(absent)} videos of {annotations.path} have no file in {folder}: {first(absent)}."
     if unlisted:
         yield f"{len(unlisted)} files in {folder} are not in {annotations.path}, and not used: {first(unlisted)}."
-    unlabelled = [name for name in _training(annotations) if not table.loc[name, "labels"]]
-    if unlabelled:
-        yield f"{len(unlabelled)} videos have no label: {first(unlabelled)}; give them one, or the subset test."
-    if len(annotations.class_names) == 1:
-        yield "There is only one class: it can be told from background only, and VLP compares it with no other text."
 
 
 def _training(annotations: Annotations) -> list[str]:

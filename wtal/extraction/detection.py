@@ -78,8 +78,7 @@ def detect_actions(
     readable = {name: path for name, path in videos.items() if name not in failed}
     table = as_table({}, model.class_names)
     if readable:
-        durations_s = {name: probe(path).duration_s or math.nan for name, path in readable.items()}
-        data = _unlabelled(model.class_names, durations_s, store, streams, making)
+        data = _unlabelled(model.class_names, readable, store, streams, making)
         if trained is not None:
             _warn_of_other_features(trained, data)
         table = _predict(model, data, output)
@@ -110,12 +109,13 @@ def zero_shot_model(labels: Sequence[str], making: Extraction) -> LocalizationMo
 
 def _unlabelled(
     class_names: Sequence[str],
-    durations_s: Mapping[str, float],
+    videos: Mapping[str, Path],
     store: Path,
     streams: Collection[str],
     making: Extraction,
 ) -> SnippetDataModule:
     """Test videos without annotations; only their durations are known."""
+    durations_s = {name: probe(path).duration_s or math.nan for name, path in videos.items()}
     table = pd.DataFrame(
         {"subset": "test", "duration_s": durations_s.values(), "labels": [()] * len(durations_s), "alias": ""},
         index=pd.Index(durations_s, name="video_id"),

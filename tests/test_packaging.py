@@ -1,0 +1,118 @@
+"""The wheel in an empty environment without any extra, and the lowest versions of all dependencies that are allowed."""
+
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+in_one_process = pytest.mark.xdist_group("wheel")  # which builds and installs the wheel once
+
+ROOT = Path(__file__).resolve().parents[1]
+CONSTRAINTS = ROOT / "configs" / "constraints.txt"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+QUICK = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+SHORT = [
+    *("functional", "losses", "metrics", "localization", "nn/heads", "nn/text", "branches", "results", "commands"),
+    *("collaboration/test_loop.py", "data/test_datamodule.py", "data/test_store.py", "data/test_synthetic.py"),
+    *("sweep/test_definition.py", "training/test_checkpoint.py", "video", "report/test_figures.py", "io"),
+]
+
+
+def run(*words: object, cwd: Path, code: int = 0, **variables: str) -> str:
+    environment = ENVIRONMENT | variables
+    done = subprocess.run([*map(str, words)], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", folder, ROOT, cwd=folder)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of an environment that has the wheel and what it depends on, and nothing else."""
+    home = tmp_path_factory.mktemp("empty")
+    venv.create(home, with_pip=True)
+    install = [home / SCRIPTS / "python", "-m", "pip", "install", "--quiet", "--constraint", CONSTRAINTS]
+    run(*install, "torch", cwd=home)  # alone and first, as `make install` does
+    run(*install, wheel, cwd=home)
+    return home / SCRIPTS
+
+
+@in_one_process
+def test_the_wheel_is_whole(wheel: Path):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    configs = {f"wtal/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "configs").rglob("*.yaml")}
+    sources = {file.relative_to(ROOT).as_posix() for file in (ROOT / "wtal").rglob("*.py")}
+    templates = {file.relative_to(ROOT).as_posix() for file in (ROOT / "wtal/report/page/templates").iterdir()}
+    whole = configs | sources | templates | {"wtal/py.typed"}
+    assert whole <= names
+    others = names - whole - {"wtal/configs/constraints.txt"}
+    assert all(name.partition("/")[0].endswith(".dist-info") for name in others)
+
+
+@in_one_process
+def test_without_extras_it_trains_and_measures_anywhere(empty: Path, tmp_path: Path):
+    assert run(empty / "python", "-c", "import wtal; print(wtal.__version__, wtal.Run)", cwd=tmp_path)
+    assert "thumos14/collaboration.yaml" in run(empty / "wtal", "configs", cwd=tmp_path)
+    configs = ["-c", "synthetic.yaml", "-c", "ablations/b_only.yaml"]
+    run(empty / "wtal", "fit", *configs, *QUICK, "--then_test", "true", cwd=tmp_path)
+    (record,) = tmp_path.rglob("record.json")
+    (truth,) = tmp_path.glob("runs/synthetic/annotations.json")
+    words = [record.parent / "predictions" / "fused.json", "--annotations", truth, "--subset", "test"]
+    assert "0.5:0.95" in run(empty / "wtal", "evaluate", *words, cwd=tmp_path)
+    assert "mAP in %" in run(empty / "wtal", "table", "runs", cwd=tmp_path)
+
+
+@in_one_process
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ("video", "extract a.mp4 --output features --random-weights"),
+        ("video", "detect a.mp4 --output out --labels run --random-weights"),
+        ("report", "report found.csv --output page"),
+        ("report", "plot errors . --output a.png"),
+        ("export", "export found.csv --output out"),
+        ("sweep", "sweep sweep.yaml --output sweep"),
+        ("wandb", "fit -c synthetic.yaml --logger wandb"),
+        ("tensorboard", "fit -c synthetic.yaml --logger tensorboard"),
+        ("all", "fit -c synthetic.yaml --trainer.logger WandbLogger"),
+    ],
+)
+def test_what_needs_an_extra_names_it(extra: str, words: str, empty: Path, tmp_path: Path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "found.csv").write_text("video,start,end,label,score\na,0,1,run,0.5\n")
+    (tmp_path / "sweep.yaml").write_text(
+        "{program: wtal, method: random, run_cap: 1, command: [wtal, '${args}'], parameters: {a: {min: 0, max: 1}}}"
+    )
+    output = run(empty / "wtal", *words.split(), cwd=tmp_path, code=2)
+    assert f"`pip install 'wtal[{extra}]'`" in output
+    assert "Traceback" not in output
+
+
+def test_the_lowest_allowed_versions(tmp_path: Path):
+    """All but torch and torchvision, whose older wheels bring gigabytes of CUDA: these are the tested versions."""
+    pinned = re.findall(r"^(?:torch|torchvision)==.*", CONSTRAINTS.read_text(), re.MULTILINE)
+    (tmp_path / "pinned.txt").write_text("\n".join(pinned))
+    uv = [sys.executable, "-m", "uv"]
+    links = [word for link in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", link)]
+    lowest = ["--resolution", "lowest-direct", "--extra", "all", "--constraint", "pinned.txt", *links]
+    run(*uv, "pip", "compile", *lowest, "--output-file", "lowest.txt", ROOT / "pyproject.toml", cwd=tmp_path)
+    run(*uv, "venv", "--python", sys.executable, "lowest", cwd=tmp_path)
+    python = tmp_path / "lowest" / SCRIPTS / "python"
+    packages = ["-r", "lowest.txt", "pytest", "hypothesis"]
+    run(*uv, "pip", "install", "--python", python, *links, *packages, cwd=tmp_path)
+    words = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *(ROOT / "tests" / name for name in SHORT)]
+    run(python, "-m", "pytest", *words, cwd=ROOT, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
