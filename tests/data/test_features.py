@@ -268,6 +268,7 @@ def test_wtalc_without_room(tmp_path: Path) -> None:
         ("fps.json", '{"a": 29.97, "v_b": 24}'),
         ("fps.json", '{"database": {"a": {"fps": 29.97, "duration": 3}, "v_b": {"fps": "24"}}}'),
         ("fps.csv", "video,fps,count\na,29.97,7\nv_b,24,8\n"),
+        ("fps.csv", "Video;FPS\na;29,97\nv_b;24\n"),
     ],
 )
 def test_each_video_may_have_its_own_rate(tmp_path: Path, name: str, content: str) -> None:

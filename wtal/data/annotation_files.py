@@ -1,7 +1,7 @@
-"""The forms of annotation that are in use, each read into records: what the file says of a video, not yet checked."""
+"""The annotation formats in use, each read into records: the content of a file, video by video, not yet checked."""
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from wtal.errors import AnnotationError, FeatureError, brief
 from wtal.io.bounds import read_json, read_text
+from wtal.io.tables import Row, Table, read_table
 from wtal.io.unpickle import load_object_array
 from wtal.video.files import video_name
 
-__all__ = ["Content", "Record", "Segment", "Span", "cells_of", "read_ambiguous", "reader_of"]
+__all__ = ["Content", "Record", "Segment", "Span", "read_ambiguous", "read_video_table", "reader_of"]
 
 
 class Segment(NamedTuple):
@@ -256,81 +257,45 @@ def _read_thumos_text(folder: Path) -> Content:
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
-_OTHER_NAMES = {  # of columns
+_COLUMNS = {  # with the names that others give them
     "video": ("video_id", "video_name", "filename", "file_name", "file"),
     "label": ("labels", "class", "classes", "class_name", "category", "action"),
-    "start": ("start_s", "t_start", "t-start"),
-    "end": ("end_s", "t_end", "t-end"),
+    "start": ("start_s", "t_start"),
+    "end": ("end_s", "t_end"),
     "subset": ("split",),
     "duration": ("duration_s",),
 }
-_SECONDS = ("start", "end", "duration")
 
 
-def cells_of(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Names of a table's columns, and each line's number with its cells.
-
-    Columns are separated by tabs, commas or, as spreadsheets write in many countries, semicolons, with decimal commas.
-    Columns and videos have the names that are used here, whatever is usual elsewhere: ``filename`` is ``video``,
-    ``run.mp4`` is ``run``. Lines without content, and those that repeat another one, are left out.
+def read_video_table(path: Path) -> Table:
+    """Read a table of videos; cells have no surrounding spaces, and a video given by its file has the file's name.
 
     Raises:
-        AnnotationError: If it is no text, or names a column twice, or a line has more or fewer columns.
+        AnnotationError: See :func:`~wtal.io.tables.read_table`.
     """
-    lines = read_text(path, AnnotationError).splitlines()
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=(lines or [""])[0].count)
-    table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    try:
-        return _cells(path, table, delimiter)
-    except csv.Error as error:
-        raise AnnotationError(f"{path}, line {table.line_num}: {error}.") from error
-
-
-def _cells(path: Path, table: Any, delimiter: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:  # noqa: ANN401  csv's reader has no name
-    header = _column_names(next(table, []))
-    for name in _OTHER_NAMES:
-        if header.count(name) > 1:
-            raise AnnotationError(f"{path} has the column `{name}` twice: keep one; several labels are `run;jump`.")
-    rows: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
-    for row in table:
-        cells = [cell.strip() for cell in row]
-        while len(cells) > len(header) and not cells[-1]:
-            cells.pop()
-        if not any(cells):
-            continue
-        if len(cells) != len(header):
-            raise AnnotationError(f"{path}, line {table.line_num}: {len(header)} columns expected.")
-        named = dict(zip(header, cells, strict=True))
-        named |= {name: cell.replace(",", ".") for name, cell in named.items() if name in _SECONDS and delimiter == ";"}
-        named |= {name: video_name(cell) for name, cell in named.items() if name == "video"}
-        rows.setdefault(tuple(named.values()), (table.line_num, named))
-    return header, list(rows.values())
-
-
-def _column_names(header: Sequence[str]) -> list[str]:
-    names = [name.strip().lower().replace(" ", "_") for name in header]
-    while names and not names[-1]:
-        names.pop()
-    for ours, others in _OTHER_NAMES.items():
-        found = next((name for name in others if name in names), None)
-        if ours not in names and found is not None:
-            names[names.index(found)] = ours
-    return names
+    table = read_table(path, AnnotationError, _COLUMNS, numbers=("start", "end", "duration"))
+    names = [video_name if column == "video" else str for column in table.columns]
+    rows = [
+        Row(line, tuple(name(cell.strip()) for name, cell in zip(names, cells, strict=True)))
+        for line, cells in table.rows
+    ]
+    return replace(table, rows=rows)
 
 
 def _read_table(path: Path) -> Content:
-    header, rows = cells_of(path)
-    if not {"video", "label"} <= set(header) or ("start" in header) != ("end" in header):
+    table = read_video_table(path)
+    columns = table.columns
+    if not {"video", "label"} <= set(columns) or ("start" in columns) != ("end" in columns):
         raise AnnotationError(
-            f"{path} has the columns {', '.join(header) or 'none'}: its first line must name `video,label` or "
+            f"{path} has the columns {', '.join(columns) or 'none'}: its header must name `video,label` or "
             "`video,start,end,label`, and may name `subset` and `duration`."
         )
-    videos: dict[str, list[dict[str, str]]] = {}
-    for line, cells in rows:
+    videos: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}  # equal rows of a video are one
+    for line, cells in table.records():
         if not cells["video"]:
             raise AnnotationError(f"{path}, line {line}: the video has no name.")
-        videos.setdefault(cells["video"], []).append(cells)
-    return Content([_table_record(path, name, cells) for name, cells in videos.items()])
+        videos.setdefault(cells["video"], {})[tuple(cells.values())] = cells
+    return Content([_table_record(path, name, list(rows.values())) for name, rows in videos.items()])
 
 
 def _table_record(path: Path, name: str, rows: Sequence[Mapping[str, str]]) -> Record:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wtal.data.annotation_files import Record, Span, cells_of, read_ambiguous, reader_of
+from wtal.data.annotation_files import Record, Span, read_ambiguous, read_video_table, reader_of
 from wtal.errors import AnnotationError, brief
 
 __all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_subsets"]
@@ -96,12 +96,12 @@ def with_subsets(annotations: Annotations, path: Path) -> Annotations:
     Raises:
         AnnotationError: If a column is missing, or no annotated video is in the table.
     """
-    header, rows = cells_of(Path(path))
-    if not {"video", "subset"} <= set(header):
+    table = read_video_table(Path(path))
+    if not {"video", "subset"} <= set(table.columns):
         raise AnnotationError(
-            f"{path} has the columns {', '.join(header) or 'none'}: it must name `video` and `subset`."
+            f"{path} has the columns {', '.join(table.columns) or 'none'}: it must name `video` and `subset`."
         )
-    subsets = {row["video"]: row["subset"] for _, row in rows}
+    subsets = {video: subset for video, subset in table.select("video", "subset")}
     if not subsets.keys() & set(annotations.videos.index):
         raise AnnotationError(f"{path} names none of the videos of {annotations.path}.")
     videos = annotations.videos

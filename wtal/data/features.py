@@ -1,6 +1,5 @@
 """Snippet features in every layout of the field, as they lie on disk, one video at a time."""
 
-import csv
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +23,7 @@ from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
 from wtal.data.store import FeatureStore, Grids, is_measure, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import read_json
+from wtal.io.tables import read_table
 from wtal.types import TimeGrid
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
@@ -32,6 +32,7 @@ Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip
 
 _SUBFOLDERS = ("", "train", "test", "val", "validation", "training", "testing")
 _NO_VIDEO = {"text", "classes"}  # text features that lie beside CLIP's image features
+_RATE_COLUMNS = {"video": ("video_id", "video_name"), "fps": ("frame_rate",)}
 _MAX_DIFFERENCE = 2  # rows between RGB and flow that are rounding
 
 
@@ -170,11 +171,11 @@ def _read_rates(path: Path) -> dict[str, float]:
             content = content.get("database", content)
             rates = {name: float(said["fps"] if isinstance(said, dict) else said) for name, said in content.items()}
         else:
-            with path.open(newline="", encoding="utf-8") as file:
-                rates = {row["video"].strip(): float(row["fps"]) for row in csv.DictReader(file)}
+            table = read_table(path, FeatureError, _RATE_COLUMNS, numbers=("fps",))
+            rates = {video.strip(): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
         if not all(map(is_measure, rates.values())):
             raise ValueError("one is not above 0, or cannot be")
-    except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, csv.Error) as error:
+    except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:
         raise FeatureError(
             f"{path} cannot be read as frame rates ({error}): give JSON {{video: fps}} or CSV with video and fps."
         ) from error

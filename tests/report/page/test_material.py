@@ -134,7 +134,7 @@ def test_detections_in_unknown_videos_count_as_false_as_in_evaluate(made, tmp_pa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: (f / "metrics.csv").write_bytes(b"\xff\xfe,"), "metrics.csv is no table"),
+        (lambda f: (f / "metrics.csv").write_bytes(b"\xff\xfe,"), "metrics.csv cannot be read as text"),
         (lambda f: (f / "about.json").write_text("[]"), "about.json is damaged"),
         (lambda f: (f / "about.json").write_text('{"tious": ["x"]}'), "about.json is damaged"),
         (lambda f: (f / "scores" / "cbp.npz").write_bytes(b"PK"), "cbp.npz is damaged"),
