@@ -45,7 +45,9 @@ def read_csv(path: Path) -> pd.DataFrame:
     if len(table.columns) > _MOST_COLUMNS:
         raise PredictionError(f"{path} is no table of a run, as it has {len(table.columns)} columns: delete it.")
     columns = {name: [cell for (cell,) in table.select(name)] for name in table.columns}
-    return pd.DataFrame({name: pd.Series(cells) if name in _TEXT else _typed(cells) for name, cells in columns.items()})
+    return pd.DataFrame(
+        {name: pd.Series(cells, dtype=object) if name in _TEXT else _typed(cells) for name, cells in columns.items()}
+    )
 
 
 def _typed(cells: Sequence[str]) -> pd.Series:
@@ -54,7 +56,7 @@ def _typed(cells: Sequence[str]) -> pd.Series:
     try:
         numbers = values.astype(float)
     except (ValueError, OverflowError):
-        return values
+        return values.infer_objects()
     whole = len(cells) > 0 and all(re.fullmatch(r"[-+]?\d{1,18}", cell) for cell in cells)
     return values.astype(int) if whole else numbers
 
