@@ -356,8 +356,8 @@ def test_a_stream_alone_is_refused_when_it_is_wanted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "content", "said"),
     [
-        ("npy", b"", "is no .npy file"),
-        ("npy", b"\x93NUMPY\x01\x00", "is no .npy file"),
+        ("npy", b"", "is not a .npy file"),
+        ("npy", b"\x93NUMPY\x01\x00", "is not a .npy file"),
         ("npz", b"PK", "cannot be read and may be damaged"),
         ("pt", b"PK", "cannot be read and may be damaged"),
         ("pkl", b"\x80\x04", "is truncated or damaged"),
@@ -376,7 +376,7 @@ def test_a_truncated_file_is_found_without_reading_it(tmp_path: Path) -> None:
     np.save(tmp_path / "b.npy", rows_of("b"))
     with (tmp_path / "b.npy").open("rb+") as file:
         file.truncate(140)
-    with pytest.raises(FeatureError, match=rf"{tmp_path}/b.npy is truncated: 12 of 32 bytes"):
+    with pytest.raises(FeatureError, match=rf"{tmp_path}/b.npy is truncated: it has 12 of the 32 bytes"):
         opened(tmp_path).length("b")
 
 

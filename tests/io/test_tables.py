@@ -102,6 +102,6 @@ def test_what_is_no_table_is_one_sentence_that_names_file_and_line(tmp_path, con
 
 
 @pytest.mark.parametrize("name", ["none.csv", "a\0b", "x" * 300, "\ud800"])
-def test_a_name_that_no_file_has(tmp_path, name):
+def test_a_name_that_no_file_can_have(tmp_path, name):
     with pytest.raises(PredictionError, match="cannot be read"):
         read_table(tmp_path / name, PredictionError)
