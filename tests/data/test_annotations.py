@@ -280,10 +280,10 @@ def test_says_what_is_wrong_with_a_wtalc_folder(tmp_path: Path, changed: dict[st
             "video a has 2 different values of `subset`: train, test",
         ),
         ("own.csv", "video,label,duration\na,run,1\na,run,2\n", "video a has 2 different values of `duration`: 1, 2"),
-        ("own.csv", "video,label,start,end\na,run,1,\n", "segment of video a has '' where a number"),
+        ("own.csv", "video,label,start,end\na,run,1,\n", "segment of video a has '' instead of a number"),
         ("own.csv", "video,label,start,end\na,,1,2\n", "a segment of video a has no label"),
         ("own.csv", "video,label,duration\na,run,nan\n", "duration of video a has 'nan'"),
-        ("own.xlsx", "", "no annotation file known here"),
+        ("own.xlsx", "", "has no known format of annotations"),
     ],
 )
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, name: str, content: object, message: str) -> None:

@@ -17,15 +17,15 @@ __all__ = ["Content", "Record", "Segment", "Span", "read_ambiguous", "read_video
 
 
 class Segment(NamedTuple):
-    """One instance."""
+    """One instance of an action."""
 
     label: str
-    start_s: Any  # until it is checked
+    start_s: Any  # not yet checked
     end_s: Any
 
 
 class Span(NamedTuple):
-    """A stretch of a video in which it is unclear whether there is an action."""
+    """A segment of a video in which it is unclear whether there is an action."""
 
     video_id: str
     start_s: Any
@@ -37,18 +37,18 @@ class Record(NamedTuple):
 
     video_id: str
     segments: Sequence[Segment]
-    labels: Sequence[str] | None = None  # None: those of the segments
+    labels: Sequence[str] | None = None  # None for those of the segments
     subset: str = ""
     duration_s: Any = None
     alias: str = ""
 
     def video_labels(self) -> set[str]:
-        """The video-level labels: its own, else those of its segments."""
+        """The video-level labels: those given for the video, else those of its segments."""
         return {s.label for s in self.segments} if self.labels is None else set(self.labels)
 
 
 class Content(NamedTuple):
-    """What a file or folder says."""
+    """The content of a file or folder."""
 
     records: list[Record]
     class_names: tuple[str, ...] = ()
@@ -56,10 +56,10 @@ class Content(NamedTuple):
 
 
 def reader_of(path: Path) -> Callable[[Path], Content]:
-    """The function that reads this file or folder.
+    """The function that reads the format of this file or folder.
 
     Raises:
-        AnnotationError: If the path does not exist, or its form is unknown.
+        AnnotationError: If the path does not exist, or its format is unknown.
     """
     if not path.exists():
         raise AnnotationError(f"{path} does not exist: give the annotation file or folder.")
@@ -74,24 +74,30 @@ def reader_of(path: Path) -> Callable[[Path], Content]:
         )
     readers = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
     if path.suffix.lower() not in readers:
-        raise AnnotationError(f"{path} is no annotation file known here: give a .json, .csv or .tsv file, or a folder.")
+        raise AnnotationError(
+            f"{path} has no known format of annotations: give a .json, .csv or .tsv file, or a folder."
+        )
     return readers[path.suffix.lower()]
 
 
-# ActivityNet JSON and its relatives ---------------------------------------------------------------------------------
+# ActivityNet JSON and similar ---------------------------------------------------------------------------------------
 
 
 def _read_json(path: Path) -> Content:
     content = read_json(path, AnnotationError)
     database = content.get("database", content) if isinstance(content, dict) else None
     if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
-        raise AnnotationError(f"{path} has no `database` of videos: give an annotation file in ActivityNet's form.")
+        raise AnnotationError(
+            f"{path} has no `database` of videos: give an annotation file in the format of ActivityNet."
+        )
     return Content([_json_record(path, name, entry) for name, entry in database.items()])
 
 
 def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
     if not entry.keys() & {"annotations", "subset"}:
-        raise AnnotationError(f"{path}: the entry {name!r} has neither `annotations` nor `subset`; it is no video.")
+        raise AnnotationError(
+            f"{path}: the entry {name!r} has neither `annotations` nor `subset`, so it is not a video."
+        )
     segments = []
     annotations = entry.get("annotations") or ()
     if not isinstance(annotations, list | tuple):
@@ -110,9 +116,13 @@ def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
 
 
 def _label(value: object) -> str:
-    """A name, or a number in the place of one; what else there is cannot be one."""
+    """A label, which may be a number.
+
+    Raises:
+        TypeError: If the value cannot be a label.
+    """
     if not isinstance(value, str | int | float) or value == "":
-        raise TypeError(f"{brief(value)} is no label")
+        raise TypeError(f"{brief(value)} is not a label")
     return str(value)
 
 
@@ -124,33 +134,30 @@ def _subset(value: object) -> str:
 
 
 def _read_wtalc(folder: Path) -> Content:
-    names, subsets = _strings(folder, "videoname"), _strings(folder, "subset")
-    labels_all = _array(folder, "labels_all")
-    columns: dict[str, Any] = {"subset.npy": subsets, "labels_all.npy": labels_all}
-    for optional in ("duration", "labels", "segments"):
-        if (folder / f"{optional}.npy").is_file():
-            columns[f"{optional}.npy"] = _array(folder, optional)
-    if ("labels.npy" in columns) != ("segments.npy" in columns):
-        raise AnnotationError(f"{folder} has only one of `segments.npy` and `labels.npy`: give both or none.")
-    columns["url.npy"] = _youtube_ids(folder, len(names))
-    if "duration.npy" in columns:
-        columns["duration.npy"] = columns["duration.npy"].ravel().tolist()
-    for file, column in columns.items():
+    names = _strings(folder, "videoname")
+    columns = _wtalc_columns(folder, len(names))
+    for name, column in columns.items():
         if len(column) != len(names):
-            raise AnnotationError(f"{folder / file} has {len(column)} rows, `videoname.npy` {len(names)}.")
-    nothing: list[Any] = [()] * len(names)
-    rows = zip(
-        names,
-        subsets,
-        labels_all,
-        columns.get("duration.npy", [None] * len(names)),
-        columns.get("labels.npy", nothing),
-        columns.get("segments.npy", nothing),
-        columns["url.npy"],
-        strict=True,
-    )
+            raise AnnotationError(f"{folder / name}.npy has {len(column)} rows, `videoname.npy` {len(names)}.")
+    rows = zip(names, *columns.values(), strict=True)
     ambiguous = [span for file, label, _ in _thumos_files(folder) if label == "Ambiguous" for span in _lines(file)]
     return Content([_wtalc_record(folder, *row) for row in rows], tuple(_strings(folder, "classlist")), ambiguous)
+
+
+def _wtalc_columns(folder: Path, count: int) -> dict[str, Any]:
+    """The columns of a table of videos, in the order of the arguments of :func:`_wtalc_record`."""
+    there = {name for name in ("duration", "labels", "segments") if (folder / f"{name}.npy").is_file()}
+    if ("labels" in there) != ("segments" in there):
+        raise AnnotationError(f"{folder} has only one of `segments.npy` and `labels.npy`: give both or none.")
+    empty: list[Any] = [()] * count
+    return {
+        "subset": _strings(folder, "subset"),
+        "labels_all": _array(folder, "labels_all"),
+        "duration": _array(folder, "duration").ravel().tolist() if "duration" in there else [None] * count,
+        "labels": _array(folder, "labels") if "labels" in there else empty,
+        "segments": _array(folder, "segments") if "segments" in there else empty,
+        "url": _youtube_ids(folder, count),
+    }
 
 
 def _wtalc_record(
@@ -167,7 +174,7 @@ def _wtalc_record(
         instances = [Segment(_text(label), *segment) for label, segment in zip(labels, segments, strict=True)]
     except (TypeError, ValueError) as error:
         raise AnnotationError(
-            f"{folder}: `labels.npy` and `segments.npy` do not fit together for video {name} ({error})."
+            f"{folder}: `labels.npy` and `segments.npy` disagree for video {name} ({error})."
         ) from error
     try:
         video_labels = [_text(label) for label in labels_all]
@@ -185,7 +192,7 @@ def _array(folder: Path, name: str) -> np.ndarray:
     except FeatureError as error:
         raise AnnotationError(str(error)) from error
     if not array.ndim:
-        raise AnnotationError(f"{path} has one value where a row for each video belongs.")
+        raise AnnotationError(f"{path} has a single value instead of one row per video.")
     return array
 
 
@@ -198,24 +205,24 @@ def _strings(folder: Path, name: str) -> list[str]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str | bytes):
-        raise TypeError(f"{brief(value)} is no text")
+        raise TypeError(f"{brief(value)} is not text")
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _youtube_ids(folder: Path, count: int) -> list[str]:
-    """YouTube names of the videos where `url.npy` has them (3C-Net calls its ActivityNet videos `video_<n>`)."""
+    """YouTube names of the videos if `url.npy` has them (3C-Net calls its ActivityNet videos `video_<n>`)."""
     if not (folder / "url.npy").is_file():
         return [""] * count
     return [url.partition("watch?v=")[2] for url in _strings(folder, "url")]
 
 
-# The organisers' THUMOS14 text files --------------------------------------------------------------------------------
+# The THUMOS14 text files of the organisers --------------------------------------------------------------------------
 
-_THUMOS_SUBSETS = {"_val": "validation", "_test": "test"}  # by the end of the file's name
+_THUMOS_SUBSETS = {"_val": "validation", "_test": "test"}  # by the end of the file name
 
 
 def _thumos_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
-    """Path, class and subset of each file."""
+    """Yield the path, class and subset of each file."""
     for path in sorted(folder.rglob("*.txt")):
         for end, subset in _THUMOS_SUBSETS.items():
             if path.stem.endswith(end):
@@ -232,10 +239,10 @@ def _lines(path: Path) -> Iterator[Span]:
 
 
 def read_ambiguous(path: Path) -> list[Span]:
-    """Read an ``Ambiguous_*.txt`` of THUMOS14, lines ``video start end``.
+    """Read an ``Ambiguous_*.txt`` of THUMOS14, with lines ``video start end``.
 
     Raises:
-        AnnotationError: If it is unreadable or a line has another form.
+        AnnotationError: If the file is unreadable or a line has another form.
     """
     return list(_lines(path))
 
@@ -246,7 +253,7 @@ def _read_thumos_text(folder: Path) -> Content:
     for path, label, subset in _thumos_files(folder):
         for line in _lines(path):
             instances = segments.setdefault((line.video_id, subset), [])
-            if label == "Ambiguous":  # names the video, but is no class
+            if label == "Ambiguous":  # not a class, but it names the video
                 ambiguous.append(line)
             else:
                 instances.append(Segment(label, line.start_s, line.end_s))
@@ -257,7 +264,7 @@ def _read_thumos_text(folder: Path) -> Content:
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
-_COLUMNS = {  # with the names that others give them
+_COLUMNS = {  # with the synonyms that other tools use
     "video": ("video_id", "video_name", "filename", "file_name", "file"),
     "label": ("labels", "class", "classes", "class_name", "category", "action"),
     "start": ("start_s", "t_start"),
@@ -268,7 +275,7 @@ _COLUMNS = {  # with the names that others give them
 
 
 def read_video_table(path: Path) -> Table:
-    """Read a table of videos; cells have no surrounding spaces, and a video given by its file has the file's name.
+    """Read a table of videos, without spaces around its cells; a video ``run.mp4`` is called ``run``.
 
     Raises:
         AnnotationError: See :func:`~wtal.io.tables.read_table`.
