@@ -75,7 +75,7 @@ def test_columns_are_read_by_name(tmp_path):
     table = read(tmp_path, "note,video,note\nx,a,y\n,b,\n")
     assert list(table.select("video", "note")) == [("a", "x"), ("b", "")]
     assert list(table.records()) == [(2, {"note": "x", "video": "a"}), (3, {"note": "", "video": "b"})]
-    with pytest.raises(ValueError, match="not in tuple"):
+    with pytest.raises(ValueError, match="there is no column `label`"):
         list(table.select("label"))
 
 

@@ -49,6 +49,9 @@ class Table:
         Raises:
             ValueError: If the table has no such column.
         """
+        for name in names:
+            if name not in self.columns:
+                raise ValueError(f"there is no column `{name}`")
         places = [self.columns.index(name) for name in names]
         for row in self.rows:
             yield tuple(row.cells[place] for place in places)
