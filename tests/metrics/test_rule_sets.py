@@ -165,7 +165,7 @@ unclear = st.lists(st.tuples(st.integers(0, 2), spans).map(lambda drawn: (drawn[
 
 @settings(max_examples=200)
 @given(found, truths, unclear, st.sampled_from(sorted(RULE_SETS)))
-def test_is_what_the_rules_say_told_one_by_one(detections, segments, ambiguous, protocol):
+def test_agrees_with_the_rules_applied_one_by_one(detections, segments, ambiguous, protocol):
     rules = RULE_SETS[protocol]
     score = evaluate(detections, segments, TIOUS, rules, ambiguous)
     if rules.drop_repeated:
@@ -220,7 +220,7 @@ def test_a_shift_of_whole_snippets_changes_nothing(detections, segments, ambiguo
 
 
 @given(found, truths, protocols)
-def test_numbers_of_videos_and_classes_are_but_names(detections, segments, rules):
+def test_renumbering_videos_and_classes_changes_nothing(detections, segments, rules):
     def renamed(rows):
         return [(9 - row[0], 7 - row[1], *row[2:]) for row in rows]
 
@@ -235,7 +235,7 @@ def test_the_ground_truth_itself_is_perfect_by_the_official_rule(segments):
     assert set(mean(detections, segments, (0.5, 1.0))) == {1.0}
 
 
-def test_what_the_rules_leave_out_is_counted():
+def test_rows_that_the_rules_leave_out_are_counted():
     segments = [(0, 0, 1.0, 1.0), (0, 0, 2.0, 4.0), (0, 0, 2.0005, 4.0), (0, 0, 2.0012, 4.0)]
     score = evaluate([], segments, (0.5,), RULE_SETS["opentad"])
     assert (score.instances, score.empty, score.repeated) == (2, 1, 1)
