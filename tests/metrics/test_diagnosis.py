@@ -1,4 +1,4 @@
-"""The diagnosis against its definitions told one detection after another."""
+"""The diagnosis against its definitions, applied to one detection after another."""
 
 import math
 
