@@ -1,4 +1,4 @@
-"""The circulating evaluators' rules as one would tell them, one detection after another, to compare fast code with."""
+"""Slow and simple versions of the evaluators and the localizer, one detection after another, to test the fast code."""
 
 import math
 
@@ -12,7 +12,7 @@ def tiou(a, b):
 
 
 def average_precision_of_class(ranked, truth, threshold, interpolated=True, takes="largest"):
-    """Of detections, rows of video, start, end, best first, and instances, the same."""
+    """Average precision of detections, rows of video, start, end, best first, and instances, rows of the same."""
     by_video = {}
     for place, (video, *_) in enumerate(truth):
         by_video.setdefault(video, []).append(place)
@@ -50,7 +50,7 @@ def ranked_by_class(detections, ties):
 
 
 def average_precision(detections, segments, thresholds, ties="last", interpolated=True, takes="largest"):
-    """By label, a value a threshold."""
+    """By label, one value per threshold."""
     truth = {}
     for video, label, start, end in segments:
         truth.setdefault(label, []).append((video, start, end))
@@ -65,7 +65,7 @@ def average_precision(detections, segments, thresholds, ties="last", interpolate
 
 
 def official_map(detections, segments, thresholds):
-    """ActivityNet's own way, with NumPy's own order of equal values: arrays, a detection at a time."""
+    """The official mAP of ActivityNet, with NumPy's order of equal values: arrays, one detection at a time."""
     values = []
     for label in np.unique(segments[:, 1]):
         truth, ranked = segments[segments[:, 1] == label], detections[detections[:, 1] == label]
@@ -93,7 +93,7 @@ def official_map(detections, segments, thresholds):
 
 
 def recall(detections, segments, threshold, multiple, ties="last"):
-    """Mean over the classes of the share of instances met by the best detections of their video and class."""
+    """Mean over the classes of the share of instances that the best detections of their video and class find."""
     found, by_class = ranked_by_class(detections, ties), {}
     for video, label, start, end in segments:
         mine = [other for other in segments if other[:2] == (video, label)]
@@ -103,7 +103,7 @@ def recall(detections, segments, threshold, multiple, ties="last"):
 
 
 def without_repeated(segments):
-    """As OpenTAD and ActionFormer read ground truth."""
+    """Ground truth as OpenTAD and ActionFormer read it."""
     kept = []
     for row in segments:
         again = any(
@@ -119,7 +119,7 @@ def in_snippets(seconds):
 
 
 def without_ambiguous(detections, ambiguous):
-    """As W-TALC and CO2-Net: detections in snippets, sets of whole ones."""
+    """Detections as W-TALC and CO2-Net keep them, compared in whole snippets."""
     return [
         row
         for row in detections
@@ -130,8 +130,46 @@ def without_ambiguous(detections, ambiguous):
     ]
 
 
+def runs(mask):
+    """First step and step after the last of each run of True."""
+    begin = None
+    for step, on in enumerate([*mask, False]):
+        if on and begin is None:
+            begin = step
+        if not on and begin is not None:
+            yield begin, step
+            begin = None
+
+
+def stretched(values, wanted):
+    return (values - values.min()) / (values.max() - values.min()) if wanted else values
+
+
+def suppressed(proposals, sigma, min_score):
+    """Gaussian soft-NMS of rows of start, end, score, one proposal after another."""
+    while proposals:
+        best = max(proposals, key=lambda row: row[2])
+        proposals.remove(best)
+        if best[2] <= min_score:
+            break
+        yield tuple(best)
+        for row in proposals:
+            row[2] *= math.exp(-(tiou(best, row) ** 2) / sigma)
+
+
+def scored(localizer, span, contrast, class_score, video):
+    """Start and end in seconds and the score of a span of steps."""
+    begin, end = span
+    factor = localizer.upsampling
+    margin = max(1, round(localizer.min_margin * factor), round(localizer.outer_ratio * (end - begin)))
+    around = [*contrast[max(0, begin - margin) : begin], *contrast[end : end + margin]]
+    score = contrast[begin:end].mean() - (np.mean(around) if around else 0)
+    times = [min(max(0.0, video.grid.edge_s(step / factor)), video.duration_s) for step in span]
+    return [*times, score + localizer.video_weight * class_score]
+
+
 def localize(localizer, scores, video):
-    """What the localizer does, told step by step; for the Gaussian suppression and cuts of ``product`` or ``cas``."""
+    """The localizer step by step, for Gaussian suppression and cuts of ``product`` or ``cas``."""
     probability, attention, of_video = (part.double().numpy() for part in scores)
     steps, factor = len(attention) * localizer.upsampling, localizer.upsampling
     labels = [c for c, p in enumerate(of_video) if p > localizer.class_threshold] or [int(of_video.argmax())]
@@ -139,45 +177,16 @@ def localize(localizer, scores, video):
     detections = []
     for label in labels:
         cas, weight = probability[:, label], localizer.attention_weight
-        at_hand = {"cas": cas, "attention": attention, "product": cas ** (1 - weight) * attention**weight}
-        at_hand = {name: np.interp(fine, centres, values) for name, values in at_hand.items()}
-
-        def stretched(values, wanted):
-            return (values - values.min()) / (values.max() - values.min()) if wanted else values
-
-        contrast = stretched(at_hand[localizer.contrast], localizer.stretch_contrast)
-        spans = set()
-        for name in localizer.cut:
-            sequence = stretched(at_hand[name], localizer.stretch_cut)
-            for cut in localizer.cuts:
-                above = [*(sequence > cut), False]
-                begin = None
-                for step, on in enumerate(above):
-                    if on and begin is None:
-                        begin = step
-                    if not on and begin is not None:
-                        spans.add((begin, step))
-                        begin = None
-        proposals = []
-        for begin, end in sorted(spans):
-            if end - begin < round(localizer.min_length * factor):
-                continue
-            margin = max(1, round(localizer.min_margin * factor), round(localizer.outer_ratio * (end - begin)))
-            around = [*contrast[max(0, begin - margin) : begin], *contrast[end : end + margin]]
-            score = contrast[begin:end].mean() - (np.mean(around) if around else 0)
-            score += localizer.video_weight * of_video[label]
-            times = [min(max(0.0, video.grid.edge_s(step / factor)), video.duration_s) for step in (begin, end)]
-            if score > localizer.min_score and times[1] > times[0]:
-                proposals.append([*times, score])
-        proposals = sorted(proposals, key=lambda row: -row[2])[: localizer.max_proposals]
-        while proposals:
-            best = max(proposals, key=lambda row: row[2])
-            proposals.remove(best)
-            if best[2] <= localizer.min_score:
-                break
-            detections.append((best[0], best[1], label, best[2]))
-            for row in proposals:
-                shared = max(0.0, min(best[1], row[1]) - max(best[0], row[0]))
-                overlap = shared / ((best[1] - best[0]) + (row[1] - row[0]) - shared)
-                row[2] *= math.exp(-(overlap**2) / localizer.sigma)
+        sequences = {"cas": cas, "attention": attention, "product": cas ** (1 - weight) * attention**weight}
+        sequences = {name: np.interp(fine, centres, values) for name, values in sequences.items()}
+        contrast = stretched(sequences[localizer.contrast], localizer.stretch_contrast)
+        cut = [stretched(sequences[name], localizer.stretch_cut) for name in localizer.cut]
+        spans = {span for sequence in cut for threshold in localizer.cuts for span in runs(sequence > threshold)}
+        least = round(localizer.min_length * factor)
+        long = [span for span in sorted(spans) if span[1] - span[0] >= least]
+        proposals = [scored(localizer, span, contrast, of_video[label], video) for span in long]
+        proposals = [row for row in proposals if row[2] > localizer.min_score and row[1] > row[0]]
+        best = sorted(proposals, key=lambda row: -row[2])[: localizer.max_proposals]
+        for start_s, end_s, score in suppressed(best, localizer.sigma, localizer.min_score):
+            detections.append((start_s, end_s, label, score))
     return sorted(detections, key=lambda row: -row[3])[: localizer.max_detections]

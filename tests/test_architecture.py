@@ -1,9 +1,10 @@
-"""The floors of the house: who may import whom, read from the sources without importing them."""
+"""The architecture: who may import whom, and how large a file or function may be, read from the sources alone."""
 
 import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from wtal.commands.main import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "wtal").rglob("*.py"))
+MAX_LINES, MAX_COMPLEXITY = 400, 12
 
 FLOORS = {
     "_lazy": 0,
@@ -39,6 +41,7 @@ FLOORS = {
     "__main__": 13,
 }
 ONLY = {
+    "csv": {"io/tables.py", "commands/init.py", "results/predictions.py"},  # the last two only write
     "open_clip": {"nn/encoders/clip_model.py", "nn/encoders/clip_image.py"},
     "pytorch_lightning.loops": {"collaboration/loop.py"},
     "jsonargparse": {
@@ -60,7 +63,7 @@ def part_of(file: Path) -> str:
 
 
 def imports(file: Path) -> list[str]:
-    """Modules that a file imports anywhere, those for type checkers included."""
+    """Modules that a file imports anywhere, also for type checkers only."""
     found = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -71,6 +74,57 @@ def imports(file: Path) -> list[str]:
             if node.module == "wtal":  # `from wtal import data`
                 found += [f"wtal.{alias.name}" for alias in node.names]
     return found
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_modules(file: Path, modules: set[str]) -> set[str]:
+    """Modules that a file imports; a name of a package is its submodule of that name, if any, else the package."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & modules | ({node.module or ""} if names - modules else set())
+    return found & modules
+
+
+def functions_of(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def complexity(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Cyclomatic complexity as radon counts it; functions within it count by themselves."""
+    count, waiting = 1, list[ast.AST](function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        if isinstance(node, ast.If | ast.IfExp | ast.For | ast.AsyncFor | ast.While | ast.ExceptHandler | ast.Assert):
+            count += 1
+        if isinstance(node, ast.For | ast.AsyncFor | ast.While | ast.Try):
+            count += bool(node.orelse)
+        if isinstance(node, ast.BoolOp):
+            count += len(node.values) - 1
+        if isinstance(node, ast.comprehension):
+            count += 1 + len(node.ifs)
+        if isinstance(node, ast.Match):
+            count += sum(getattr(case.pattern, "pattern", True) is not None for case in node.cases)
+        waiting += [] if isinstance(node, ast.Assert) else ast.iter_child_nodes(node)
+    return count
+
+
+def undocumented(node: ast.AST, name: str) -> list[str]:
+    """Public modules, classes, functions and methods without a docstring."""
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or "._" in name:
+        return []
+    here = [] if ast.get_docstring(node) else [name]
+    children = [] if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else node.body
+    return here + [lack for child in children for lack in undocumented(child, f"{name}.{getattr(child, 'name', '')}")]
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
@@ -84,7 +138,58 @@ def test_imports_run_downward(file: Path):
             assert FLOORS[part] < FLOORS[here], f"{name_of(file)} imports {module}"
 
 
-def test_the_package_itself_needs_nothing_before_a_name_of_it_is_used():
+def test_no_modules_import_each_other():
+    modules = {module_of(file) for file in FILES} - {"wtal"}  # whose names are imported when they are used
+    graph = {module_of(file): imported_modules(file, modules) for file in FILES if module_of(file) in modules}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
+
+
+def test_no_file_is_too_long():
+    lengths = {name_of(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {name: length for name, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_no_function_is_too_complex():
+    counts = {f"{name_of(file)}:{f.lineno} {f.name}": complexity(f) for file in FILES for f in functions_of(file)}
+    assert {name: count for name, count in counts.items() if count > MAX_COMPLEXITY} == {}
+
+
+def test_complexity_by_hand():
+    source = """
+def f(x: int = 1 if True else 2) -> int:
+    for a in [b for b in x if b if not b] if x else []:  # 1 + (1 + 2) + 1
+        assert a or x  # 1
+    else:  # 1
+        pass
+    try:  # 1 + 1
+        while a and b and c: ...  # 1 + 2
+    except ValueError: ...
+    else: ...
+    match a:  # 1
+        case 1: ...
+        case _: ...
+    def inner(): return x or a
+    return lambda: a or b  # 1
+"""
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    assert complexity(function) == 1 + 5 + 1 + 1 + 2 + 3 + 1 + 1
+
+
+def test_everything_public_is_documented():
+    trees = {name_of(file): ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
+    assert [lack for name, tree in trees.items() for lack in undocumented(tree, name)] == []
+
+
+def test_tables_are_read_in_one_place():
+    reads = re.compile(r"csv\.(reader|DictReader)|(pd|pandas)\.read_(csv|table)")
+    assert {name_of(file) for file in FILES if reads.search(file.read_text(encoding="utf-8"))} == {"io/tables.py"}
+
+
+def test_the_package_itself_imports_nothing_until_a_name_of_it_is_used():
     code = "import sys, wtal; print(sorted(m for m in sys.modules if m.startswith('wtal.') or m in ('torch', 'numpy')))"
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert out.strip() == "['wtal._lazy', 'wtal._torchvision_compat']"
@@ -99,7 +204,7 @@ def test_every_command_has_a_help_and_one_public_function():
         assert len(text) > 20
 
 
-def test_every_part_of_the_package_has_its_floor():
+def test_every_part_of_the_package_has_a_floor():
     assert {part_of(file) for file in FILES} - {"__init__"} <= FLOORS.keys()
 
 
@@ -109,7 +214,7 @@ def test_the_ground_floor_needs_nothing_of_the_house(name: str):
 
 
 @pytest.mark.parametrize(("library", "allowed"), ONLY.items(), ids=ONLY)
-def test_a_library_is_known_to_few(library: str, allowed: set[str]):
+def test_a_library_is_used_in_few_files(library: str, allowed: set[str]):
     users = {
         name_of(file)
         for file in FILES
@@ -122,13 +227,13 @@ def test_the_command_line_is_read_in_one_place():
     assert {name_of(file) for file in FILES if "sys.argv" in file.read_text(encoding="utf-8")} == {"commands/main.py"}
 
 
-def test_a_report_knows_no_network():
+def test_a_report_imports_no_network():
     networks = ("wtal.nn", "wtal.losses", "wtal.branches", "wtal.collaboration")
     users = [f for f in FILES if part_of(f) == "report" and any(m.startswith(networks) for m in imports(f))]
     assert not users
 
 
-def test_no_file_knows_the_machine_it_was_written_on():
+def test_no_file_has_an_absolute_path():
     absolute = re.compile(r"(?<![\w.:/$}~<])/(home|root|work|tmp|opt|mnt|Users|data)/\w")
     text = [*FILES, *(ROOT / "configs").rglob("*.yaml"), *(ROOT / "experiments").rglob("*.py"), ROOT / "Makefile"]
     found = [str(file.relative_to(ROOT)) for file in text if absolute.search(file.read_text(encoding="utf-8"))]

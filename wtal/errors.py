@@ -1,4 +1,4 @@
-"""What can go wrong with a user's files and settings: one sentence that names the file, the video and the mend."""
+"""Errors in a user's files and settings: one sentence each that names the file, the video and the remedy."""
 
 import reprlib
 
@@ -15,23 +15,23 @@ __all__ = [
     "one_line",
 ]
 
-_LONGEST = 1000  # characters of a sentence
+_MAX_LENGTH = 1000  # characters of a message
 
 
 class WTALError(Exception):
-    """Base of every error a user can mend; the command line prints it without traceback and exits with 2."""
+    """Base of every error that a user can fix; the command line prints it without a traceback and exits with code 2."""
 
     def __str__(self) -> str:
-        """One printable line, whatever names and values out of files it quotes."""
+        """One printable line, whatever names and values from files it quotes."""
         return one_line(super().__str__())
 
 
 class AnnotationError(WTALError):
-    """An annotation file is unreadable, incomplete or contradicts itself or the class list."""
+    """An annotation file is unreadable or incomplete, or contradicts itself or the class list."""
 
 
 class FeatureError(WTALError):
-    """A feature file is unreadable, has a wrong shape, holds NaN or disagrees with another stream."""
+    """A feature file is unreadable, has the wrong shape, holds NaN or disagrees with another stream."""
 
 
 class FeatureNotFoundError(FeatureError):
@@ -39,11 +39,11 @@ class FeatureNotFoundError(FeatureError):
 
 
 class PredictionError(WTALError):
-    """A prediction file is unreadable, incomplete or disagrees with the class list."""
+    """A prediction file is unreadable or incomplete, or disagrees with the class list."""
 
 
 class VideoError(WTALError):
-    """A video file is missing, unreadable, or holds no picture."""
+    """A video file is missing, unreadable or without pictures."""
 
 
 class ConfigError(WTALError):
@@ -55,7 +55,7 @@ class CheckpointError(WTALError):
 
 
 def one_line(text: str) -> str:
-    r"""Text as one printable line of bounded length: what a terminal would obey is spelt out.
+    r"""Text as one printable line of bounded length, with the control characters of a terminal escaped.
 
     >>> one_line("video a\nis \x1b[2J gone")
     'video a is \\x1b[2J gone'
@@ -65,29 +65,29 @@ def one_line(text: str) -> str:
 
 
 def _shortened(line: str) -> str:
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST * 2 // 3]} ... {line[-_LONGEST // 4 :]}"
+    return line if len(line) <= _MAX_LENGTH else f"{line[: _MAX_LENGTH * 2 // 3]} ... {line[-_MAX_LENGTH // 4 :]}"
 
 
 class _Brief(reprlib.Repr):
-    """Looks at a few values and levels only: content may be deep, or hold itself many times over."""
+    """Visits only a few values and levels, because content may be deep or contain itself many times over."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
 
     def repr_int(self, x: int, level: int) -> str:
-        """Python refuses to write out very long ones."""
+        """A very long integer by its size, as Python refuses to print its digits."""
         return repr(x) if x.bit_length() < 200 else f"a number of {x.bit_length()} bits"
 
     def repr_ndarray(self, x: object, level: int) -> str:
-        """An array may hold anything."""
+        """An array by its shape, as it may hold anything."""
         return f"an array of shape {getattr(x, 'shape', '?')}"
 
-    repr_Tensor = repr_ndarray  # noqa: N815  by the name of the type
+    repr_Tensor = repr_ndarray  # noqa: N815  named after the type
 
 
 def brief(value: object) -> str:
-    """A value out of a file, as messages quote it.
+    """A short representation of a value from a file, for messages.
 
     >>> brief({"label": "run", "segment": [[[[0]]]]}), brief(10**400)
     ("{'label': 'run', 'segment': [[[...]]]}", 'a number of 1329 bits')

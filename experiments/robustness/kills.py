@@ -28,7 +28,7 @@ import torch
 import yaml
 
 import wtal
-from wtal.data.store import read_manifest
+from wtal.data.manifest import read_manifest
 
 ROOT = Path(wtal.__file__).parents[1]
 CONFIG = ROOT / "configs" / "synthetic.yaml"

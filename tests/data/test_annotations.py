@@ -270,7 +270,7 @@ def test_says_what_is_wrong_with_a_wtalc_folder(tmp_path: Path, changed: dict[st
         ("own.csv", "name,label\n", "has the columns name, label"),
         ("own.csv", "", "has the columns none"),
         ("own.csv", "video,label,start\n", "has the columns"),
-        ("own.csv", "video,label,Label\na,run,jump\n", "has the column `label` twice"),
+        ("own.csv", "video,label,Label\na,run,jump\n", "names the column `label` twice"),
         ("own.csv", "video,label\na\n", "line 2: 2 columns expected"),
         ("own.csv", "video,label\na,run,jump\n", "line 2: 2 columns expected"),
         ("own.csv", "video,label\n,run\n", "line 2: the video has no name"),
@@ -280,10 +280,10 @@ def test_says_what_is_wrong_with_a_wtalc_folder(tmp_path: Path, changed: dict[st
             "video a has 2 different values of `subset`: train, test",
         ),
         ("own.csv", "video,label,duration\na,run,1\na,run,2\n", "video a has 2 different values of `duration`: 1, 2"),
-        ("own.csv", "video,label,start,end\na,run,1,\n", "segment of video a has '' where a number"),
+        ("own.csv", "video,label,start,end\na,run,1,\n", "segment of video a has '' instead of a number"),
         ("own.csv", "video,label,start,end\na,,1,2\n", "a segment of video a has no label"),
         ("own.csv", "video,label,duration\na,run,nan\n", "duration of video a has 'nan'"),
-        ("own.xlsx", "", "no annotation file known here"),
+        ("own.xlsx", "", "has no known format of annotations"),
     ],
 )
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, name: str, content: object, message: str) -> None:
@@ -324,10 +324,13 @@ def test_subsets_from_a_table_of_their_own(shared: Path, tmp_path: Path) -> None
         with_subsets(bsn, write(tmp_path / "other.csv", "video,subset\nx,train\n"))
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8-sig"])
+def test_tables_of_spreadsheets_in_their_own_encoding(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "own.csv").write_bytes("sep=;\nVideo;Label\na;Kür\n".encode(encoding))
+    assert read_annotations(tmp_path / "own.csv").videos["labels"].to_dict() == {"a": ("Kür",)}
+
+
 def test_names_files_that_are_damaged(tmp_path: Path) -> None:
-    (tmp_path / "own.csv").write_bytes("video,label\na,lauf\xe4\n".encode("latin-1"))
-    with pytest.raises(AnnotationError, match=r"own.csv cannot be read as UTF-8"):
-        read_annotations(tmp_path / "own.csv")
     folder = _wtalc_folder(tmp_path / "set")
     whole = (folder / "duration.npy").read_bytes()
     for damaged in (b"", whole[:-3], b"no array"):

@@ -12,7 +12,8 @@ import pytest
 
 from wtal.data.appending import StoreAppender
 from wtal.data.features import FeatureSource, open_features
-from wtal.data.store import open_store, read_manifest
+from wtal.data.manifest import read_manifest
+from wtal.data.store import open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
 
@@ -28,7 +29,7 @@ def appender(folder: Path, **changed: object) -> StoreAppender:
     return StoreAppender(folder, **{"grid": GRID, "origin": ORIGIN, "crop": "center", **changed})  # type: ignore[arg-type]
 
 
-def test_what_is_added_is_there_at_once(tmp_path: Path) -> None:
+def test_an_added_video_can_be_read_at_once(tmp_path: Path) -> None:
     store = appender(tmp_path / "new" / "store")
     for count, name in enumerate(["b", "v_a"], start=1):
         assert name not in store
@@ -42,7 +43,7 @@ def test_what_is_added_is_there_at_once(tmp_path: Path) -> None:
     assert (manifest.dim, manifest.dtype, manifest.origin, manifest.crop) == (4, "float32", ORIGIN, "center")
 
 
-def test_goes_on_where_another_process_ended(tmp_path: Path) -> None:
+def test_continues_where_another_process_ended(tmp_path: Path) -> None:
     first, second = appender(tmp_path), appender(tmp_path)
     first.add("a", rows(3))
     second.add("b", rows(5))
@@ -59,29 +60,29 @@ def test_an_array_that_was_deleted_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"origin": {**ORIGIN, "weights": "kinetics"}}, "another origin (weights: random; now kinetics)"),
         ({"crop": "ten"}, "another crop (center; now ten)"),
         ({"grid": TimeGrid(stride=8)}, "another grid"),
     ],
 )
-def test_does_not_mix(tmp_path: Path, changed: dict, said: str) -> None:
+def test_features_of_other_settings_are_not_mixed(tmp_path: Path, changed: dict, message: str) -> None:
     appender(tmp_path).add("a", rows(3))
     with pytest.raises(FeatureError) as error:
         appender(tmp_path, **changed)
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_refuses_other_channels(tmp_path: Path) -> None:
     store = appender(tmp_path)
     store.add("a", rows(3))
-    with pytest.raises(FeatureError, match="holds 4 channels of float32, and those of video b are 5"):
+    with pytest.raises(FeatureError, match="holds 4 channels of float32, but video b has 5"):
         store.add("b", rows(3, dim=5))
     assert [*open_store(tmp_path)] == ["a"]
 
 
-def test_leaves_a_stranger_s_folder_alone(tmp_path: Path) -> None:
+def test_leaves_another_folder_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(FeatureError, match="in the way"):
         appender(tmp_path)
@@ -90,7 +91,7 @@ def test_leaves_a_stranger_s_folder_alone(tmp_path: Path) -> None:
         appender(tmp_path / "file")
 
 
-def test_an_empty_store_says_that_it_is(tmp_path: Path) -> None:
+def test_an_empty_store_is_reported(tmp_path: Path) -> None:
     appender(tmp_path)
     with pytest.raises(FeatureNotFoundError, match="among the 0"):
         open_features(FeatureSource(tmp_path), ["a"])

@@ -189,7 +189,7 @@ def test_a_corrected_grid_needs_no_conversion(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         (("a", "b"), "more videos than the 2 of .*videoname.npy"),
         (("a", "b", "c", "d"), "has 3 videos and .*videoname.npy names 4"),
@@ -197,9 +197,9 @@ def test_a_corrected_grid_needs_no_conversion(tmp_path: Path, monkeypatch: pytes
         (("a", "b", "../c"), "row 2: '../c' .* cannot be the name of a file"),
     ],
 )
-def test_wtalc_names_must_fit(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+def test_wtalc_names_must_fit(tmp_path: Path, names: tuple[str, ...], message: str) -> None:
     path = write_wtalc(tmp_path, names)
-    with pytest.raises(FeatureError, match=rf"{path}.*{said}"):
+    with pytest.raises(FeatureError, match=rf"{path}.*{message}"):
         opened(path)
     assert not list(tmp_path.glob("*.store"))
     assert not list(tmp_path.glob(".*.new-*"))
@@ -268,6 +268,7 @@ def test_wtalc_without_room(tmp_path: Path) -> None:
         ("fps.json", '{"a": 29.97, "v_b": 24}'),
         ("fps.json", '{"database": {"a": {"fps": 29.97, "duration": 3}, "v_b": {"fps": "24"}}}'),
         ("fps.csv", "video,fps,count\na,29.97,7\nv_b,24,8\n"),
+        ("fps.csv", "Video;FPS\na;29,97\nv_b;24\n"),
     ],
 )
 def test_each_video_may_have_its_own_rate(tmp_path: Path, name: str, content: str) -> None:
@@ -308,10 +309,10 @@ def test_rates_that_cannot_be_read(tmp_path: Path, name: str, content: str | Non
         opened(tmp_path, fps=tmp_path / name)
 
 
-def test_a_video_whose_name_is_no_text(tmp_path: Path) -> None:
+def test_a_video_whose_name_is_not_text(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "all.h5", "w") as file:
         file.create_dataset(b"\xff\xfe", data=rows_of("a"))
-    with pytest.raises(FeatureError, match="one of its names is no text"):
+    with pytest.raises(FeatureError, match="one of its names is not text"):
         opened(tmp_path / "all.h5")
 
 
@@ -353,10 +354,10 @@ def test_a_stream_alone_is_refused_when_it_is_wanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "content", "said"),
+    ("suffix", "content", "message"),
     [
-        ("npy", b"", "is no .npy file"),
-        ("npy", b"\x93NUMPY\x01\x00", "is no .npy file"),
+        ("npy", b"", "is not a .npy file"),
+        ("npy", b"\x93NUMPY\x01\x00", "is not a .npy file"),
         ("npz", b"PK", "cannot be read and may be damaged"),
         ("pt", b"PK", "cannot be read and may be damaged"),
         ("pkl", b"\x80\x04", "is truncated or damaged"),
@@ -364,9 +365,9 @@ def test_a_stream_alone_is_refused_when_it_is_wanted(tmp_path: Path) -> None:
         ("csv", b"\xff\xfe\x00", "cannot be read and may be damaged"),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path: Path, suffix: str, content: bytes, said: str) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path, suffix: str, content: bytes, message: str) -> None:
     (tmp_path / f"bad.{suffix}").write_bytes(content)
-    with pytest.raises(FeatureError, match=rf"^{tmp_path}/bad.{suffix} {said}"):
+    with pytest.raises(FeatureError, match=rf"^{tmp_path}/bad.{suffix} {message}"):
         opened(tmp_path)["bad"]
 
 
@@ -375,7 +376,7 @@ def test_a_truncated_file_is_found_without_reading_it(tmp_path: Path) -> None:
     np.save(tmp_path / "b.npy", rows_of("b"))
     with (tmp_path / "b.npy").open("rb+") as file:
         file.truncate(140)
-    with pytest.raises(FeatureError, match=rf"{tmp_path}/b.npy is truncated: 12 of 32 bytes"):
+    with pytest.raises(FeatureError, match=rf"{tmp_path}/b.npy is truncated: it has 12 of the 32 bytes"):
         opened(tmp_path).length("b")
 
 
@@ -400,7 +401,7 @@ def test_no_payload_is_run(tmp_path: Path, suffix: str) -> None:
     assert not (tmp_path / "pwned").exists()
 
 
-def test_of_many_arrays_one_must_be_meant(tmp_path: Path) -> None:
+def test_of_several_arrays_one_must_have_a_known_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", left=np.zeros((3, 4)), right=np.zeros((3, 4)))
     with pytest.raises(
         FeatureError, match=r"a.npz holds left, right: save the features alone, or name them `features`"
@@ -408,13 +409,13 @@ def test_of_many_arrays_one_must_be_meant(tmp_path: Path) -> None:
         opened(tmp_path)["a"]
 
 
-def test_a_damaged_video_spoils_no_other(tmp_path: Path) -> None:
+def test_a_damaged_video_does_not_affect_others(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"")
     np.save(tmp_path / "b.npy", rows_of("b"))
     assert opened(tmp_path)["b"].shape == (2, WIDTH)
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_a_folder_without_features(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match=f"There are no features at {tmp_path}/none"):
         opened(tmp_path / "none")
     for layout in ("auto", "two_stream", "video_features", "clip_frame", "joint"):
@@ -424,7 +425,7 @@ def test_nothing_there(tmp_path: Path) -> None:
         opened(tmp_path, layout="wtalc")
 
 
-def test_a_path_that_no_system_has(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long(tmp_path: Path) -> None:
     source = part_of(FeatureSource(tmp_path / ("x" * 5000)), "i3d")
     with pytest.raises(FeatureError, match="There are no features at"):
         open_features(source, [])

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store, read_manifest
+from wtal.data.manifest import read_manifest
+from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.types import TimeGrid
 
@@ -94,7 +95,7 @@ def test_a_newer_store_replaces_an_older_one(folder: Path) -> None:
 def test_nothing_else_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("")
     with (
-        pytest.raises(FeatureError, match=f"{tmp_path} is in the way and is no feature store"),
+        pytest.raises(FeatureError, match=f"{tmp_path} is in the way and is not a feature store"),
         StoreWriter(tmp_path, GRID),
     ):
         pass
@@ -102,17 +103,17 @@ def test_nothing_else_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "said"),
+    ("name", "rows", "message"),
     [
         ("a", numbered(2), "'a' is given to two videos"),
         ("../b", numbered(2), r"'../b' is given .* or cannot be the name of a file"),
-        ("b", numbered(2, 5), r"Video b has an array of float32 \(2, 5\) where \(snippets, 3\) belongs"),
-        ("b", np.zeros(3), r"\(3,\) where"),
+        ("b", numbered(2, 5), r"Video b has an array of float32 \(2, 5\) instead of \(snippets, 3\)"),
+        ("b", np.zeros(3), r"\(3,\) instead of"),
         ("b", np.full((2, 3), "x"), "<U1"),
     ],
 )
-def test_what_does_not_fit_is_not_written(tmp_path: Path, name: str, rows: np.ndarray, said: str) -> None:
-    with pytest.raises(FeatureError, match=said):
+def test_a_video_that_does_not_fit_is_not_written(tmp_path: Path, name: str, rows: np.ndarray, message: str) -> None:
+    with pytest.raises(FeatureError, match=message):
         write(tmp_path / "store", [("a", numbered(2)), (name, rows)])
     assert list(tmp_path.iterdir()) == []
 
@@ -122,19 +123,19 @@ def test_what_does_not_fit_is_not_written(tmp_path: Path, name: str, rows: np.nd
 )
 def test_a_damaged_manifest_is_named(folder: Path, content: str) -> None:
     (folder / "manifest.json").write_text(content)
-    with pytest.raises(FeatureError, match=rf"{folder}/manifest.json is no manifest .* make it again"):
+    with pytest.raises(FeatureError, match=rf"{folder}/manifest.json is not the manifest .* make it again"):
         open_store(folder)
 
 
-def test_no_store(tmp_path: Path) -> None:
+def test_a_folder_without_a_store(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
     with pytest.raises(FeatureError, match=r"has no manifest\.json"):
         open_store(tmp_path)
 
 
-def test_an_array_that_the_manifest_does_not_know(folder: Path) -> None:
+def test_an_array_that_disagrees_with_the_manifest(folder: Path) -> None:
     np.save(folder / "a.npy", numbered(9))
-    with pytest.raises(FeatureError, match=rf"{folder}/a.npy, video a: shape \(9, 3\) where \(4, 3\) was said"):
+    with pytest.raises(FeatureError, match=rf"{folder}/a.npy, video a: shape \(9, 3\) instead of the stated \(4, 3\)"):
         open_store(folder)["a"]
 
 
@@ -155,9 +156,9 @@ def test_names_match_with_and_without_prefix() -> None:
     assert "c" not in store
     assert 3 not in store
     assert [store.length(name) for name in ("v_a", "a", "b")] == [1, 1, 2]
-    for ask in (store.__getitem__, store.length, store.grid):
+    for look_up in (store.__getitem__, store.length, store.grid):
         with pytest.raises(FeatureNotFoundError, match="Video c has no features in some/folder"):
-            ask("c")
+            look_up("c")
 
 
 @pytest.mark.parametrize(
@@ -170,44 +171,44 @@ def test_transposed_arrays_are_found(dim: int | None, transposed: bool | None, e
         np.testing.assert_array_equal(store["b"], numbered(7))
     else:  # only b has 7 columns
         assert store.length("b") == 3
-        with pytest.raises(FeatureError, match="some/folder, video a: 4 channels where 7 belong"):
+        with pytest.raises(FeatureError, match="some/folder, video a: 4 channels instead of 7"):
             store.length("a")
 
 
-def test_as_long_as_wide_is_not_transposed() -> None:
+def test_a_square_array_is_not_transposed() -> None:
     store = in_memory(a=numbered(3), b=numbered(3))
     np.testing.assert_array_equal(store["a"], numbered(3))
     store = in_memory(a=numbered(4).T, b=numbered(5).T, c=numbered(3).T)
     np.testing.assert_array_equal(store["c"], numbered(3))  # as its neighbours are
 
 
-def test_the_odd_one_is_to_blame() -> None:
+def test_the_video_that_differs_from_the_majority_is_named() -> None:
     store = in_memory(odd=numbered(4, 2), a=numbered(5), b=numbered(6))
     assert store.dim == 3
-    with pytest.raises(FeatureError, match="video odd: 2 channels where 3 belong"):
+    with pytest.raises(FeatureError, match="video odd: 2 channels instead of 3"):
         store["odd"]
     assert store["a"].shape == (5, 3)
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
-        (np.zeros(3), r"shape \(3,\) where"),
-        (np.zeros((0, 3)), r"shape \(0, 3\) where"),
-        (np.zeros((2, 3, 1)), r"shape \(2, 3, 1\) where"),
-        (np.array([["a", "b", "c"]]), "an array of <U1 where numbers belong"),
+        (np.zeros(3), r"shape \(3,\) instead of"),
+        (np.zeros((0, 3)), r"shape \(0, 3\) instead of"),
+        (np.zeros((2, 3, 1)), r"shape \(2, 3, 1\) instead of"),
+        (np.array([["a", "b", "c"]]), "an array of <U1 instead of numbers"),
         (np.zeros((2, 3), bool), "an array of bool"),
         (np.array([[0, 0, 0], [0, np.nan, 0], [0, 0, np.inf]]), "NaN or infinity in 2 of 3 rows, first in row 1"),
     ],
 )
-def test_what_cannot_be_used_is_named(rows: np.ndarray, said: str) -> None:
+def test_unusable_features_are_named(rows: np.ndarray, message: str) -> None:
     store = in_memory(a=numbered(5), b=numbered(5), bad=rows)
-    with pytest.raises(FeatureError, match=rf"^some/folder, video bad: {said}.*extract it again"):
+    with pytest.raises(FeatureError, match=rf"^some/folder, video bad: {message}.*extract the video again"):
         store["bad"]
     assert store["a"].shape == (5, 3)
 
 
-def test_workers_may_receive_it(folder: Path) -> None:
+def test_a_store_can_be_sent_to_worker_processes(folder: Path) -> None:
     store = pickle.loads(pickle.dumps(open_store(folder)))
     np.testing.assert_array_equal(store["b"], numbered(2))
     assert store.grid("b").fps == 24

@@ -13,7 +13,7 @@ from pympi import Elan
 
 import wtal
 from wtal.commands.main import main
-from wtal.data.store import read_manifest
+from wtal.data.manifest import read_manifest
 from wtal.results.predictions import read_predictions
 
 TINY = str(Path(__file__).parents[1] / "nn" / "model_configs" / "tiny-clip.json")

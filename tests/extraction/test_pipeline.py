@@ -17,7 +17,8 @@ from PIL import Image
 import wtal
 from wtal.commands.main import main
 from wtal.data.features import FeatureSource, open_features, part_of
-from wtal.data.store import open_store, read_manifest
+from wtal.data.manifest import read_manifest
+from wtal.data.store import open_store
 from wtal.nn.encoders.clip_image import ImageTower, Preprocess
 from wtal.nn.encoders.i3d import load_i3d
 from wtal.video.decode import FrameReader

@@ -21,7 +21,7 @@ def rows(drawn):
 
 @settings(max_examples=300)
 @given(found, truths, st.sampled_from(["last", "first"]), st.booleans(), st.sampled_from(["largest", "first"]))
-def test_is_what_a_loop_over_detections_finds(detections, segments, ties, interpolated, takes):
+def test_agrees_with_a_loop_over_detections(detections, segments, ties, interpolated, takes):
     options = {"ties": ties, "interpolated": interpolated, "takes": takes}
     result = average_precision(rows(detections), rows(segments), TIOUS, **options)
     expected = slow_references.average_precision(rows(detections), rows(segments), TIOUS, **options)
@@ -46,13 +46,13 @@ def test_by_hand():
     )
 
 
-def test_a_detection_takes_the_best_instance_that_is_left():
+def test_a_detection_takes_the_best_free_instance():
     truth = np.array([[0, 0, 0.0, 10.0], [0, 0, 4.0, 14.0]])
     detections = np.array([[0, 0, 1.0, 11.0], [0, 0, 1.0, 10.0]])  # both like the first instance best
     assert match(detections, truth, [0.3, 0.6]).tolist() == [[0, 1], [0, -1]]
 
 
-def test_of_equal_scores_the_last_row_goes_first_unless_told():
+def test_of_equal_scores_the_last_row_comes_first_by_default():
     truth, right, wrong = [(0, 0, 0, 1)], (0, 0, 0, 1, 0.5), (0, 0, 5, 6, 0.5)
     assert mean_average_precision([wrong, right], truth, [0.5], ties="last") == [1.0]
     assert mean_average_precision([wrong, right], truth, [0.5], ties="first") == [0.5]
@@ -71,7 +71,7 @@ def test_without_detections_zero_and_without_truth_nan():
         ((0, 0, 2, 1, 0.5), "before it starts"),
     ],
 )
-def test_refuses_senseless_rows(row, message):
+def test_refuses_invalid_rows(row, message):
     with pytest.raises(ValueError, match=message):
         average_precision([row], [(0, 0, 0, 1)], [0.5])
 
@@ -104,7 +104,7 @@ def test_a_shift_of_time_changes_nothing(detections, segments, shift):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_follows_the_official_code_through_ties_of_many(seed):
+def test_agrees_with_the_official_code_for_many_ties(seed):
     rng = np.random.default_rng(seed)
 
     def made(count):

@@ -47,7 +47,7 @@ RULES = {
 @pytest.mark.parametrize("decay", ["gaussian", "linear"])
 @settings(max_examples=60)
 @given(drawn=candidates(), max_kept=st.sampled_from([None, 1, 3]))
-def test_soft_nms_is_what_a_loop_finds(decay, drawn, max_kept):
+def test_soft_nms_agrees_with_a_loop(decay, drawn, max_kept):
     segments, scores, groups = drawn
     rows, lowered = soft_nms(segments, scores, groups, decay, sigma=0.4, tiou=0.25, min_score=0.05, max_kept=max_kept)
     expected = slow(segments, scores, groups, RULES[decay], 0.05)[:max_kept]
@@ -57,12 +57,12 @@ def test_soft_nms_is_what_a_loop_finds(decay, drawn, max_kept):
 
 
 @given(drawn=candidates(), tiou=st.sampled_from([0.2, 0.5, 1.0]))
-def test_hard_nms_is_what_a_loop_finds(drawn, tiou):
+def test_hard_nms_agrees_with_a_loop(drawn, tiou):
     expected = slow(*drawn, lambda overlap: float(overlap < tiou), -math.inf)
     assert nms(*drawn, tiou=tiou).tolist() == [row for row, _ in expected]
 
 
-def test_groups_leave_each_other_alone():
+def test_groups_do_not_affect_each_other():
     twins, scores = np.array([[0.0, 2.0], [0.0, 2.0]]), np.array([0.9, 0.8])
     assert nms(twins, scores).tolist() == [0]
     assert nms(twins, scores, np.array([4, 1])).tolist() == [0, 1]
@@ -74,7 +74,7 @@ def test_a_twin_is_lowered_by_the_gaussian_at_full_overlap():
     assert lowered.tolist() == pytest.approx([0.9, 0.8 * math.exp(-2)])
 
 
-def test_nothing_in_nothing_out():
+def test_without_segments_nothing_is_kept():
     rows, lowered = soft_nms(np.empty((0, 2)), np.empty(0))
     assert len(rows) == len(lowered) == len(nms(np.empty((0, 2)), np.empty(0))) == 0
     assert len(soft_nms(np.array([[0.0, 1.0]]), np.array([0.0]))[0]) == 0

@@ -11,7 +11,7 @@ places = st.tuples(st.integers(0, 2), st.integers(0, 2))
 
 @settings(max_examples=200)
 @given(st.lists(st.tuples(places, times), max_size=20), st.lists(st.tuples(places, times), min_size=1, max_size=10))
-def test_is_what_a_loop_finds(found, truth):
+def test_agrees_with_a_loop(found, truth):
     detections = [(*place, *time, 1 / (2 + rank)) for rank, (place, time) in enumerate(found)]
     segments = [(*place, *time) for place, time in truth]
     values = recall_at_multiples(detections, segments, [0.3, 0.7], [1, 2])
@@ -21,5 +21,5 @@ def test_is_what_a_loop_finds(found, truth):
             assert values[row, column] == pytest.approx(expected, abs=1e-12)
 
 
-def test_no_multiples_no_columns():
+def test_without_multiples_there_are_no_columns():
     assert recall_at_multiples([], [(0, 0, 0.0, 1.0)], [0.5, 0.7], []).shape == (2, 0)

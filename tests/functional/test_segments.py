@@ -30,13 +30,13 @@ def test_tiou_by_hand(a, b, expected):
     assert elementwise_iou(a, b) == elementwise_iou(b, a) == pytest.approx(expected)
 
 
-def test_pairwise_tiou_has_a_row_a_segment():
+def test_pairwise_tiou_has_one_row_per_segment():
     assert temporal_iou([[0, 2], [2, 4], [0, 4]], [[0, 2], [0, 1]]).tolist() == [[1, 0.5], [0, 0], [0.5, 0.25]]
     assert temporal_iou(np.empty((0, 2)), [[0, 1]]).shape == (0, 1)
 
 
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=12)))
-def test_runs_are_what_a_loop_finds(mask):
+def test_runs_agree_with_a_loop(mask):
     expected = []
     for row, line in enumerate(mask):
         start = None

@@ -114,8 +114,8 @@ def _packed_torch(path: Path, canary: Path) -> None:
 def _wide(path: Path, canary: Path) -> None:
     """A model of settings that no machine can hold."""
     content = torch.load(path, weights_only=True) if path.suffix == ".ckpt" else {}
-    said = content.get("hyper_parameters", {})
-    (said.get("cbp", {}).get("init_args", said).get("head") or {}).get("init_args", {}).update(
+    settings = content.get("hyper_parameters", {})
+    (settings.get("cbp", {}).get("init_args", settings).get("head") or {}).get("init_args", {}).update(
         in_dim=10**7, hidden=4096
     )
     torch.save(content, path)

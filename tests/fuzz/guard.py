@@ -1,4 +1,4 @@
-"""What a reader may do with a stranger's file: give a result or say one sentence, soon, in little memory."""
+"""What a reader may do with an untrusted file: return a result or raise one sentence, soon and in little memory."""
 
 import resource
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import wtal
 from wtal.errors import WTALError
 
-SECONDS, PATIENCE, ROOM = 10, 100, 512 << 20  # of computing, and until the end
+SECONDS, PATIENCE, ROOM = 10, 100, 512 << 20  # of computing, and in all
 _PACKAGE = str(Path(wtal.__file__).parent)
 
 
@@ -24,7 +24,7 @@ def _ring(*_: object) -> None:
 
 @contextmanager
 def little_time_and_room(seconds: float = SECONDS, room: int = ROOM) -> Iterator[None]:
-    """An alarm, and an address space that can grow by so many bytes."""
+    """Limit the time, and the bytes by which the address space can grow."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     clocks = {signal.ITIMER_PROF: (signal.SIGPROF, seconds), signal.ITIMER_REAL: (signal.SIGALRM, PATIENCE)}
@@ -47,22 +47,22 @@ def complaint(read: Callable[[], object], canary: Path) -> str | None:
 
     Args:
         read: Reads it.
-        canary: Exists once code out of a file has run.
+        canary: Folder that exists once code from a file has run.
     """
-    said = None
+    problem = None
     try:
         with little_time_and_room():
             read()
     except Hung as error:
-        said = f"hangs {_place(error)}"
+        problem = f"hangs {_place(error)}"
     except WTALError as error:
-        said = _bad_sentence(error)
+        problem = _bad_sentence(error)
     except Exception as error:
-        said = f"{type(error).__name__} {_place(error)}: {str(error)[:100]!r}"
+        problem = f"{type(error).__name__} {_place(error)}: {str(error)[:100]!r}"
     if canary.exists():
         canary.rmdir()
         return "runs code"
-    return said
+    return problem
 
 
 def _bad_sentence(error: WTALError) -> str | None:

@@ -1,4 +1,4 @@
-"""Every kind of file that strangers hand over: a small valid one, and how it is read."""
+"""Every kind of file that users supply: a small valid example, and how it is read."""
 
 import contextlib
 import io
@@ -51,10 +51,10 @@ class Kind:
     """Files of one form.
 
     Args:
-        files: What each says, and how that is written, by its path in a folder.
+        files: Content of each file and the function that writes it, by path in a folder.
         read: Reads them as the program does, from the path that a user gives.
-        given: That path, in the folder.
-        kept: Files that belong to it and are never changed.
+        given: The path that a user gives, relative to the folder.
+        kept: Files that belong to them and are never changed.
         arrays: Whether a value may be an array.
     """
 
@@ -65,7 +65,7 @@ class Kind:
     arrays: bool = False
 
     def write(self, folder: Path) -> Path:
-        """Write valid ones."""
+        """Write valid files."""
         for name, (content, dump) in {**self.files, **self.kept}.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -196,23 +196,23 @@ def paper_table(path: Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    said = read_sweep(path)
-    for assignment in said.grid()[:3] if said.method == "grid" else ():
-        said.words(assignment)
-        said.run_name(assignment)
+    definition = read_sweep(path)
+    for assignment in definition.grid()[:3] if definition.method == "grid" else ():
+        definition.words(assignment)
+        definition.run_name(assignment)
 
 
 def from_wandb(path: Path) -> None:
-    """What wandb's server says of the runs of a project."""
+    """The runs of a project as the server of wandb returns them."""
 
     def runs(_: str) -> list[SimpleNamespace]:
         try:
-            said = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError):
-            said = []
+            content = []
         usual = {"name": "", "summary": {}, "config": {}, "commit": None}
-        said = said if isinstance(said, list) else [said]
-        return [SimpleNamespace(**{**usual, **one}) for one in said if isinstance(one, dict)]
+        content = content if isinstance(content, list) else [content]
+        return [SimpleNamespace(**{**usual, **one}) for one in content if isinstance(one, dict)]
 
     api = SimpleNamespace(Api=lambda: SimpleNamespace(runs=runs, sweep=lambda name: SimpleNamespace(runs=runs(name))))
     with mock.patch.dict("sys.modules", wandb=api), contextlib.redirect_stdout(io.StringIO()):
@@ -303,11 +303,11 @@ _TEXT_HEAD = {
 def _alone() -> dict[str, Any]:
     torch.manual_seed(0)
     model = CBPBranch(CLASSES, partial(AttentionMILHead, in_dim=4, hidden=4))
-    said = {"_class_path": "wtal.branches.CBPBranch", "head": _HEAD, "average": 0.99, "localizer": {"sigma": 0.2}}
+    settings = {"_class_path": "wtal.branches.CBPBranch", "head": _HEAD, "average": 0.99, "localizer": {"sigma": 0.2}}
     return {
         "state_dict": dict(model.state_dict()),
         "class_names": list(CLASSES),
-        "hyper_parameters": said,
+        "hyper_parameters": settings,
         "epoch": 3,
         "global_step": 9,
         "pytorch-lightning_version": "2.5.0",
@@ -331,9 +331,9 @@ def _pair() -> dict[str, Any]:
     )
     weights = {name: torch.zeros_like(value) for name, value in model.state_dict().items()}
     buffers = {student: PseudoLabelBuffer([3, 4]).state_dict() for student in ("cbp", "vlp")}
-    said = {"_class_path": "wtal.collaboration.CollaborationModule", **branches, "schedule": {"pattern": "BF"}}
+    settings = {"_class_path": "wtal.collaboration.CollaborationModule", **branches, "schedule": {"pattern": "BF"}}
     loops = {"fit_loop": {"state_dict": {"pseudo_labels": buffers}}}
-    return {**_alone(), "state_dict": weights, "hyper_parameters": said, "loops": loops}
+    return {**_alone(), "state_dict": weights, "hyper_parameters": settings, "loops": loops}
 
 
 def _config() -> dict[str, Any]:
@@ -352,7 +352,7 @@ def _head(grids: VideoGrids) -> dict[str, Any]:
     text = {"video_ids": list(grids.video_ids), "class_names": list(CLASSES)}
     times = {name: np.asarray(getattr(grids, name), float) for name in ("first_s", "step_s", "duration_s")}
     return {
-        **{name: np.frombuffer(json.dumps(said).encode(), np.uint8) for name, said in text.items()},
+        **{name: np.frombuffer(json.dumps(names).encode(), np.uint8) for name, names in text.items()},
         "lengths": np.asarray(grids.lengths),
         **times,
     }

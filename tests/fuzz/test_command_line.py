@@ -25,7 +25,7 @@ COMMANDS = {
 REFUSED = {"nothing", "no text", "another kind", "NUL", "a call in a checkpoint", "lists in lists"}
 
 
-def said(capsys: pytest.CaptureFixture[str], words: str) -> tuple[int, list[str]]:
+def run(capsys: pytest.CaptureFixture[str], words: str) -> tuple[int, list[str]]:
     try:
         code = main(words.split())
     except SystemExit as stop:
@@ -43,10 +43,10 @@ def test_an_attack_is_one_line(command, tmp_path: Path, monkeypatch, capsys) -> 
             continue  # a sweep that is one would begin
         KINDS[kind].write(tmp_path)
         attack(tmp_path / name, tmp_path / "canary")
-        code, lines = said(capsys, words)
+        code, lines = run(capsys, words)
         assert code in (0, 2), title
-        told = [line for line in lines if line.startswith("wtal: error: ")]
-        assert len(told) == (code == 2), (title, lines)
+        errors = [line for line in lines if line.startswith("wtal: error: ")]
+        assert len(errors) == (code == 2), (title, lines)
         assert code == 2 or title not in REFUSED or name == "metrics.csv", title  # a run may have logged nothing
         assert not [line for line in lines if "Traceback" in line]
         assert not (tmp_path / "canary").exists()
@@ -62,9 +62,9 @@ def test_names_out_of_files_are_shown_as_they_are(label, ending, tmp_path: Path,
     found = {"results": {label: [{"label": label, "score": 0.5, "segment": [0, 1.5]}]}}
     KINDS["annotations.json"].files["truth.json"][1](tmp_path / "found.json", found)
     words = f"evaluate found.json --annotations truth.json --per-class --output a.{ending}"
-    assert said(capsys, words)[0] == 0
+    assert run(capsys, words)[0] == 0
     assert (tmp_path / f"a.{ending}").is_file()
-    assert said(capsys, "report found.json --annotations truth.json --output page")[0] == 0
+    assert run(capsys, "report found.json --annotations truth.json --output page")[0] == 0
     assert main(["analyze", "found.json", "--annotations", "truth.json", "--output", "why"]) == 0
     out = capsys.readouterr().out
     assert "\x1b[2J" not in out
@@ -76,6 +76,6 @@ def test_half_a_character_is_refused(tmp_path: Path, monkeypatch, capsys) -> Non
     Path("truth.json").write_text(
         '{"database": {"v": {"subset": "test", "annotations": [{"segment": [0, 1], "label": "run"}]}}}'
     )
-    code, lines = said(capsys, "evaluate found.json --annotations truth.json")
+    code, lines = run(capsys, "evaluate found.json --annotations truth.json")
     assert code == 2
     assert "half of a character is missing" in lines[-1]

@@ -1,6 +1,6 @@
-"""Whatever a stranger's file holds: a result, or one sentence; soon, in little memory, and no code of it runs.
+"""Reading any untrusted file ends in a result or one sentence, soon, in little memory and without running its code.
 
-``WTAL_FUZZ_CASES`` says how many changed files each reader gets, ``WTAL_FUZZ_SEED`` which ones.
+``WTAL_FUZZ_CASES`` is the number of changed files per reader, ``WTAL_FUZZ_SEED`` selects them.
 """
 
 import os
@@ -42,7 +42,7 @@ class Place:
             path.write_bytes(self.valid[name])
 
     def changed(self, random: Random, odd: Callable[[], Any]) -> str | None:
-        """What is wrong with how one change of one file is taken."""
+        """What is wrong with how one change of one file is handled."""
         name = random.choice(list(self.kind.files))
         content, dump = self.kind.files[name]
 
@@ -68,7 +68,7 @@ def kinds(*names: str) -> pytest.MarkDecorator:
 
 
 @kinds()
-def test_what_is_valid_is_read(place: Place) -> None:
+def test_valid_files_are_read(place: Place) -> None:
     place.kind.read(place.given)
 
 
@@ -77,10 +77,10 @@ def test_changed_files(place: Place, request: pytest.FixtureRequest) -> None:
     found: Counter[str] = Counter()
     for number in range(CASES):
         random = Random(f"{request.node.callspec.id} {SEED} {number}")
-        said = place.changed(random, lambda random=random: odd_value(random, place.kind.arrays))
-        if said is not None:
-            found[f"{said} (first with number {number})"] += 1
-    assert not found, "\n".join(f"{count} times {said}" for said, count in found.most_common())
+        problem = place.changed(random, lambda random=random: odd_value(random, place.kind.arrays))
+        if problem is not None:
+            found[f"{problem} (first with number {number})"] += 1
+    assert not found, "\n".join(f"{count} times {problem}" for problem, count in found.most_common())
 
 
 @kinds()
@@ -98,6 +98,6 @@ def test_attacks(place: Place) -> None:
     for name in place.kind.files:
         for title, (endings, attack) in ATTACKS.items():
             if name.endswith(endings):
-                said = place.complaint(name, lambda path, attack=attack: attack(path, place.canary))
-                found += [f"{name}: {title}: {said}"] if said is not None else []
+                problem = place.complaint(name, lambda path, attack=attack: attack(path, place.canary))
+                found += [f"{name}: {title}: {problem}"] if problem is not None else []
     assert not found, "\n".join(found)

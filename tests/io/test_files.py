@@ -1,4 +1,4 @@
-"""A file is there whole, or as it was before; whoever cannot write it is told which one it is."""
+"""A file is written whole or stays as it was before; an error names the file."""
 
 import errno
 import resource
@@ -47,7 +47,7 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     def half() -> None:
         with drafted(tmp_path / "a.txt") as draft:
             draft.write_text("half")

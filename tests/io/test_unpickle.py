@@ -16,7 +16,7 @@ from wtal.io.unpickle import iterate_joint_arrays, load_object_array, load_pickl
 
 
 class Reduced:
-    """Is pickled as a call."""
+    """An object that is pickled as a call."""
 
     def __init__(self, *reduction: Any) -> None:
         self.reduction = reduction
@@ -41,7 +41,7 @@ def save(path: Path, array: np.ndarray) -> Path:
 
 
 def with_pickle(path: Path, content: bytes, shape: tuple[int, ...] = (1,)) -> Path:
-    """An object array's file whose pickle is this."""
+    """A file of an object array with this pickle."""
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": shape})
         file.write(content)
@@ -223,7 +223,7 @@ def test_instructions_beyond_data_are_refused(tmp_path: Path, instruction: str, 
 
 @pytest.mark.parametrize("code", ["O8", "V8", "i4,O", "M8[s]", "{'names': ['a']}", "void"])
 def test_no_type_poses_as_another(tmp_path: Path, code: str) -> None:
-    """Addresses that are called plain bytes would be read as objects."""
+    """Addresses declared as plain bytes would be read as objects."""
     dtype = Reduced(np.dtype, ("f4", False, True), (3, "|", None, None, None, -1, -1, 0))
     evil = Reduced(np.array(0).__reduce__()[0], (np.ndarray, (0,), b"b"), (1, (1,), dtype, False, b"A" * 8))
     content = pickle.dumps(objects(evil), protocol=0).replace(b"Vf4\n", f"V{code}\n".encode())
@@ -247,11 +247,11 @@ def test_no_type_poses_as_another(tmp_path: Path, code: str) -> None:
         b"\x80\x02\x8b" + struct.pack("<i", 1 << 30) + b"abc.",
         b"(" * 100000,
         b"]" * 100000 + b"a" * 99999 + b".",
-        b"\x80\x02]q\x00h\x00a.",  # a list in itself
+        b"\x80\x02]q\x00h\x00a.",  # a list that holds itself
         pickle.dumps([np.zeros(3)]),
     ],
 )
-def test_damaged_and_lying_pickles_are_named(tmp_path: Path, content: bytes) -> None:
+def test_damaged_and_forged_pickles_are_named(tmp_path: Path, content: bytes) -> None:
     path = with_pickle(tmp_path / "bad.npy", content)
     tracemalloc.start()
     for read in readers(path):
@@ -262,7 +262,7 @@ def test_damaged_and_lying_pickles_are_named(tmp_path: Path, content: bytes) -> 
 
 
 @pytest.mark.parametrize("shape", [(10**12,), (2,), (0,), (1, 1), ()])
-def test_a_header_that_lies_about_objects(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_a_header_with_another_shape_than_its_objects(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = with_pickle(tmp_path / "bad.npy", pickle.dumps(videos(4)), shape)
     for read in readers(path):
         with pytest.raises(FeatureError, match=str(path)):
@@ -270,8 +270,8 @@ def test_a_header_that_lies_about_objects(tmp_path: Path, shape: tuple[int, ...]
 
 
 @pytest.mark.parametrize("held", [objects(0, 1), objects(objects(*videos(2, 3)), 5)], ids=["numbers", "objects"])
-def test_something_else_in_the_place_of_arrays(tmp_path: Path, held: np.ndarray) -> None:
-    with pytest.raises(FeatureError, match="holds something else"):
+def test_values_other_than_arrays_are_refused(tmp_path: Path, held: np.ndarray) -> None:
+    with pytest.raises(FeatureError, match=r"does not hold the \d arrays"):
         read_all(save(tmp_path / "bad.npy", held))
 
 
@@ -284,7 +284,7 @@ def test_a_header_that_ends_in_its_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "header", "said"),
+    ("version", "header", "message"),
     [
         (b"\x01\x00", "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }\n", "truncated"),
         (b"\x01\x00", "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }\n", "damaged"),
@@ -294,13 +294,13 @@ def test_a_header_that_ends_in_its_length(tmp_path: Path) -> None:
         (b"\x09\x00", None, "damaged"),
     ],
 )
-def test_a_header_that_lies(tmp_path: Path, version: bytes, header: str | None, said: str) -> None:
+def test_a_header_that_is_forged(tmp_path: Path, version: bytes, header: str | None, message: str) -> None:
     path = tmp_path / "bad.npy"
     text = (header or "").encode()
     length = struct.pack("<H", len(text)) if header else b"\xff\xff\xff\xff"
     path.write_bytes(b"\x93NUMPY" + version + length + text)
     for read in readers(path):
-        with pytest.raises(FeatureError, match=said):
+        with pytest.raises(FeatureError, match=message):
             read()
 
 

@@ -34,7 +34,7 @@ def as_rows(detections):
     ],
     ids=["default", "stretched", "two-cuts", "few", "top-1"],
 )
-def test_is_what_a_loop_finds(grid, options):
+def test_agrees_with_a_loop(grid, options):
     for seed in range(3):
         scores, video = made(seed), Video("v", 40, grid, grid.edge_s(38.3))
         found, expected = Localizer(**options)(scores, video), slow(Localizer(**options), scores, video)
@@ -63,12 +63,12 @@ def test_detections_are_clipped_to_the_video_unless_its_length_is_unknown():
     assert as_rows(found(box(18, 20), Video("v", 20, grid, 9.0))) == []
 
 
-def test_a_video_without_a_sure_class_is_searched_for_its_best_one():
+def test_a_video_without_a_probable_class_is_searched_for_its_best_one():
     found = Localizer(class_threshold=0.5)(box(5, 10, video=(0.3, 0.2)), Video("v", 20, TimeGrid(), 12.8))
     assert set(found.label.tolist()) == {0}
 
 
-def test_scores_of_nothing_find_nothing():
+def test_zero_scores_give_no_detections():
     found = Localizer()(
         SnippetScores(torch.zeros(7, 2), torch.zeros(7), torch.zeros(2)), Video("v", 7, TimeGrid(), 4.0)
     )

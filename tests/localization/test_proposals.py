@@ -29,7 +29,7 @@ def test_rows_are_cut_apart_and_scored_by_their_own_contrast():
     assert found.contrast.tolist() == pytest.approx([0.8 - 0.3, 0.9 - 0.5])
 
 
-def test_short_runs_are_dropped_and_none_at_all_is_fine():
+def test_short_runs_are_dropped_and_there_may_be_no_run_at_all():
     sequence = np.array([[0.9, 0.0, 0.9, 0.9]])
     assert propose(sequence[None], sequence, np.array([0.5]), min_length=2).start.tolist() == [2]
     assert propose(sequence[None], sequence, np.array([0.95])).start.tolist() == []

@@ -89,8 +89,8 @@ def test_is_nan_without_ground_truth():
     assert metric_of(FOUND, TRUTH[:0]).compute()["mAP"].isnan()
 
 
-def test_refuses_rows_and_protocols_that_make_no_sense():
-    with pytest.raises(ValueError, match=r"Not \(N, 5\)"):
+def test_refuses_invalid_rows_and_benchmarks():
+    with pytest.raises(ValueError, match=r"must be \(N, 5\) and \(M, 4\)"):
         TemporalMAP(PROTOCOL).update(TRUTH, FOUND)
     with pytest.raises(ValueError, match="tIoU thresholds"):
         TemporalMAP(Benchmark("bad", (0.0, 0.5), ()))

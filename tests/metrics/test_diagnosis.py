@@ -1,4 +1,4 @@
-"""The diagnosis against its definitions told one detection after another."""
+"""The diagnosis against its definitions, applied to one detection after another."""
 
 import math
 
@@ -182,12 +182,12 @@ def same(a, b):
 
 
 @given(founds, truths, st.randoms())
-def test_order_of_rows_is_nothing(found, truth, random):
+def test_the_order_of_rows_does_not_matter(found, truth, random):
     same(run(random.sample(found, len(found)), truth, (0.3, 0.5)), run(found, truth, (0.3, 0.5)))
 
 
 @given(founds, truths, st.integers(1, 64))
-def test_a_shift_of_time_is_nothing(found, truth, shift):
+def test_a_shift_of_time_changes_nothing(found, truth, shift):
     later = [(v, c, s + shift, e + shift, *rest) for v, c, s, e, *rest in found]
     same(run(later, [(v, c, s + shift, e + shift) for v, c, s, e in truth]), run(found, truth))
 
@@ -217,7 +217,7 @@ def test_an_instance_with_two_labels_is_its_own_double_detection():
     assert [KINDS[kind] for kind in kinds_of(found, truth, 0.5)] == ["true", "double detection"] * 2
 
 
-def test_instances_that_make_no_sense_are_left_out_and_counted():
+def test_impossible_instances_are_left_out_and_counted():
     truth = [(0, 0, 0.0, 3.0), (0, 0, 5.0, 5.0), (0, 0, 0.0, 99.0)]
     result = run([], truth)
     assert (result.left_out, result.false_negatives["instances"].iloc[0]) == (2, 1)

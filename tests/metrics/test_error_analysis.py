@@ -53,7 +53,7 @@ def test_the_same_place_in_another_video_or_class_is_background():
     assert math.isnan(profile.background_share)
 
 
-def test_without_detections_all_is_missed():
+def test_without_detections_everything_is_missed():
     profile = error_profile([], TRUTH)
     assert (profile.false_negative_rate, profile.recall) == (1, 0)
     assert math.isnan(profile.false_positive_rate)

@@ -38,7 +38,7 @@ def without_copies(rows):
 
 
 @pytest.mark.parametrize(
-    ("entry", "protocol"),
+    ("entry", "name"),
     [
         ("official_gt200", "activitynet-official"),
         ("exact_duplicates_dropped_official_gt200", "activitynet-official"),
@@ -48,12 +48,12 @@ def without_copies(rows):
         ("wtalc_rule", "wtalc"),
     ],
 )
-def test_equals_the_public_evaluators_on_real_proposals(proposals, expected, entry, protocol):
+def test_equals_the_public_evaluators_on_real_proposals(proposals, expected, entry, name):
     rows, segments, class_names = proposals
     value = expected["thumos14_train_pmil_base"][entry]
     if "duplicates_dropped" in entry:
         rows = without_copies(rows)
-    score = evaluate(rows, segments, expected["conventions"]["tiou_thumos14_values"], RULE_SETS[protocol])
+    score = evaluate(rows, segments, expected["conventions"]["tiou_thumos14_values"], RULE_SETS[name])
     assert (score.detections, score.instances) == (value["n_pred"], value["n_gt"])
     assert score.precision.mean.tolist() == pytest.approx(value["mAP"], abs=TOLERANCE)
     for label, values in zip(score.precision.labels, score.precision.values, strict=True):
@@ -125,14 +125,14 @@ def whole_videos(shared, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("entry", "protocol"),
+    ("entry", "name"),
     [("whole_video_anet13_official", "activitynet-official"), ("whole_video_anet13_opentad", "opentad")],
 )
-def test_equals_the_public_evaluators_on_activitynet(whole_videos, expected, entry, protocol):
+def test_equals_the_public_evaluators_on_activitynet(whole_videos, expected, entry, name):
     """Scores tie: the official value depends on how NumPy was built, see `tolerance` in the file."""
     value = expected["activitynet_stale"][entry]
     tious = expected["conventions"]["tiou_activitynet_values"]
-    score = evaluate(*whole_videos["1.3"], tious, RULE_SETS[protocol])
+    score = evaluate(*whole_videos["1.3"], tious, RULE_SETS[name])
     assert (score.detections, score.instances) == (value["n_pred"], value["n_gt"])
     assert score.precision.mean.tolist() == pytest.approx(value["mAP"], abs=1e-3)
 
@@ -165,8 +165,8 @@ unclear = st.lists(st.tuples(st.integers(0, 2), spans).map(lambda drawn: (drawn[
 
 @settings(max_examples=200)
 @given(found, truths, unclear, st.sampled_from(sorted(RULE_SETS)))
-def test_is_what_the_rules_say_told_one_by_one(detections, segments, ambiguous, protocol):
-    rules = RULE_SETS[protocol]
+def test_agrees_with_the_rules_applied_one_by_one(detections, segments, ambiguous, name):
+    rules = RULE_SETS[name]
     score = evaluate(detections, segments, TIOUS, rules, ambiguous)
     if rules.drop_repeated:
         segments = slow.without_repeated(segments)
@@ -186,7 +186,7 @@ def test_is_what_the_rules_say_told_one_by_one(detections, segments, ambiguous, 
 
 # Invariants ---------------------------------------------------------------------------------------------------------
 
-protocols = st.sampled_from([RULE_SETS[name] for name in sorted(RULE_SETS)])
+rule_sets = st.sampled_from([RULE_SETS[name] for name in sorted(RULE_SETS)])
 
 
 def mean(*args):
@@ -194,20 +194,20 @@ def mean(*args):
     return np.nan_to_num(evaluate(*args).precision.mean, nan=-1.0).tolist()
 
 
-@given(found, truths, unclear, protocols, st.randoms())
+@given(found, truths, unclear, rule_sets, st.randoms())
 def test_shuffling_changes_nothing_without_ties(detections, segments, ambiguous, rules, random):
     shuffled = random.sample(detections, len(detections))
     assert mean(shuffled, segments, TIOUS, rules, ambiguous) == mean(detections, segments, TIOUS, rules, ambiguous)
 
 
-@given(found, truths, protocols, st.tuples(places, spans))
+@given(found, truths, rule_sets, st.tuples(places, spans))
 def test_one_more_detection_of_lowest_score_never_harms(detections, segments, rules, last):
     more = [*detections, (*last[0], *last[1], 0.001)]
     before, after = mean(detections, segments, TIOUS, rules), mean(more, segments, TIOUS, rules)
     assert all(b <= a + 1e-12 for b, a in zip(before, after, strict=True))
 
 
-@given(found, truths, unclear, protocols, st.integers(1, 4))
+@given(found, truths, unclear, rule_sets, st.integers(1, 4))
 def test_a_shift_of_whole_snippets_changes_nothing(detections, segments, ambiguous, rules, steps):
     shift = 32 * steps  # seconds: a whole and even number of snippets, as halves are rounded to even ones
 
@@ -219,8 +219,8 @@ def test_a_shift_of_whole_snippets_changes_nothing(detections, segments, ambiguo
     )
 
 
-@given(found, truths, protocols)
-def test_numbers_of_videos_and_classes_are_but_names(detections, segments, rules):
+@given(found, truths, rule_sets)
+def test_renumbering_videos_and_classes_changes_nothing(detections, segments, rules):
     def renamed(rows):
         return [(9 - row[0], 7 - row[1], *row[2:]) for row in rows]
 
@@ -235,7 +235,7 @@ def test_the_ground_truth_itself_is_perfect_by_the_official_rule(segments):
     assert set(mean(detections, segments, (0.5, 1.0))) == {1.0}
 
 
-def test_what_the_rules_leave_out_is_counted():
+def test_rows_that_the_rules_leave_out_are_counted():
     segments = [(0, 0, 1.0, 1.0), (0, 0, 2.0, 4.0), (0, 0, 2.0005, 4.0), (0, 0, 2.0012, 4.0)]
     score = evaluate([], segments, (0.5,), RULE_SETS["opentad"])
     assert (score.instances, score.empty, score.repeated) == (2, 1, 1)

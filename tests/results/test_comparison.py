@@ -1,9 +1,12 @@
 import io
 
 import pandas as pd
+import pytest
+from pandas.api.types import is_integer_dtype
 from rich.console import Console
 
-from wtal.results.comparison import print_comparison, save_comparison, summarize
+from wtal.errors import PredictionError
+from wtal.results.comparison import print_comparison, read_csv, save_comparison, summarize
 
 
 def table():
@@ -38,3 +41,29 @@ def test_files_hold_every_row_and_the_summary(tmp_path):
     text = (tmp_path / "comparison.md").read_text()
     assert "| CBP alone | 30.0 ± 14.1 | 10.0 ± 0.0 | 20.0 ± 7.1 | 3 |" in text
     assert "benchmark: toy" in text
+
+
+def test_columns_are_typed_by_their_cells(tmp_path):
+    text = "seed,mAP@0.5,epoch,method,features,Weights\n0,0.1234567890123456,1,cbp,,\n1,,2.5,3x,12,\n"
+    (tmp_path / "comparison.csv").write_text(text)
+    found = read_csv(tmp_path / "comparison.csv")
+    assert found["seed"].tolist() == [0, 1]
+    assert is_integer_dtype(found["seed"])
+    assert found["mAP@0.5"][0] == 0.1234567890123456
+    assert found["mAP@0.5"].isna().tolist() == [False, True]
+    assert found["epoch"].tolist() == [1.0, 2.5]
+    assert found["method"].tolist() == ["cbp", "3x"]
+    assert found["features"].tolist() == ["", "12"]  # text, whatever it looks like
+    assert found["Weights"].isna().all()
+
+
+def test_the_column_of_before_version_0_2_is_the_benchmark(tmp_path):
+    (tmp_path / "comparison.csv").write_text("method,protocol\ncbp,thumos14-212\n")
+    assert read_csv(tmp_path / "comparison.csv")["benchmark"].tolist() == ["thumos14-212"]
+
+
+def test_a_damaged_table_is_one_sentence(tmp_path):
+    for text, message in (("a,b\n1\n", "line 2: 2 columns expected"), ("a," * 6000 + "b", "6001 columns")):
+        (tmp_path / "comparison.csv").write_text(text)
+        with pytest.raises(PredictionError, match=rf"comparison\.csv.*{message}"):
+            read_csv(tmp_path / "comparison.csv")

@@ -23,6 +23,12 @@ def some():
     return {"v_1": first, "v_2": Detections(*(column[:0] for column in first))}
 
 
+@pytest.mark.parametrize("label", [" a", "a ", "a\nb", "a\rb", 'a "b", c', "sep=;"])
+def test_a_label_of_any_text_survives_a_table(tmp_path, label):
+    write_predictions(tmp_path / "found.csv", some(), [label, CLASSES[1]])
+    assert read_predictions(tmp_path / "found.csv")["label"].tolist() == [CLASSES[1], label]
+
+
 @pytest.mark.parametrize("name", ["found.json", "found.csv"])
 def test_what_is_written_is_read_with_all_digits(tmp_path, name):
     write_predictions(tmp_path / "new" / name, some(), CLASSES)
@@ -46,7 +52,9 @@ def test_reads_results_alone_and_columns_by_other_names(tmp_path):
     one = {"label": "a", "score": 1, "segment": [0, 2.5]}
     (tmp_path / "opentad.json").write_text(json.dumps({"results": {"v": [one], "w": []}}))
     (tmp_path / "own.csv").write_text("video,start,end,label,score\nv,0,2.5,a,1\n")
-    for name in ("opentad.json", "own.csv"):
+    (tmp_path / "official.csv").write_text("Video-ID, T-Start, T-End, Label, Score\nv, 0, 2.5, a, 1\n")
+    (tmp_path / "spreadsheet.csv").write_text("video;start;end;label;score\nv;0;2,5;a;1\n")
+    for name in ("opentad.json", "own.csv", "official.csv", "spreadsheet.csv"):
         assert read_predictions(tmp_path / name).to_numpy().tolist() == [["v", "a", 0.0, 2.5, 1.0]]
 
 
@@ -78,8 +86,9 @@ def one(**changes):
         ("x.json", one(label=3), "it must be a class name"),
         ("x.csv", "video,label,score\n", "lacks the column 'start_s'"),
         ("x.csv", "video,label,start,end,score\nv,a,0,x,1\n", "must be finite numbers"),
-        ("x.csv", "", "is not a table"),
         ("x.txt", "", "unknown ending for predictions"),
+        ("x.csv", "", "lacks the column 'video_id'"),
+        ("x.csv", "video,label,start,end,score\nv,a,0\n", "line 2: 5 columns expected, 3 found"),
     ],
 )
 def test_a_bad_file_is_one_sentence(tmp_path, name, text, message):

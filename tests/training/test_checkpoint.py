@@ -131,9 +131,9 @@ class _Hostile:
     ("content", "said"),
     [
         (None, "does not exist"),
-        (b"PK\x03\x04 nothing more", "is no checkpoint, or a damaged one"),
-        (b"", "is no checkpoint, or a damaged one"),
-        (b"just text\n", "is no checkpoint, or a damaged one"),
+        (b"PK\x03\x04 nothing more", "is not a checkpoint, or a damaged one"),
+        (b"", "is not a checkpoint, or a damaged one"),
+        (b"just text\n", "is not a checkpoint, or a damaged one"),
         ({"state_dict": {}, "class_names": ["a"], "payload": _Hostile()}, "could run code"),
         ({"weights": torch.zeros(1)}, "no checkpoint of this project"),
         ([1, 2], "no checkpoint of this project"),

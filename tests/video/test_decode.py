@@ -116,7 +116,7 @@ def test_two_passes_and_two_threads_agree(tmp_path):
     assert all(picture.dtype == np.uint8 and picture.flags.c_contiguous for picture in first)
 
 
-def test_frames_are_converted_only_where_they_are_looked_at(tmp_path, monkeypatch):
+def test_frames_are_converted_on_demand(tmp_path, monkeypatch):
     path = steady(tmp_path / "a.mp4", 50, 50)
     converted = []
     plain = video._ToRGB.__call__
@@ -129,7 +129,7 @@ def test_frames_are_converted_only_where_they_are_looked_at(tmp_path, monkeypatc
     assert len(converted) == 2
 
 
-def test_repeated_pictures_are_arrays_of_their_own(tmp_path):
+def test_repeated_pictures_are_separate_arrays(tmp_path):
     shown = list(FrameReader(steady(tmp_path / "a.mp4", 5, 5), short_side=None))
     shown[0][:] = 7
     assert len(shown) == 25
@@ -285,7 +285,7 @@ def test_the_first_video_stream_and_no_cover(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "duration"), [("v_GGSY1Qvo990.mp4", "18.0"), ("plastering.avi", "54.0")])
-def test_a_cut_file_gives_what_it_has(shared, tmp_path, capfd, name, duration):
+def test_a_cut_file_is_read_up_to_its_end(shared, tmp_path, capfd, name, duration):
     path = shared / "data" / "videos" / name
     (tmp_path / name).write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     cut = FrameReader(tmp_path / name, fps=5, short_side=64)
@@ -328,7 +328,7 @@ def test_a_damaged_picture_is_left_out_and_the_one_before_held(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_sound_that_is_longer_than_the_pictures_is_no_damage(tmp_path):
+def test_sound_may_be_longer_than_the_pictures(tmp_path):
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
         pictures = container.add_stream("ffv1", rate=25)
@@ -370,30 +370,30 @@ def sound_in_mp4(path: Path) -> Path:
     return path
 
 
-def test_what_is_no_video(tmp_path):
+def test_files_that_are_not_videos(tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("Not a video at all.\n" * 100)
     (tmp_path / "noise.avi").write_bytes(np.random.default_rng(0).bytes(100_000))
     os.mkfifo(tmp_path / "pipe.mp4")
-    for name, said in {
+    for name, message in {
         "missing.mp4": "does not exist",
         "empty.mp4": "is empty",
-        "text.mp4": "no video that can be read",
-        "noise.avi": "no video that can be read",
-        "pipe.mp4": "is no file",
-        ".": "is no file",
-        sound(tmp_path / "sound.wav").name: "no video that can be read",
+        "text.mp4": "not a readable video",
+        "noise.avi": "not a readable video",
+        "pipe.mp4": "is not a file",
+        ".": "is not a file",
+        sound(tmp_path / "sound.wav").name: "not a readable video",
         sound_in_mp4(tmp_path / "sound.mp4").name: "has no video stream, only audio",
         steady(tmp_path / "none.avi", 0, 25, codec="mpeg4").name: "no picture can be decoded",
     }.items():
         for read in (probe, lambda path: next(iter(FrameReader(path)))):
-            with pytest.raises(VideoError, match=said) as error:
+            with pytest.raises(VideoError, match=message) as error:
                 read(tmp_path / name)
             assert str(tmp_path) in str(error.value)
             assert "\n" not in str(error.value)
 
 
-def test_a_forbidden_file(tmp_path, monkeypatch):
+def test_a_file_without_permission(tmp_path, monkeypatch):
     def forbidden(*_):
         raise PermissionError(13, "Permission denied")
 
@@ -415,19 +415,19 @@ def test_references_to_other_files_are_refused(tmp_path):
     (tmp_path / "list.mp4").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n")
     (tmp_path / "concat.mp4").write_text(f"ffconcat version 1.0\nfile {target.name}\n")
     for name in ("list.mp4", "concat.mp4"):
-        with pytest.raises(VideoError, match="no video that can be read"):
+        with pytest.raises(VideoError, match="not a readable video"):
             probe(tmp_path / name)
 
 
 @pytest.mark.parametrize("size", ["W60000 H60000", "W4 H16000"])
-def test_sizes_that_lie(tmp_path, size):
+def test_forged_sizes(tmp_path, size):
     path = tmp_path / "a.y4m"
     path.write_bytes(f"YUV4MPEG2 {size} F25:1\nFRAME\n".encode() + bytes(100_000))
-    with pytest.raises(VideoError, match=r"no picture can be decoded|that is no video|no video that can be read"):
+    with pytest.raises(VideoError, match=r"no picture can be decoded|too narrow for a video|not a readable video"):
         next(iter(FrameReader(path)))
 
 
-def test_settings_that_cannot_be(tmp_path):
+def test_impossible_settings(tmp_path):
     for wrong in ({"fps": 0}, {"fps": float("nan")}, {"threads": 0}, {"short_side": 0}):
         with pytest.raises(ValueError, match="must be positive"):
             FrameReader(tmp_path, **wrong)
@@ -445,7 +445,7 @@ def of_ffmpeg(path, fps, height, width):
     ("name", "fps", "count"),
     [("v_GGSY1Qvo990.mp4", 25, 451), ("v_ZNVhz7ctTq0.mp4", 10, 140), ("plastering.avi", 5, 270)],
 )
-def test_real_videos_as_ffmpeg_gives_them(shared, name, fps, count):
+def test_real_videos_agree_with_ffmpeg(shared, name, fps, count):
     path = shared / "data" / "videos" / name
     info = probe(path)
     shown = list(FrameReader(path, fps=fps, short_side=None))

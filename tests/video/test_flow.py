@@ -61,7 +61,7 @@ def test_each_frame_has_the_flow_to_the_next_and_the_last_repeats(world, method)
     assert all(np.array_equal(a, b) for a, b in zip(images, alone, strict=False))
 
 
-def test_flow_comes_as_soon_as_the_next_frame_is_there(world):
+def test_flow_is_yielded_as_soon_as_the_next_frame_is_read(world):
     taken = []
     frames = film(world, [(1, 0)] * 3)
     stream = flow_stream((taken.append(i) or frame for i, frame in enumerate(frames)), "dis")
@@ -91,7 +91,7 @@ def test_opencv_works_in_one_thread(world):
     assert cv2.getNumThreads() == 1
 
 
-def test_opencv_without_its_contributed_part_is_told(monkeypatch):
+def test_opencv_without_its_contributed_modules_is_reported(monkeypatch):
     poor = types.ModuleType("cv2")
     poor.setNumThreads = lambda count: None
     monkeypatch.setitem(sys.modules, "cv2", poor)

@@ -71,7 +71,7 @@ def test_flow_leads_to_the_next_frame_also_into_the_next_snippet() -> None:
     np.testing.assert_array_equal(expected[31], expected[30])
 
 
-def test_only_what_is_wanted_is_computed() -> None:
+def test_only_requested_streams_are_computed() -> None:
     frames = [Painted(n) for n in range(33)]
     found = list(cut_snippets(frames, Cut(), frozenset({"clip"}), to_image))
     assert [images(one) for one in found] == [[8], [24]]

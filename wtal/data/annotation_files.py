@@ -1,7 +1,7 @@
-"""The forms of annotation that are in use, each read into records: what the file says of a video, not yet checked."""
+"""The annotation formats in use, each read into records: the content of a file, video by video, not yet checked."""
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,22 +9,23 @@ import numpy as np
 
 from wtal.errors import AnnotationError, FeatureError, brief
 from wtal.io.bounds import read_json, read_text
+from wtal.io.tables import Row, Table, read_table
 from wtal.io.unpickle import load_object_array
 from wtal.video.files import video_name
 
-__all__ = ["Content", "Record", "Segment", "Span", "cells_of", "read_ambiguous", "reader_of"]
+__all__ = ["Content", "Record", "Segment", "Span", "read_ambiguous", "read_video_table", "reader_of"]
 
 
 class Segment(NamedTuple):
-    """One instance."""
+    """One instance of an action."""
 
     label: str
-    start_s: Any  # until it is checked
+    start_s: Any  # not yet checked
     end_s: Any
 
 
 class Span(NamedTuple):
-    """A stretch of a video in which it is unclear whether there is an action."""
+    """A segment of a video in which it is unclear whether there is an action."""
 
     video_id: str
     start_s: Any
@@ -36,18 +37,18 @@ class Record(NamedTuple):
 
     video_id: str
     segments: Sequence[Segment]
-    labels: Sequence[str] | None = None  # None: those of the segments
+    labels: Sequence[str] | None = None  # None for those of the segments
     subset: str = ""
     duration_s: Any = None
     alias: str = ""
 
     def video_labels(self) -> set[str]:
-        """The video-level labels: its own, else those of its segments."""
+        """The video-level labels: those given for the video, else those of its segments."""
         return {s.label for s in self.segments} if self.labels is None else set(self.labels)
 
 
 class Content(NamedTuple):
-    """What a file or folder says."""
+    """The content of a file or folder."""
 
     records: list[Record]
     class_names: tuple[str, ...] = ()
@@ -55,10 +56,10 @@ class Content(NamedTuple):
 
 
 def reader_of(path: Path) -> Callable[[Path], Content]:
-    """The function that reads this file or folder.
+    """The function that reads the format of this file or folder.
 
     Raises:
-        AnnotationError: If the path does not exist, or its form is unknown.
+        AnnotationError: If the path does not exist, or its format is unknown.
     """
     if not path.exists():
         raise AnnotationError(f"{path} does not exist: give the annotation file or folder.")
@@ -73,24 +74,30 @@ def reader_of(path: Path) -> Callable[[Path], Content]:
         )
     readers = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
     if path.suffix.lower() not in readers:
-        raise AnnotationError(f"{path} is no annotation file known here: give a .json, .csv or .tsv file, or a folder.")
+        raise AnnotationError(
+            f"{path} has no known format of annotations: give a .json, .csv or .tsv file, or a folder."
+        )
     return readers[path.suffix.lower()]
 
 
-# ActivityNet JSON and its relatives ---------------------------------------------------------------------------------
+# ActivityNet JSON and similar ---------------------------------------------------------------------------------------
 
 
 def _read_json(path: Path) -> Content:
     content = read_json(path, AnnotationError)
     database = content.get("database", content) if isinstance(content, dict) else None
     if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
-        raise AnnotationError(f"{path} has no `database` of videos: give an annotation file in ActivityNet's form.")
+        raise AnnotationError(
+            f"{path} has no `database` of videos: give an annotation file in the format of ActivityNet."
+        )
     return Content([_json_record(path, name, entry) for name, entry in database.items()])
 
 
 def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
     if not entry.keys() & {"annotations", "subset"}:
-        raise AnnotationError(f"{path}: the entry {name!r} has neither `annotations` nor `subset`; it is no video.")
+        raise AnnotationError(
+            f"{path}: the entry {name!r} has neither `annotations` nor `subset`, so it is not a video."
+        )
     segments = []
     annotations = entry.get("annotations") or ()
     if not isinstance(annotations, list | tuple):
@@ -109,9 +116,13 @@ def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
 
 
 def _label(value: object) -> str:
-    """A name, or a number in the place of one; what else there is cannot be one."""
+    """A label, which may be a number.
+
+    Raises:
+        TypeError: If the value cannot be a label.
+    """
     if not isinstance(value, str | int | float) or value == "":
-        raise TypeError(f"{brief(value)} is no label")
+        raise TypeError(f"{brief(value)} is not a label")
     return str(value)
 
 
@@ -123,33 +134,30 @@ def _subset(value: object) -> str:
 
 
 def _read_wtalc(folder: Path) -> Content:
-    names, subsets = _strings(folder, "videoname"), _strings(folder, "subset")
-    labels_all = _array(folder, "labels_all")
-    columns: dict[str, Any] = {"subset.npy": subsets, "labels_all.npy": labels_all}
-    for optional in ("duration", "labels", "segments"):
-        if (folder / f"{optional}.npy").is_file():
-            columns[f"{optional}.npy"] = _array(folder, optional)
-    if ("labels.npy" in columns) != ("segments.npy" in columns):
-        raise AnnotationError(f"{folder} has only one of `segments.npy` and `labels.npy`: give both or none.")
-    columns["url.npy"] = _youtube_ids(folder, len(names))
-    if "duration.npy" in columns:
-        columns["duration.npy"] = columns["duration.npy"].ravel().tolist()
-    for file, column in columns.items():
+    names = _strings(folder, "videoname")
+    columns = _wtalc_columns(folder, len(names))
+    for name, column in columns.items():
         if len(column) != len(names):
-            raise AnnotationError(f"{folder / file} has {len(column)} rows, `videoname.npy` {len(names)}.")
-    nothing: list[Any] = [()] * len(names)
-    rows = zip(
-        names,
-        subsets,
-        labels_all,
-        columns.get("duration.npy", [None] * len(names)),
-        columns.get("labels.npy", nothing),
-        columns.get("segments.npy", nothing),
-        columns["url.npy"],
-        strict=True,
-    )
+            raise AnnotationError(f"{folder / name}.npy has {len(column)} rows, `videoname.npy` {len(names)}.")
+    rows = zip(names, *columns.values(), strict=True)
     ambiguous = [span for file, label, _ in _thumos_files(folder) if label == "Ambiguous" for span in _lines(file)]
     return Content([_wtalc_record(folder, *row) for row in rows], tuple(_strings(folder, "classlist")), ambiguous)
+
+
+def _wtalc_columns(folder: Path, count: int) -> dict[str, Any]:
+    """The columns of a table of videos, in the order of the arguments of :func:`_wtalc_record`."""
+    there = {name for name in ("duration", "labels", "segments") if (folder / f"{name}.npy").is_file()}
+    if ("labels" in there) != ("segments" in there):
+        raise AnnotationError(f"{folder} has only one of `segments.npy` and `labels.npy`: give both or none.")
+    empty: list[Any] = [()] * count
+    return {
+        "subset": _strings(folder, "subset"),
+        "labels_all": _array(folder, "labels_all"),
+        "duration": _array(folder, "duration").ravel().tolist() if "duration" in there else [None] * count,
+        "labels": _array(folder, "labels") if "labels" in there else empty,
+        "segments": _array(folder, "segments") if "segments" in there else empty,
+        "url": _youtube_ids(folder, count),
+    }
 
 
 def _wtalc_record(
@@ -166,7 +174,7 @@ def _wtalc_record(
         instances = [Segment(_text(label), *segment) for label, segment in zip(labels, segments, strict=True)]
     except (TypeError, ValueError) as error:
         raise AnnotationError(
-            f"{folder}: `labels.npy` and `segments.npy` do not fit together for video {name} ({error})."
+            f"{folder}: `labels.npy` and `segments.npy` disagree for video {name} ({error})."
         ) from error
     try:
         video_labels = [_text(label) for label in labels_all]
@@ -184,7 +192,7 @@ def _array(folder: Path, name: str) -> np.ndarray:
     except FeatureError as error:
         raise AnnotationError(str(error)) from error
     if not array.ndim:
-        raise AnnotationError(f"{path} has one value where a row for each video belongs.")
+        raise AnnotationError(f"{path} has a single value instead of one row per video.")
     return array
 
 
@@ -197,24 +205,24 @@ def _strings(folder: Path, name: str) -> list[str]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str | bytes):
-        raise TypeError(f"{brief(value)} is no text")
+        raise TypeError(f"{brief(value)} is not text")
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _youtube_ids(folder: Path, count: int) -> list[str]:
-    """YouTube names of the videos where `url.npy` has them (3C-Net calls its ActivityNet videos `video_<n>`)."""
+    """YouTube names of the videos if `url.npy` has them (3C-Net calls its ActivityNet videos `video_<n>`)."""
     if not (folder / "url.npy").is_file():
         return [""] * count
     return [url.partition("watch?v=")[2] for url in _strings(folder, "url")]
 
 
-# The organisers' THUMOS14 text files --------------------------------------------------------------------------------
+# The THUMOS14 text files of the organisers --------------------------------------------------------------------------
 
-_THUMOS_SUBSETS = {"_val": "validation", "_test": "test"}  # by the end of the file's name
+_THUMOS_SUBSETS = {"_val": "validation", "_test": "test"}  # by the end of the file name
 
 
 def _thumos_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
-    """Path, class and subset of each file."""
+    """Yield the path, class and subset of each file."""
     for path in sorted(folder.rglob("*.txt")):
         for end, subset in _THUMOS_SUBSETS.items():
             if path.stem.endswith(end):
@@ -231,10 +239,10 @@ def _lines(path: Path) -> Iterator[Span]:
 
 
 def read_ambiguous(path: Path) -> list[Span]:
-    """Read an ``Ambiguous_*.txt`` of THUMOS14, lines ``video start end``.
+    """Read an ``Ambiguous_*.txt`` of THUMOS14, with lines ``video start end``.
 
     Raises:
-        AnnotationError: If it is unreadable or a line has another form.
+        AnnotationError: If the file is unreadable or a line has another form.
     """
     return list(_lines(path))
 
@@ -245,7 +253,7 @@ def _read_thumos_text(folder: Path) -> Content:
     for path, label, subset in _thumos_files(folder):
         for line in _lines(path):
             instances = segments.setdefault((line.video_id, subset), [])
-            if label == "Ambiguous":  # names the video, but is no class
+            if label == "Ambiguous":  # not a class, but it names the video
                 ambiguous.append(line)
             else:
                 instances.append(Segment(label, line.start_s, line.end_s))
@@ -256,81 +264,45 @@ def _read_thumos_text(folder: Path) -> Content:
 # Tables -------------------------------------------------------------------------------------------------------------
 
 
-_OTHER_NAMES = {  # of columns
+_COLUMNS = {  # with the synonyms that other tools use
     "video": ("video_id", "video_name", "filename", "file_name", "file"),
     "label": ("labels", "class", "classes", "class_name", "category", "action"),
-    "start": ("start_s", "t_start", "t-start"),
-    "end": ("end_s", "t_end", "t-end"),
+    "start": ("start_s", "t_start"),
+    "end": ("end_s", "t_end"),
     "subset": ("split",),
     "duration": ("duration_s",),
 }
-_SECONDS = ("start", "end", "duration")
 
 
-def cells_of(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Names of a table's columns, and each line's number with its cells.
-
-    Columns are separated by tabs, commas or, as spreadsheets write in many countries, semicolons, with decimal commas.
-    Columns and videos have the names that are used here, whatever is usual elsewhere: ``filename`` is ``video``,
-    ``run.mp4`` is ``run``. Lines without content, and those that repeat another one, are left out.
+def read_video_table(path: Path) -> Table:
+    """Read a table of videos, without spaces around its cells; a video ``run.mp4`` is called ``run``.
 
     Raises:
-        AnnotationError: If it is no text, or names a column twice, or a line has more or fewer columns.
+        AnnotationError: See :func:`~wtal.io.tables.read_table`.
     """
-    lines = read_text(path, AnnotationError).splitlines()
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=(lines or [""])[0].count)
-    table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    try:
-        return _cells(path, table, delimiter)
-    except csv.Error as error:
-        raise AnnotationError(f"{path}, line {table.line_num}: {error}.") from error
-
-
-def _cells(path: Path, table: Any, delimiter: str) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:  # noqa: ANN401  csv's reader has no name
-    header = _column_names(next(table, []))
-    for name in _OTHER_NAMES:
-        if header.count(name) > 1:
-            raise AnnotationError(f"{path} has the column `{name}` twice: keep one; several labels are `run;jump`.")
-    rows: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
-    for row in table:
-        cells = [cell.strip() for cell in row]
-        while len(cells) > len(header) and not cells[-1]:
-            cells.pop()
-        if not any(cells):
-            continue
-        if len(cells) != len(header):
-            raise AnnotationError(f"{path}, line {table.line_num}: {len(header)} columns expected.")
-        named = dict(zip(header, cells, strict=True))
-        named |= {name: cell.replace(",", ".") for name, cell in named.items() if name in _SECONDS and delimiter == ";"}
-        named |= {name: video_name(cell) for name, cell in named.items() if name == "video"}
-        rows.setdefault(tuple(named.values()), (table.line_num, named))
-    return header, list(rows.values())
-
-
-def _column_names(header: Sequence[str]) -> list[str]:
-    names = [name.strip().lower().replace(" ", "_") for name in header]
-    while names and not names[-1]:
-        names.pop()
-    for ours, others in _OTHER_NAMES.items():
-        found = next((name for name in others if name in names), None)
-        if ours not in names and found is not None:
-            names[names.index(found)] = ours
-    return names
+    table = read_table(path, AnnotationError, _COLUMNS, numbers=("start", "end", "duration"))
+    names = [video_name if column == "video" else str for column in table.columns]
+    rows = [
+        Row(line, tuple(name(cell.strip()) for name, cell in zip(names, cells, strict=True)))
+        for line, cells in table.rows
+    ]
+    return replace(table, rows=rows)
 
 
 def _read_table(path: Path) -> Content:
-    header, rows = cells_of(path)
-    if not {"video", "label"} <= set(header) or ("start" in header) != ("end" in header):
+    table = read_video_table(path)
+    columns = table.columns
+    if not {"video", "label"} <= set(columns) or ("start" in columns) != ("end" in columns):
         raise AnnotationError(
-            f"{path} has the columns {', '.join(header) or 'none'}: its first line must name `video,label` or "
+            f"{path} has the columns {', '.join(columns) or 'none'}: its header must name `video,label` or "
             "`video,start,end,label`, and may name `subset` and `duration`."
         )
-    videos: dict[str, list[dict[str, str]]] = {}
-    for line, cells in rows:
+    videos: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}  # equal rows of a video are one
+    for line, cells in table.records():
         if not cells["video"]:
             raise AnnotationError(f"{path}, line {line}: the video has no name.")
-        videos.setdefault(cells["video"], []).append(cells)
-    return Content([_table_record(path, name, cells) for name, cells in videos.items()])
+        videos.setdefault(cells["video"], {})[tuple(cells.values())] = cells
+    return Content([_table_record(path, name, list(rows.values())) for name, rows in videos.items()])
 
 
 def _table_record(path: Path, name: str, rows: Sequence[Mapping[str, str]]) -> Record:

@@ -1,13 +1,14 @@
-"""Every form of annotation that is in use, as one table in seconds."""
+"""Annotations of any format in use, as tables in seconds."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from wtal.data.annotation_files import Record, Span, cells_of, read_ambiguous, reader_of
+from wtal.data.annotation_files import Record, Span, read_ambiguous, read_video_table, reader_of
 from wtal.errors import AnnotationError, brief
 
 __all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_subsets"]
@@ -15,17 +16,17 @@ __all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_s
 
 @dataclass(frozen=True)
 class Annotations:
-    """Videos with their video-level labels and, apart from them, segments.
+    """Videos with their video-level labels and, separately, their segments.
 
     Args:
-        path: Where they were read; named in errors.
-        videos: One row a video in the order of the file, indexed by ``video_id``. Columns: ``subset`` (as in the file,
-            empty where it does not say), ``duration_s`` (NaN where unknown), ``labels`` (tuple of the video-level
-            labels) and ``alias`` (another name that its feature files may have; empty for none).
-        segments: One row an instance: ``video_id``, ``label``, ``start_s``, ``end_s``. For evaluation only.
-        class_names: In the order of the class indices.
-        ambiguous: Where it is unclear whether there is an action: ``video_id``, ``start_s``, ``end_s``. For evaluation
-            by rules that leave such places out.
+        path: File or folder of the annotations; named in errors.
+        videos: One row per video in the order of the file, indexed by ``video_id``. Columns: ``subset`` (as in the
+            file, empty if not stated), ``duration_s`` (NaN if unknown), ``labels`` (tuple of the video-level labels)
+            and ``alias`` (another name that its feature files may have, empty if there is none).
+        segments: One row per instance: ``video_id``, ``label``, ``start_s``, ``end_s``. For evaluation only.
+        class_names: Names of the classes by class index.
+        ambiguous: Segments in which it is unclear whether there is an action: ``video_id``, ``start_s``, ``end_s``. For
+            evaluation by rules that ignore such segments.
     """
 
     path: Path
@@ -35,16 +36,18 @@ class Annotations:
     ambiguous: pd.DataFrame  # no default: jsonargparse compares defaults, and a table has no truth value
 
     def in_subset(self, names: Sequence[str]) -> pd.DataFrame:
-        """Rows of the videos whose subset has one of these names, in any case of letters.
+        """Rows of the videos whose subset has one of these names, ignoring case.
 
         Raises:
-            AnnotationError: If there is none; it lists the subsets that exist.
+            AnnotationError: If there are none; it lists the existing subsets.
         """
         wanted = {name.lower() for name in names}
         found = self.videos[self.videos["subset"].str.lower().isin(wanted)]
         if found.empty:
             counts = self.videos["subset"].value_counts().items()
-            existing = ", ".join(f"{name!r} ({count} videos)" if name else f"{count} without" for name, count in counts)
+            existing = ", ".join(
+                f"{name!r} ({count} videos)" if name else f"{count} without one" for name, count in counts
+            )
             raise AnnotationError(
                 f"{self.path} has no video of subset {' or '.join(map(repr, names))}; its subsets are: {existing}."
             )
@@ -52,23 +55,23 @@ class Annotations:
 
 
 def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> Annotations:
-    """Read annotations; the form is found from the file.
+    """Read annotations, in a format that is detected from the file.
 
-    Forms: ActivityNet JSON (with or without the level ``database``, ``duration`` or ``duration_second``, numbers or
-    strings), the W-TALC folder of ``.npy`` files, the organisers' THUMOS14 text files (in one folder or several below
-    the path), and a table ``video,label`` or ``video,start,end,label`` with optional ``subset`` and ``duration`` (CSV
-    or TSV). In a table, videos may be given by their files, ``run.mp4``; several labels of a video are as many lines,
-    or one cell ``run;jump``; a line that repeats another one says nothing more.
+    Formats: ActivityNet JSON (with or without the level ``database``, ``duration`` or ``duration_second``, numbers or
+    strings), the W-TALC folder of ``.npy`` files, the THUMOS14 text files of the organisers (in one folder or several
+    below the path), and a table ``video,label`` or ``video,start,end,label`` with optional ``subset`` and ``duration``
+    (CSV or TSV). In a table, a video may be given by its file, ``run.mp4``; several labels of a video go on several
+    lines or into one cell, ``run;jump``; repeated lines count once.
 
-    Video-level labels are W-TALC's ``labels_all``, the labels of a table, elsewhere the set of the segments' labels.
+    Video-level labels are those in ``labels_all`` of W-TALC or in a table, elsewhere all labels of the segments.
 
     Args:
         path: A file or a folder.
-        class_names: Order of the classes. By default W-TALC's ``classlist``, else the names in alphabetical order.
+        class_names: Order of the classes. By default that of W-TALC's ``classlist``, else alphabetical.
 
     Raises:
-        AnnotationError: If the path does not exist, the form is unknown, a value is missing or senseless, or a label is
-            not among the class names.
+        AnnotationError: If the path does not exist, the format is unknown, a value is missing or impossible, or a label
+            is not among the class names.
     """
     path = Path(path)
     content = reader_of(path)(path)
@@ -77,7 +80,7 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> An
 
 
 def with_ambiguous(annotations: Annotations, path: Path) -> Annotations:
-    """Annotations with the ambiguous segments of a file of THUMOS14, lines ``video start end``, besides their own.
+    """Add the ambiguous segments of a THUMOS14 file, with lines ``video start end``, to annotations.
 
     Raises:
         AnnotationError: If the file is unreadable or a line has another form.
@@ -87,21 +90,21 @@ def with_ambiguous(annotations: Annotations, path: Path) -> Annotations:
 
 
 def with_subsets(annotations: Annotations, path: Path) -> Annotations:
-    """Annotations with the subsets of a table ``video,subset``; BSN's ``video_info_new.csv`` is one.
+    """Replace the subsets of annotations by those of a table ``video,subset``, such as BSN's ``video_info_new.csv``.
 
     Args:
-        annotations: Of any subsets, which are forgotten.
-        path: CSV or TSV; other columns are not read, and videos without annotations are no matter.
+        annotations: Annotations with any subsets.
+        path: CSV or TSV; other columns, and videos without annotations, are ignored.
 
     Raises:
         AnnotationError: If a column is missing, or no annotated video is in the table.
     """
-    header, rows = cells_of(Path(path))
-    if not {"video", "subset"} <= set(header):
+    table = read_video_table(Path(path))
+    if not {"video", "subset"} <= set(table.columns):
         raise AnnotationError(
-            f"{path} has the columns {', '.join(header) or 'none'}: it must name `video` and `subset`."
+            f"{path} has the columns {', '.join(table.columns) or 'none'}: it must name `video` and `subset`."
         )
-    subsets = {row["video"]: row["subset"] for _, row in rows}
+    subsets = {video: subset for video, subset in table.select("video", "subset")}
     if not subsets.keys() & set(annotations.videos.index):
         raise AnnotationError(f"{path} names none of the videos of {annotations.path}.")
     videos = annotations.videos
@@ -127,45 +130,56 @@ def _sorted_labels(records: Iterable[Record]) -> list[str]:
 def _tabulate(path: Path, records: Sequence[Record], class_names: tuple[str, ...]) -> Annotations:
     if not records:
         raise AnnotationError(f"{path} names no video.")
-    if len(set(class_names)) < len(class_names):
-        twice = next(name for name in class_names if class_names.count(name) > 1)
-        raise AnnotationError(f"The class list of {path} names {twice!r} twice.")
+    _check_unique(path, class_names, "The class list of {path} names {name!r} twice.")
+    _check_unique(path, [record.video_id for record in records], "{path} names the video {name} twice.")
     order = {name: index for index, name in enumerate(class_names)}
-    videos: dict[str, tuple[str, float, tuple[str, ...], str]] = {}
-    segments: list[tuple[str, str, float, float]] = []
-    for record in records:
-        name = record.video_id
-        if name in videos:
-            raise AnnotationError(f"{path} names the video {name} twice.")
-        labels = record.video_labels()
-        for label in [*labels, *(s.label for s in record.segments)]:
-            if label not in order:
-                raise AnnotationError(
-                    f"{path}: the class {label!r} of video {name} is not among the {len(order)} class names; "
-                    "correct the label or add it to the class list."
-                )
-        duration_s = math.nan if record.duration_s is None else _number(record.duration_s, path, name, "duration")
-        if duration_s <= 0:
-            raise AnnotationError(f"{path}: the duration of video {name} is {duration_s:g} s; it must be positive.")
-        videos[name] = (record.subset, duration_s, tuple(sorted(labels, key=order.__getitem__)), record.alias)
-        for label, start, end in record.segments:
-            start_s, end_s = (_number(t, path, name, "segment") for t in (start, end))
-            if end_s < start_s:
-                raise AnnotationError(
-                    f"{path}: a segment of video {name} ends before it starts: [{start_s:g}, {end_s:g}]."
-                )
-            segments.append((name, label, start_s, end_s))
-    return Annotations(
-        path,
-        pd.DataFrame.from_dict(videos, orient="index", columns=["subset", "duration_s", "labels", "alias"]).rename_axis(
-            "video_id"
-        ),
-        pd.DataFrame(segments, columns=["video_id", "label", "start_s", "end_s"]).astype(
-            {"start_s": float, "end_s": float}
-        ),
-        class_names,
-        _spans(path, ()),
+    videos = pd.DataFrame(
+        [_video_row(path, record, order) for record in records],
+        index=pd.Index([record.video_id for record in records], name="video_id"),
+        columns=["subset", "duration_s", "labels", "alias"],
     )
+    segments = pd.DataFrame(
+        [row for record in records for row in _segment_rows(path, record)],
+        columns=["video_id", "label", "start_s", "end_s"],
+    )
+    segments = segments.astype({"start_s": float, "end_s": float})
+    return Annotations(path, videos, segments, class_names, _spans(path, ()))
+
+
+def _check_unique(path: Path, names: Sequence[str], message: str) -> None:
+    repeated = next((name for name, count in Counter(names).items() if count > 1), None)
+    if repeated is not None:
+        raise AnnotationError(message.format(path=path, name=repeated))
+
+
+def _video_row(path: Path, record: Record, order: Mapping[str, int]) -> tuple[str, float, tuple[str, ...], str]:
+    """Subset, duration, sorted labels and alias of a video."""
+    labels = record.video_labels()
+    for label in [*labels, *(segment.label for segment in record.segments)]:
+        if label not in order:
+            raise AnnotationError(
+                f"{path}: the class {label!r} of video {record.video_id} is not among the {len(order)} class names; "
+                "correct the label or add it to the class list."
+            )
+    duration_s = math.nan
+    if record.duration_s is not None:
+        duration_s = _number(record.duration_s, path, record.video_id, "duration")
+    if duration_s <= 0:
+        raise AnnotationError(
+            f"{path}: the duration of video {record.video_id} is {duration_s:g} s; it must be positive."
+        )
+    return record.subset, duration_s, tuple(sorted(labels, key=order.__getitem__)), record.alias
+
+
+def _segment_rows(path: Path, record: Record) -> Iterator[tuple[str, str, float, float]]:
+    """Video, label, start and end of each instance."""
+    for label, start, end in record.segments:
+        start_s, end_s = (_number(t, path, record.video_id, "segment") for t in (start, end))
+        if end_s < start_s:
+            raise AnnotationError(
+                f"{path}: a segment of video {record.video_id} ends before it starts: [{start_s:g}, {end_s:g}]."
+            )
+        yield record.video_id, label, start_s, end_s
 
 
 def _spans(path: Path, spans: Iterable[Span]) -> pd.DataFrame:
@@ -181,6 +195,6 @@ def _number(value: object, path: Path, video_id: str, what: str) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise AnnotationError(
-            f"{path}: the {what} of video {video_id} has {brief(value)} where a number of seconds must be."
+            f"{path}: the {what} of video {video_id} has {brief(value)} instead of a number of seconds."
         )
     return number

@@ -1,4 +1,4 @@
-"""One file of snippet features in any format of the field; all of them may come from strangers."""
+"""A file of snippet features in any format of the field; files may come from untrusted sources."""
 
 import math
 import zipfile
@@ -21,14 +21,14 @@ SUFFIXES = (".npy", ".npz", ".pt", ".pth", ".pkl", ".pickle", ".csv")
 
 
 def read_features(file: Path) -> np.ndarray:
-    """The array of one file, memory-mapped where that is possible.
+    """Read the array in a file, memory-mapped where possible.
 
     Raises:
-        FeatureError: If the file is damaged, or holds several arrays or none.
+        FeatureError: If the file is damaged, or does not hold exactly one array of features.
     """
     if file.suffix == ".npy":
         return read_npy(file)
-    with _damage_told(file):
+    with _naming_file(file):
         if file.suffix == ".npz":
             return _read_npz(file)
         if file.suffix == ".csv":
@@ -42,11 +42,11 @@ def read_features(file: Path) -> np.ndarray:
             content = load_pickle(file)
         if isinstance(content, dict):
             content = content[_only(file, list(content))]
-        if hasattr(content, "detach"):  # a tensor, maybe of a precision that numpy does not know
+        if hasattr(content, "detach"):  # a tensor, possibly of a precision that numpy lacks
             check_size(content.nbytes, content.untyped_storage().nbytes())
             content = content.detach().float().numpy()
         if not is_bounded(content, file.stat().st_size):
-            raise ValueError("its lists hold each other")
+            raise ValueError("its lists contain each other")
         return np.asarray(content)
 
 
@@ -65,41 +65,41 @@ def _npz_header(file: Path, archive: zipfile.ZipFile) -> tuple[str, tuple[tuple[
 
 
 def features_shape(file: Path) -> tuple[int, ...]:
-    """The shape of that array, without reading it where the file tells.
+    """Shape of the array in a file, read from the header where there is one.
 
     Raises:
-        FeatureError: As :func:`read_features`.
+        FeatureError: See :func:`read_features`.
     """
     if file.suffix == ".npy":
         return npy_shape(file)
     if file.suffix == ".npz":
-        with _damage_told(file), zipfile.ZipFile(file) as archive:
+        with _naming_file(file), zipfile.ZipFile(file) as archive:
             return _npz_header(file, archive)[1][0]
     if file.suffix == ".csv":
-        with _damage_told(file), file.open(encoding="utf-8") as lines:
+        with _naming_file(file), file.open(encoding="utf-8") as lines:
             columns = lines.readline().count(",") + 1
             return sum(bool(line.strip()) for line in lines) + (not _has_header(file)), columns
     return read_features(file).shape
 
 
 @contextmanager
-def _damage_told(file: Path) -> Iterator[None]:
-    """Whatever reading a damaged file raises, say which one it is."""
+def _naming_file(file: Path) -> Iterator[None]:
+    """Turn any error from a damaged file into one that names the file."""
     try:
         yield
     except FeatureError:
         raise
-    except Exception as error:  # readers of foreign formats fail in any way there is
-        said = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise FeatureError(f"{file} cannot be read and may be damaged ({said}): extract it again.") from error
+    except Exception as error:  # readers of foreign formats may raise anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise FeatureError(f"{file} cannot be read and may be damaged ({reason}): extract it again.") from error
 
 
 def _only(file: Path, keys: Sequence[str]) -> str:
-    """The one array among several that holds the features."""
+    """Name of the array that holds the features."""
     found = [key for key in keys if len(keys) == 1 or key in ("features", "feature", "feats", "feat")]
     if len(found) != 1:
         raise FeatureError(
-            f"{file} holds {', '.join(map(str, keys))}: save the features alone, or name them `features`."
+            f"{file} holds {', '.join(map(str, keys)) or 'no array'}: save the features alone, or name them `features`."
         )
     return found[0]
 
@@ -115,51 +115,51 @@ def _has_header(file: Path) -> bool:
 
 
 def hdf5_names(path: Path) -> list[str]:
-    """Names of the videos of one file.
+    """Names of the videos in an HDF5 file.
 
     Raises:
         FeatureError: If the file is damaged.
     """
     import h5py
 
-    with _damage_told(path), h5py.File(path) as file:
+    with _naming_file(path), h5py.File(path) as file:
         names = list(file)
         if not all(isinstance(name, str) for name in names):
-            raise ValueError("one of its names is no text")
+            raise ValueError("one of its names is not text")
         return names
 
 
 @contextmanager
 def _hdf5_data(path: Path, name: str) -> Iterator[Any]:
-    """The one matrix of a video, which is a data set or a group."""
+    """The matrix of a video, which is a data set or in a group."""
     import h5py
 
-    with _damage_told(path), h5py.File(path) as file:
+    with _naming_file(path), h5py.File(path) as file:
         node = file[name]
         if isinstance(node, h5py.Group):
             matrices = {key: item for key, item in node.items() if isinstance(item, h5py.Dataset) and item.ndim == 2}
             node = matrices[_only(path, list(matrices))]
         if node.file.filename != file.filename or node.external or node.is_virtual:
-            raise ValueError(f"{name} lies in another file")
+            raise ValueError(f"{name} is stored in another file")
         check_size(node.nbytes, path.stat().st_size)
         yield node
 
 
 def read_hdf5(path: Path, name: str) -> np.ndarray:
-    """The array of one of its videos.
+    """Read the array of a video in an HDF5 file.
 
     Raises:
-        FeatureError: As :func:`read_features`.
+        FeatureError: See :func:`read_features`.
     """
     with _hdf5_data(path, name) as data:
         return np.asarray(data)
 
 
 def hdf5_shape(path: Path, name: str) -> tuple[int, ...]:
-    """The shape of that array.
+    """Shape of the array of a video in an HDF5 file.
 
     Raises:
-        FeatureError: As :func:`read_features`.
+        FeatureError: See :func:`read_features`.
     """
     with _hdf5_data(path, name) as data:
         return tuple(data.shape)

@@ -1,13 +1,12 @@
-"""Snippet features in every layout of the field, as they lie on disk, one video at a time."""
+"""Snippet features in every layout of the field, read from disk one video at a time."""
 
-import csv
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -21,9 +20,11 @@ from wtal.data.feature_files import (
     read_hdf5,
 )
 from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
-from wtal.data.store import FeatureStore, Grids, is_measure, open_store
+from wtal.data.manifest import is_measure
+from wtal.data.store import FeatureStore, Grids, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import read_json
+from wtal.io.tables import read_table
 from wtal.types import TimeGrid
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
@@ -31,26 +32,28 @@ __all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of"
 Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip_snippet", "clip_frame", "store"]
 
 _SUBFOLDERS = ("", "train", "test", "val", "validation", "training", "testing")
-_NO_VIDEO = {"text", "classes"}  # text features that lie beside CLIP's image features
-_MAX_DIFFERENCE = 2  # rows between RGB and flow that are rounding
+_NO_VIDEO = {"text", "classes"}  # text features beside the image features of CLIP
+_RATE_COLUMNS = {"video": ("video_id", "video_name"), "fps": ("frame_rate",)}
+_MAX_DIFFERENCE = 2  # in rows between RGB and flow, that rounding explains
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """What a user says of a feature stream.
+    """Where the features of a stream are, and how they were extracted.
 
     Args:
-        path: File or folder.
-        layout: How it is laid out; ``auto`` finds out, but for ``clip_frame``, which looks like ``clip_snippet``.
-        fps: Frames a second that the features were extracted at. For features at each video's own rate: a file, JSON
-            ``{video: fps}``, ActivityNet JSON with ``fps``, or CSV with columns ``video`` and ``fps``.
-        stride: Frames between neighbouring snippets; None is 16, and 1 for ``clip_frame``.
-        window: Frames that a snippet sees; None is 16, and 1 for ``clip_frame``.
+        path: File or folder of the features.
+        layout: Layout of the files; ``auto`` detects it, except ``clip_frame``, which looks like ``clip_snippet``.
+        fps: Frames per second at which the features were extracted. For features at the own rate of each video: a file,
+            either JSON ``{video: fps}``, ActivityNet JSON with ``fps``, or a table with columns ``video`` and ``fps``.
+        stride: Frames between neighbouring snippets; None means 16, or 1 for ``clip_frame``.
+        window: Frames that a snippet sees; None means 16, or 1 for ``clip_frame``.
         offset_s: Time of the first frame of snippet 0.
-        dim: Channels; None takes what most of the first videos have.
-        transposed: Whether arrays are (D, T); None finds out by the channels, which are equal in all videos.
-        names: For ``wtalc``: the ``videoname.npy`` that gives the order, or its folder; None takes the annotations'.
-        store: For ``wtalc``: where the converted features go; None is beside the file.
+        dim: Number of channels; None takes that of most of the first videos.
+        transposed: Whether arrays are (D, T); None infers it from the channels, whose number is the same in all videos.
+        names: For ``wtalc``: the ``videoname.npy`` that gives the order, or its folder; None takes the one of the
+            annotations.
+        store: For ``wtalc``: folder of the converted features; None puts it beside the file.
     """
 
     path: Path
@@ -66,16 +69,17 @@ class FeatureSource:
 
 
 def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path | None = None) -> FeatureStore:
-    """Open a feature stream; nothing is read yet, but a ``wtalc`` file is converted at its first use.
+    """Open a feature stream; nothing is read yet, but a ``wtalc`` file is converted when it is first used.
 
     Args:
-        source: What the user says of it.
-        video_ids: Videos that are wanted; that none of them is there is an error at once, with names to compare.
-        names: The annotations' own ``videoname.npy`` or its folder, where the source gives none.
+        source: Description of the stream.
+        video_ids: Names of the videos that are needed. If all are missing, an error says so at once and quotes names
+            to compare.
+        names: ``videoname.npy`` of the annotations or its folder, used where the source gives none.
 
     Raises:
-        FeatureError: If the path does not exist or is of no known layout.
-        FeatureNotFoundError: If none of the videos is there.
+        FeatureError: If the path does not exist or has an unknown layout.
+        FeatureNotFoundError: If none of the videos has features.
     """
     path = Path(source.path)
     if not _exists(path):
@@ -99,7 +103,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
 
 
 def part_of(source: FeatureSource, stream: str) -> FeatureSource:
-    """The part of a stream, where the path is the folder of all that ``wtal extract`` has written."""
+    """The source of one stream, where the path is a folder that ``wtal extract`` has written with all its streams."""
     part = Path(source.path) / stream
     return replace(source, path=part) if _exists(part / "manifest.json") else source
 
@@ -107,7 +111,7 @@ def part_of(source: FeatureSource, stream: str) -> FeatureSource:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # of a name that is too long
+    except OSError:  # raised for a name that is too long
         return False
 
 
@@ -123,29 +127,48 @@ def _found_layout(path: Path) -> Layout:
     return "wtalc" if next(path.glob("*JOINTFeatures.npy"), None) else "joint"
 
 
+class _Array(NamedTuple):
+    """One video in a file, or a pair of files."""
+
+    read: Callable[[], np.ndarray]
+    shape: Callable[[], tuple[int, ...]]
+    file: Path  # for messages
+
+
 def _open_files(path: Path, layout: Layout, source: FeatureSource) -> FeatureStore:
-    if path.suffix in HDF5:
-        names = hdf5_names(path)
-        readers: dict[str, Callable[[], np.ndarray]] = {name: partial(read_hdf5, path, name) for name in names}
-        shapes: dict[str, Callable[[], tuple[int, ...]]] = {name: partial(hdf5_shape, path, name) for name in names}
-        files = dict.fromkeys(names, path)
-    elif layout in ("two_stream", "video_features"):
-        pairs = _stream_folders(path) if layout == "two_stream" else _stream_endings(path)
-        readers = {name: partial(_read_pair, name, pair) for name, pair in pairs.items()}
-        shapes = {name: partial(_pair_shape, name, pair) for name, pair in pairs.items()}
-        files = {name: next(iter(pair.values())) for name, pair in pairs.items()}
-    else:
-        files = {name: file for name, file in _files(path).items() if name not in _NO_VIDEO}
-        readers = {name: partial(read_features, file) for name, file in files.items()}
-        shapes = {name: partial(features_shape, file) for name, file in files.items()}
-    if not readers:
+    arrays = _arrays(path, layout)
+    if not arrays:
         raise FeatureError(
             f"{path} holds no features of the layout `{layout}` ({', '.join(SUFFIXES)}, or one file {HDF5[0]}); "
             "correct `path` or `layout`."
         )
     return FeatureStore(
-        path, readers, shapes, _grids(source, layout), source.dim, transposed=source.transposed, files=files
+        path,
+        {name: array.read for name, array in arrays.items()},
+        {name: array.shape for name, array in arrays.items()},
+        _grids(source, layout),
+        source.dim,
+        transposed=source.transposed,
+        files={name: array.file for name, array in arrays.items()},
     )
+
+
+def _arrays(path: Path, layout: Layout) -> dict[str, _Array]:
+    """The arrays of a layout by name of the video."""
+    if path.suffix in HDF5:
+        names = hdf5_names(path)
+        return {name: _Array(partial(read_hdf5, path, name), partial(hdf5_shape, path, name), path) for name in names}
+    if layout in ("two_stream", "video_features"):
+        pairs = _stream_folders(path) if layout == "two_stream" else _stream_endings(path)
+        return {
+            name: _Array(partial(_read_pair, name, pair), partial(_pair_shape, name, pair), next(iter(pair.values())))
+            for name, pair in pairs.items()
+        }
+    return {
+        name: _Array(partial(read_features, file), partial(features_shape, file), file)
+        for name, file in _files(path).items()
+        if name not in _NO_VIDEO
+    }
 
 
 # Time grids -----------------------------------------------------------------------------------------------------
@@ -153,7 +176,7 @@ def _open_files(path: Path, layout: Layout, source: FeatureSource) -> FeatureSto
 
 def _grids(source: FeatureSource, layout: Layout) -> Grids:
     usual = 1.0 if layout == "clip_frame" else 16.0
-    stride, window = (usual if said is None else said for said in (source.stride, source.window))
+    stride, window = (usual if value is None else value for value in (source.stride, source.window))
     if isinstance(source.fps, str | Path):
         rates = _read_rates(Path(source.fps))
         return Grids(TimeGrid(stride=stride, window=window, offset_s=source.offset_s), rates, Path(source.fps))
@@ -167,16 +190,17 @@ def _read_rates(path: Path) -> dict[str, float]:
     try:
         if path.suffix == ".json":
             content = read_json(path, FeatureError)
-            content = content.get("database", content)
-            rates = {name: float(said["fps"] if isinstance(said, dict) else said) for name, said in content.items()}
+            entries = content.get("database", content).items()
+            rates = {name: float(entry["fps"] if isinstance(entry, dict) else entry) for name, entry in entries}
         else:
-            with path.open(newline="", encoding="utf-8") as file:
-                rates = {row["video"].strip(): float(row["fps"]) for row in csv.DictReader(file)}
+            table = read_table(path, FeatureError, _RATE_COLUMNS, numbers=("fps",))
+            rates = {video.strip(): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
         if not all(map(is_measure, rates.values())):
-            raise ValueError("one is not above 0, or cannot be")
-    except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError, csv.Error) as error:
+            raise ValueError("one is not above 0, or is too large")
+    except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:
         raise FeatureError(
-            f"{path} cannot be read as frame rates ({error}): give JSON {{video: fps}} or CSV with video and fps."
+            f"{path} cannot be read as frame rates ({error}): give JSON {{video: fps}} or a table with the columns "
+            "`video` and `fps`."
         ) from error
     return rates
 
@@ -185,7 +209,7 @@ def _read_rates(path: Path) -> dict[str, float]:
 
 
 def _files(path: Path, ending: str = "") -> dict[str, Path]:
-    """Feature files by the name of their video, in the folder and in ``train``, ``test`` and the like below it."""
+    """Feature files by name of the video, in the folder and in subfolders such as ``train`` and ``test``."""
     found: dict[str, Path] = {}
     for folder in (path / sub for sub in _SUBFOLDERS):
         for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
@@ -213,7 +237,7 @@ def _stream_endings(path: Path) -> dict[str, dict[str, Path]]:
 
 
 def _read_pair(video_id: str, pair: Mapping[str, Path]) -> np.ndarray:
-    """RGB and flow side by side, as long as the shorter one."""
+    """RGB and flow side by side, cut to the length of the shorter."""
     length, _ = _pair_shape(video_id, pair)
     return np.concatenate([read_features(pair[stream])[:length] for stream in ("rgb", "flow")], axis=1)
 
@@ -222,17 +246,17 @@ def _pair_shape(video_id: str, pair: Mapping[str, Path]) -> tuple[int, ...]:
     if len(pair) < 2:
         ((stream, file),) = pair.items()
         raise FeatureNotFoundError(
-            f"Video {video_id} has {file}, but no {'flow' if stream == 'rgb' else 'rgb'}: extract it."
+            f"Video {video_id} has {file}, but no {'flow' if stream == 'rgb' else 'rgb'}: extract it too."
         )
     (rgb, flow) = shapes = [features_shape(pair[stream]) for stream in ("rgb", "flow")]
     if any(len(shape) != 2 for shape in shapes):
         raise FeatureError(
-            f"{pair['rgb']} and {pair['flow']} have shapes {rgb} and {flow} where (snippets, channels) belongs."
+            f"{pair['rgb']} and {pair['flow']} have shapes {rgb} and {flow} instead of (snippets, channels)."
         )
     if abs(rgb[0] - flow[0]) > _MAX_DIFFERENCE:
         raise FeatureError(
             f"RGB and flow of video {video_id} differ by more than rounding: {rgb[0]} rows in {pair['rgb']}, {flow[0]} "
-            f"in {pair['flow']}; extract it again."
+            f"in {pair['flow']}; extract them again."
         )
     return min(rgb[0], flow[0]), rgb[1] + flow[1]
 
@@ -241,31 +265,31 @@ def _pair_shape(video_id: str, pair: Mapping[str, Path]) -> tuple[int, ...]:
 
 
 def resample(features: np.ndarray, source: TimeGrid, target: TimeGrid, num_snippets: int) -> np.ndarray:
-    """Bring features onto another time grid.
+    """Resample features onto another time grid.
 
-    A target snippet is the mean of the source rows whose cells have their middle in its cell, or, if there are none,
-    the row nearest to its middle.
+    A target snippet is the mean of the source rows whose cells are centred in its cell, or, if there are none, the row
+    nearest to its centre.
 
     Args:
-        features: ``(S, D)``, at least one row.
-        source: Their grid.
-        target: The wanted grid.
-        num_snippets: Rows wanted, ``T``.
+        features: Rows on the source grid, ``(S, D)``, at least one.
+        source: Grid of the features.
+        target: Grid to resample onto.
+        num_snippets: Number of target snippets, ``T``.
 
     Returns:
-        ``(T, D)`` float32.
+        Features on the target grid, ``(T, D)``, float32.
 
     >>> rows = np.array([[0.0], [2.0], [4.0], [6.0]])
     >>> resample(rows, TimeGrid(fps=2, stride=1, window=1), TimeGrid(fps=1, stride=1, window=1), 2).tolist()
     [[1.0], [5.0]]
     """
     edges = source.index_of(target.edge_s(0)) + np.arange(num_snippets + 1) * (target.step_s / source.step_s)
-    bounds = np.clip(np.ceil(edges - 0.5 - 1e-9), 0, len(features)).astype(int)  # row i has its middle at i + 0.5
+    bounds = np.clip(np.ceil(edges - 0.5 - 1e-9), 0, len(features)).astype(int)  # the centre of row i is i + 0.5
     nearest = np.clip(np.floor((edges[:-1] + edges[1:]) / 2 + 1e-9), 0, len(features) - 1).astype(int)
     out: np.ndarray = features[nearest].astype(np.float32)
     count = np.diff(bounds)
     full = count > 0
-    if full.any():  # cells that hold rows follow each other without a gap
+    if full.any():  # cells that hold rows are adjacent
         sums = np.add.reduceat(features[: bounds[-1]], bounds[:-1][full], axis=0, dtype=np.float64)
         out[full] = sums / count[full, None]
     return out

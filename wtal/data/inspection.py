@@ -94,40 +94,19 @@ def inspect(data: SnippetDataModule, scan: bool = True) -> DataReport:
 
 
 def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, report: DataReport, scan: bool) -> None:
-    segments = data.annotations.segments
-    result = report.splits[split] = SplitReport(len(table), int(segments["video_id"].isin(table.index).sum()))
+    instances = int(data.annotations.segments["video_id"].isin(table.index).sum())
+    result = report.splits[split] = SplitReport(len(table), instances)
     fatal = report.remarks if split == "test" else report.problems
-    stores: dict[str, FeatureStore] = {}
-    for name, source in (("i3d", data.i3d), ("clip", data.clip)):
-        if source is None:
-            continue
-        try:
-            stores[name] = data.open_stream(source, table)
-        except FeatureError as error:
-            fatal.append(str(error))
-            continue
-        result.streams[name] = _inspect_stream(stores[name], table, data.length_tolerance_s, f"{split} {name}", scan)
+    stores = _open_streams(data, table, fatal)
     if not stores:
         fatal.append(f"No features of the {split} videos could be opened.")
         return
+    for name, store in stores.items():
+        result.streams[name] = _inspect_stream(store, table, data.length_tolerance_s, f"{split} {name}", scan)
     missing = sorted({video_id for stream in result.streams.values() for video_id in stream.missing})
-    lost = int(segments["video_id"].isin(missing).sum())
-    if missing:
-        more = f", with {lost} instances that can never be found" if split == "test" and lost else ""
-        (fatal if data.missing == "error" else report.remarks).append(
-            f"{len(missing)} of {len(table)} {split} videos have no features{more}: {first(missing)}."
-        )
+    _inspect_missing(data, split, table, missing, report)
     for name, stream in result.streams.items():
-        if stream.unreadable:
-            said = stream.unreadable[0]
-            fatal.append(f"{len(stream.unreadable)} {split} videos have unusable {name} features; the first: {said}")
-        if stream.off_duration:
-            worst = max(stream.off_duration, key=lambda video_id: abs(stream.off_duration[video_id]))
-            report.remarks.append(
-                f"{name} features of {len(stream.off_duration)} {split} videos differ by more than "
-                f"{data.length_tolerance_s:g} s from the annotated duration, most {worst} "
-                f"({stream.off_duration[worst]:+.1f} s)."
-            )
+        _inspect_features(data, split, name, stream, fatal, report.remarks)
     present = table.drop(index=missing)
     if len(stores) == 2 and not any(stream.unreadable for stream in result.streams.values()):
         pairs = SnippetFeatures(stores["i3d"], stores["clip"], data.length_tolerance_s)
@@ -137,6 +116,46 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
         _inspect_unlabelled(data, stores, report)
     if split == "test":
         _inspect_segments(data, present, report)
+
+
+def _open_streams(data: SnippetDataModule, table: pd.DataFrame, fatal: list[str]) -> dict[str, FeatureStore]:
+    stores: dict[str, FeatureStore] = {}
+    for name, source in (("i3d", data.i3d), ("clip", data.clip)):
+        if source is not None:
+            try:
+                stores[name] = data.open_stream(source, table)
+            except FeatureError as error:
+                fatal.append(str(error))
+    return stores
+
+
+def _inspect_missing(
+    data: SnippetDataModule, split: Split, table: pd.DataFrame, missing: Sequence[str], report: DataReport
+) -> None:
+    if not missing:
+        return
+    lost = int(data.annotations.segments["video_id"].isin(missing).sum())
+    more = f", with {lost} instances that can never be found" if split == "test" and lost else ""
+    fatal = data.missing == "error" and split != "test"
+    (report.problems if fatal else report.remarks).append(
+        f"{len(missing)} of {len(table)} {split} videos have no features{more}: {first(missing)}."
+    )
+
+
+def _inspect_features(
+    data: SnippetDataModule, split: Split, name: str, stream: StreamReport, fatal: list[str], remarks: list[str]
+) -> None:
+    if stream.unreadable:
+        fatal.append(
+            f"{len(stream.unreadable)} {split} videos have unusable {name} features; the first: {stream.unreadable[0]}"
+        )
+    if stream.off_duration:
+        worst = max(stream.off_duration, key=lambda video_id: abs(stream.off_duration[video_id]))
+        remarks.append(
+            f"{name} features of {len(stream.off_duration)} {split} videos differ by more than "
+            f"{data.length_tolerance_s:g} s from the annotated duration, most {worst} "
+            f"({stream.off_duration[worst]:+.1f} s)."
+        )
 
 
 def _inspect_stream(

@@ -1,4 +1,4 @@
-"""Data order and randomness as functions of (seed, epoch, place), so that no generator's state needs saving."""
+"""Order of the data and randomness as functions of seed, epoch and index, so that no generator state is saved."""
 
 import signal
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 def derive_seed(*words: int) -> int:
-    """One seed out of several whole numbers that are not negative; neighbours give unrelated seeds.
+    """One seed from several non-negative integers; neighbouring integers give unrelated seeds.
 
     >>> derive_seed(0, 1) == derive_seed(0, 1), derive_seed(0, 1) == derive_seed(1, 0)
     (True, False)
@@ -24,55 +24,55 @@ def derive_seed(*words: int) -> int:
 
 
 def leave_sigterm(worker: int) -> None:
-    """For a loader's process: SIGTERM is the main process's, which needs its batches to the end of the step."""
+    """Ignore SIGTERM in a worker process: the main process handles it, and needs batches until its step ends."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
-    """Shuffles anew each epoch and yields ``(index, seed)`` pairs.
+    """Yields pairs of index and seed, in another order each epoch.
 
-    What is drawn for an item depends on its seed alone, so neither on the worker that draws it nor on a restart.
+    Random choices for an item depend on its seed alone, and thus neither on the worker nor on a restart.
 
     Args:
-        dataset: What is sampled from.
-        seed: Of the whole run.
+        dataset: Dataset to sample from.
+        seed: Seed of the run.
         num_replicas: Number of processes that share the epoch.
-        rank: Of this process.
+        rank: Rank of this process.
     """
 
     def __init__(self, dataset: Dataset[Any], seed: int = 0, num_replicas: int = 1, rank: int = 0) -> None:
         super().__init__(dataset, num_replicas=num_replicas, rank=rank, seed=seed)
-        self.start = 0  # items of this epoch to leave out, as they were taken before a restart
+        self.start = 0  # items of this epoch to skip, as they were used before a restart
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch is next; a new one begins with its first item."""
+        """Set the epoch; a new one begins with its first item."""
         if epoch != self.epoch:
             self.start = 0
         super().set_epoch(epoch)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        """Pairs of index and seed, from ``start`` on."""
+        """Yield pairs of index and seed, from ``start`` on."""
         indices: list[Any] = list(super().__iter__())
         for index in indices[self.start :]:
             yield index, derive_seed(self.seed, self.epoch, index)
 
 
 class ResumableLoader(DataLoader[T_co]):
-    """A loader that Lightning can restart inside an epoch: it saves and loads ``state_dict``.
+    """A loader that Lightning can resume within an epoch, as it has a ``state_dict``.
 
-    The pass starts when its first batch is asked for, not at ``iter``: Lightning 2.5.3 and later make the iterator of a
-    resumed run before they tell the sampler the epoch (Lightning issue 21938).
+    The pass starts when its first batch is requested, not at ``iter``: from 2.5.3 on, Lightning creates the iterator of
+    a resumed run before it sets the epoch of the sampler (Lightning issue 21938).
     """
 
     sampler: EpochSampler
     _taken = 0
 
     def __init__(self, dataset: Dataset[T_co], sampler: EpochSampler, **options: Any) -> None:  # noqa: ANN401
-        # A generator of its own: workers' base seeds would else be drawn from the global one, each epoch.
+        # Its own generator: otherwise each epoch would draw the base seeds of its workers from the global one.
         super().__init__(dataset, sampler=sampler, generator=torch.Generator(), worker_init_fn=leave_sigterm, **options)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """Batches of the epoch that are left."""
+        """Yield the remaining batches of the epoch."""
         assert self.batch_size is not None
         self._taken = self.sampler.start // self.batch_size
         for batch in super().__iter__():
@@ -80,11 +80,11 @@ class ResumableLoader(DataLoader[T_co]):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch and how many of its batches were taken."""
+        """The epoch and the number of its batches that were used."""
         return {"epoch": self.sampler.epoch, "taken": self._taken}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on in that epoch after these batches."""
+        """Continue in that epoch after these batches."""
         assert self.batch_size is not None
         self.sampler.set_epoch(state["epoch"])
         self.sampler.start = state["taken"] * self.batch_size

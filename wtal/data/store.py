@@ -1,11 +1,10 @@
-"""Features by video, read when asked for, and the folder that keeps them: one ``.npy`` a video and a manifest."""
+"""Features by video, read on demand, and the folder that keeps them: one ``.npy`` file per video and a manifest."""
 
 import io
-import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -13,26 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from wtal.data.manifest import MANIFEST, Manifest, read_manifest
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import is_file_name, read_npy_header
-from wtal.io.files import write_text
 from wtal.types import TimeGrid
 
 __all__ = [
     "FeatureStore",
     "Grids",
-    "Manifest",
     "StoreWriter",
-    "is_measure",
     "npy_shape",
     "open_store",
-    "read_manifest",
     "read_npy",
     "write_npy",
 ]
-
-_VERSION = 1
-_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -40,9 +33,9 @@ class Grids:
     """The time grid of each video.
 
     Args:
-        grid: Of all videos.
-        fps: Frame rates of videos at their own rate, by name; None where all have the grid's.
-        path: Where these come from, for messages.
+        grid: Time grid of all videos.
+        fps: Frame rates by name of the video, where each has its own; None where all have that of the grid.
+        path: File of the frame rates, for messages.
     """
 
     grid: TimeGrid
@@ -65,25 +58,21 @@ class Grids:
         return replace(self.grid, fps=rate)
 
 
-def is_measure(value: float) -> bool:
-    """Whether a frame rate or a number of frames can be meant: above 0, and far from where their quotients overflow."""
-    return 1e-6 < value < 1e9
-
-
 class FeatureStore(Mapping[str, np.ndarray]):
-    """Features by video, ``(T, D)`` each; nothing is read before it is asked for.
+    """Features by video, ``(T, D)`` each, read on demand.
 
     Names match with and without a leading ``v_``. Arrays are read-only, and checked when they are first read.
 
     Args:
-        path: Where they are, for messages.
-        readers: Of each video what reads its array.
-        shapes: Of each video what tells the array's shape, if possible without reading it.
-        grid: From a video's name to its time grid.
-        dim: Channels; None takes what most of the first videos have.
-        transposed: Whether arrays are ``(D, T)``; None finds out by the channels, which are equal in all videos.
-        files: The file of each video, for messages.
-        manifest: What a store on disk says of itself.
+        path: File or folder of the features, for messages.
+        readers: By video, a function that reads its array.
+        shapes: By video, a function that returns the shape of its array, if possible without reading it.
+        grid: Maps the name of a video to its time grid.
+        dim: Number of channels; None takes that of most of the first videos.
+        transposed: Whether arrays are ``(D, T)``; None infers it from the channels, whose number is the same in all
+            videos.
+        files: File of each video, for messages.
+        manifest: Manifest of a store on disk.
     """
 
     def __init__(
@@ -120,7 +109,7 @@ class FeatureStore(Mapping[str, np.ndarray]):
 
         Raises:
             FeatureNotFoundError: If there are none.
-            FeatureError: If they are no finite numbers of the right width.
+            FeatureError: If they are not finite numbers of the right width.
         """
         key = self._found(video_id)
         length = self.length(key)
@@ -133,28 +122,28 @@ class FeatureStore(Mapping[str, np.ndarray]):
 
     @property
     def dim(self) -> int:
-        """Channels."""
+        """Number of channels."""
         return self._orientation[0]
 
     def length(self, video_id: str) -> int:
-        """Snippets of a video, without reading its features where its file tells.
+        """Number of snippets of a video, read from the header of its file where possible.
 
         Raises:
-            FeatureNotFoundError: If there are none.
-            FeatureError: If they have another form than ``(T, D)``.
+            FeatureNotFoundError: If the video has no features.
+            FeatureError: If their shape is not ``(T, D)``.
         """
         key = self._found(video_id)
         if key not in self._lengths:
             shape, (dim, transposed) = self._shapes[key](), self._orientation
             if len(shape) != 2 or 0 in shape:
                 raise FeatureError(
-                    f"{self._place(key)}: shape {shape} where (snippets, channels) belongs; extract it again."
+                    f"{self._place(key)}: shape {shape} instead of (snippets, channels); extract the video again."
                 )
             length, channels = reversed(shape) if transposed else shape
             if channels != dim:
                 raise FeatureError(
-                    f"{self._place(key)}: {channels} channels where {dim} belong; extract it again with the model "
-                    "of the others, or correct `dim` or `transposed`."
+                    f"{self._place(key)}: {channels} channels instead of {dim}; extract the video again with the "
+                    "model of the others, or correct `dim` or `transposed`."
                 )
             self._lengths[key] = length
         return self._lengths[key]
@@ -174,34 +163,35 @@ class FeatureStore(Mapping[str, np.ndarray]):
 
     @cached_property
     def _orientation(self) -> tuple[int, bool]:
-        """Channels, and whether they are the arrays' first axis, as most of the first videos have it."""
+        """Number of channels, and whether arrays are ``(D, T)``."""
         if self._dim is not None and self._transposed is not None:
             return self._dim, self._transposed
+        return _vote(self._first_shapes(), self._dim, self._transposed)
+
+    def _first_shapes(self, count: int = 5) -> list[tuple[int, ...]]:
+        """Shapes of the first videos that can be read, among them at least one of two axes."""
         shapes: list[tuple[int, ...]] = []
         problem: FeatureError | None = None
         for shape in self._shapes.values():
             try:
                 shapes.append(shape())
-            except FeatureError as error:  # of one video; it is said when that one is wanted
+            except FeatureError as error:  # of one video: it is raised when that video is wanted
                 problem = problem or error
-            if len(shapes) == 5:
+            if len(shapes) == count:
                 break
-        axes = [Counter(shape[axis] for shape in shapes if len(shape) == 2) for axis in (1, 0)]
-        if not axes[0]:
+        if not any(len(shape) == 2 for shape in shapes):
             raise problem or FeatureError(f"{self.path} holds no array of the form (snippets, channels).")
-        if self._transposed is not None:
-            return axes[self._transposed].most_common(1)[0][0], self._transposed
-        if self._dim is not None:
-            return self._dim, axes[1][self._dim] > axes[0][self._dim]
-        (normal, votes), (other, more) = (axis.most_common(1)[0] for axis in axes)
-        return (other, True) if more > votes else (normal, False)
+        return shapes
 
     def _check(self, key: str, rows: np.ndarray, length: int) -> None:
         if rows.dtype.kind not in "fiu":
-            raise FeatureError(f"{self._place(key)}: an array of {rows.dtype} where numbers belong; extract it again.")
+            raise FeatureError(
+                f"{self._place(key)}: an array of {rows.dtype} instead of numbers; extract the video again."
+            )
         if rows.shape != (length, self.dim):
             raise FeatureError(
-                f"{self._place(key)}: shape {rows.shape} where {(length, self.dim)} was said; extract it again."
+                f"{self._place(key)}: shape {rows.shape} instead of the stated {(length, self.dim)}; extract the video "
+                "again."
             )
         finite = np.isfinite(rows).all(axis=1)
         if rows.dtype.itemsize > 4 and rows.dtype.kind == "f":  # networks compute in single precision
@@ -209,8 +199,23 @@ class FeatureStore(Mapping[str, np.ndarray]):
         if not finite.all():
             raise FeatureError(
                 f"{self._place(key)}: NaN or infinity in {np.count_nonzero(~finite)} of {length} rows, first in row "
-                f"{finite.argmin()}; extract it again."
+                f"{finite.argmin()}; extract the video again."
             )
+
+
+def _vote(shapes: Sequence[tuple[int, ...]], dim: int | None, transposed: bool | None) -> tuple[int, bool]:
+    """Number of channels and whether arrays are ``(D, T)``: as most shapes have it, where it is not given.
+
+    >>> _vote([(7, 4), (9, 4)], None, None), _vote([(4, 7), (4, 9)], None, None), _vote([(4, 7)], 4, None)
+    ((4, False), (4, True), (4, True))
+    """
+    normal, other = (Counter(shape[axis] for shape in shapes if len(shape) == 2) for axis in (1, 0))
+    if transposed is not None:
+        return (other if transposed else normal).most_common(1)[0][0], transposed
+    if dim is not None:
+        return dim, other[dim] > normal[dim]
+    (channels, votes), (other_channels, other_votes) = (axis.most_common(1)[0] for axis in (normal, other))
+    return (other_channels, True) if other_votes > votes else (channels, False)
 
 
 def _spellings(video_id: str) -> tuple[str, str]:
@@ -218,21 +223,21 @@ def _spellings(video_id: str) -> tuple[str, str]:
 
 
 def read_npy(file: Path) -> np.ndarray:
-    """An array of numbers, memory-mapped.
+    """Read an array of numbers, memory-mapped.
 
     Raises:
-        FeatureError: If the file is missing, damaged or no array of numbers.
+        FeatureError: If the file is missing, damaged or not an array of numbers.
     """
     if 0 in npy_shape(file):
         return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]
-    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))  # the subclass that it is makes slices slow
+    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))  # np.memmap, a subclass, is slow to slice
 
 
 def npy_shape(file: Path) -> tuple[int, ...]:
-    """Shape of an array of numbers, from its file's header.
+    """Shape of an array of numbers, from the header of its file.
 
     Raises:
-        FeatureError: If the file is missing, damaged or no array of numbers.
+        FeatureError: If the file is missing, damaged or not an array of numbers.
     """
     try:
         with file.open("rb") as opened:
@@ -241,14 +246,14 @@ def npy_shape(file: Path) -> tuple[int, ...]:
         raise FeatureError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if dtype.kind not in "fiu":
         kind = "Python objects" if dtype.hasobject else f"an array of {dtype}"
-        raise FeatureError(f"{file} holds {kind} where numbers belong: save it again as one plain array.")
+        raise FeatureError(f"{file} holds {kind} instead of numbers: save it again as one plain array.")
     return shape
 
 
 def write_npy(file: Path, rows: np.ndarray) -> None:
     """Write an array whole, or raise OSError.
 
-    ``np.save`` into a file says nothing when the disk is full at the last block.
+    ``np.save`` into a file raises nothing if the disk is full at the last block.
     """
     whole = io.BytesIO()
     np.save(whole, rows)
@@ -258,84 +263,25 @@ def write_npy(file: Path, rows: np.ndarray) -> None:
 # On disk --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a store says of itself.
-
-    Args:
-        grid: Where snippets lie in time.
-        dim: Channels.
-        dtype: Of the arrays.
-        videos: Snippets of each video.
-        fps: Frame rate of each video where the grid's is not that of all.
-        origin: What the features were made from, to see when they are out of date.
-        crop: Which part of a frame was seen: ``center``, ``ten, averaged``, ...
-        notes: Anything else worth knowing, such as the order of colours that the network was given.
-    """
-
-    grid: TimeGrid
-    dim: int
-    dtype: str
-    videos: dict[str, int]
-    fps: dict[str, float] | None = None
-    origin: dict[str, Any] = field(default_factory=dict)
-    crop: str = "not stated"
-    notes: str = ""
-
-    def write(self, folder: Path) -> None:
-        """Write it into a store's folder, at once and whole."""
-        write_text(folder / _MANIFEST, json.dumps({"version": _VERSION, **asdict(self)}, indent=1))
-
-
-def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a store; None where there is no store.
-
-    Raises:
-        FeatureError: If it is damaged or of another version.
-    """
-    said = folder / _MANIFEST
-    try:
-        content = json.loads(said.read_text(encoding="utf-8"))
-        if content.pop("version") != _VERSION:
-            raise ValueError("another version of the program wrote it")
-        grid = TimeGrid(**{name: float(value) for name, value in content["grid"].items()})
-        manifest = Manifest(**{**content, "grid": grid})
-        rates = None if manifest.fps is None else {name: float(rate) for name, rate in manifest.fps.items()}
-        videos = {name: int(count) for name, count in manifest.videos.items()}
-        positive = (grid.fps, grid.stride, grid.window, *(rates or {}).values())
-        if not all(map(is_measure, positive)) or not abs(grid.offset_s) < 1e9:
-            raise ValueError("a number of its time grid is not above 0, or cannot be")
-        for name in videos:  # else it would read what lies outside the folder
-            if not is_file_name(name):
-                raise ValueError(f"{name!r} is no name of a file")
-        return replace(manifest, grid=grid, dim=int(manifest.dim), videos=videos, fps=rates)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise FeatureError(
-            f"{said} is no manifest of a feature store ({error}): delete the folder and make it again."
-        ) from error
-
-
 def open_store(folder: Path, grids: Grids | None = None) -> FeatureStore:
     """Open a store.
 
     Args:
-        folder: Where it is.
-        grids: Instead of those of its manifest.
+        folder: Folder of the store.
+        grids: Time grids in place of those of the manifest.
 
     Raises:
-        FeatureError: If there is none, or its manifest is damaged.
+        FeatureError: If there is no store, or its manifest is damaged.
     """
     manifest = read_manifest(folder)
     if manifest is None:
-        raise FeatureError(f"{folder} is no feature store, as it has no {_MANIFEST}: correct `path` or `layout`.")
+        raise FeatureError(f"{folder} is not a feature store, as it has no {MANIFEST}: correct `path` or `layout`.")
     files = {name: folder / f"{name}.npy" for name in manifest.videos}
     return FeatureStore(
         folder,
         {name: partial(read_npy, file) for name, file in files.items()},
-        {name: partial(_said, length, manifest.dim) for name, length in manifest.videos.items()},
-        grids or Grids(manifest.grid, manifest.fps, folder / _MANIFEST),
+        {name: partial(_shape, length, manifest.dim) for name, length in manifest.videos.items()},
+        grids or Grids(manifest.grid, manifest.fps, folder / MANIFEST),
         manifest.dim,
         transposed=False,
         files=files,
@@ -343,22 +289,22 @@ def open_store(folder: Path, grids: Grids | None = None) -> FeatureStore:
     )
 
 
-def _said(length: int, dim: int) -> tuple[int, ...]:
+def _shape(length: int, dim: int) -> tuple[int, ...]:
     return length, dim
 
 
 class StoreWriter:
-    """Write a store; it appears at once and whole when the ``with`` block ends, or not at all if that fails.
+    """Write a store; it appears whole when the ``with`` block ends, or not at all if the block fails.
 
     Args:
-        folder: Where it will be. A store that is there is replaced.
+        folder: Folder of the store. An existing store is replaced.
         grid: Where snippets lie in time.
         origin: See :class:`Manifest`.
         crop: See :class:`Manifest`.
         notes: See :class:`Manifest`.
 
     Raises:
-        FeatureError: If something else than a store is in the way, or two videos do not fit together.
+        FeatureError: If something other than a store is in the way, or two videos do not fit together.
     """
 
     def __init__(
@@ -374,10 +320,10 @@ class StoreWriter:
         self._manifest = Manifest(grid, 0, "", {}, None, origin or {}, crop, notes)
 
     def __enter__(self) -> "StoreWriter":
-        """Make room beside the place."""
+        """Create a scratch folder beside the store."""
         if self.folder.exists() and read_manifest(self.folder) is None and any(self.folder.iterdir()):
             raise FeatureError(
-                f"{self.folder} is in the way and is no feature store: move it, or choose another folder."
+                f"{self.folder} is in the way and is not a feature store: move it, or choose another folder."
             )
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.folder.name}.new-")
@@ -389,32 +335,32 @@ class StoreWriter:
         """Write one video.
 
         Args:
-            video_id: Its name, which becomes the name of its file.
-            rows: ``(T, D)``.
-            fps: Its own frame rate; None for the grid's.
+            video_id: Name of the video, which becomes the name of its file.
+            rows: Features, ``(T, D)``.
+            fps: Frame rate of this video; None for that of the grid.
 
         Raises:
-            FeatureError: If the array is no such thing, or the name cannot be that of a file or was there before.
+            FeatureError: If the array has another form, or the name cannot be that of a file or has been given before.
         """
-        said = self._manifest
-        if not is_file_name(video_id) or video_id in said.videos:
+        manifest = self._manifest
+        if not is_file_name(video_id) or video_id in manifest.videos:
             raise FeatureError(f"{video_id!r} is given to two videos, or cannot be the name of a file: rename it.")
-        if rows.ndim != 2 or rows.dtype.kind not in "fiu" or (said.dim and rows.shape[1] != said.dim):
-            wanted = f"(snippets, {said.dim or 'channels'})"
-            raise FeatureError(f"Video {video_id} has an array of {rows.dtype} {rows.shape} where {wanted} belongs.")
+        if rows.ndim != 2 or rows.dtype.kind not in "fiu" or (manifest.dim and rows.shape[1] != manifest.dim):
+            wanted = f"(snippets, {manifest.dim or 'channels'})"
+            raise FeatureError(f"Video {video_id} has an array of {rows.dtype} {rows.shape} instead of {wanted}.")
         write_npy(self._fresh / f"{video_id}.npy", rows)
-        said.videos[video_id] = len(rows)
-        rates = said.fps if fps is None else {**(said.fps or {}), video_id: fps}
-        self._manifest = replace(said, dim=rows.shape[1], dtype=str(rows.dtype), fps=rates)
+        manifest.videos[video_id] = len(rows)
+        rates = manifest.fps if fps is None else {**(manifest.fps or {}), video_id: fps}
+        self._manifest = replace(manifest, dim=rows.shape[1], dtype=str(rows.dtype), fps=rates)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the store in its place."""
+        """Move the store into its place."""
         with self._scratch as scratch:
             if kind is not None:
                 return
-            if self._manifest.fps is not None:  # then each video has one
+            if self._manifest.fps is not None:  # then every video needs one
                 rates = {name: self._manifest.fps.get(name, self._manifest.grid.fps) for name in self._manifest.videos}
                 self._manifest = replace(self._manifest, fps=rates)
             self._manifest.write(self._fresh)

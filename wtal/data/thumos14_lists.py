@@ -1,4 +1,4 @@
-"""THUMOS14's classes, and the lists of test videos that circulate."""
+"""The classes of THUMOS14, and the lists of its test videos that are in use."""
 
 from collections.abc import Collection
 from typing import Literal
@@ -43,9 +43,9 @@ LEFT_OUT: dict[TestList, frozenset[str]] = {
 
 
 def lacking_videos(test_list: TestList, names: Collection[str]) -> list[str]:
-    """Videos of a list that are not among the names, of those that not every list has.
+    """Videos of a list that are missing from the names, among those that differ between the lists.
 
-    The one without a class is no lack: most files do not name it.
+    The video without a class does not count: most files do not name it.
 
     >>> lacking_videos("211", ["video_test_0000004"])
     ['video_test_0001496']

@@ -15,7 +15,7 @@ from wtal.branches.localization import LocalizationModule
 from wtal.data.annotations import Annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource, part_of
-from wtal.data.store import read_manifest
+from wtal.data.manifest import read_manifest
 from wtal.errors import WTALError
 from wtal.extraction.pipeline import Extraction, Running, extract_features
 from wtal.nn.heads import ZeroShotHead

@@ -1,4 +1,4 @@
-"""Average precision of temporal detections, by the rule of the ActivityNet challenge, without a loop over them."""
+"""Average precision of temporal detections by the rules of the ActivityNet challenge, vectorized."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -28,7 +28,7 @@ Takes = Literal["largest", "first"]
 class AveragePrecision(NamedTuple):
     """Average precision in [0, 1] of each class at each threshold."""
 
-    labels: Ints  # (C,) the labels that the ground truth has, ascending
+    labels: Ints  # (C,) labels that occur in the ground truth, ascending
     values: Floats  # (C, K)
 
     @property
@@ -62,18 +62,19 @@ def average_precision(
 ) -> AveragePrecision:
     """Average precision of each class at each threshold of temporal IoU.
 
-    The classes are those of the ground truth. A class's detections of all videos are taken from the best score down;
-    each is true if an instance of its video and class that no better one has taken has a tIoU of at least the threshold
-    with it, and takes the one of largest tIoU. Any other is false, also one in a video without ground truth.
+    The classes are those of the ground truth. The detections of a class, over all videos, are ranked by score. A
+    detection is a true positive if its tIoU with a free instance of its video and class reaches the threshold; it then
+    takes the one of largest tIoU, which is no longer free. All others are false positives, also those in videos
+    without ground truth.
 
     Args:
         detections: ``(N, 5)`` rows of video, label, start, end, score.
         segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
         tious: Thresholds, ``(K,)``.
-        ties: Which of equally scored detections goes first, and which of two instances of equal tIoU a detection takes.
-            ``official``: whatever the official code does on this machine. ``last``: the last row, of both.
-            ``first``: the first of the detections, the last of the instances.
-        interpolated: Take as precision at a recall the best one at that recall or a larger one.
+        ties: Which of several detections of equal score comes first, and which of several instances of equal tIoU is
+            taken. ``official``: as the official code does on this machine. ``last``: the last row, of both. ``first``:
+            the first of the detections, the last of the instances.
+        interpolated: Whether the precision at a recall is the best one at that recall or a larger one.
         takes: See :func:`match`.
 
     Returns:
@@ -83,9 +84,9 @@ def average_precision(
         ValueError: If a shape is wrong, a value is not finite, or a segment ends before it starts.
 
     Source:
-        activitynet/ActivityNet: Evaluation/eval_detection.py. It ranks by NumPy's ``argsort()[::-1]``, in which equal
-        values come in an order that depends on NumPy's version and the processor: seen to move a mAP by 0.0004.
-        ``ties="last"`` is what a stable sort gives in its place, the same everywhere.
+        activitynet/ActivityNet: Evaluation/eval_detection.py. It ranks by NumPy's ``argsort()[::-1]``, whose order of
+        equal values depends on the version of NumPy and on the processor, which has changed a mAP by 0.0004.
+        ``ties="last"`` is the result of a stable sort in its place, the same everywhere.
     """
     found, truth = _rows(detections, 5, "detections"), _rows(segments, 4, "segments")
     found = best_first_by_class(found, ties)
@@ -97,8 +98,8 @@ def average_precision(
 
 
 def best_first_by_class(found: Floats, ties: Ties = "last") -> Floats:
-    """Rows of detections class by class, and within a class from the best score down."""
-    if ties == "official":  # each class is sorted apart, for the order of equal values depends on what is sorted
+    """Rows of detections class by class, and within a class by descending score."""
+    if ties == "official":  # sort each class separately, as the order of equal values depends on the other values
         found = found[np.argsort(found[:, 1], kind="stable")]
         classes = np.split(found, np.flatnonzero(np.diff(found[:, 1])) + 1)
         return np.concatenate([rows[rows[:, 4].argsort()[::-1]] for rows in classes])
@@ -108,7 +109,7 @@ def best_first_by_class(found: Floats, ties: Ties = "last") -> Floats:
 
 
 def group_keys(*tables: Floats) -> list[Ints]:
-    """Number the pairs of video and class that occur in the tables' first two columns, the same in all tables."""
+    """Number the pairs of video and class in the first two columns of the tables, consistently over all tables."""
     pairs = np.concatenate([table[:, :2] for table in tables])
     videos, labels = (np.unique(column, return_inverse=True)[1] for column in pairs.T)
     key = videos * (labels.max(initial=0) + 1) + labels
@@ -116,18 +117,18 @@ def group_keys(*tables: Floats) -> list[Ints]:
 
 
 def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "last", takes: Takes = "largest") -> Ints:
-    """Give detections, the first being the best, the instances of their video and class.
+    """Match detections, ranked best first, to the instances of their video and class.
 
-    Each takes the instance of largest tIoU among those that no better one has taken. All
-    thresholds, classes and videos go at once: every detection asks for its best instance, an instance keeps the best
-    that asked, the others ask for their next one, until no one is left. As all instances agree on which detection is
-    better, this ends with what taking turns would give.
+    Each detection takes the instance of largest tIoU among those that no better one has taken. All thresholds, classes
+    and videos are matched at once: every detection proposes to its best instance, an instance keeps the best detection
+    that proposed, and the others propose to their next instance, until none is left. As all instances rank the
+    detections alike, the result is that of matching the detections one after the other.
 
     Args:
         found: ``(N, >= 4)`` rows of video, label, start, end, best first within a video and class.
-        truth: ``(M, 4)`` rows of the same.
+        truth: ``(M, 4)`` rows of video, label, start, end.
         tious: Thresholds, ``(K,)``.
-        ties: Which of several instances of equal tIoU comes first: the last row or, if ``official``, what NumPy says.
+        ties: Which of several instances of equal tIoU comes first: the last row or, if ``official``, as NumPy sorts.
         takes: ``largest`` tIoU, or the ``first`` row of the instances that reach the threshold (W-TALC).
 
     Returns:
@@ -144,28 +145,30 @@ def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "la
         row, instance, tiou = row[order], instance[order], tiou[order]
     if len(row) == 0:
         return taken
-    wishes = np.stack([np.bincount(row[tiou >= t], minlength=len(found)) for t in thresholds])
-    first = np.searchsorted(row, np.arange(len(found)))  # of a detection's wishes
-    level, who = np.nonzero(wishes)
-    all_of_them = np.searchsorted(row, who, side="right")
-    last = (first + wishes)[level, who] if takes == "largest" else all_of_them  # the largest ones begin the list
-    wish = first[who]
+    num_candidates = np.stack([np.bincount(row[tiou >= t], minlength=len(found)) for t in thresholds])
+    first = np.searchsorted(row, np.arange(len(found)))  # of the instances that a detection proposes to
+    level, detection = np.nonzero(num_candidates)
+    list_end = np.searchsorted(row, detection, side="right")
+    last = (
+        (first + num_candidates)[level, detection] if takes == "largest" else list_end
+    )  # the largest ones begin the list
+    candidate = first[detection]
     best = np.full((len(thresholds), len(truth)), len(found))
-    while len(who):
-        asked, enough = instance[wish], tiou[wish] >= thresholds[level]
-        np.minimum.at(best, (level[enough], asked[enough]), who[enough])
-        refused = (best[level, asked] != who) | ~enough
-        taken[level, who] = np.where(refused, -1, asked)
-        wish = wish + refused
+    while len(detection):
+        asked, enough = instance[candidate], tiou[candidate] >= thresholds[level]
+        np.minimum.at(best, (level[enough], asked[enough]), detection[enough])
+        refused = (best[level, asked] != detection) | ~enough
+        taken[level, detection] = np.where(refused, -1, asked)
+        candidate = candidate + refused
         if not refused.any():
             break
-        left = wish < last
-        level, who, wish, last = level[left], who[left], wish[left], last[left]
+        left = candidate < last
+        level, detection, candidate, last = level[left], detection[left], candidate[left], last[left]
     return taken
 
 
 def _overlapping(found: Floats, truth: Floats, least: float, ties: Ties) -> tuple[Ints, Ints, Floats]:
-    """Pairs of a detection and an instance with at least this tIoU: by detection, then best instance first."""
+    """Pairs of detection and instance with at least this tIoU, by detection and then with the best instance first."""
     found_key, true_key = group_keys(found, truth)
     parts = [(np.empty(0, int), np.empty(0, int), np.empty(0))]
     for row, instance in overlapping_pairs(found_key, found[:, 2:4], true_key, truth[:, 2:4]):
@@ -179,7 +182,7 @@ def _overlapping(found: Floats, truth: Floats, least: float, ties: Ties) -> tupl
     if ties == "official" and equal.any():
         turn = -instance
         tied = np.unique(row[1:][equal])
-        for place, other in pairs_of_equal_key(found_key[tied], true_key):  # also those of small tIoU: all have a say
+        for place, other in pairs_of_equal_key(found_key[tied], true_key):  # also of small tIoU: all affect the order
             turns = _official_turn(place, elementwise_iou(found[tied[place], 2:4], truth[other, 2:4]))
             pair, known = tied[place] * len(truth) + other, row * len(truth) + instance
             at = np.searchsorted(pair, known) % len(pair)
@@ -190,7 +193,7 @@ def _overlapping(found: Floats, truth: Floats, least: float, ties: Ties) -> tupl
 
 
 def _official_turn(row: Ints, tiou: Floats) -> Ints:
-    """Place of each instance in ``argsort()[::-1]`` of a detection's tIoUs: all detections of equally many at once."""
+    """Rank of each instance in ``argsort()[::-1]`` of the tIoUs of a detection; those with equally many go at once."""
     sizes = np.bincount(row)[row]
     turn = np.empty_like(row)
     for size in np.unique(sizes):
@@ -201,7 +204,7 @@ def _official_turn(row: Ints, tiou: Floats) -> Ints:
 
 
 def _area(is_true: NDArray[np.bool_], instances: int, interpolated: bool) -> Floats:
-    """Area under the curve of precision over recall, ``(K, N)`` -> ``(K,)``."""
+    """Area under the precision-recall curve, ``(K, N)`` -> ``(K,)``."""
     precision = np.cumsum(is_true, axis=1) / np.arange(1, is_true.shape[1] + 1)
     if interpolated:
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
@@ -217,5 +220,7 @@ def _rows(table: ArrayLike, width: int, name: str) -> Floats:
     if not np.isfinite(rows).all():
         raise ValueError(f"`{name}` has a value that is not finite in row {np.argmin(np.isfinite(rows).all(axis=1))}.")
     if (rows[:, 3] < rows[:, 2]).any():
-        raise ValueError(f"`{name}` ends before it starts in row {np.argmax(rows[:, 3] < rows[:, 2])}.")
+        raise ValueError(
+            f"`{name}` has a segment that ends before it starts, in row {np.argmax(rows[:, 3] < rows[:, 2])}."
+        )
     return rows

@@ -1,4 +1,4 @@
-"""Non-maximum suppression of temporal segments, hard and soft, of all groups (classes, videos) at once."""
+"""Hard and soft non-maximum suppression of temporal segments, for all groups (classes, videos) at once."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -15,17 +15,18 @@ Ints = NDArray[np.int64]
 def nms(
     segments: Floats, scores: Floats, groups: Ints | None = None, tiou: float = 0.5, max_kept: int | None = None
 ) -> Ints:
-    """Drop every segment that overlaps a better one, which is kept, of its group.
+    """Drop every segment that overlaps a better, kept segment of its group.
 
     Args:
         segments: Start and end, ``(N, 2)``.
-        scores: ``(N,)``; of equal ones the first row is the better.
-        groups: Segments of different groups, such as classes, leave each other alone, ``(N,)``; None for a single one.
-        tiou: Overlap of at least this much is too much.
-        max_kept: How many to keep at most, over all groups; None for all.
+        scores: Scores, ``(N,)``; of equal scores the first row is better.
+        groups: Group of each segment, such as its class, ``(N,)``; segments of different groups do not affect each
+            other. None for a single group.
+        tiou: Temporal IoU from which a segment is dropped.
+        max_kept: Maximum number of segments to keep, over all groups; None for all.
 
     Returns:
-        Rows that are kept, best first.
+        Rows of the kept segments, best first.
 
     >>> nms(np.array([[0.0, 4.0], [1.0, 4.0], [5.0, 6.0]]), np.array([0.8, 0.9, 0.1])).tolist()
     [1, 2]
@@ -47,16 +48,17 @@ def soft_nms(
 
     Args:
         segments: Start and end, ``(N, 2)``.
-        scores: ``(N,)``, not negative where they matter; of equal ones the first row is the better.
-        groups: Segments of different groups, such as classes, leave each other alone, ``(N,)``; None for a single one.
-        decay: Factor for a neighbour of overlap ``o``: ``exp(-o² / sigma)`` or, from ``tiou`` on, ``1 - o``.
+        scores: Scores, ``(N,)``, not negative for segments of interest; of equal scores the first row is better.
+        groups: Group of each segment, such as its class, ``(N,)``; segments of different groups do not affect each
+            other. None for a single group.
+        decay: Factor at a temporal IoU of ``o``: ``exp(-o² / sigma)`` or, from ``tiou`` on, ``1 - o``.
         sigma: Width of the Gaussian.
-        tiou: Where the linear decay begins.
-        min_score: A segment is dropped as soon as its score is not above this.
-        max_kept: How many to keep at most, over all groups; None for all.
+        tiou: Temporal IoU at which the linear decay begins.
+        min_score: A segment is dropped as soon as its score is no longer above this.
+        max_kept: Maximum number of segments to keep, over all groups; None for all.
 
     Returns:
-        Rows that are kept, by their lowered scores, best first, and these scores.
+        Rows that are kept and their lowered scores, best first.
 
     Source:
         Bodla et al., Soft-NMS, arXiv:1704.04503.
@@ -80,7 +82,7 @@ def _suppress(
     min_score: float,
     max_kept: int | None,
 ) -> tuple[Ints, Floats]:
-    """Take the best of all, lower its neighbours of the same group, and again: what is taken comes in falling order."""
+    """Repeatedly take the best segment and lower the others of its group, so scores are taken in descending order."""
     _, group = np.unique(np.zeros(len(segments)) if groups is None else groups, return_inverse=True)
     order = np.lexsort((-scores, group))
     start, end, left = segments[order, 0], segments[order, 1], scores[order].astype(float)

@@ -10,11 +10,11 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Average over the real snippets of each video.
 
     Args:
-        values: ``(B, T, ...)``.
+        values: Values of the snippets, ``(B, T, ...)``.
         mask: True on the snippets that count, ``(B, T)``.
 
     Returns:
-        ``(B, ...)``; zero for a video without any such snippet.
+        Means, ``(B, ...)``; zero for a video without any such snippet.
     """
     weight = mask.reshape(*mask.shape, *[1] * (values.dim() - 2)).to(values.dtype)
     return (values * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
@@ -57,15 +57,15 @@ def topk_pool(cas: Tensor, mask: Tensor, ratio: int = 8) -> Tensor:
 
 
 def best_snippets(scores: Tensor, mask: Tensor, ratio: int) -> Tensor:
-    """The real snippets of highest score, as many a video as there are votes in :func:`topk_pool`.
+    """The real snippets of highest score; per video as many as there are votes in :func:`topk_pool`.
 
     Args:
-        scores: ``(B, T)``.
+        scores: Scores of the snippets, ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
         ratio: Real snippets per chosen one, at least 1.
 
     Returns:
-        True on the chosen ones, ``(B, T)``; of equal scores the earlier ones.
+        True on the chosen snippets, ``(B, T)``; of equal scores the earlier ones are chosen.
 
     >>> best_snippets(torch.tensor([[1.0, 3.0, 2.0, 9.0]]), torch.tensor([[True, True, True, False]]), ratio=1)
     tensor([[ True,  True,  True, False]])
@@ -79,14 +79,14 @@ def best_snippets(scores: Tensor, mask: Tensor, ratio: int) -> Tensor:
 
 
 def min_max(values: Tensor, mask: Tensor) -> Tensor:
-    """Stretch each video's values to [0, 1] over its real snippets.
+    """Scale the values of each video to [0, 1] over its real snippets.
 
     Args:
-        values: ``(B, T)``.
+        values: Values of the snippets, ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
 
     Returns:
-        ``(B, T)``; zero on padding and in a video of constant value.
+        Scaled values, ``(B, T)``; zero on padding and in a video of constant value.
 
     >>> min_max(torch.tensor([[2.0, 4.0, 3.0, 9.0]]), torch.tensor([[True, True, True, False]]))
     tensor([[0.0000, 1.0000, 0.5000, 0.0000]])

@@ -1,4 +1,4 @@
-"""Recall of the best detections of each video and class, in multiples of its instances."""
+"""Recall of the best detections of each video and class, at multiples of its number of instances."""
 
 from collections.abc import Sequence
 
@@ -16,19 +16,19 @@ Floats = NDArray[np.float64]
 def recall_at_multiples(
     detections: ArrayLike, segments: ArrayLike, tious: Sequence[float], multiples: Sequence[int]
 ) -> Floats:
-    """Share of the instances that one of the best detections overlaps enough, averaged over the classes.
+    """Share of the instances whose tIoU with one of the best detections reaches a threshold, averaged over the classes.
 
-    Of a video and class with ``n`` instances the best ``k n`` detections count. Several may find the same instance,
-    and one may find several.
+    In a video with ``n`` instances of a class, the best ``k n`` detections of the class count. Several detections may
+    find the same instance, and one may find several.
 
     Args:
         detections: ``(N, 5)`` rows of video, label, start, end, score.
         segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
         tious: Thresholds, ``(K,)``.
-        multiples: The ``k``, ``(R,)``.
+        multiples: The factors ``k``, ``(R,)``.
 
     Returns:
-        ``(K, R)`` in [0, 1]; NaN without ground truth.
+        Recall, ``(K, R)`` in [0, 1]; NaN without ground truth.
 
     Source:
         "Recall at kx" of ActionFormer's and OpenTAD's evaluators, after Ego4D's.

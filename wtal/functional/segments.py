@@ -1,6 +1,6 @@
 """Segments of time: overlap, runs above a threshold, means inside and around.
 
-NumPy rather than tensors: whoever evaluates a prediction file then waits for no torch.
+NumPy rather than tensors, so that evaluating a prediction file does not import torch.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ Ints = NDArray[np.int64]
 
 
 def intersection(a: ArrayLike, b: ArrayLike) -> Floats:
-    """Seconds that two segments share.
+    """Duration that two segments share.
 
     Args:
         a: Start and end, ``(..., 2)``.
-        b: The same, of a shape that broadcasts.
+        b: Start and end, of a shape that broadcasts.
 
     Returns:
-        ``(...)``, not negative.
+        Shared seconds, ``(...)``, not negative.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     shared = np.minimum(a[..., 1], b[..., 1]) - np.maximum(a[..., 0], b[..., 0])
@@ -39,14 +39,14 @@ def intersection(a: ArrayLike, b: ArrayLike) -> Floats:
 
 
 def elementwise_iou(a: ArrayLike, b: ArrayLike) -> Floats:
-    """Temporal intersection over union of segments side by side.
+    """Temporal intersection over union, element by element.
 
     Args:
         a: Start and end, ``(..., 2)``.
-        b: The same, of a shape that broadcasts.
+        b: Start and end, of a shape that broadcasts.
 
     Returns:
-        ``(...)`` in [0, 1]. Two empty segments have 1 at the same place, else 0.
+        tIoU, ``(...)`` in [0, 1]. It is 1 for two empty segments at the same place, 0 for any others.
 
     Source:
         ActivityNet's evaluator divides 0 by 0 for two empty segments; the NaN passes every threshold there.
@@ -62,14 +62,14 @@ def elementwise_iou(a: ArrayLike, b: ArrayLike) -> Floats:
 
 
 def temporal_iou(a: ArrayLike, b: ArrayLike) -> Floats:
-    """Temporal intersection over union of every segment with every other.
+    """Temporal intersection over union of all pairs of segments.
 
     Args:
         a: Start and end, ``(N, 2)``.
         b: Start and end, ``(M, 2)``.
 
     Returns:
-        ``(N, M)``, see :func:`elementwise_iou`.
+        tIoU, ``(N, M)``, see :func:`elementwise_iou`.
 
     >>> temporal_iou([[0, 4]], [[0, 4], [2, 6]]).round(3).tolist()
     [[1.0, 0.333]]
@@ -84,7 +84,7 @@ def runs(mask: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints]:
         mask: ``(K, T)``.
 
     Returns:
-        Row, first index and index after the last of each run, ``(R,)`` each, in the order of reading.
+        Row, first index and index after the last of each run, ``(R,)`` each, row by row.
 
     >>> [part.tolist() for part in runs(np.array([[True, True, False, True], [False, False, True, False]]))]
     [[0, 0, 1], [0, 3, 2], [2, 4, 3]]
@@ -99,15 +99,15 @@ def inner_outer_means(
 ) -> tuple[Floats, Floats]:
     """Mean of a sequence inside a segment and in a margin on both sides of it.
 
-    The margin is what exists of it: it ends with the sequence, and the mean of none at all is zero.
+    The margin is cut off at the ends of the sequence; the mean of an empty margin is zero.
 
     Args:
         values: Sequences, ``(K, T)``.
-        row: Sequence of each segment, ``(R,)``.
-        start: Its first index, ``(R,)``.
-        end: Index after its last, ``(R,)``, beyond its start.
-        outer_ratio: Length of the margin on each side as a share of the segment's, rounded to whole steps.
-        min_margin: Its least length, in steps.
+        row: Row of the sequence of each segment, ``(R,)``.
+        start: First index of each segment, ``(R,)``.
+        end: Index after the last of each segment, ``(R,)``, greater than its start.
+        outer_ratio: Length of the margin on each side as a share of the length of the segment, rounded to whole steps.
+        min_margin: Minimum length of the margin on each side, in steps.
 
     Returns:
         Inner and outer mean, ``(R,)`` each.
@@ -135,7 +135,7 @@ def pairs_of_equal_key(a: Ints, b: Ints, at_once: int = 1 << 21) -> Iterator[tup
     Args:
         a: Keys, ``(N,)``.
         b: Keys, ``(M,)``.
-        at_once: About how many pairs to make at a time; bounds memory.
+        at_once: Approximate number of pairs per yield, which bounds memory.
 
     Yields:
         Rows of ``a``, ascending from one yield to the next, and rows of ``b``, ascending for each row of ``a``.
@@ -152,14 +152,14 @@ def pairs_of_equal_key(a: Ints, b: Ints, at_once: int = 1 << 21) -> Iterator[tup
 def overlapping_pairs(
     a_key: Ints, a: Floats, b_key: Ints, b: Floats, at_once: int = 1 << 21
 ) -> Iterator[tuple[Ints, Ints]]:
-    """Enumerate the pairs of segments that share a key and may touch: all that do, and few others.
+    """Enumerate all pairs of segments that share a key and touch, and few other pairs.
 
     Args:
         a_key: Keys, ``(N,)``, not negative.
         a: Start and end, ``(N, 2)``.
         b_key: Keys, ``(M,)``.
         b: Start and end, ``(M, 2)``.
-        at_once: About how many pairs to make at a time; bounds memory.
+        at_once: Approximate number of pairs per yield, which bounds memory.
 
     Yields:
         Rows of ``a``, ascending from one yield to the next, and rows of ``b``, in the order of their starts.
@@ -171,8 +171,8 @@ def overlapping_pairs(
     if not len(a) or not len(b):
         return
     low = min(a.min(), b.min())
-    era = 2 * (max(a.max(), b.max()) - low) + 1  # keys follow each other on one axis of time, with gaps between them
-    slack = 1e-9 * era * (max(a_key.max(), b_key.max()) + 1)  # more than rounding on that axis
+    era = 2 * (max(a.max(), b.max()) - low) + 1  # keys lie one after the other on one time axis, with gaps
+    slack = 1e-9 * era * (max(a_key.max(), b_key.max()) + 1)  # more than the rounding error on that axis
     a, b = a - low + a_key[:, None] * era, b - low + b_key[:, None] * era
     order = np.argsort(b[:, 0], kind="stable")
     first = np.searchsorted(np.maximum.accumulate(b[order, 1]), a[:, 0] - slack)
@@ -181,7 +181,7 @@ def overlapping_pairs(
 
 
 def _pairs(order: Ints, first: Ints, count: Ints, at_once: int) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs of each row with ``count`` places of an order, from ``first`` on."""
+    """Yield pairs of each row with ``count`` entries of an order, from ``first`` on."""
     total = np.cumsum(count)
     begin = 0
     while begin < len(count):
@@ -198,7 +198,7 @@ def merge_segments(key: Ints, segments: Floats) -> tuple[Ints, Floats]:
     """Unite segments of the same key that overlap or touch.
 
     Args:
-        key: For example video and class of each segment, ``(N,)``.
+        key: Key of each segment, such as its video and class, ``(N,)``.
         segments: Start and end, ``(N, 2)``.
 
     Returns:
@@ -209,7 +209,7 @@ def merge_segments(key: Ints, segments: Floats) -> tuple[Ints, Floats]:
     """
     keys, times = np.tile(key, 2), segments.T.reshape(-1)
     step = np.repeat([1, -1], len(segments))
-    order = np.lexsort((-step, times, keys))  # at one time those that begin come first
+    order = np.lexsort((-step, times, keys))  # at equal times, starts come before ends
     open_ones = np.cumsum(step[order])
     last = order[open_ones == 0]
     first = order[np.roll(open_ones, 1) == 0]

@@ -1,4 +1,4 @@
-"""Files of strangers, read so that they can neither run code nor ask for more time and memory than they are worth."""
+"""Readers of untrusted files: nothing in a file can run code or claim time and memory out of proportion to its size."""
 
 import json
 import math
@@ -25,18 +25,19 @@ __all__ = [
     "read_yaml",
 ]
 
-_MOST_NODES = 1_000_000  # of a YAML file, aliases counted as often as they are used
-_LONGEST_YAML = 1 << 20  # characters; more would take many seconds
-_LONGEST_HEADER = 1 << 16  # bytes
-_FREE = 1 << 26  # bytes that any file may unpack to
-_INFLATION = 200  # how many times its size a larger one may
+_MAX_YAML_NODES = 1_000_000  # aliases counted as often as they are used
+_MAX_YAML_LENGTH = 1 << 20  # characters; more would take many seconds
+_MAX_HEADER_BYTES = 1 << 16
+_MAX_AXES = 32
+_ALWAYS_ALLOWED = 1 << 26  # bytes that any file may unpack to
+_MAX_COMPRESSION = 200  # bytes unpacked per byte stored, beyond that
 
 
 def read_text(path: Path, error: type[WTALError]) -> str:
-    """Text, with or without the mark that spreadsheets put first.
+    """Read UTF-8 text, with or without a byte-order mark.
 
     Raises:
-        WTALError: Of the given type, if the file is missing or no UTF-8.
+        WTALError: Of the given type, if the file is missing or not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -45,10 +46,10 @@ def read_text(path: Path, error: type[WTALError]) -> str:
 
 
 def read_json(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
-    """What a JSON file says.
+    """Read a JSON file.
 
     Raises:
-        WTALError: Of the given type, if the file is missing or no JSON, or nested too deep.
+        WTALError: Of the given type, if the file is missing, not JSON or nested too deeply.
     """
     try:
         return json.loads(read_text(path, error))
@@ -57,122 +58,128 @@ def read_json(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
 
 
 def read_yaml(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
-    """What a YAML file says, in plain values.
+    """Read a YAML file into plain values.
 
     Raises:
-        WTALError: Of the given type, if the file is missing or no YAML, or if its aliases multiply.
+        WTALError: Of the given type, if the file is missing, not YAML, too long, or expands too far by its aliases.
     """
     text = read_text(path, error)
-    if len(text) > _LONGEST_YAML:
-        raise error(f"{path} cannot be read as YAML: it has {len(text)} characters, a configuration far fewer.")
+    if len(text) > _MAX_YAML_LENGTH:
+        raise error(f"{path} cannot be read as YAML: it has {len(text)} characters, far more than any configuration.")
     try:
         content = yaml.safe_load(text)
-    except Exception as problem:  # a wrong date, number or key fails in any way there is
+    except Exception as problem:  # a malformed date, number or key may raise anything
         raise error(f"{path} cannot be read as YAML: {' '.join(str(problem).split())}.") from problem
-    if not is_bounded(content, _MOST_NODES):
-        raise error(f"{path} holds more than {_MOST_NODES} values by its aliases: write them out.")
+    if not is_bounded(content, _MAX_YAML_NODES):
+        raise error(f"{path} expands to more than {_MAX_YAML_NODES} values by its aliases: write them out.")
     return content
 
 
-def is_bounded(content: Any, most: int) -> bool:  # noqa: ANN401
-    """Whether nested content has at most so many values, each counted as often as it is held, arrays by their bytes.
+def is_bounded(content: Any, limit: int) -> bool:  # noqa: ANN401
+    """Whether nested content has at most ``limit`` values, each counted at every place that holds it, arrays by bytes.
 
-    Lists that hold the same list several times, level by level, are small in memory and endless for whoever walks them.
+    A list that holds one list several times, level by level, is small in memory but takes forever to traverse.
 
     >>> twice = [0, 0]
     >>> for _ in range(40):
     ...     twice = [twice, twice]
-    >>> is_bounded(twice, most=1000)
+    >>> is_bounded(twice, limit=1000)
     False
     """
     count, waiting = 0, [content]
-    while waiting and count <= most:
+    while waiting and count <= limit:
         value = waiting.pop()
         count += max(1, getattr(value, "nbytes", 1))
         if isinstance(value, dict):
             waiting += [*value.keys(), *value.values()]
         elif isinstance(value, list | tuple):
             waiting += value
-    return count <= most
+    return count <= limit
 
 
 def read_npy_header(path: Path, file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read the head of a ``.npy`` file and stop where its content begins.
+    """Read the header of a ``.npy`` file and stop where the array begins.
 
     Args:
-        path: For messages.
+        path: Path of the file, for messages.
         file: The opened file, at its beginning.
-        size: Its bytes.
+        size: Size of the file in bytes.
 
     Returns:
-        Shape and type of the array.
+        Shape and data type of the array.
 
     Raises:
-        FeatureError: If this is no ``.npy`` file, or too short for that shape.
+        FeatureError: If this is not a ``.npy`` file, or one that is too short for its shape.
     """
     try:
-        version = np.lib.format.read_magic(file)
-        width, read = (2, np.lib.format.read_array_header_1_0)
-        if version != (1, 0):
-            width, read = (4, np.lib.format.read_array_header_2_0)
-        begin, said = file.tell(), file.read(width)
-        length = int.from_bytes(said, "little")
-        if len(said) < width or length > _LONGEST_HEADER:
-            raise ValueError(f"a header of {length} bytes")
-        file.seek(begin)
-        shape, _, dtype = read(file)
-        if (
-            len(shape) > 32
-            or not all(type(n) is int and n >= 0 for n in shape)
-            or math.prod(n or 1 for n in shape) >> 60
-        ):
-            raise ValueError(f"shape {brief(shape)}")
-    except Exception as error:  # a broken header fails in any way there is
-        raise FeatureError(f"{path} is no .npy file or damaged ({str(error)[:100]}): download it again.") from error
-    has, needs = size - file.tell(), math.prod(shape) * max(dtype.itemsize, 1)
-    if has < needs and not dtype.hasobject:
-        raise FeatureError(f"{path} is truncated: {has} of {needs} bytes of its array are there; download it again.")
+        shape, dtype = _npy_header(file)
+    except Exception as error:  # a damaged header may raise anything
+        raise FeatureError(
+            f"{path} is not a .npy file, or a damaged one ({str(error)[:100]}): download it again."
+        ) from error
+    found, needed = size - file.tell(), math.prod(shape) * max(dtype.itemsize, 1)
+    if found < needed and not dtype.hasobject:
+        raise FeatureError(
+            f"{path} is truncated: it has {found} of the {needed} bytes of its array; download it again."
+        )
     return shape, dtype
 
 
-def check_size(asked: int, stored: int) -> None:
-    """Refuse what would unpack to far more than is stored; features are hardly compressible.
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    if np.lib.format.read_magic(file) == (1, 0):
+        width, read = 2, np.lib.format.read_array_header_1_0
+    else:
+        width, read = 4, np.lib.format.read_array_header_2_0
+    begin, prefix = file.tell(), file.read(width)
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < width or length > _MAX_HEADER_BYTES:
+        raise ValueError(f"a header of {length} bytes")
+    file.seek(begin)
+    shape, _, dtype = read(file)
+    sizes = all(type(size) is int and size >= 0 for size in shape)
+    if not sizes or len(shape) > _MAX_AXES or math.prod(size or 1 for size in shape) >> 60:
+        raise ValueError(f"shape {brief(shape)}")
+    return shape, dtype
+
+
+def check_size(unpacked: int, stored: int) -> None:
+    """Refuse an array that would unpack to far more than is stored; features are hardly compressible.
 
     Args:
-        asked: Bytes that an array is said to have.
-        stored: Bytes that hold it.
+        unpacked: Size of the array in bytes, as the file states it.
+        stored: Size in bytes of what holds it.
 
     Raises:
-        ValueError: If it is too large.
+        ValueError: If the array is too large.
     """
-    if asked > max(_FREE, _INFLATION * stored):
-        raise ValueError(f"an array of {asked} bytes out of {stored}")
+    if unpacked > max(_ALWAYS_ALLOWED, _MAX_COMPRESSION * stored):
+        raise ValueError(f"an array of {unpacked} bytes out of {stored}")
 
 
 def check_torch_archive(path: Path) -> None:
-    """Refuse a file of torch that would unpack to more than it holds; torch itself compresses nothing.
+    """Refuse an archive of ``torch.save`` that would unpack to more than its size; torch itself compresses nothing.
 
     Raises:
-        ValueError: If a part of the archive is compressed.
+        ValueError: If a member of the archive is compressed.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                raise ValueError("it is compressed, as torch writes none")
+                raise ValueError("it is compressed, which torch never does")
 
 
-def read_checkpoint(path: Path, mmap: bool = False) -> Any:  # noqa: ANN401  whatever is in it
-    """Tensors and plain values of a file of ``torch.save``; nothing in it can run code.
+def read_checkpoint(path: Path, mmap: bool = False) -> Any:  # noqa: ANN401  any content
+    """Read the tensors and plain values in a file of ``torch.save``; nothing in it can run code.
 
     Args:
-        path: The file.
+        path: Path of the file.
         mmap: Leave tensors on the disk until they are used, if the file's format allows it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If it is damaged or hostile.
+        CheckpointError: If the file is damaged or hostile.
     """
-    import torch  # reading other files needs none
+    import torch  # slow, and not needed for other files
 
     try:
         check_torch_archive(path)
@@ -181,16 +188,16 @@ def read_checkpoint(path: Path, mmap: bool = False) -> Any:  # noqa: ANN401  wha
         raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is not loaded: it is no checkpoint, or holds more than plain values and could run code."
+            f"{path} is not loaded: it is not a checkpoint, or it holds more than plain values and could run code."
         ) from error
-    except Exception as error:  # whatever bytes that are none make of the reader
+    except Exception as error:  # arbitrary bytes may raise anything
         raise CheckpointError(
-            f"{path} is no checkpoint, or a damaged one ({' '.join(str(error).split())[:100]})."
+            f"{path} is not a checkpoint, or a damaged one ({' '.join(str(error).split())[:100]})."
         ) from error
 
 
 def is_file_name(name: str) -> bool:
-    r"""Whether a name can be that of a file in a folder, and leads nowhere else.
+    r"""Whether a name can be that of a file in a folder, and cannot lead out of it.
 
     >>> [is_file_name(name) for name in ("video_1", "../video_1", "a\0b", "\ud800", "")]
     [True, False, False, False, False]

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files are written whole or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ __all__ = ["drafted", "write_text"]
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
-    """A draft to write; it takes the file's place when the block ends, and is gone if the block fails.
+    """Write to a draft that replaces the file when the block ends, and is deleted if the block fails.
 
     Yields:
-        The draft's path, in the file's folder, which is made if it is not there.
+        Path of the draft, in the folder of the file, which is created if necessary.
 
     Raises:
-        OSError: If the file cannot be written; it names the file, which that of a full disk does not do by itself.
+        OSError: If the file cannot be written. It names the file even where the system does not: on a full disk.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -33,10 +33,10 @@ def drafted(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file.
+    """Write text to a file, whole or not at all.
 
     Raises:
-        OSError: As :func:`drafted`.
+        OSError: See :func:`drafted`.
     """
     with drafted(path) as draft:
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may hold half a surrogate pair
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # a name may hold an unpaired surrogate

@@ -1,4 +1,4 @@
-"""One process at a time, where several may want to make the same files."""
+"""One process at a time, where several may want to create the same files."""
 
 import fcntl
 import shutil
@@ -11,12 +11,12 @@ __all__ = ["alone"]
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes a folder; clear away the drafts ``.<name>.new-*`` that a killed one has left.
+    """Wait until no other process is creating a folder, and delete the drafts ``.<name>.new-*`` that a killed one left.
 
-    Also between machines that share it, where their file system knows locks.
+    This also holds between machines that share the folder, if their file system supports locks.
     """
     with (folder.parent / f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in folder.parent.glob(f".{folder.name}.new-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        for draft in folder.parent.glob(f".{folder.name}.new-*"):
+            shutil.rmtree(draft, ignore_errors=True)
         yield

@@ -1,13 +1,13 @@
-"""Pickled arrays without running what strangers put there.
+"""Pickled arrays of untrusted files, read without running code from them.
 
-A pickle is a program that may call any function that it names. Here it may build numbers, strings, lists, tuples,
-dictionaries and arrays of plain types; the rest is refused by name, and even numpy's own constructors are never called.
+A pickle is a program that may call any function that it names. Here it may only build numbers, strings, lists, tuples,
+dictionaries and arrays of plain types. Anything else is refused by name; even numpy's own constructors are not called.
 """
 
 import os
 import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -18,10 +18,10 @@ from wtal.io.bounds import read_npy_header
 
 __all__ = ["iterate_joint_arrays", "load_object_array", "load_pickle"]
 
-_LARGE = 1 << 16  # bytes; what is larger is not remembered for a second use in the same pickle
-_PLAIN = re.compile(r"[biufcSU]\d+|O[48]?|\?")  # without fields, dates and anything that could pose as another type
+_LARGE = 1 << 16  # bytes; anything larger is not kept for a second use in the same pickle
+_PLAIN = re.compile(r"[biufcSU]\d+|O[48]?|\?")  # no fields, dates or anything that could pose as another type
 
-_Base: Any = pickle._Unpickler  # in Python, as the other one keeps all that it has read
+_Base: Any = pickle._Unpickler  # the one in Python, because the one in C keeps everything it has read
 _INSTRUCTIONS = """
     PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT
     STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8
@@ -31,22 +31,22 @@ _INSTRUCTIONS = """
 
 
 class _Pending:
-    """An array or type that a pickle has named and not yet described; ``value`` is there afterwards."""
+    """An array or type that a pickle has named but not yet described; once it has, ``value`` is set."""
 
     def __init__(self, code: str | None = None) -> None:
-        self.code = code  # of a type
+        self.code = code  # name of a type, None for an array
         self.value: Any = None
 
 
 class _Instructions(dict[int, Callable[[Any], None]]):
-    """What a pickle may say."""
+    """The instructions that a pickle may use."""
 
     def __missing__(self, key: int) -> Callable[[Any], None]:
         raise pickle.UnpicklingError(f"it holds the pickle instruction {bytes([key])!r}")
 
 
 class _File:
-    """A file that does not make room for more than it holds."""
+    """A file that allocates no memory for more bytes than it has."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.readline = file, file.readline
@@ -59,11 +59,11 @@ class _File:
 
 
 class _Unpickler(_Base):  # type: ignore[misc]
-    """Reads a pickle, Python 2's strings as bytes.
+    """Reads a pickle, with the strings of Python 2 as bytes.
 
     Args:
         file: The pickle.
-        take: Called with each array of numbers or strings; what it returns is put in the array's place.
+        take: Called with each array of numbers or strings; its result takes the place of the array.
     """
 
     def __init__(self, file: IO[bytes], take: Callable[[np.ndarray], Any]) -> None:
@@ -83,7 +83,7 @@ class _Unpickler(_Base):  # type: ignore[misc]
     def load_build(self) -> None:
         state, pending = self.stack.pop(), self.stack[-1]
         if not isinstance(pending, _Pending) or pending.value is not None:
-            raise pickle.UnpicklingError("it changes something that is no new array")
+            raise pickle.UnpicklingError("it changes something other than a new array")
         pending.value = _described_type(pending.code, state) if pending.code else self._described_array(state)
         self.stack[-1] = pending.value
 
@@ -123,7 +123,7 @@ class _Unpickler(_Base):  # type: ignore[misc]
 
     def load_memoize(self) -> None:
         self._remember(self.memoized)
-        self.memoized += 1  # the memo's own size would not count what is forgotten
+        self.memoized += 1  # the size of the memo would not count what was not kept
 
     def _recall(self, index: int) -> None:
         item = self.memo[index]
@@ -152,21 +152,21 @@ def _bytes(content: bytes | str) -> bytes:
 
 
 def _encode(text: str, encoding: str | bytes) -> bytes:
-    """Bytes as Python 3 writes them for Python 2."""
+    """Bytes, in the form in which Python 3 pickles them for Python 2."""
     if encoding not in ("latin1", b"latin1"):
         raise pickle.UnpicklingError(f"it encodes text as {encoding!r}")
     return text.encode("latin1")
 
 
 def _type(code: str | bytes, *_: object) -> _Pending:
-    said = code.decode("ascii") if isinstance(code, bytes) else str(code)
-    if not _PLAIN.fullmatch(said):
-        raise pickle.UnpicklingError(f"it holds an array of the type {said[:40]!r}")
-    return _Pending(said)
+    name = code.decode("ascii") if isinstance(code, bytes) else str(code)
+    if not _PLAIN.fullmatch(name):
+        raise pickle.UnpicklingError(f"it holds an array of the type {name[:40]!r}")
+    return _Pending(name)
 
 
 def _described_type(code: str, state: tuple[Any, ...]) -> np.dtype[Any]:
-    """The type, of whose description only the byte order counts: the rest can make one type pose as another."""
+    """The type; only the byte order of its description is used, as the rest can make one type pose as another."""
     order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
     if order not in ("<", ">", "|", "="):
         raise pickle.UnpicklingError(f"it holds numbers in the byte order {order!r}")
@@ -186,9 +186,9 @@ def _load(path: Path, file: IO[bytes], take: Callable[[np.ndarray], Any]) -> Any
         raise
     except pickle.UnpicklingError as error:
         raise FeatureError(
-            f"{path} is refused, as {error}, and arrays need no such thing: get it from its authors."
+            f"{path} is refused, as {error}, which no array needs: get the file from its authors."
         ) from error
-    except Exception as error:  # a broken pickle fails in any way there is
+    except Exception as error:  # a damaged pickle may raise anything
         raise FeatureError(f"{path} is truncated or damaged ({str(error)[:100]}): download it again.") from error
 
 
@@ -210,13 +210,15 @@ def _numbers(path: Path) -> np.ndarray:
     try:
         return load_object_array(path).astype(np.float32)
     except (TypeError, ValueError, OverflowError) as error:
-        raise FeatureError(f"{path} holds something else than numbers ({error}): is it the right file?") from error
+        raise FeatureError(
+            f"{path} holds something other than numbers ({error}): check that it is the right file."
+        ) from error
 
 
 def load_object_array(path: Path) -> np.ndarray:
-    """Read a ``.npy`` file, of objects or not, without running anything.
+    """Read a ``.npy`` file, of objects or not, without running code from it.
 
-    Strings of Python 2 come as bytes.
+    Strings of Python 2 become bytes.
 
     Raises:
         FeatureError: If the file is missing, damaged, or holds anything but plain data and arrays.
@@ -228,12 +230,12 @@ def load_object_array(path: Path) -> np.ndarray:
             return _read_plain(path)
         array = _load(path, file, np.copy)
     if not isinstance(array, np.ndarray) or array.shape != shape:
-        raise FeatureError(f"{path} holds something else than its header says: download it again.")
+        raise FeatureError(f"{path} does not hold what its header states: download it again.")
     return array
 
 
 def load_pickle(path: Path) -> Any:  # noqa: ANN401
-    """Read a pickle of arrays, lists, dictionaries, numbers and strings, without running anything.
+    """Read a pickle of arrays, lists, dictionaries, numbers and strings, without running code from it.
 
     Raises:
         FeatureError: If the file is missing, damaged, or holds anything else.
@@ -244,41 +246,48 @@ def load_pickle(path: Path) -> Any:  # noqa: ANN401
 
 
 def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) -> int:
-    """Hand over the arrays in a ``.npy`` file one by one, so that memory holds one of them at a time.
+    """Hand over the arrays in a ``.npy`` file one by one, so that memory holds only one of them at a time.
 
     Args:
         path: A one-dimensional object array of arrays, or one plain array whose first axis counts them.
-        take: Called with place and array, which must not be kept.
+        take: Called with index and array, which must not be kept.
 
     Returns:
-        How many there were.
+        Number of arrays.
 
     Raises:
         FeatureError: If the file is missing, damaged, or holds anything else.
     """
     path = Path(path)
-    places: list[int] = []
+    indices: list[int] = []
 
     def hand_over(array: np.ndarray) -> int:
-        take(len(places), array)
-        places.append(len(places))
-        return places[-1]
+        take(len(indices), array)
+        indices.append(len(indices))
+        return indices[-1]
 
     with _open(path) as file:
         shape, dtype = read_npy_header(path, file, path.stat().st_size)
-        if not dtype.hasobject and len(shape) == 3:
-            for array in _read_plain(path, "r"):
-                hand_over(array)
-        elif dtype.hasobject and len(shape) == 1:
+        if dtype.hasobject and len(shape) == 1:
             array = _load(path, file, hand_over)
-            whole = isinstance(array, np.ndarray) and array.shape == shape
-            if not whole or not all(type(place) is int for place in array.flat) or array.tolist() != places:
-                raise FeatureError(
-                    f"{path} says it holds {shape[0]} arrays and holds something else: download it again."
-                )
-        elif dtype.hasobject and len(shape) == 3:  # what numpy makes of videos of equal length
-            for array in _numbers(path):
+            _check_indices(path, array, shape, indices)
+        elif len(shape) == 3:  # numpy makes this of videos of equal length
+            for array in _numbers(path) if dtype.hasobject else _read_plain(path, "r"):
                 hand_over(array)
         else:
-            raise FeatureError(f"{path} holds an array of shape {shape}, not one array a video: is it the right file?")
-    return len(places)
+            raise FeatureError(
+                f"{path} holds an array of shape {shape}, not one array per video: check that it is the right file."
+            )
+    return len(indices)
+
+
+def _check_indices(path: Path, array: object, shape: tuple[int, ...], indices: Sequence[int]) -> None:
+    """Check that an object array has the index of an array that was handed over in each of its places, in order."""
+    is_whole = (
+        isinstance(array, np.ndarray)
+        and array.shape == shape
+        and all(type(index) is int for index in array.flat)
+        and array.tolist() == indices
+    )
+    if not is_whole:
+        raise FeatureError(f"{path} does not hold the {shape[0]} arrays that its header states: download it again.")

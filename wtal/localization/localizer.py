@@ -1,4 +1,4 @@
-"""From the snippet scores of a video to detections in seconds."""
+"""Turns the snippet scores of a video into detections in seconds."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,41 +20,42 @@ SequenceName = Literal["cas", "attention", "product"]
 
 @dataclass(frozen=True)
 class Localizer:
-    """Cuts sequences at many thresholds, scores the runs by outer-inner contrast and thins them out class by class.
+    """Cuts sequences at many thresholds, scores the proposals by outer-inner contrast and applies NMS per class.
 
-    Three sequences are at hand for each class: ``cas``, the class's probability; ``attention``, the actionness, the
-    same for all classes; ``product``, the weighted geometric mean of the two.
+    There are three sequences per class: ``cas``, the probability of the class; ``attention``, the actionness, which is
+    the same for all classes; ``product``, the weighted geometric mean of the two.
 
     Args:
         cut: Sequences to cut into proposals.
-        contrast: Sequence whose mean inside a proposal is compared with that around it.
-        attention_weight: Weight of actionness in ``product``, in [0, 1]; the class's probability has the rest.
+        contrast: Sequence whose mean inside a proposal is compared with the mean around it.
+        attention_weight: Weight of actionness in ``product``, in [0, 1]; the rest is the weight of the probability.
         stretch_cut: Stretch each sequence to [0, 1] within the video before it is cut.
-        stretch_contrast: The same for the contrast; the score of a proposal is then relative to the video.
-        thresholds: Where to cut. None: at ``num_thresholds`` evenly spaced ones.
-        num_thresholds: How many.
-        lowest_threshold: The first of them.
-        highest_threshold: The last of them.
-        upsampling: Steps in place of each snippet, interpolated, for bounds finer than a snippet; 1 is off.
-        outer_ratio: Length of the margin on each side of a proposal, as a share of the proposal's.
-        min_margin: Its least length, in snippets, and at least one step.
-        min_length: Least length of a proposal, in snippets, and at least one step.
-        class_threshold: A class is localized if the video's probability of it is above this; if none is, the best one.
-        video_weight: What the video's probability of the class adds to the score, times this.
-        min_score: Detections of a lower score are dropped, before suppression and after.
-        max_proposals: The best ones of a class that go into the suppression.
-        suppression: ``gaussian`` or ``linear`` lower the score of what overlaps a better detection of the class,
-            ``hard`` drops it, ``none`` lets all stand.
+        stretch_contrast: Stretch the contrast sequence too; the score of a proposal is then relative to the video.
+        thresholds: Thresholds at which to cut; None for ``num_thresholds`` evenly spaced ones.
+        num_thresholds: Number of evenly spaced thresholds.
+        lowest_threshold: Lowest of these thresholds.
+        highest_threshold: Highest of these thresholds.
+        upsampling: Interpolated steps per snippet, for bounds finer than a snippet; 1 turns it off.
+        outer_ratio: Length of the margin on each side of a proposal, as a share of the length of the proposal.
+        min_margin: Minimum length of the margin in snippets, and at least one step.
+        min_length: Minimum length of a proposal in snippets, and at least one step.
+        class_threshold: A class is localized if its probability in the video is above this; if there is none, the most
+            probable class is.
+        video_weight: Weight of the probability of the class in the video, which is added to the score.
+        min_score: Detections of a lower score are dropped, before and after suppression.
+        max_proposals: Maximum number of proposals per class that enter the suppression.
+        suppression: ``gaussian`` and ``linear`` lower the score of detections that overlap a better one of the class,
+            ``hard`` drops them, ``none`` keeps all.
         sigma: Width of the Gaussian.
-        tiou: Where ``linear`` and ``hard`` begin.
-        max_detections: The best ones of a video that are kept.
+        tiou: Temporal IoU at which ``linear`` and ``hard`` begin.
+        max_detections: Maximum number of detections per video.
 
     Raises:
         ValueError: If a parameter is out of its range.
 
     Source:
-        Outer-inner contrast with a margin of a quarter, plus the video's score: arXiv:1807.08333 and BaS-Net's code.
-        The paper's own settings are unknown; all defaults are our choice.
+        Outer-inner contrast with a margin of a quarter, plus the score of the video: arXiv:1807.08333 and the code of
+        BaS-Net. The paper does not give its settings; all defaults are our choice.
     """
 
     cut: tuple[SequenceName, ...] = ("product",)
@@ -93,7 +94,7 @@ class Localizer:
 
     @property
     def cuts(self) -> Floats:
-        """The thresholds that are used."""
+        """The thresholds in use."""
         if self.thresholds is not None:
             return np.asarray(self.thresholds, dtype=float)
         return np.linspace(self.lowest_threshold, self.highest_threshold, self.num_thresholds)
@@ -102,14 +103,14 @@ class Localizer:
         """Localize the actions of one video.
 
         Args:
-            scores: Of its real snippets, without padding.
-            video: Its grid in time and its duration; NaN where that is unknown.
+            scores: Scores of its real snippets, without padding.
+            video: The video, with its time grid and its duration (NaN if unknown).
 
         Returns:
-            Its detections, best first, within the video.
+            Detections, best first, within the bounds of the video.
 
         Raises:
-            ValueError: If the scores disagree in shape or have no snippet.
+            ValueError: If the shapes of the scores disagree, or there is no snippet.
         """
         probability, attention, video_score = (t.detach().cpu().double().numpy() for t in scores)
         if probability.shape != (len(attention), len(video_score)) or not probability.size:
@@ -143,7 +144,7 @@ class Localizer:
         )
 
     def _sequences(self, probability: Floats, attention: Floats) -> dict[SequenceName, Floats]:
-        """All sequences of the classes ``(L, T)``, upsampled."""
+        """The sequences in use for the classes ``(L, T)``, upsampled."""
         weight = self.attention_weight
         sequences: dict[SequenceName, Floats] = {
             "cas": probability,
@@ -153,10 +154,10 @@ class Localizer:
         return {name: upsample(sequences[name], self.upsampling) for name in {*self.cut, self.contrast}}
 
     def _seconds(self, spans: Ints, video: Video) -> Floats:
-        """Steps to seconds on the video's grid, clipped to the video."""
+        """Convert steps to seconds on the grid of the video, clipped to the video."""
         grid: TimeGrid = video.grid
         seconds = grid.edge_s(0) + spans * (grid.step_s / self.upsampling)
-        return np.asarray(np.fmin(np.maximum(seconds, 0.0), video.duration_s))  # fmin passes over NaN
+        return np.asarray(np.fmin(np.maximum(seconds, 0.0), video.duration_s))  # fmin ignores NaN
 
     def _suppress(self, spans: Floats, score: Floats, groups: Ints) -> tuple[Ints, Floats]:
         if self.suppression == "none":
@@ -171,7 +172,7 @@ class Localizer:
 
 
 def _best_of_each(score: Floats, groups: Ints, count: int) -> Ints:
-    """Rows of the best ``count`` of each group, in the order of the rows."""
+    """Rows of the best ``count`` of each group, in ascending order."""
     order = np.lexsort((-score, groups))
     ordered = groups[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)

@@ -1,4 +1,4 @@
-"""From sequences over time to scored proposals of every class and threshold at once."""
+"""Turns sequences over time into scored proposals, for all classes and thresholds at once."""
 
 from typing import NamedTuple
 
@@ -14,23 +14,23 @@ Ints = NDArray[np.int64]
 
 
 class Proposals(NamedTuple):
-    """Candidates before suppression, on the grid of the sequences."""
+    """Proposals before suppression, on the grid of the sequences."""
 
-    row: Ints  # (P,) which sequence
+    row: Ints  # (P,) row of the sequence
     start: Ints  # (P,) first step
     end: Ints  # (P,) step after the last
     contrast: Floats  # (P,) inner minus outer mean
 
 
 def upsample(values: Floats, factor: int) -> Floats:
-    """Put ``factor`` steps in the place of each, by linear interpolation between the steps' centres.
+    """Replace each step by ``factor`` steps, by linear interpolation between the centres of the steps.
 
     Args:
-        values: ``(..., T)``.
-        factor: At least 1.
+        values: Sequences, ``(..., T)``.
+        factor: Number of steps per step, at least 1.
 
     Returns:
-        ``(..., T * factor)``; before the first centre and after the last one the value stays.
+        Sequences, ``(..., T * factor)``, constant before the first and after the last centre.
 
     >>> upsample(np.array([0.0, 4.0]), 2).tolist()
     [0.0, 1.0, 3.0, 4.0]
@@ -46,7 +46,7 @@ def upsample(values: Floats, factor: int) -> Floats:
 
 
 def stretch(values: Floats) -> Floats:
-    """Stretch each sequence ``(..., T)`` to [0, 1]; a constant one becomes zero."""
+    """Stretch each sequence ``(..., T)`` to [0, 1]; a constant sequence becomes zero."""
     low = values.min(axis=-1, keepdims=True)
     span = values.max(axis=-1, keepdims=True) - low
     return np.asarray((values - low) / np.where(span > 0, span, 1))
@@ -60,18 +60,18 @@ def propose(
     min_margin: int = 1,
     min_length: int = 1,
 ) -> Proposals:
-    """Take the runs above each threshold and score them by outer-inner contrast.
+    """Make proposals of the runs above each threshold, and score them by outer-inner contrast.
 
     Args:
-        sequences: To be cut, ``S`` for each of ``R`` rows such as classes, ``(S, R, T)``.
-        contrast: The sequence of each row whose means are compared, ``(R, T)``.
+        sequences: Sequences to cut, ``S`` for each of ``R`` rows such as classes, ``(S, R, T)``.
+        contrast: Sequence of each row whose inner and outer means are compared, ``(R, T)``.
         thresholds: A run is where a sequence exceeds one of these, ``(K,)``.
-        outer_ratio: Margin on each side as a share of the run's length.
-        min_margin: Its least length, in steps.
-        min_length: Shorter runs are dropped, in steps.
+        outer_ratio: Length of the margin on each side as a share of the length of the run.
+        min_margin: Minimum length of the margin, in steps.
+        min_length: Minimum length of a run, in steps.
 
     Returns:
-        Every run once, however many sequences and thresholds gave it, ordered by row, start and end.
+        Proposals without duplicates from several sequences and thresholds, ordered by row, start and end.
 
     Source:
         arXiv:1807.08333 for the contrast; many thresholds as in BaS-Net, arXiv:1911.09963.

@@ -1,4 +1,4 @@
-"""What a model sees in one video: the scores that detections, curves and figures are made of."""
+"""The scores of a model for one video, from which detections, curves and figures are made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ class VideoScores:
     """Scores of the snippets of one video.
 
     Args:
-        video: Its name, grid in time and duration.
+        video: The video, with its name, time grid and duration.
         sources: Scores by source, such as ``cbp``, ``vlp`` and ``fused``; ``probability`` is ``(T, C)``, ``attention``
-            ``(T,)``, ``video`` ``(C,)``. The last source is the model's own answer.
-        class_names: By index of the class.
-        localizer: The model's own.
+            ``(T,)``, ``video`` ``(C,)``. The last source is the output of the model as a whole.
+        class_names: Names of the classes by class index.
+        localizer: Localizer of the model.
 
     >>> import torch
     >>> from wtal.types import TimeGrid
@@ -39,22 +39,22 @@ class VideoScores:
 
     @property
     def times_s(self) -> NDArray[np.float64]:
-        """Centres of the snippets' cells, ``(T,)``."""
+        """Centres of the cells of the snippets in seconds, ``(T,)``."""
         grid = self.video.grid
         return np.asarray(grid.edge_s(0) + (np.arange(self.video.num_snippets) + 0.5) * grid.step_s)
 
     def curve(self, source: str, label: str) -> NDArray[np.float64]:
-        """The sequence ``product`` of a class, see :class:`Localizer`, before any upsampling, ``(T,)`` in [0, 1]."""
+        """Sequence ``product`` of a class, see :class:`Localizer`, before upsampling, ``(T,)`` in [0, 1]."""
         scores, weight = self.sources[source], self.localizer.attention_weight
         probability = scores.probability[:, list(self.class_names).index(label)]
         return np.asarray(probability.double() ** (1 - weight) * scores.attention.double() ** weight)
 
     def detections(self, source: str, localizer: Localizer | None = None) -> Detections:
-        """What any localizer, by default the model's own, makes of the scores of a source."""
+        """Detections from the scores of a source, by a localizer or, by default, that of the model."""
         return (localizer or self.localizer)(self.sources[source], self.video)
 
     def table(self, source: str) -> pd.DataFrame:
-        """Actionness and every class's probability: a row a snippet, indexed by its centre in seconds."""
+        """Actionness and class probabilities: one row per snippet, indexed by its centre in seconds."""
         scores = self.sources[source]
         columns = {"actionness": scores.attention, **dict(zip(self.class_names, scores.probability.T, strict=True))}
         times = pd.Index(self.times_s, name="time_s")

@@ -1,4 +1,4 @@
-"""Mean average precision of detections, collected batch by batch and over processes."""
+"""Mean average precision of detections, accumulated over batches and processes."""
 
 from typing import Any
 
@@ -16,20 +16,20 @@ __all__ = ["TemporalMAP"]
 
 
 class TemporalMAP(Metric):
-    """Mean average precision at the thresholds of temporal IoU of a benchmark, in [0, 1].
+    """Mean average precision at the temporal IoU thresholds of a benchmark, in [0, 1].
 
-    Rows are ``(video, label, start_s, end_s, score)``; ground truth has no score. The video is in the row, so
-    detections and ground truth may come in any order, in one update or several, and survive a gather over processes.
+    Rows are ``(video, label, start_s, end_s, score)``; ground truth has no score. As each row names its video,
+    detections and ground truth may come in any order, in one update or several, and from several processes.
 
     Args:
-        benchmark: Its thresholds, and the ranges of them to average over.
-        **kwargs: Of :class:`torchmetrics.Metric`.
+        benchmark: The benchmark, with its thresholds and the ranges of them to average over.
+        **kwargs: Arguments of :class:`torchmetrics.Metric`.
 
     Source:
-        As :func:`~wtal.functional.average_precision.average_precision`, with official ties.
+        See :func:`~wtal.functional.average_precision.average_precision`, with official ties.
 
     Raises:
-        ValueError: If a threshold lies outside (0, 1], or a range holds none.
+        ValueError: If a threshold lies outside (0, 1], or a range contains none.
     """
 
     full_state_update = False
@@ -49,13 +49,14 @@ class TemporalMAP(Metric):
         self.add_state("segments", default=[], dist_reduce_fx="cat")
 
     def update(self, detections: Tensor, segments: Tensor) -> None:
-        """Add detections ``(N, 5)`` and ground-truth segments ``(M, 4)``, either possibly of no rows.
+        """Add detections ``(N, 5)`` and ground-truth segments ``(M, 4)``; both may be empty.
 
         Raises:
             ValueError: If the rows have another width.
         """
         if detections.shape[1:] != (5,) or segments.shape[1:] != (4,):
-            raise ValueError(f"Not (N, 5), (M, 4): {tuple(detections.shape)}, {tuple(segments.shape)}.")
+            shapes = tuple(detections.shape), tuple(segments.shape)
+            raise ValueError(f"`detections` and `segments` must be (N, 5) and (M, 4), got {shapes[0]} and {shapes[1]}.")
         self.detections.append(detections.double())
         self.segments.append(segments.double())
 
@@ -64,16 +65,16 @@ class TemporalMAP(Metric):
         return _stacked(self.detections, 5), _stacked(self.segments, 4)
 
     def compute(self) -> dict[str, Tensor]:
-        """``mAP@0.5`` for each threshold, ``mAP@0.1:0.7`` for each range, ``mAP`` for the mean of all thresholds.
+        """``mAP@0.5`` etc. for each threshold, ``mAP@0.1:0.7`` etc. for each range, ``mAP`` for all thresholds.
 
-        They are NaN without ground truth.
+        The values are NaN without ground truth.
         """
         tious = self.benchmark.tious
         values = dict(zip(tious, mean_average_precision(*self.rows(), tious), strict=True))
         scores = {f"mAP@{tiou:g}": value for tiou, value in values.items()}
         for low, high in self.benchmark.averages:
-            among = [value for tiou, value in values.items() if _within(tiou, low, high)]
-            scores[f"mAP@{low:g}:{high:g}"] = np.mean(among)
+            inside = [value for tiou, value in values.items() if _within(tiou, low, high)]
+            scores[f"mAP@{low:g}:{high:g}"] = np.mean(inside)
         scores["mAP"] = np.mean(list(values.values()))
         return {name: torch.tensor(float(value), dtype=torch.float64) for name, value in scores.items()}
 

@@ -1,10 +1,10 @@
-"""Why a method fails: what kind its false detections are, which instances it misses, and what each costs.
+"""Why a method fails: the kinds of its false positives, the instances that it misses, and the cost of each in mAP.
 
 Source:
-    DETAD, Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018, arXiv:1807.10706. Differs from its
-    public code: the mean number of instances per class is not rounded down; each threshold of tIoU is looked at by
-    itself (their sensitivity drops detections cumulatively over the thresholds); of two instances of equal tIoU the one
-    of the detection's own label decides about its kind (every cliff dive of THUMOS14 is also a dive).
+    DETAD, Alwassel et al., Diagnosing Error in Temporal Action Detectors, ECCV 2018, arXiv:1807.10706. Differences from
+    its public code: the mean number of instances per class is not rounded down; each tIoU threshold is evaluated
+    independently (their sensitivity drops detections cumulatively over the thresholds); of two instances of equal tIoU,
+    the one with the label of the detection determines its kind (every cliff dive of THUMOS14 is also a dive).
 """
 
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Kind = Literal["true", "double detection", "wrong label", "localization", "confusion", "background"]
 
-# In the order of their cases in `kinds_of`.
+# In the order of the cases in `kinds_of`.
 KINDS: tuple[Kind, ...] = ("true", "double detection", "wrong label", "localization", "confusion", "background")
 _SIZES = ("XS", "S", "M", "L", "XL")
 
 
 @dataclass(frozen=True)
 class Bins:
-    """How instances are grouped; each group reaches from beyond one edge to the next, the first includes its lower one.
+    """Edges of the groups of instances; a group includes its upper edge, the first group also its lower edge.
 
     Args:
-        coverage: Edges of the share of the video that an instance takes.
-        length_s: Edges of its length in seconds.
-        instances: Edges of the number of instances of its class in its video.
+        coverage: Edges of the share of the video that an instance covers.
+        length_s: Edges of the length of an instance in seconds.
+        instances: Edges of the number of instances of the same class in the video.
     """
 
     coverage: tuple[float, ...]
@@ -46,7 +46,7 @@ class Bins:
     instances: tuple[float, ...]
 
     def ranges(self, characteristic: str) -> dict[str, str]:
-        """What each group of a characteristic of :class:`Diagnosis` holds, by its name; empty for classes.
+        """Range of each group of a characteristic in :class:`Diagnosis`, by name of the group; empty for classes.
 
         >>> THUMOS14_BINS.ranges("length")
         {'XS': '≤ 3 s', 'S': '3 - 6 s', 'M': '6 - 12 s', 'L': '12 - 18 s', 'XL': '> 18 s'}
@@ -55,7 +55,9 @@ class Bins:
         """
         known = {"coverage": (self.coverage, ""), "length": (self.length_s, " s"), "instances": (self.instances, "")}
         edges, unit = known.get(characteristic, ((), ""))
-        beyond = int(characteristic == "instances")  # a group begins beyond its edge, of whole numbers at the next one
+        beyond = int(
+            characteristic == "instances"
+        )  # counts are integers, so a group begins at the integer after its lower edge
         texts = [f"{low + beyond:g} - {high:g}" for low, high in pairwise(edges)]
         if texts:
             texts[0] = f"≤ {edges[1]:g}"
@@ -70,20 +72,20 @@ ACTIVITYNET_BINS = Bins((0, 0.2, 0.4, 0.6, 0.8, 1), (0, 30, 60, 120, 180, np.inf
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Tables, means over the thresholds of tIoU; all shares and mAP are fractions.
+    """Tables of a diagnosis, averaged over the tIoU thresholds; all shares and mAP are fractions.
 
     mAP_N is the mean over the classes of the average precision that a class would have if all were equally frequent.
 
     Args:
-        false_positives: Of the best detections of each class, cut into runs of as many as it has instances (``cut`` 1G,
-            2G ...): ``kind`` and its ``share`` of the detections of the cut.
-        gains: ``kind`` of false detection and what mAP_N gains without it, of the detections of all cuts.
-        false_negatives: ``characteristic``, ``bin`` and what ``range`` it is, number of ``instances`` and the ``rate``
-            of them that are missed: no detection of a normalized precision above 0.05 finds them.
-        sensitivity: ``characteristic``, ``bin``, ``range``, ``instances``, ``mAP_N`` of the instances of the bin alone,
-            and that ``relative`` to all instances'.
-        mAP_N: Of all detections.
-        left_out: Instances of no length, or longer than their video, which are not looked at.
+        false_positives: ``cut``, ``kind`` and its ``share`` of the detections of the cut. The ranked detections of each
+            class are cut into runs as long as the number of its instances (1G, 2G ...).
+        gains: ``kind`` of false positive, and the ``gain`` in mAP_N without it, for the detections of all cuts.
+        false_negatives: ``characteristic``, ``bin``, ``range`` of the bin, number of ``instances``, and the ``rate`` of
+            those that are missed: no detection of a normalized precision above 0.05 finds them.
+        sensitivity: ``characteristic``, ``bin``, ``range``, ``instances``, ``mAP_N`` on the instances of the bin only,
+            and the same ``relative`` to that on all instances.
+        mAP_N: mAP_N of all detections.
+        left_out: Number of instances without length, or longer than their video, which are ignored.
     """
 
     false_positives: pd.DataFrame
@@ -108,11 +110,11 @@ def diagnose(
     Args:
         detections: ``(N, 5)`` rows of video, label, start, end, score.
         segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
-        duration_s: Of each video that has ground truth, NaN where unknown; without any there is no coverage.
-        tious: Thresholds, ``(K,)``; DETAD takes 0.5 for THUMOS14 and 0.5 to 0.95 for ActivityNet.
-        bins: Groups of instances.
-        class_names: By label.
-        cuts: How many runs of detections to look at.
+        duration_s: Duration of each video by index, NaN where unknown; coverage needs all of them.
+        tious: Thresholds, ``(K,)``; DETAD uses 0.5 for THUMOS14 and 0.5 to 0.95 for ActivityNet.
+        bins: Edges of the groups of instances.
+        class_names: Names of the classes by label.
+        cuts: Number of runs of detections to analyze.
     """
     truth = np.asarray(segments, dtype=float).reshape(-1, 4)
     lengths, durations = truth[:, 3] - truth[:, 2], np.asarray(duration_s, dtype=float)[truth[:, 0].astype(int)]
@@ -149,13 +151,13 @@ class _Matched:
         self.labels, self.average = labels, len(truth) / max(len(labels), 1)
 
     def precision(self, is_true: Bools, is_false: Bools, instances: int) -> Floats:
-        """Precision at each detection of a class, had it as many instances as a class has on average, ``(K, n)``."""
+        """Precision at each detection of a class if it had the average number of instances of a class, ``(K, n)``."""
         recalled = np.cumsum(is_true, axis=1) / max(instances, 1) * self.average
         counted = recalled + np.cumsum(is_false, axis=1)
         return np.asarray(np.divide(recalled, counted, out=np.zeros_like(recalled), where=counted > 0))
 
     def mean_ap(self, is_true: Bools, is_false: Bools, kept: Bools | None = None) -> float:
-        """mAP_N, of some instances ``(M,)`` alone if told; what is neither true nor false is as if not there."""
+        """mAP_N, optionally on some instances ``(M,)`` only; detections that are neither true nor false are ignored."""
         values = []
         for label, rows, instances in zip(self.labels, self.slices, self.instances, strict=True):
             if kept is not None:
@@ -171,20 +173,20 @@ class _Matched:
 
 
 def kinds_of(found: Floats, truth: Floats, tiou: float, least: float = 0.1) -> Ints:
-    """Kind of each detection, a place in :data:`KINDS`.
+    """Kind of each detection, as an index in :data:`KINDS`.
 
-    The instance of largest tIoU in the video, of any class, decides about a detection that takes none. Its own class:
-    ``double detection`` if its tIoU reaches the threshold, else ``localization``; another class: ``wrong label`` or
-    ``confusion``; below ``least``: ``background``.
+    A detection that takes no instance is judged by the instance of largest tIoU in the video, of any class. If it has
+    the same class: ``double detection`` from the threshold on, else ``localization``; if another class: ``wrong label``
+    from the threshold on, else ``confusion``; below ``least``: ``background``.
 
     Args:
         found: ``(N, 5)`` rows of video, label, start, end, score, best first within a class.
         truth: ``(M, 4)`` rows of video, label, start, end.
-        tiou: From which a detection may be true.
-        least: From which it is no background.
+        tiou: Threshold of a true positive.
+        least: tIoU below which a detection is background.
 
     Returns:
-        ``(N,)``.
+        Kinds, ``(N,)``.
 
     >>> found = np.array([[0, 0, 0, 10, 0.9], [0, 0, 1, 10, 0.8], [0, 0, 0, 3, 0.7], [0, 0, 30, 40, 0.6]])
     >>> [KINDS[kind] for kind in kinds_of(found, np.array([[0.0, 0, 0, 10]]), 0.5)]
@@ -214,7 +216,7 @@ def kinds_of(found: Floats, truth: Floats, tiou: float, least: float = 0.1) -> I
 def _false_positives(
     found: Floats, truth: Floats, tious: Sequence[float], cuts: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Share of each kind by cut, and the gain in mAP_N without each kind of error."""
+    """Share of each kind by cut, and the gain in mAP_N without each kind of false positive."""
     labels, instances = np.unique(truth[:, 1], return_counts=True)
     rank = np.arange(len(found)) - np.searchsorted(found[:, 1], found[:, 1])
     place = np.searchsorted(labels, found[:, 1]) % max(len(labels), 1)
@@ -242,7 +244,7 @@ def _false_positives(
 
 
 def _groups(truth: Floats, durations: Floats, bins: Bins, class_names: Sequence[str]) -> pd.DataFrame:
-    """A row an instance: its bin of each characteristic, as a category."""
+    """One row per instance: its bin of each characteristic, as a category."""
     lengths = truth[:, 3] - truth[:, 2]
     siblings = pd.DataFrame(truth[:, :2]).groupby([0, 1])[0].transform("size").to_numpy() if len(truth) else lengths
     cut = {
@@ -260,7 +262,7 @@ def _groups(truth: Floats, durations: Floats, bins: Bins, class_names: Sequence[
 
 
 def _by_bin(groups: pd.DataFrame) -> list[tuple[str, str, Bools]]:
-    """Characteristic, bin and which instances are in it; bins without any are left out."""
+    """Characteristic, bin and mask of its instances, without empty bins."""
     return [
         (str(name), str(label), (groups[name] == label).to_numpy())
         for name in groups

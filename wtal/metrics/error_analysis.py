@@ -1,4 +1,4 @@
-"""How a method fails: what it misses of the actions, and what it takes for an action that is none."""
+"""How a method fails: which parts of actions it misses, and which background it takes for actions."""
 
 from dataclasses import dataclass
 
@@ -16,28 +16,28 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ErrorProfile:
-    """Shares in [0, 1] of the errors of a method; NaN where there is nothing to share.
+    """Error rates of a method in [0, 1]; NaN where the denominator is zero.
 
-    Counted are the best-scored detections, of each class as many as it has instances: methods that give few and many
-    detections are then alike, and the many of low score, which cost little mAP, don't drown the others. "Its" instance
-    or detection is always one of the same video and class.
+    Only the best-scored detections count, as many per class as the class has instances. This makes methods with few
+    and with many detections comparable: the many of low score, which cost little mAP, do not dominate. Detections and
+    instances are always compared within one video and class.
 
-    The first two tell of time, whatever the number of detections: an incomplete method has many false negatives and few
-    false positives, an over-complete one the reverse. The next four tell how well a detection that meets an instance
-    bounds it. The last two count detections and instances.
+    The first two rates measure time, whatever the number of detections: an incomplete method has many false negatives
+    and few false positives, an over-complete method the reverse. The next four measure how well a detection that
+    overlaps an instance fits its bounds. The last two count detections and instances.
 
     Args:
         false_positive_rate: Share of the detected time outside the instances; time detected twice counts once.
-        false_negative_rate: Share of the instances' time that no detection covers.
-        completeness: Mean, over the instances that some detection meets, of the share of the instance that the one of
-            largest tIoU covers.
-        background_share: Mean, over the detections that meet an instance, of the share of the detection that lies
-            outside all instances: its over-completeness.
+        false_negative_rate: Share of the time of the instances that no detection covers.
+        completeness: Mean, over the instances that a detection overlaps, of the share of the instance that the
+            detection of largest tIoU covers.
+        background_share: Mean, over the detections that overlap an instance, of the share of the detection outside all
+            instances: its over-completeness.
         swallowing: Share of the detections that cover at least half of each of two or more instances.
-        length_ratio: Median, over the instances that some detection meets, of the length of the one of largest tIoU,
-            divided by the instance's.
-        precision: Share of the detections that are true as :func:`~wtal.functional.average_precision.match` says.
-        recall: Share of the instances that are found so.
+        length_ratio: Median, over the instances that a detection overlaps, of the length of the detection of largest
+            tIoU divided by that of the instance.
+        precision: Share of the detections that are true positives by :func:`~wtal.functional.average_precision.match`.
+        recall: Share of the instances that such a detection finds.
     """
 
     false_positive_rate: float
@@ -56,7 +56,7 @@ def error_profile(detections: ArrayLike, segments: ArrayLike, tiou: float = 0.5)
     Args:
         detections: ``(N, 5)`` rows of video, label, start, end, score.
         segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
-        tiou: Threshold from which a detection is true, for precision and recall.
+        tiou: Threshold of a true positive, for precision and recall.
 
     Source:
         As many detections as instances: the cut ``1G`` of DETAD, arXiv:1807.10706. The measures are our choice.
@@ -89,7 +89,7 @@ background_share=0.6666666666666667, swallowing=0.0, length_ratio=1.5, precision
 
 
 def _best_as_many(found: Floats, truth: Floats) -> Floats:
-    """The best-scored detections of each class of the ground truth, at most as many as it has instances."""
+    """The best-scored detections of each class in the ground truth, at most as many as it has instances."""
     found = best_first_by_class(found)
     labels, instances = np.unique(truth[:, 1], return_counts=True)
     begin, end = (np.searchsorted(found[:, 1], labels, side) for side in ("left", "right"))
@@ -102,7 +102,7 @@ def _length(spans: Floats) -> Floats:
 
 
 def _shared(key: Ints, spans: Floats, others_key: Ints, others: Floats) -> Floats:
-    """Seconds that each segment shares with others of its key, which are disjoint."""
+    """Seconds that each segment shares with other, disjoint segments of its key."""
     shared = np.zeros(len(spans))
     for row, other in pairs_of_equal_key(key, others_key):
         shared += np.bincount(row, intersection(spans[row], others[other]), minlength=len(spans))
@@ -110,7 +110,7 @@ def _shared(key: Ints, spans: Floats, others_key: Ints, others: Floats) -> Float
 
 
 def _half_covered(found_key: Ints, found: Floats, true_key: Ints, truth: Floats) -> Ints:
-    """Number of instances that each detection covers at least half of."""
+    """Number of instances of which each detection covers at least half."""
     count = np.zeros(len(found), dtype=int)
     for row, other in pairs_of_equal_key(found_key, true_key):
         length = _length(truth[other])
@@ -120,9 +120,9 @@ def _half_covered(found_key: Ints, found: Floats, true_key: Ints, truth: Floats)
 
 
 def _best_of_each_instance(found_key: Ints, found: Floats, true_key: Ints, truth: Floats) -> tuple[Floats, Floats]:
-    """Share of each instance that its detection of largest tIoU covers, and the ratio of their lengths.
+    """Share of each instance that the detection of largest tIoU covers, and the ratio of their lengths.
 
-    Instances that none meets are left out.
+    Instances that no detection overlaps are left out.
     """
     shares, ratios = [np.empty(0)], [np.empty(0)]
     for row, other in pairs_of_equal_key(true_key, found_key):

@@ -1,4 +1,4 @@
-"""The rules that circulate for making a mAP, each a named set: the same detections give another number by each."""
+"""Rule sets of the evaluators in use: the same detections have another mAP under each of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,23 +20,25 @@ _SNIPPETS_PER_S = 25 / 16
 
 @dataclass(frozen=True)
 class RuleSet:
-    """What an evaluator does with detections and ground truth besides matching them.
+    """How an evaluator treats detections and ground truth besides matching them.
 
     Args:
-        name: As in a table's caption.
-        source: Whose code it equals, and where that code says so.
-        unknown_labels: A detection of a class without ground truth is an error (``refuse``) or counts for nothing
+        name: Name of the rule set, as in the caption of a table.
+        source: Code that the rules reproduce.
+        unknown_labels: Whether a detection of a class without ground truth is an error (``refuse``) or is left out
             (``ignore``).
         drop_empty: Leave out instances that end where they start.
-        drop_repeated: Leave out an instance if an earlier one of its video and class that was not left out has the
-            same bounds, up to a millisecond.
-        snippets: Measure time in snippets of 16 frames at 25 per second: instances are rounded to whole ones.
-        round_detections: Round detections to whole snippets, too.
-        drop_ambiguous: Leave out detections that meet an ambiguous segment, in whole snippets.
-        takes: Of the free instances of enough tIoU a detection takes the one of ``largest`` tIoU, or the ``first``.
-        ties: Which of equally scored detections goes first.
-        interpolated: Precision at a recall is the best one at that recall or a larger one.
-        recall_multiples: Also tell the recall of the best detections, these multiples of the instances of each video.
+        drop_repeated: Leave out an instance if an earlier one of its video and class, itself not left out, has the same
+            bounds to within a millisecond.
+        snippets: Measure time in snippets of 16 frames at 25 frames per second, with instances rounded to whole
+            snippets.
+        round_detections: Also round detections to whole snippets.
+        drop_ambiguous: Leave out detections that overlap an ambiguous segment, in whole snippets.
+        takes: Which free instance above the threshold a detection takes: that of ``largest`` tIoU, or the ``first``.
+        ties: Which of several detections of equal score comes first.
+        interpolated: Whether the precision at a recall is the best one at that recall or a larger one.
+        recall_multiples: Also compute the recall of the best detections of each video and class, as many as these
+            multiples of the number of its instances.
     """
 
     name: RuleSetName
@@ -96,15 +98,15 @@ RULE_SETS: dict[RuleSetName, RuleSet] = {
 
 
 class Score(NamedTuple):
-    """What an evaluation gives, in [0, 1]."""
+    """Result of an evaluation; precision and recall in [0, 1]."""
 
     precision: AveragePrecision
     recall: Floats  # (K, R) by tIoU and multiple
-    instances: int  # that were counted
-    detections: int
-    empty: int  # instances left out as they end where they start
-    repeated: int  # instances left out as repeated
-    ambiguous: int  # detections left out as they meet an ambiguous segment
+    instances: int  # counted instances
+    detections: int  # counted detections
+    empty: int  # instances left out because they end where they start
+    repeated: int  # instances left out because they repeat another
+    ambiguous: int  # detections left out because they overlap an ambiguous segment
 
 
 def evaluate(
@@ -114,14 +116,14 @@ def evaluate(
     rules: RuleSet = RULE_SETS["activitynet-official"],
     ambiguous: ArrayLike = (),
 ) -> Score:
-    """Evaluate detections by a set of rules.
+    """Evaluate detections under a rule set.
 
     Args:
         detections: ``(N, 5)`` rows of video, label, start, end in seconds, score.
         segments: Ground truth, ``(M, 4)`` rows of video, label, start, end in seconds.
         tious: Thresholds, ``(K,)``.
-        rules: A circulating set, or your own.
-        ambiguous: ``(A, 3)`` rows of video, start, end in seconds.
+        rules: A rule set of :data:`RULE_SETS`, or your own.
+        ambiguous: Ambiguous segments, ``(A, 3)`` rows of video, start, end in seconds.
 
     Raises:
         ValueError: See :func:`~wtal.functional.average_precision.average_precision`.
@@ -163,18 +165,18 @@ def _in_snippets(truth: Floats) -> Floats:
 
 
 def _repeated(truth: Floats, tolerance_s: float = 1e-3) -> NDArray[np.bool_]:
-    """Which instances repeat an earlier one that does not itself repeat another."""
+    """Mask of the instances that repeat an earlier one that does not itself repeat another."""
     repeated = np.zeros(len(truth), dtype=bool)
     key = np.unique(truth[:, :2], axis=0, return_inverse=True)[1].reshape(-1)
     for row, other in pairs_of_equal_key(key, key):
         near = (other < row) & (np.abs(truth[row, 2:] - truth[other, 2:]) <= tolerance_s).all(axis=1)
-        for later, earlier in zip(row[near], other[near], strict=True):  # in this order; there are few
+        for later, earlier in zip(row[near], other[near], strict=True):  # the order matters; there are few
             repeated[later] |= not repeated[earlier]
     return repeated
 
 
 def _meets(found: Floats, unclear: Floats) -> NDArray[np.bool_]:
-    """Which detections share time with an ambiguous segment, both cut down to whole units."""
+    """Mask of the detections that overlap an ambiguous segment, with both truncated to whole units."""
     meets = np.zeros(len(found), dtype=bool)
     for row, other in pairs_of_equal_key(found[:, 0].astype(int), unclear[:, 0].astype(int)):
         shared = intersection(np.trunc(found[row, 2:4]), np.trunc(unclear[other, 1:]))

@@ -1,4 +1,4 @@
-"""Layers that look along time and never at padding."""
+"""Layers along time that ignore padding."""
 
 import torch
 import torch.nn.functional as F
@@ -10,32 +10,32 @@ __all__ = ["AttentionLayer", "MaskedConv", "TemporalConv", "TemporalTransformer"
 class MaskedConv(nn.Conv1d):
     """A convolution over time that keeps the length.
 
-    Padding is zeroed before it, so that a video's end looks the same whatever it is batched with.
+    Padding is set to zero first, so that the end of a video gets the same output whatever it is batched with.
 
     Args:
-        in_dim: Channels in.
-        out_dim: Channels out.
-        kernel_size: Snippets that one output sees; odd.
+        in_dim: Number of input channels.
+        out_dim: Number of output channels.
+        kernel_size: Number of snippets that one output sees; odd.
     """
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 3) -> None:
         super().__init__(in_dim, out_dim, kernel_size, padding=kernel_size // 2)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
-        """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
+        """Map ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
         return super().forward(x.masked_fill(~mask[..., None], 0).transpose(1, 2)).transpose(1, 2)
 
     def taps(self, x: Tensor, mask: Tensor) -> Tensor:
-        """What each snippet gives to the outputs around it, ``(B, T, kernel_size, out_dim)``.
+        """Contribution of each snippet to the outputs around it, ``(B, T, kernel_size, out_dim)``.
 
         ``gather(taps(x, mask))`` is the convolution, and ``gather(weight * taps(x, mask))`` that of weighted snippets:
-        several weightings of the same features cost one product with the kernel, and its backward pass one.
+        several weightings of the same features need only one product with the kernel, forward and backward.
         """
         kernel = self.weight.permute(2, 0, 1).flatten(0, 1)
         return F.linear(x.masked_fill(~mask[..., None], 0), kernel).reshape(*mask.shape, *self.kernel_size, -1)
 
     def gather(self, taps: Tensor) -> Tensor:
-        """Add up what each output is given, ``(B, T, out_dim)``."""
+        """Sum the contributions to each output, ``(B, T, out_dim)``."""
         length, size = taps.shape[1:3]
         padded = F.pad(taps, (0, 0, 0, 0, size // 2, size // 2))
         assert self.bias is not None
@@ -46,10 +46,10 @@ class TemporalConv(nn.Module):
     """A convolution over time, LeakyReLU and dropout.
 
     Args:
-        in_dim: Channels in.
-        out_dim: Channels out.
-        kernel_size: Snippets that one output sees; odd.
-        dropout: Share of the output's entries that is dropped in training.
+        in_dim: Number of input channels.
+        out_dim: Number of output channels.
+        kernel_size: Number of snippets that one output sees; odd.
+        dropout: Probability that an entry of the output is dropped in training.
     """
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 3, dropout: float = 0.5) -> None:
@@ -57,31 +57,31 @@ class TemporalConv(nn.Module):
         self.conv, self.dropout = MaskedConv(in_dim, out_dim, kernel_size), nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
+        """Map ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
         return self.activate(self.conv(x, mask))
 
     def activate(self, x: Tensor) -> Tensor:
-        """What follows the convolution."""
+        """Apply LeakyReLU and dropout."""
         return self.dropout(F.leaky_relu(x, 0.2))  # type: ignore[no-any-return]
 
 
 class AttentionLayer(nn.TransformerEncoderLayer):
-    """A layer of a Transformer, normalised first, whose memory grows with the length, not with its square.
+    """A pre-norm Transformer layer whose memory grows linearly with the length.
 
-    PyTorch's own holds every pair of snippets, which an hour of video has not the room for. (So does
-    dropout on a CPU, in training, which sees crops.)
+    PyTorch's own layer holds every pair of snippets, too much for an hour of video. (Dropout on a CPU does so too, but
+    only in training, on crops.)
 
     Args:
-        width: Channels.
-        heads: Attention heads.
-        dropout: On attention, and on both outputs.
+        width: Number of channels.
+        heads: Number of attention heads.
+        dropout: Dropout probability of the attention and of both outputs.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__(width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
-        """From ``(B, T, width)`` and mask ``(B, T)`` to ``(B, T, width)``."""
+        """Map ``(B, T, width)`` and mask ``(B, T)`` to ``(B, T, width)``."""
         attention = self.self_attn
         joint = F.linear(self.norm1(x), attention.in_proj_weight, attention.in_proj_bias)
         query, key, value = joint.view(*mask.shape, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
@@ -94,16 +94,16 @@ class AttentionLayer(nn.TransformerEncoderLayer):
 class TemporalTransformer(nn.Module):
     """A narrow Transformer over time.
 
-    A convolution tells the layers what is near (conditional position, arXiv:2102.10882): it works at lengths never
-    seen, and moves with the video.
+    A convolution encodes the position (conditional positional encoding, arXiv:2102.10882): it generalizes to lengths
+    not seen in training, and is equivariant to shifts in time.
 
     Args:
-        in_dim: Channels in.
-        width: Channels inside and out.
-        depth: Layers; 0 leaves the convolution alone.
-        heads: Attention heads.
-        kernel_size: Snippets that the convolution sees; odd.
-        dropout: On the input and in each layer.
+        in_dim: Number of input channels.
+        width: Number of channels inside and of the output.
+        depth: Number of layers; 0 leaves only the convolution.
+        heads: Number of attention heads.
+        kernel_size: Number of snippets that the convolution sees; odd.
+        dropout: Dropout probability of the input and in each layer.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class TemporalTransformer(nn.Module):
         self.layers = nn.ModuleList(AttentionLayer(width, heads, dropout) for _ in range(depth))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """From ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, width)``."""
+        """Map ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, width)``."""
         hidden = self.reduce(self.dropout(x))
         hidden = hidden + F.gelu(self.near(hidden, mask))
         for layer in self.layers:

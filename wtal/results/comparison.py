@@ -1,5 +1,6 @@
 """The table of a comparison: mean and deviation over seeds, for the terminal, Markdown and CSV."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from wtal.errors import PredictionError
 from wtal.io.files import write_text
+from wtal.io.tables import read_table
 from wtal.results.tables import markdown, print_table
 
 __all__ = ["METHOD_NAMES", "Method", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
@@ -45,18 +47,29 @@ NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "tra
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table from the folder of a run.
+    """Read a table from the folder of a run: one column per name, of numbers where its cells are numbers.
 
     Raises:
         PredictionError: If the file is no such table.
     """
+    table = read_table(path, PredictionError, {"benchmark": ("protocol",)})  # called protocol before version 0.2
+    if len(table.columns) > _MOST_COLUMNS:
+        raise PredictionError(f"{path} is no table of a run, as it has {len(table.columns)} columns: delete it.")
+    columns = {name: [cell for (cell,) in table.select(name)] for name in table.columns}
+    return pd.DataFrame(
+        {name: pd.Series(cells, dtype=object) if name in _TEXT else _typed(cells) for name, cells in columns.items()}
+    )
+
+
+def _typed(cells: Sequence[str]) -> pd.Series:
+    """Integers, floats or text, whichever all cells are; an empty cell is a missing value."""
+    values = pd.Series([cell or None for cell in cells], dtype=object)
     try:
-        table: pd.DataFrame = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, object))
-    except (OSError, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
-        raise PredictionError(f"{path} is no table ({' '.join(str(error).split())[:80]}): delete it.") from error
-    if table.shape[1] > _MOST_COLUMNS:
-        raise PredictionError(f"{path} is no table of a run, as it has {table.shape[1]} columns: delete it.")
-    return table if "benchmark" in table else table.rename(columns={"protocol": "benchmark"})  # before version 0.2
+        numbers = values.astype(float)
+    except (ValueError, OverflowError):
+        return values.infer_objects()
+    whole = len(cells) > 0 and all(re.fullmatch(r"[-+]?\d{1,18}", cell) for cell in cells)
+    return values.astype(int) if whole else numbers
 
 
 def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFrame:

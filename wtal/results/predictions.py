@@ -14,6 +14,7 @@ import pandas as pd
 from wtal.errors import PredictionError, brief
 from wtal.io.bounds import read_json
 from wtal.io.files import write_text
+from wtal.io.tables import read_table
 
 if TYPE_CHECKING:  # evaluating a file needs no torch
     from wtal.types import Detections
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # evaluating a file needs no torch
 __all__ = ["COLUMNS", "as_detections", "as_table", "read_predictions", "write_predictions", "write_table"]
 
 COLUMNS = ("video_id", "label", "start_s", "end_s", "score")
+_SYNONYMS = {"video_id": ("video",), "start_s": ("start", "t_start"), "end_s": ("end", "t_end")}
 
 
 def as_table(detections: Mapping[str, "Detections"], class_names: Sequence[str]) -> pd.DataFrame:
@@ -98,7 +100,7 @@ def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str], note: st
 def _as_csv(table: pd.DataFrame) -> str:
     try:
         text = table.to_csv(index=False)
-        if "\r" in text:  # pandas reads it as the end of a line, and quotes it only if told to
+        if re.search("\r|(?:^|,) ", text, re.MULTILINE):  # a reader would take it for the end of a row or for padding
             text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
     except csv.Error as error:  # for a null character, before Python 3.11
         raise PredictionError(f"CSV cannot hold one of the names ({error}): rename it, or write JSON.") from error
@@ -173,19 +175,14 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
                 ) from error
 
 
-def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise PredictionError(f"{path} is not a table: {str(error).strip()}.") from error
-    table = table.rename(columns={"video": "video_id", "start": "start_s", "end": "end_s"})
-    missing = [name for name in COLUMNS if name not in table]
+def _read_table(path: Path) -> Iterator[tuple[str, ...]]:
+    table = read_table(path, PredictionError, {name: _SYNONYMS.get(name, ()) for name in COLUMNS}, numbers=COLUMNS[2:])
+    missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise PredictionError(
             f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}."
         )
-    yield from table[list(COLUMNS)].itertuples(index=False, name=None)
+    yield from table.select(*COLUMNS)
 
 
 def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:

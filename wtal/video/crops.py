@@ -1,4 +1,4 @@
-"""Frames to the crops that a network sees."""
+"""Crops of frames, as a network sees them."""
 
 from typing import Literal
 
@@ -15,18 +15,18 @@ Crops = Literal["center", "ten"]
 def crop(frames: Tensor, crops: Crops = "center", flow: bool = False, size: int = 224) -> Tensor:
     """Cut squares out of windows of frames.
 
-    Ten crops are the corners and the centre, and those of the mirrored frames. What moves to the right moves to the
-    left in a mirror, so flow is negated along x there.
+    Ten crops are the four corners and the centre, of the frames and of their mirror images. A mirror reverses motion
+    along x, so flow is negated along x there.
 
     Args:
         frames: Images of 8 bits, ``(N, T, H, W, C)``.
-        crops: ``center`` for one, ``ten`` for ten.
-        flow: Whether they are images of flow, x first, as :func:`quantize` makes them.
-        size: Side of a crop.
+        crops: ``center`` for one crop, ``ten`` for ten.
+        flow: Whether the frames are images of flow, x first, as :func:`quantize` makes them.
+        size: Side of a crop in pixels.
 
     Returns:
-        ``(N, K, T, size, size, C)``, of ``K`` crops: top left, top right, centre, bottom left, bottom right, and the
-        same mirrored; a view of the frames for ``center``.
+        ``K`` crops, ``(N, K, T, size, size, C)``: top left, top right, centre, bottom left, bottom right, and the same
+        mirrored; a view of the frames for ``center``.
 
     Raises:
         ValueError: If the frames are smaller than a crop.
@@ -37,7 +37,9 @@ def crop(frames: Tensor, crops: Crops = "center", flow: bool = False, size: int 
     """
     height, width = frames.shape[2:4]
     if min(height, width) < size:
-        raise ValueError(f"Crops of {size} pixels need larger frames than {width} by {height}: resize them first.")
+        raise ValueError(
+            f"Crops of {size} pixels need larger frames than {width} by {height}: resize the frames first."
+        )
     bottom, right = height - size, width - size
     places = [(0, 0), (0, right), (bottom // 2, right // 2), (bottom, 0), (bottom, right)]
     if crops == "center":
@@ -50,9 +52,9 @@ def crop(frames: Tensor, crops: Crops = "center", flow: bool = False, size: int 
 
 
 def mirror(frames: Tensor, flow: bool = False) -> Tensor:
-    """Frames ``(..., H, W, C)`` as in a mirror, with x of 8-bit flow negated.
+    """Mirror frames ``(..., H, W, C)``, negating x of 8-bit flow.
 
-    Exact, but that no motion, 128 where it should be 127.5, becomes 127.
+    Exact, except that no motion, stored as 128 in place of 127.5, becomes 127.
 
     >>> mirror(torch.tensor([[[128, 128], [147, 118]]], dtype=torch.uint8), flow=True).tolist()
     [[[108, 118], [127, 128]]]
@@ -64,5 +66,5 @@ def mirror(frames: Tensor, flow: bool = False) -> Tensor:
 
 
 def to_clip(frames: Tensor) -> Tensor:
-    """What I3D takes, ``(N, C, T, H, W)`` in [-1, 1], from frames of 8 bits, ``(N, T, H, W, C)``."""
+    """Convert frames of 8 bits, ``(N, T, H, W, C)``, to the input of I3D, ``(N, C, T, H, W)`` in [-1, 1]."""
     return to_network_range(frames.permute(0, 4, 1, 2, 3))

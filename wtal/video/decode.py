@@ -1,7 +1,7 @@
-"""Pictures of any video on an exact clock of constant rate, by PyAV.
+"""Pictures of any video at an exact constant rate, decoded by PyAV.
 
-Every file is a stranger's: it is read as a Python file object by demuxers of real containers only, so that a
-playlist under another name opens neither the network nor another file.
+No file is trusted: each is read as a Python file object, and only by demuxers of real containers, so that a playlist
+under another name opens neither the network nor another file.
 """
 
 import math
@@ -26,10 +26,11 @@ with from_extra("video"):
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
+from wtal.video.clock import END_TOLERANCE_S, Clock, stated_time
 
 __all__ = ["Frame", "FrameReader", "VideoInfo", "probe"]
 
-# Demuxers that read one file of moving pictures. Not among them: playlists and references to other files (hls, dash,
+# Demuxers that read a single file of moving pictures. Excluded: playlists and references to other files (hls, dash,
 # concat, sdp, webm_dash_manifest ...), devices, single pictures and text.
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,asf_o,ogg,rm,nut,mxf,gxf,wtv,dv,ivf,nsv,amv,"
@@ -37,24 +38,21 @@ _CONTAINERS = (
 )
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", "max_pixels": str(2**26)}
 _MAX_ASPECT = 16  # long side over short side; beyond it a resized picture would be huge
-_MAX_STEP_S = 10  # between two pictures, where the container's duration does not vouch for more
-_MAX_HELD_S = 600  # between two pictures, whatever the container says
 _MAX_S = 86400  # of the whole video
-_TOLERANCE_S = 0.5  # by which an undamaged file may end before the duration it states
 
 Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a video file after its first picture.
+    """Properties of a video file, as its header and its first picture give them.
 
     Attributes:
-        path: The file.
-        width: Pixels as shown, after the rotation; non-square pixels are not stretched.
-        height: The same.
-        fps: Average rate of the stream, 0.0 where the container states none.
-        duration_s: Seconds as the container states them, 0.0 where it states none.
+        path: Path of the file.
+        width: Width in pixels as shown, after the rotation; non-square pixels are not stretched.
+        height: Height in pixels as shown.
+        fps: Average frame rate of the stream, 0.0 where the container states none.
+        duration_s: Duration in seconds that the container states, 0.0 where it states none.
         rotation: Degrees by which the stored picture is turned counterclockwise: 0, 90, 180 or 270.
     """
 
@@ -70,7 +68,7 @@ def probe(path: Path) -> VideoInfo:
     """Read the header and the first picture of a video.
 
     Raises:
-        VideoError: The file is missing, forbidden, empty, no video, or none of its pictures can be decoded.
+        VideoError: If the file is missing, not readable, empty or not a video, or none of its pictures can be decoded.
     """
     path = Path(path)
     with _opened(path, threads=1) as (container, stream):
@@ -78,16 +76,16 @@ def probe(path: Path) -> VideoInfo:
         if picture is None:
             raise VideoError(f"{path}: no picture can be decoded; convert the video again from its source.")
         width, height = _shown_size(path, picture)
-        fps, duration_s = float(stream.average_rate or 0), _stated(container, stream).duration_s
+        fps, duration_s = float(stream.average_rate or 0), stated_time(container, stream).duration_s
         return VideoInfo(path, width, height, fps, duration_s, _rotation(picture))
 
 
 class Frame:
-    """One picture of a pass, upright; it is converted to RGB when it is first looked at.
+    """One picture of a pass, upright, which is converted to RGB on demand.
 
     Args:
-        picture: As decoded.
-        converters: Of the pass.
+        picture: The decoded picture.
+        converters: Converters of the pass.
     """
 
     def __init__(self, picture: VideoFrame, converters: "_Converters") -> None:
@@ -95,10 +93,10 @@ class Frame:
         self._made: dict[int | None, Picture] = {}  # a picture may stand for several frames
 
     def rgb(self, short_side: int | None = None) -> Picture:
-        """Pixels ``(H, W, 3)``, not to be written into; see :class:`FrameReader`.
+        """Pixels ``(H, W, 3)``, which must not be modified; see :class:`FrameReader`.
 
         Raises:
-            VideoError: If they cannot be converted.
+            VideoError: If the picture cannot be converted.
         """
         if short_side not in self._made:
             self._made[short_side] = self._converters[short_side](self._picture)
@@ -106,28 +104,30 @@ class Frame:
 
 
 class FrameReader:
-    """Pictures of a video at a constant rate, one pass at a time; every pass starts anew.
+    """Pictures of a video at a constant rate, one pass at a time; every pass starts at the beginning.
 
     Time is that of the presentation time stamps, counted from the first picture. A picture appears at the frame
     nearest to its time and stays until the next one appears: the rule of ``ffmpeg -vf fps=25`` (round near), so it may
-    be up to half a frame early. The last one stays for the duration it states. Where a time stamp is missing, the
-    decoding time or the stream's rate stands in; where it jumps back by more than a second, or ahead by more than ten
-    that the stated duration does not cover, the clock goes on by one picture and ``damage`` says so.
+    be up to half a frame early. The last one stays for its stated duration. A missing time stamp is replaced by the
+    decoding time, or else by the rate of the stream; where a time stamp jumps back by more than a second, or ahead by
+    more than ten that the stated duration does not cover, the clock advances by one picture and ``damage`` reports it.
 
     A picture is resized (swscale, bilinear) in the step that converts it to RGB, then turned upright. All pictures have
-    the size of the first one, should the resolution change. Non-square pixels are not stretched (as in the public
-    extractors of I3D features), alpha is dropped, mirroring is ignored. Memory is constant in the video's length.
+    the size of the first one, even if the resolution changes. Non-square pixels are not stretched (as in the public
+    extractors of I3D features), alpha is dropped, mirroring is ignored. Memory does not grow with the length of the
+    video.
 
     Args:
-        path: The video; its first video stream is read, cover pictures left aside.
-        fps: Frames per second to give.
-        short_side: Pixels of the short side; the long one keeps the aspect, rounded to even. None keeps the size.
-        threads: Of the decoder.
+        path: Path of the video; its first video stream is read, cover pictures are skipped.
+        fps: Frames per second to yield.
+        short_side: Pixels of the short side; the long side keeps the aspect ratio, rounded to even. None keeps the
+            size.
+        threads: Threads of the decoder.
 
     Attributes:
         damage: After a pass, one sentence if the file ended early or was damaged, else None.
-        duration_s: After a pass, seconds given: frames / fps.
-        count: Frames given so far.
+        duration_s: After a pass, the duration of the frames: number of frames / fps.
+        count: Number of frames so far.
     """
 
     def __init__(self, path: Path, fps: float = 25.0, short_side: int | None = 256, threads: int = 1) -> None:
@@ -144,25 +144,25 @@ class FrameReader:
         self.count = 0
 
     def __iter__(self) -> Iterator[Picture]:
-        """Give ``(H, W, 3)`` RGB pictures, each the caller's own.
+        """Yield RGB pictures ``(H, W, 3)``, each a copy that the caller may modify.
 
         Raises:
-            VideoError: As :func:`probe`.
+            VideoError: See :func:`probe`.
         """
         for frame in self.frames():
             yield frame.rgb(self.short_side).copy()
 
     def frames(self) -> Iterator[Frame]:
-        """Give the same frames, of which only those that are looked at are converted.
+        """Yield the same frames, each converted to RGB only on demand.
 
         Raises:
-            VideoError: As :func:`probe`.
+            VideoError: See :func:`probe`.
         """
         self.damage, self.duration_s, self.count = None, 0.0, 0
         log, converters = _Log(self.path), _Converters(self.path)
         rate, last_frame = Fraction(self.fps), math.ceil(_MAX_S * self.fps)
         with _opened(self.path, self.threads) as (container, stream):
-            clock = _Clock(container, stream, log)
+            clock = Clock(container, stream)
             held: Frame | None = None
             for picture in _pictures(container, stream, log):
                 appears = min(_nearest(clock.tick(picture) * rate), last_frame)
@@ -179,7 +179,7 @@ class FrameReader:
             self.damage = log.sentence(clock)
 
     def _until(self, end: int, frame: Frame) -> Iterator[Frame]:
-        """A picture as often as it is on the screen before a frame."""
+        """Repeat a frame up to the frame with index ``end``."""
         while self.count < end:
             self.count += 1
             yield frame
@@ -191,10 +191,10 @@ def _opened(path: Path, threads: int) -> Iterator[tuple[InputContainer, VideoStr
     try:
         if not path.exists():
             raise VideoError(f"{path}: the file does not exist.")
-        if not path.is_file():  # a pipe or a device would block for ever
-            raise VideoError(f"{path} is no file; name a video.")
+        if not path.is_file():  # a pipe or a device would block forever
+            raise VideoError(f"{path} is not a file; give the path of a video.")
         if path.stat().st_size == 0:
-            raise VideoError(f"{path} is empty; fetch the video again.")
+            raise VideoError(f"{path} is empty; download the video again.")
         file = path.open("rb")
     except OSError as error:
         raise VideoError(f"{path} cannot be read: {error.strerror}.") from error
@@ -203,7 +203,7 @@ def _opened(path: Path, threads: int) -> Iterator[tuple[InputContainer, VideoStr
             container = av.open(file, mode="r", options=_OPTIONS, metadata_errors="replace", buffer_size=2**18)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise VideoError(
-                f"{path} is no video that can be read, or its index is cut off; fetch or convert it again."
+                f"{path} is not a readable video, or its index is cut off; download or convert it again."
             ) from error
         with container:
             yield container, _first_stream(path, container, threads)
@@ -223,7 +223,7 @@ def _first_stream(path: Path, container: InputContainer, threads: int) -> VideoS
 
 
 def _pictures(container: InputContainer, stream: VideoStream, log: "_Log") -> Iterator[VideoFrame]:
-    """Decode all that can be decoded, in the order of presentation; what cannot is counted."""
+    """Decode all pictures in the order of presentation; those that cannot be decoded are counted."""
     for packet in _packets(container, log):
         if packet.stream.index == stream.index:
             try:
@@ -242,11 +242,11 @@ def _pictures(container: InputContainer, stream: VideoStream, log: "_Log") -> It
 
 
 def _packets(container: InputContainer, log: "_Log") -> "Iterator[Packet[Stream]]":
-    """Demux every stream: sound alone may tell where the file ends."""
+    """Demux every stream, as only the sound may show where the file ends."""
     try:
         for packet in container.demux():
             if packet.size == 0:
-                continue  # the mark to flush a decoder
+                continue  # marks the end of a stream
             if packet.pts is not None and packet.time_base is not None:
                 log.last_packet_s = max(
                     log.last_packet_s, float((packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -258,118 +258,41 @@ def _packets(container: InputContainer, log: "_Log") -> "Iterator[Packet[Stream]
 
 @dataclass
 class _Log:
-    """What went wrong in one pass."""
+    """Problems of one pass."""
 
     path: Path
-    packets: int = 0
-    corrupt: int = 0
-    jump: str | None = None
+    packets: int = 0  # that could not be decoded
+    corrupt: int = 0  # pictures that the decoder repaired
     unreadable: bool = False
     longer_than_a_day: bool = False
     last_packet_s: float = -math.inf
 
-    def sentence(self, clock: "_Clock") -> str | None:
-        """Say all of it at once, or None."""
-        stated, said = clock.stated, []
+    def sentence(self, clock: Clock) -> str | None:
+        """All problems in one sentence, or None."""
+        problems = []
+        if self.longer_than_a_day:
+            problems.append(f"is cut after {_MAX_S} s")
+        elif self.unreadable or self._ends_early(clock):
+            of = f" of {clock.stated.duration_s:.1f}" if clock.stated.duration_s else ""
+            problems.append(f"ends after {float(clock.end):.1f}{of} s: the rest is cut off or damaged")
+        if self.packets:
+            problems.append(f"has damaged pictures that are left out ({self.packets}), with the one before held")
+        if self.corrupt:
+            problems.append(f"has damaged pictures that the decoder has repaired ({self.corrupt})")
+        if clock.jump:
+            problems.append(f"has time stamps that jump by {clock.jump}, which is left out")
+        return f"{self.path} {'; it '.join(problems)}." if problems else None
+
+    def _ends_early(self, clock: Clock) -> bool:
+        stated = clock.stated
         end_s = float(clock.end - (clock.shift or 0))
         stated_end_s = min(stated.end_s, stated.duration_s)  # some containers count from zero, some from the start
         reached_s = end_s if stated.of_stream else max(end_s, self.last_packet_s)
-        if self.longer_than_a_day:
-            said.append(f"is cut after {_MAX_S} s")
-        elif self.unreadable or stated_end_s - reached_s > _TOLERANCE_S:
-            of = f" of {stated.duration_s:.1f}" if stated.duration_s else ""
-            said.append(f"ends after {float(clock.end):.1f}{of} s: the rest is cut off or damaged")
-        if self.packets:
-            said.append(f"has damaged pictures that are left out ({self.packets}), the one before is held")
-        if self.corrupt:
-            said.append(f"has damaged pictures that are given as the decoder mends them ({self.corrupt})")
-        if self.jump:
-            said.append(self.jump)
-        return f"{self.path} {'; it '.join(said)}." if said else None
-
-
-@dataclass(frozen=True)
-class _Stated:
-    """When a video starts and how long it lasts, as its header says.
-
-    Attributes:
-        start_s: In the file's own time.
-        duration_s: Seconds, 0.0 where the header does not say.
-        of_stream: Else of the container, whose sound may be longer than the pictures.
-    """
-
-    start_s: float
-    duration_s: float
-    of_stream: bool
-
-    @property
-    def end_s(self) -> float:
-        """Where the video ends."""
-        return self.start_s + self.duration_s
-
-
-def _stated(container: InputContainer, stream: VideoStream) -> _Stated:
-    unit = float(stream.time_base or 0)
-    start_s = (stream.start_time or 0) * unit
-    if stream.duration is not None and stream.duration > 0:
-        duration_s = stream.duration * unit
-        if container.format.name == "avi" and stream.average_rate:  # FFmpeg shortens that of a file that is cut off
-            duration_s = max(duration_s, float(stream.frames / stream.average_rate))
-        return _Stated(start_s, duration_s, of_stream=True)
-    return _Stated(start_s, max(container.duration or 0, 0) / av.time_base, of_stream=False)
-
-
-class _Clock:
-    """Seconds of each picture since the first, never falling.
-
-    Attributes:
-        now: Seconds at which the latest picture appears; minus one period before the first.
-        end: Seconds at which it ends.
-        shift: From the file's time to that of the clock; None before the first time stamp.
-    """
-
-    def __init__(self, container: InputContainer, stream: VideoStream, log: _Log) -> None:
-        self.unit = stream.time_base or Fraction(1, 90000)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        self.period = min(1 / rate, Fraction(1)) if rate > 0 else Fraction(1, 25)
-        self.stated = _stated(container, stream)
-        self.log = log
-        self.shift: Fraction | None = None
-        self.now = -self.period
-        self.end = Fraction(0)
-
-    def tick(self, picture: VideoFrame) -> Fraction:
-        """When the next picture appears."""
-        unit = picture.time_base or self.unit
-        stamp = picture.pts if picture.pts is not None else picture.dts
-        self.now = self.now + self.period if stamp is None else self._at(stamp * unit)
-        self.end = self.now + self._length(picture.duration * unit)
-        return self.now
-
-    def _at(self, stamp: Fraction) -> Fraction:
-        following = self.now + self.period
-        if self.shift is None:
-            self.shift = following - stamp
-        step = stamp + self.shift - self.now
-        vouched = float(stamp) <= self.stated.end_s + _TOLERANCE_S
-        if -1 <= step <= (_MAX_HELD_S if vouched else _MAX_STEP_S):
-            return self.now + max(step, Fraction(0))
-        jump = f"{float(step):.1f} s at {float(self.now):.1f} s"
-        self.log.jump = f"has time stamps that jump by {jump}, which is left out"
-        self.shift = following - stamp
-        return following
-
-    def _length(self, length: Fraction) -> Fraction:
-        """Of a picture, not beyond the end of the stream: a last picture may be stated to last a millisecond."""
-        length = length if 0 < length <= _MAX_STEP_S else self.period
-        if not self.stated.of_stream or self.shift is None:
-            return length
-        left = Fraction(self.stated.end_s) - (self.now - self.shift)
-        return min(length, left) if left > 0 else length
+        return stated_end_s - reached_s > END_TOLERANCE_S
 
 
 class _Converters(dict[int | None, "_ToRGB"]):
-    """By short side; each keeps what it has prepared."""
+    """Converters by short side; each keeps its prepared state."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -381,7 +304,7 @@ class _Converters(dict[int | None, "_ToRGB"]):
 
 
 class _ToRGB:
-    """Resizes, converts and turns pictures, all to the size of the first one."""
+    """Resizes, converts and turns pictures, all to the size of the first."""
 
     def __init__(self, path: Path, short_side: int | None) -> None:
         self.path = path
@@ -390,7 +313,7 @@ class _ToRGB:
         self.swscale = VideoReformatter()
 
     def __call__(self, picture: VideoFrame) -> Picture:
-        """``(H, W, 3)``, C-contiguous."""
+        """RGB pixels ``(H, W, 3)``, C-contiguous."""
         if self.size is None:
             self.size = _resized(*_shown_size(self.path, picture), self.short_side)
         rotation = _rotation(picture)
@@ -402,13 +325,13 @@ class _ToRGB:
             rgb = converted.to_ndarray()
         except (av.error.FFmpegError, ValueError) as error:
             raise VideoError(f"{self.path}: {picture.format.name} pictures cannot be converted to RGB.") from error
-        if converted is picture:  # nothing to do: the memory is still the decoder's
+        if converted is picture:  # no conversion took place: the memory still belongs to the decoder
             rgb = rgb.copy()
         return np.ascontiguousarray(np.rot90(rgb, rotation // 90))
 
 
 def _rotation(picture: VideoFrame) -> int:
-    """Degrees counterclockwise that bring a picture upright: 0, 90, 180 or 270."""
+    """Degrees counterclockwise that turn a picture upright: 0, 90, 180 or 270."""
     return round(picture.rotation / 90) % 4 * 90
 
 
@@ -416,12 +339,12 @@ def _shown_size(path: Path, picture: VideoFrame) -> tuple[int, int]:
     """Width and height after the rotation."""
     short, long = sorted((picture.width, picture.height))
     if long > _MAX_ASPECT * short:
-        raise VideoError(f"{path} has pictures of {picture.width} x {picture.height} pixels: that is no video.")
+        raise VideoError(f"{path} has pictures of {picture.width} x {picture.height} pixels, too narrow for a video.")
     return (picture.width, picture.height) if _rotation(picture) % 180 == 0 else (picture.height, picture.width)
 
 
 def _resized(width: int, height: int, short_side: int | None) -> tuple[int, int]:
-    """Size with a given short side and a long one that keeps the aspect, rounded to even.
+    """Size with a given short side and a long side that keeps the aspect ratio, rounded to even.
 
     >>> _resized(1920, 1080, 256), _resized(240, 320, 256), _resized(7, 5, None)
     ((456, 256), (256, 342), (7, 5))

@@ -1,4 +1,4 @@
-"""Video files and how a video is called: as its file, without folder and ending."""
+"""Video files, and names of videos: those of their files, without folder and suffix."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ VIDEO_SUFFIXES = (
 
 
 def video_name(text: str) -> str:
-    r"""The name of a video that may be given by its file.
+    r"""The name of a video, which may be given as the path of its file.
 
     >>> [video_name(text) for text in ("run.mp4", r"C:\clips\run 1.MOV", "v_1.5", "a/b")]
     ['run', 'run 1', 'v_1.5', 'a/b']
@@ -23,16 +23,16 @@ def video_name(text: str) -> str:
 
 
 def video_files(folder: Path) -> list[Path]:
-    """The video files of a folder and below it, by path; hidden ones are left out."""
+    """Video files in a folder and its subfolders, sorted by path, without hidden ones."""
     found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
     return [path for path in found if path.is_file() and not path.name.startswith(".")]
 
 
 def find_videos(paths: Iterable[Path]) -> dict[str, Path]:
-    """Videos by name: given files, and in given folders all files that are called like a video.
+    """Videos by name: given files, and all files with the suffix of a video in given folders.
 
     Raises:
-        VideoError: If there is none, or two have the same name.
+        VideoError: If a path does not exist, a folder holds no video, or two videos have the same name.
     """
     found: dict[str, Path] = {}
     for path in paths:

@@ -1,4 +1,4 @@
-"""Optical flow between neighbouring frames, in the 8 bits of the public flow images."""
+"""Optical flow between neighbouring frames, as 8-bit images like the public ones."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -15,31 +15,31 @@ __all__ = ["FlowMethod", "flow_stream", "quantize", "to_network_range"]
 FlowMethod = Literal["tvl1", "dis"]
 Frame = npt.NDArray[np.uint8]
 
-BOUND = 20.0  # pixels a frame; I3D was trained on flow that is cut there
+BOUND = 20.0  # pixels per frame; I3D was trained on flow that is clipped there
 
 
 def flow_stream(frames: Iterable[Frame], method: FlowMethod = "tvl1") -> Iterator[Frame]:
-    """One flow image a frame: the ``i``-th is the motion from frame ``i`` to frame ``i + 1``.
+    """One flow image per frame: the ``i``-th is the motion from frame ``i`` to frame ``i + 1``.
 
-    The last one repeats the one before, as nothing follows; of a single frame it is that of no motion. So a window of
-    flow holds as many images as one of RGB. A frame's flow comes when the next frame is taken, and no more than two
-    frames are held.
+    The last image repeats the one before, as no frame follows; for a single frame it shows no motion. A window of flow
+    thus holds as many images as one of RGB. The flow of a frame is yielded when the next frame is read, and at most
+    two frames are held.
 
-    OpenCV works in one thread from the first frame on, in the whole process: a second one spares TV-L1 but a seventh of
-    its time, so take a process more.
+    From the first frame on, OpenCV works in a single thread, in the whole process: a second thread would save only a
+    seventh of the time of TV-L1, so use more processes instead.
 
     Args:
         frames: RGB frames in order, ``(H, W, 3)`` each.
-        method: ``tvl1`` is what the public weights were trained on, ``dis`` a hundred times as fast.
+        method: ``tvl1``, which the public weights were trained on, or ``dis``, which is a hundred times faster.
 
     Yields:
         Flow images, ``(H, W, 2)``, x first: see :func:`quantize`.
 
     Raises:
-        ConfigError: If the OpenCV that is installed has no TV-L1.
+        ConfigError: If the installed OpenCV has no TV-L1.
 
     Source:
-        TV-L1 with OpenCV's own settings, as in Carreira and Zisserman, arXiv:1705.07750. DIS: Kroeger et al.,
+        TV-L1 with the default settings of OpenCV, as in Carreira and Zisserman, arXiv:1705.07750. DIS: Kroeger et al.,
         arXiv:1603.03590, OpenCV's medium preset.
     """
     with from_extra("video"):
@@ -64,10 +64,10 @@ def _matcher(method: FlowMethod) -> Any:  # noqa: ANN401  OpenCV names no common
         import cv2
 
     cv2.setNumThreads(1)
-    if method == "tvl1" and not hasattr(cv2, "optflow"):  # another package of OpenCV has written over it
+    if method == "tvl1" and not hasattr(cv2, "optflow"):  # overwritten by another package of OpenCV
         raise ConfigError(
-            "TV-L1 flow is in OpenCV's contributed part, which is missing: uninstall all packages of OpenCV and "
-            "install opencv-contrib-python-headless again, or take `dis`."
+            "TV-L1 flow needs the contributed modules of OpenCV, which are missing: uninstall all packages of OpenCV "
+            "and install opencv-contrib-python-headless again, or use `dis`."
         )
     if method == "tvl1":
         return cv2.optflow.DualTVL1OpticalFlow.create()
@@ -75,9 +75,9 @@ def _matcher(method: FlowMethod) -> Any:  # noqa: ANN401  OpenCV names no common
 
 
 def quantize(flow: npt.NDArray[np.float32]) -> Frame:
-    """Flow as an image: [-20, 20] pixels, beyond which it is cut, on 0 to 255.
+    """Flow as an 8-bit image: clipped to [-20, 20] pixels, which map to 0 to 255.
 
-    Half a step, 0.078 pixels, is lost at most; no motion is 127.5 and becomes 128.
+    The error is at most half a step, 0.078 pixels; no motion, 127.5, becomes 128.
 
     Source:
         yjxiong/dense_flow, and google-deepmind/kinetics-i3d, issue 24, on how the training data were made.
@@ -89,7 +89,7 @@ def quantize(flow: npt.NDArray[np.float32]) -> Frame:
 
 
 def to_network_range(images: torch.Tensor) -> torch.Tensor:
-    """RGB or flow images of 8 bits in [-1, 1], as float32.
+    """Scale RGB or flow images of 8 bits to [-1, 1], as float32.
 
     >>> to_network_range(torch.tensor([0, 51, 255], dtype=torch.uint8))
     tensor([-1.0000, -0.6000,  1.0000])

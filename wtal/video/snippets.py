@@ -1,4 +1,4 @@
-"""A video's snippets: the frames, flows and images that its features are computed from."""
+"""Snippets of a video: the frames, flow and images that its features are computed from."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from wtal.video.flow import FlowMethod, flow_stream
 __all__ = ["Cut", "Job", "Snippet", "SnippetBatches", "Snippets", "Stream", "cut_snippets"]
 
 Stream = Literal["rgb", "flow", "clip"]
-ToImage = Callable[[np.ndarray], Tensor]  # from an RGB frame (H, W, 3) uint8 to what CLIP sees, (3, h, w)
+ToImage = Callable[[np.ndarray], Tensor]  # from an RGB frame (H, W, 3) uint8 to the input of CLIP, (3, h, w)
 _Item = TypeVar("_Item")
 
 
@@ -28,10 +28,10 @@ class Cut:
     """How videos are cut into snippets.
 
     Args:
-        grid: Where snippets lie; stride and window are whole frames.
-        flow: How optical flow is computed.
-        images: Frames a snippet that CLIP sees, spread evenly over it; one is the middle one.
-        short_side: Of the frames that I3D and the flow see, in pixels.
+        grid: Where snippets lie in time; stride and window are whole frames.
+        flow: Method of optical flow.
+        images: Number of frames per snippet that CLIP sees, spread evenly; a single one is the middle frame.
+        short_side: Short side of the frames for I3D and the flow, in pixels.
     """
 
     grid: TimeGrid = TimeGrid()  # noqa: RUF009  frozen
@@ -41,7 +41,7 @@ class Cut:
 
     @property
     def image_places(self) -> list[int]:
-        """Which frames of a window CLIP sees.
+        """Indices of the frames in a window that CLIP sees.
 
         >>> Cut(images=2).image_places
         [4, 12]
@@ -50,15 +50,15 @@ class Cut:
 
 
 class Snippet(NamedTuple):
-    """What the networks see of one snippet; empty where it is not wanted."""
+    """Input of the networks for one snippet; empty for a stream that is not requested."""
 
-    rgb: list[np.ndarray]  # of each frame, (H, W, 3) uint8
-    flow: list[np.ndarray]  # of each frame to the next, (H, W, 2) uint8
+    rgb: list[np.ndarray]  # each frame, (H, W, 3) uint8
+    flow: list[np.ndarray]  # from each frame to the next, (H, W, 2) uint8
     images: list[Tensor]  # (3, h, w)
 
 
 class _Seen(NamedTuple):
-    """What is wanted of one frame."""
+    """The requested data of one frame."""
 
     rgb: np.ndarray | None = None
     flow: np.ndarray | None = None
@@ -68,17 +68,17 @@ class _Seen(NamedTuple):
 def cut_snippets(
     frames: Iterable[Frame], cut: Cut, streams: frozenset[Stream], to_image: ToImage | None = None
 ) -> Iterator[Snippet]:
-    """Cut a video, holding no more than a few windows of it.
+    """Cut a video into snippets, with only a few windows of it in memory.
 
     Snippet ``i`` has the frames ``[i * stride, i * stride + window)``, and the flow from each of them to the next one;
-    the last frame of the video repeats the flow before. Frames at the end that fill no window are dropped, but a video
-    shorter than one window makes one snippet, its last frame repeated.
+    the last frame of the video repeats the flow of the one before. Frames at the end that do not fill a window are
+    dropped, but a video shorter than one window makes one snippet, in which its last frame is repeated.
 
     Args:
-        frames: Of the video at the grid's rate, at least one.
-        cut: How.
-        streams: What is wanted.
-        to_image: Of CLIP, where it is wanted.
+        frames: Frames of the video at the rate of the grid, at least one.
+        cut: How to cut.
+        streams: The requested streams.
+        to_image: Preprocessing of CLIP, if its stream is requested.
     """
     window, stride = int(cut.grid.window), int(cut.grid.stride)
     for seen in _windows(_look(frames, cut, streams, to_image), window, stride):
@@ -90,11 +90,11 @@ def cut_snippets(
 
 
 def _look(frames: Iterable[Frame], cut: Cut, streams: frozenset[Stream], to_image: ToImage | None) -> Iterator[_Seen]:
-    """What is wanted of each frame, in order."""
+    """The requested data of each frame, in order."""
     seen = _pictures(frames, cut, bool(streams & {"rgb", "flow"}), to_image)
     flows: Iterator[np.ndarray | None] = repeat(None)
     if "flow" in streams:
-        seen, ahead = tee(seen)  # it is one frame ahead
+        seen, ahead = tee(seen)  # the flow reads one frame ahead
         flows = flow_stream((one.rgb for one in ahead if one.rgb is not None), cut.flow)
     for one, flow in zip(seen, flows, strict=False):
         yield _Seen(one.rgb if "rgb" in streams else None, flow, one.image)
@@ -107,13 +107,13 @@ def _pictures(frames: Iterable[Frame], cut: Cut, small: bool, to_image: ToImage 
         yield _Seen(
             frame.rgb(cut.short_side) if small else None,
             None,
-            # the last one may have to stand for frames that a short video lacks
+            # a short video repeats its last frame
             to_image(frame.rgb()) if to_image and (wanted or last) else None,
         )
 
 
 def _mark_last(items: Iterable[_Item]) -> Iterator[tuple[_Item, bool]]:
-    """Each item and whether it is the last one.
+    """Yield each item and whether it is the last.
 
     >>> [*_mark_last("abc")]
     [('a', False), ('b', False), ('c', True)]
@@ -128,7 +128,7 @@ def _mark_last(items: Iterable[_Item]) -> Iterator[tuple[_Item, bool]]:
 
 
 def _windows(items: Iterable[_Item], window: int, stride: int) -> Iterator[list[_Item]]:
-    """Runs of neighbours; of fewer than ``window`` items one run, the last item repeated.
+    """Yield windows of consecutive items; of fewer than ``window`` items a single one, with the last item repeated.
 
     >>> [*_windows("abcdefg", 3, 2)]
     [['a', 'b', 'c'], ['c', 'd', 'e'], ['e', 'f', 'g']]
@@ -153,7 +153,7 @@ def _windows(items: Iterable[_Item], window: int, stride: int) -> Iterator[list[
 
 
 class Job(NamedTuple):
-    """A video and what is wanted of it."""
+    """A video and the streams that are requested of it."""
 
     video_id: str
     path: Path
@@ -161,28 +161,28 @@ class Job(NamedTuple):
 
 
 class Snippets(NamedTuple):
-    """Neighbouring snippets of one video; without any, the news that it has ended."""
+    """Consecutive snippets of one video, or a message without snippets that the video has ended."""
 
     job: int
     rgb: Tensor | None = None  # (N, window, H, W, 3) uint8
     flow: Tensor | None = None  # (N, window, H, W, 2) uint8
     images: Tensor | None = None  # (N, images, 3, h, w)
-    frames: int = 0  # decoded so far of this video
+    frames: int = 0  # of this video decoded so far
     ended: Literal["", "whole", "damaged", "failed"] = ""
-    problem: str = ""  # one sentence, of a video that is damaged or has failed
+    problem: str = ""  # one sentence, if the video is damaged or has failed
 
 
 class SnippetBatches(IterableDataset[Snippets]):
-    """Batches of snippets, video after video; each worker of a loader takes every so-many-th video.
+    """Batches of snippets, video after video; of ``n`` workers of a loader each reads every ``n``-th video.
 
-    A video that cannot be read ends as ``failed``, and the others go on.
+    A video that cannot be read ends as ``failed``, and the others continue.
 
     Args:
         jobs: All videos.
-        mine: Those of this process, as places in ``jobs``.
-        cut: How they are cut.
-        to_image: Of CLIP, where it is wanted.
-        batch_size: Snippets of a batch.
+        mine: Indices in ``jobs`` of the videos of this process.
+        cut: How to cut videos.
+        to_image: Preprocessing of CLIP, if its stream is requested.
+        batch_size: Snippets per batch.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class SnippetBatches(IterableDataset[Snippets]):
         self.jobs, self.mine, self.cut, self.to_image, self.batch_size = jobs, mine, cut, to_image, batch_size
 
     def __iter__(self) -> Iterator[Snippets]:
-        """Read this worker's videos."""
+        """Read the videos of this worker."""
         worker = get_worker_info()
         for job in self.mine if worker is None else self.mine[worker.id :: worker.num_workers]:
             yield from self._read(job)

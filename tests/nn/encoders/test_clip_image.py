@@ -31,7 +31,7 @@ def test_images_are_prepared_as_open_clip_does(tower: ImageTower, size: tuple[in
     torch.testing.assert_close(Preprocess(tower.settings)(frame(*size)), expected, rtol=0, atol=0)
 
 
-def test_each_model_has_its_own_way(tower: ImageTower) -> None:
+def test_each_model_has_its_own_preprocessing(tower: ImageTower) -> None:
     own = {"image_mean": (0.5, 0.4, 0.3), "image_interpolation": "bilinear", "image_resize_mode": "squash"}
     made, _, expected = open_clip.create_model_and_transforms("tiny-clip", **own)
     picture = frame(90, 160)
@@ -40,13 +40,13 @@ def test_each_model_has_its_own_way(tower: ImageTower) -> None:
     assert not torch.equal(found, Preprocess(tower.settings)(picture))
 
 
-def test_colours_can_be_mistaken_on_purpose(tower: ImageTower) -> None:
+def test_red_and_blue_can_be_swapped(tower: ImageTower) -> None:
     picture = frame(64, 64)
     wrong = Preprocess(tower.settings, bgr=True)(picture)
     torch.testing.assert_close(wrong, Preprocess(tower.settings)(picture[..., ::-1].copy()), rtol=0, atol=0)
 
 
-def test_features_are_open_clip_s_and_lie_where_the_texts_do(tower: ImageTower) -> None:
+def test_features_are_those_of_open_clip_in_the_space_of_the_texts(tower: ImageTower) -> None:
     images = torch.stack([Preprocess(tower.settings)(frame(40, 50 + n)) for n in range(3)])
     expected = F.normalize(tower.model.encode_image(images), dim=1)
     torch.testing.assert_close(tower(images), expected, rtol=0, atol=1e-6)
@@ -56,6 +56,6 @@ def test_features_are_open_clip_s_and_lie_where_the_texts_do(tower: ImageTower) 
     assert texts.encode(texts.tokenize(["a"])).shape[1] == expected.shape[1]
 
 
-def test_missing_weights_are_told() -> None:
+def test_missing_weights_are_reported() -> None:
     with pytest.raises(ConfigError, match="neither a file nor a tag"):
         ImageTower(str(CONFIGS / "tiny-clip.json"), "nowhere.pt")

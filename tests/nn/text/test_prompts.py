@@ -111,7 +111,7 @@ def test_features_are_kept_until_the_context_changes(config, monkeypatch):
     assert not torch.equal(changed, first)
 
 
-def test_features_kept_in_inference_mode_serve_a_training_step(config):
+def test_features_cached_in_inference_mode_work_in_a_training_step(config):
     text = PromptedText(CLASSES, config("tiny-clip"), "random").requires_grad_(False)
     with torch.inference_mode():
         text()
@@ -161,7 +161,7 @@ def test_templates_are_averaged(config, model):
 
 @pytest.mark.parametrize("templates", [[], ["a photo of {}.", "a photo"]])
 def test_templates_that_name_no_class(config, templates):
-    with pytest.raises(ConfigError, match=r"`templates` are sentences with \{\} for the class name"):
+    with pytest.raises(ConfigError, match=r"`templates` must be sentences with \{\} for the class name"):
         TemplateText(CLASSES, config("tiny-clip"), "random", templates)
 
 
@@ -181,14 +181,14 @@ def test_rows_of_a_file_follow_the_class_names(file):
     assert text.dim == 2
 
 
-def test_without_a_list_beside_it_rows_are_those_of_the_classes(file):
+def test_without_a_list_of_classes_rows_are_in_the_order_of_the_data(file):
     file.with_name("classes.txt").unlink()
     torch.testing.assert_close(FileText(["a", "b", "c"], file)()[1], torch.tensor([0.0, 1]))
     with pytest.raises(ConfigError, match=r"text\.npy has 3 rows for 2 classes"):
         FileText(["a", "b"], file)
 
 
-def test_a_residual_bends_each_class_by_itself(file):
+def test_a_residual_changes_each_class_separately(file):
     text = FileText(["Diving", "HighJump"], file, residual=0.5)
     text.residual.data[0] = torch.tensor([2.0, -1.6])  # (0.6, 0.8) + 0.5 (2, -1.6) = (1.6, 0)
     torch.testing.assert_close(text(), torch.tensor([[1.0, 0], [0, 1]]))
@@ -197,7 +197,7 @@ def test_a_residual_bends_each_class_by_itself(file):
     assert not list(FileText(["Diving"], file, residual=0).parameters())
 
 
-def test_a_checkpoint_stands_without_the_file(file):
+def test_a_checkpoint_does_not_need_the_file(file):
     text = FileText(["Diving", "HighJump"], file)
     text.residual.data += 1
     file.unlink()
@@ -256,7 +256,7 @@ def test_a_source_from_a_class_path_and_its_arguments(parser, config, file):
     assert text.context.shape == (1, 18, 32)
 
 
-def test_a_head_takes_learned_prompts_unless_told_otherwise(config):
+def test_a_head_has_learned_prompts_by_default(config):
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("--head", type=Callable[[list[str]], Head], default=TextHead)
     arguments = ["--head.text.model", config("tiny-clip"), "--head.text.pretrained=random", "--head.dim=32"]

@@ -1,4 +1,4 @@
-"""The frozen image tower of any open_clip model, and how it wants its images."""
+"""The frozen image tower of any open_clip model, and its preprocessing."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ __all__ = ["ImageTower", "Preprocess"]
 
 
 class Preprocess:
-    """A frame as a model wants it: open_clip's own transform for inference, with the settings of the model.
+    """Preprocessing of frames: open_clip's own transform for inference, with the settings of the model.
 
     Args:
-        settings: The model's own.
-        bgr: Give red as blue and blue as red, as two public extractors do by mistake, to repeat their features.
+        settings: Settings of the model.
+        bgr: Swap red and blue, as two public extractors do by mistake, to reproduce their features.
     """
 
     def __init__(self, settings: dict[str, Any], bgr: bool = False) -> None:
@@ -27,20 +27,20 @@ class Preprocess:
         self._bgr = bgr
 
     def __call__(self, frame: np.ndarray) -> Tensor:
-        """From an RGB frame of any size, ``(H, W, 3)`` uint8, to ``(3, h, w)``."""
+        """Convert an RGB frame of any size, ``(H, W, 3)`` uint8, to ``(3, h, w)``."""
         image = Image.fromarray(np.ascontiguousarray(frame[..., ::-1]) if self._bgr else frame)
         return self._transform(image)  # type: ignore[no-any-return]
 
 
 class ImageTower(nn.Module):
-    """An open_clip model that reads images.
+    """A frozen open_clip model that encodes images.
 
     Args:
-        model: As for :func:`~wtal.nn.encoders.clip_model.load_clip`.
-        pretrained: As for :func:`~wtal.nn.encoders.clip_model.load_clip`.
+        model: See :func:`~wtal.nn.encoders.clip_model.load_clip`.
+        pretrained: See :func:`~wtal.nn.encoders.clip_model.load_clip`.
 
     Raises:
-        ConfigError: For an unknown model or tag, or where weights can be neither found nor fetched.
+        ConfigError: If the model or tag is unknown, or the weights cannot be found or downloaded.
     """
 
     def __init__(self, model: str = "ViT-B-16", pretrained: str = "openai") -> None:
@@ -49,7 +49,7 @@ class ImageTower(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """For :class:`Preprocess`."""
+        """Settings of the model for :class:`Preprocess`."""
         return dict(self.model.visual.preprocess_cfg)
 
     @torch.no_grad()

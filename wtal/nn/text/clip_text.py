@@ -1,4 +1,4 @@
-"""The frozen text tower of any open_clip model; the only file that knows how open_clip reads."""
+"""The frozen text tower of any open_clip model; the only file that depends on how open_clip encodes text."""
 
 import math
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ __all__ = ["TextTower"]
 class TextTower:
     """An open_clip model without its visual part, frozen, and its tokenizer.
 
-    Deliberately no ``nn.Module``: inside one it is neither saved, nor trained, nor broadcast. Random weights are the
-    same in every process and run, so that a checkpoint, which does not hold them, finds them again.
+    It is deliberately not an ``nn.Module``: as part of one it is not saved, trained or broadcast. Random weights are
+    the same in every process and run, so that they need not be in the checkpoint.
 
     Args:
-        model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON with its configuration. With a local
-            file of OpenAI's weights it is ``ViT-B-16-quickgelu``; their tag finds out by itself.
-        pretrained: Tag of open_clip's weights, path of a local checkpoint, or ``random`` to do without weights.
+        model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON with its configuration. For a local
+            file of OpenAI's weights it is ``ViT-B-16-quickgelu``; for their tag this is automatic.
+        pretrained: Tag of open_clip's weights, path of a local checkpoint, or ``random`` for random weights.
 
     Raises:
-        ConfigError: For an unknown model or tag, or where weights can be neither found nor fetched.
+        ConfigError: If the model or tag is unknown, or the weights cannot be found or downloaded.
     """
 
     def __init__(self, model: str = "ViT-B-16", pretrained: str = "openai") -> None:
@@ -44,7 +44,7 @@ class TextTower:
         """Width of a token's embedding.
 
         Raises:
-            ConfigError: For a tower without a token embedding of open_clip's own.
+            ConfigError: If the tower has no token embedding of open_clip's own.
         """
         if not hasattr(self.text, "token_embedding"):
             raise ConfigError(
@@ -54,7 +54,7 @@ class TextTower:
 
     @property
     def causal(self) -> bool:
-        """Whether no token sees a later one, and the end token, not the last place, speaks for the sentence."""
+        """Whether no token attends to a later one, and the features are those of the end token, not the last place."""
         masked = getattr(self.text, "attn_mask", None) is not None and getattr(self.text, "cls_emb", None) is None
         return masked and self._pool in ("argmax", "eos")
 
@@ -63,7 +63,7 @@ class TextTower:
         return str(getattr(self.text, "pool_type", None) or getattr(self.text, "text_pool_type", "argmax"))
 
     def tokenize(self, sentences: Sequence[str]) -> Tensor:
-        """Token ids ``(N, L)``, for a causal tower without what comes behind the longest sentence: nothing sees it."""
+        """Token ids ``(N, L)``; for a causal tower cut after the longest sentence, as nothing sees the rest."""
         ids = self.tokenizer(list(sentences))
         return ids[:, : int(self._place_of_end(ids).max()) + 1] if self.causal else ids
 
@@ -76,25 +76,25 @@ class TextTower:
         chunk: int = 16,
         checkpointed: bool = False,
     ) -> Tensor:
-        """Unit-norm features of sentences, some of whose tokens may be replaced by vectors.
+        """Unit-norm features of sentences, in which vectors may replace some tokens.
 
-        A causal tower reads several sentences in one sequence behind the part that all share: a token sees that part
-        and, of its own sentence, what comes before it. So the features are those of one sentence at a time.
+        A causal tower reads several sentences in one sequence after their shared prefix: a token attends to the prefix
+        and to the earlier tokens of its own sentence. The features thus equal those of one sentence at a time.
 
         Args:
-            ids: From :meth:`tokenize`, ``(N, L)``.
-            context: Vectors that replace token embeddings, ``(P, W)``, or ``(N, P, W)`` for each sentence its own.
-            places: Which tokens they replace, ``(N, P)``.
-            shared: Leading tokens that are the same in all sentences, their vectors included.
-            chunk: Sentences in one sequence, where they share something.
-            checkpointed: Keep no activations for the backward pass but compute them again, a chunk at a time.
+            ids: Token ids from :meth:`tokenize`, ``(N, L)``.
+            context: Vectors that replace token embeddings, ``(P, W)``, or ``(N, P, W)`` if each sentence has its own.
+            places: Indices of the tokens that they replace, ``(N, P)``.
+            shared: Number of leading tokens that are the same in all sentences, including their vectors.
+            chunk: Number of sentences in one sequence, if they share a prefix.
+            checkpointed: Keep no activations for the backward pass, but compute them again chunk by chunk.
 
         Returns:
             Features ``(N, D)``.
         """
         self.model.to(ids.device)
         count = len(ids)
-        chunk = math.ceil(count / math.ceil(count / chunk))  # the last one as full as the others
+        chunk = math.ceil(count / math.ceil(count / chunk))  # the last chunk as full as the others
         if context is None or places is None:
             context, places = ids.new_zeros((count, 0, 1), dtype=torch.float32), ids[:, :0]
 
@@ -112,12 +112,12 @@ class TextTower:
         return F.normalize(features, dim=-1)
 
     def word(self, token: int) -> str:
-        """What a token id stands for."""
+        """Text of a token."""
         tokenizer: Any = self.tokenizer
         return str(getattr(tokenizer, "tokenizer", tokenizer).decode([token])).strip()
 
     def _encode(self, ids: Tensor, places: Tensor, context: Tensor) -> Tensor:
-        """By open_clip's own `encode_text`; a hook puts the vectors in, so all else stays open_clip's."""
+        """Encode by open_clip's own `encode_text`, with the vectors inserted by a hook."""
         if not places.shape[1]:
             return self.model.encode_text(ids)  # type: ignore[no-any-return]
         hook = self.text.token_embedding.register_forward_hook(lambda module, inputs, x: _insert(x, places, context))
@@ -127,7 +127,7 @@ class TextTower:
             hook.remove()
 
     def _encode_packed(self, ids: Tensor, places: Tensor, context: Tensor, shared: int, pack: int) -> Tensor:
-        """Behind the shared tokens, ``pack`` sentences in each sequence."""
+        """Encode with ``pack`` sentences in each sequence, after the shared tokens."""
         text, (count, length) = self.text, ids.shape
         own = length - shared
         x = _insert(text.token_embedding(ids), places, context) + text.positional_embedding[:length]
@@ -145,7 +145,7 @@ class TextTower:
         return x  # type: ignore[no-any-return]
 
     def _place_of_end(self, ids: Tensor) -> Tensor:
-        """Where the end token of each sentence is, ``(N,)``."""
+        """Index of the end token of each sentence, ``(N,)``."""
         if self._pool == "eos":
             end = getattr(self.text, "eos_id", None) or self.text.text_eos_id
             return (ids == end).int().argmax(dim=1)  # type: ignore[no-any-return]
@@ -153,7 +153,7 @@ class TextTower:
 
 
 def _insert(embedded: Tensor, places: Tensor, context: Tensor) -> Tensor:
-    """Put vectors ``(N, P, W)`` in their places ``(N, P)`` among embeddings ``(N, L, W)``."""
+    """Replace the embeddings ``(N, L, W)`` at places ``(N, P)`` by vectors ``(N, P, W)``."""
     if not places.shape[1]:
         return embedded
     return embedded.scatter(1, places[..., None].expand_as(context), context.to(embedded.dtype))

@@ -1,4 +1,4 @@
-"""Where the text features of the classes come from: learned prompts, hand-written templates, or a file."""
+"""Sources of the text features of the classes: learned prompts, hand-written templates or a file."""
 
 import re
 from abc import abstractmethod
@@ -20,7 +20,7 @@ TEMPLATES = ("a video of a person doing {}.", "a video of the action of {}.", "a
 
 
 def readable(class_name: str) -> str:
-    """A class name as CLIP may have read it: words apart, in small letters.
+    """A class name as text for CLIP: separate words in lower case.
 
     >>> [readable(name) for name in ("CleanAndJerk", "Playing_volleyball", "v_HighJump", "Clean and jerk")]
     ['clean and jerk', 'playing volleyball', 'high jump', 'clean and jerk']
@@ -36,7 +36,7 @@ class TextSource(nn.Module):
         class_names: Names of the classes.
     """
 
-    note: str  # which weights, for every table
+    note: str  # the weights, named in every table
 
     def __init__(self, class_names: Sequence[str]) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class TextSource(nn.Module):
 
     @property
     def dim(self) -> int:
-        """Width of the features."""
+        """Width ``D`` of the features."""
         with torch.no_grad():
             return int(self().shape[1])
 
@@ -54,14 +54,14 @@ class TextSource(nn.Module):
 
     @abstractmethod
     def vanilla(self) -> "TextSource":
-        """The same classes as before any learning."""
+        """The text features of the same classes before any learning."""
 
 
 class PromptedText(TextSource):
-    """``[p_1 .. p_n] class name [p_n+1 .. p_n+m]`` through the frozen text tower, the context vectors learned.
+    """``[p_1 .. p_n] class name [p_n+1 .. p_n+m]`` through the frozen text tower, with learned context vectors.
 
-    The tower reads real token ids in which the context is a row of placeholders, whose embeddings the learned vectors
-    replace. Of a causal tower, what all prompts share before the class name is computed once for each chunk of classes.
+    The tower reads real token ids in which the context is a row of placeholders; the learned vectors replace their
+    embeddings. In a causal tower, the prefix that all prompts share is computed once per chunk of classes.
 
     Args:
         class_names: Names of the classes.
@@ -71,8 +71,8 @@ class PromptedText(TextSource):
         postfix: Context vectors after it.
         per_class: Whether each class has its own context.
         checkpointed: Compute the tower's activations again in the backward pass instead of keeping them, chunk by
-            chunk: memory hardly grows with the number of classes, and a step takes longer.
-        chunk: Classes that are read together.
+            chunk: memory hardly grows with the number of classes, but a step takes longer.
+        chunk: Number of classes that are encoded together.
 
     Raises:
         ConfigError: If a prompt is longer than the tower's context.
@@ -94,7 +94,7 @@ class PromptedText(TextSource):
     ) -> None:
         super().__init__(class_names)
         tower = TextTower(model, pretrained)
-        self._tower = (tower,)  # in a tuple: neither saved, nor trained, nor DDP's
+        self._tower = (tower,)  # in a tuple: not saved, not trained and hidden from DDP
         self.note, self.chunk, self.checkpointed = f"text: {tower.note}", chunk, checkpointed
         names, count = [readable(name) for name in class_names], prefix + postfix
         ids, other = (
@@ -106,7 +106,7 @@ class PromptedText(TextSource):
             if found < count:
                 raise ConfigError(
                     f"The prompt of {name!r} with {prefix} + {postfix} context vectors is longer than the "
-                    f"{ids.shape[1]} tokens that {model} reads: take a shorter `prefix` or `postfix`."
+                    f"{ids.shape[1]} tokens that {model} reads: use a shorter `prefix` or `postfix`."
                 )
         self.ids: Tensor
         self.places: Tensor
@@ -117,7 +117,7 @@ class PromptedText(TextSource):
         self._cached: tuple[Tensor, bool, Tensor] | None = None
 
     def forward(self) -> Tensor:
-        """Features ``(C, D)``; kept until the context changes, while no gradient is asked for."""
+        """Features ``(C, D)``, cached until the context changes as long as no gradient is needed."""
         if torch.is_grad_enabled() and self.context.requires_grad:
             return self._encode(self.checkpointed)
         autocast = torch.is_autocast_enabled(self.context.device.type)
@@ -125,12 +125,12 @@ class PromptedText(TextSource):
             context, autocasted, features = self._cached
             if context.device == self.context.device and autocast == autocasted and torch.equal(context, self.context):
                 return features
-        with torch.inference_mode(False), torch.no_grad():  # a training step may use them next
+        with torch.inference_mode(False), torch.no_grad():  # a training step may use the result
             self._cached = self.context.detach().clone(), autocast, self._encode(False)
         return self._cached[2]
 
     def vanilla(self) -> "TemplateText":
-        """Hand-written templates through the same tower."""
+        """Hand-written templates, through the same tower."""
         return TemplateText(self.class_names, tower=self._tower[0])
 
     def _encode(self, checkpointed: bool) -> Tensor:
@@ -138,17 +138,17 @@ class PromptedText(TextSource):
 
 
 class TemplateText(TextSource):
-    """Hand-written templates, averaged; nothing is learned.
+    """The average over hand-written templates; nothing is learned.
 
     Args:
         class_names: Names of the classes.
         model: Name of an open_clip model, or path of a JSON with its configuration.
         pretrained: Tag of its weights, path of a local file, or ``random``.
         templates: Sentences with ``{}`` for the class name.
-        tower: A tower that is there already, instead of ``model`` and ``pretrained``.
+        tower: An existing tower, instead of ``model`` and ``pretrained``.
 
     Raises:
-        ConfigError: Without templates, or for one without ``{}``.
+        ConfigError: If there are no templates, or one lacks ``{}``.
     """
 
     features: Tensor
@@ -163,7 +163,7 @@ class TemplateText(TextSource):
     ) -> None:
         super().__init__(class_names)
         if not templates or not all("{}" in template for template in templates):
-            raise ConfigError(f"`templates` are sentences with {{}} for the class name, got {list(templates)}.")
+            raise ConfigError(f"`templates` must be sentences with {{}} for the class name, got {list(templates)}.")
         tower = tower or TextTower(model, pretrained)
         self.note = f"text: {tower.note}"
         sentences = [template.replace("{}", readable(name)) for name in class_names for template in templates]
@@ -176,25 +176,25 @@ class TemplateText(TextSource):
         return self.features
 
     def vanilla(self) -> "TemplateText":
-        """Itself."""
+        """The same features, as nothing is learned."""
         return self
 
 
 class FileText(TextSource):
-    """Text features computed elsewhere, with a learned residual for each class on request.
+    """Text features computed elsewhere, optionally with a learned residual per class.
 
-    They are kept in the checkpoint: with ``path: null`` their place is held for what a checkpoint brings, wherever the
-    file has gone since.
+    They are saved in the checkpoint: with ``path: null`` they are loaded from a checkpoint, whether or not the file
+    still exists.
 
     Args:
         class_names: Names of the classes.
-        path: A ``.npy`` of shape ``(C, D)``. A ``classes.txt`` beside it, one name a line, says the order of its rows;
-            without one it is that of ``class_names``.
-        residual: How much of the learned residual is added (task residual); 0 for none.
-        dim: ``D``, where there is no file.
+        path: A ``.npy`` file of shape ``(C, D)``. A ``classes.txt`` beside it, one name per line, gives the order of
+            its rows; without it the order is that of ``class_names``.
+        residual: Weight of the learned residual (task residual); 0 for none.
+        dim: Width ``D``, used without a file.
 
     Raises:
-        ConfigError: If the file does not fit the classes.
+        ConfigError: If the file does not match the classes.
 
     Source:
         Task residual: arXiv:2211.10277, eq. 4.
@@ -212,14 +212,14 @@ class FileText(TextSource):
 
     @property
     def dim(self) -> int:
-        """Width of the features, also of those that are still to come."""
+        """Width ``D`` of the features, also before they are loaded."""
         return int(self.features.shape[1])
 
     def forward(self) -> Tensor:
         """Features ``(C, D)``.
 
         Raises:
-            ConfigError: If neither a file nor a checkpoint has brought them.
+            ConfigError: If neither a file nor a checkpoint has supplied them.
         """
         if self._awaited and self.features.isnan().any():
             raise ConfigError("There are no text features: give the `path` of a .npy, or a checkpoint that holds them.")
@@ -229,7 +229,7 @@ class FileText(TextSource):
         return F.normalize(self.features + self.scale * self.residual, dim=1)
 
     def vanilla(self) -> "FileText":
-        """The features as the file has them."""
+        """The features of the file, without residual."""
         plain = FileText(self.class_names, None, residual=0, dim=self.features.shape[1])
         plain.features = self.features.clone()
         return plain
@@ -237,27 +237,35 @@ class FileText(TextSource):
 
 def _read_text(path: Path, class_names: Sequence[str]) -> Tensor:
     """Rows of a file of text features in the order of the class names."""
+    rows = _read_rows(path)
+    order_file = path.with_name("classes.txt")
+    lines = read_text(order_file, ConfigError).split("\n") if order_file.is_file() else class_names
+    names = [name.strip() for name in lines if name.strip()]
+    if len(names) != len(rows):
+        raise ConfigError(f"{path} has {len(rows)} rows for {len(names)} classes: it needs one row per class.")
+    index = {readable(name): row for row, name in enumerate(names)}
+    missing = [name for name in class_names if readable(name) not in index]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ConfigError(
+            f"{order_file} lacks the class {missing[0]!r}{more} of the data: add it, and its row to {path}."
+        )
+    return torch.tensor(rows[[index[readable(name)] for name in class_names]], dtype=torch.float32)
+
+
+def _read_rows(path: Path) -> np.ndarray:
+    """Finite numbers, ``(C, D)``."""
     try:
         with path.open("rb") as file:
             read_npy_header(path, file, path.stat().st_size)
-        rows = np.load(path)
-    except Exception as error:  # a damaged file fails in any way there is
+        rows: np.ndarray = np.load(path)
+    except Exception as error:  # a damaged file may raise anything
         raise ConfigError(f"{path} cannot be read ({error}): give the path of text features, (C, D).") from error
     if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not np.isfinite(rows.astype(np.float32)).all():
-        raise ConfigError(f"{path} has {rows.dtype} of shape {rows.shape}; text features are finite numbers, (C, D).")
-    order_file = path.with_name("classes.txt")
-    names = read_text(order_file, ConfigError).split("\n") if order_file.is_file() else list(class_names)
-    names = [name.strip() for name in names if name.strip()]
-    if len(names) != len(rows):
-        raise ConfigError(f"{path} has {len(rows)} rows for {len(names)} classes: one row a class is needed.")
-    place = {readable(name): row for row, name in enumerate(names)}
-    lacking = [name for name in class_names if readable(name) not in place]
-    if lacking:
-        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise ConfigError(
-            f"{order_file} lacks the class {lacking[0]!r}{more} of the data: add it, and its row to {path}."
+            f"{path} has {rows.dtype} of shape {rows.shape}; text features must be finite numbers, (C, D)."
         )
-    return torch.tensor(rows[[place[readable(name)] for name in class_names]], dtype=torch.float32)
+    return rows
 
 
 @torch.no_grad()
@@ -266,10 +274,10 @@ def nearest_words(prompted: PromptedText, count: int = 3) -> list[list[tuple[str
 
     Args:
         prompted: Learned prompts.
-        count: Words per vector.
+        count: Number of tokens per vector.
 
     Returns:
-        Of each vector, class after class where each has its own, words and their Euclidean distances, nearest first.
+        For each vector, class after class if each has its own, tokens and their Euclidean distances, nearest first.
 
     Source:
         CoOp, arXiv:2109.01134, section 4.2.

@@ -1,0 +1,90 @@
+"""The manifest of a feature store: which videos it holds, how many snippets, and where they lie in time."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wtal.errors import FeatureError
+from wtal.io.bounds import is_file_name
+from wtal.io.files import write_text
+from wtal.types import TimeGrid
+
+__all__ = ["MANIFEST", "Manifest", "is_measure", "read_manifest"]
+
+MANIFEST = "manifest.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Description of a feature store.
+
+    Args:
+        grid: Where snippets lie in time.
+        dim: Number of channels.
+        dtype: Data type of the arrays.
+        videos: Number of snippets of each video.
+        fps: Frame rate of each video, where they do not all have that of the grid.
+        origin: What the features were made from, to detect that they are out of date.
+        crop: Part of a frame that was seen: ``center``, ``ten, averaged``, ...
+        notes: Anything else worth knowing, such as the order of colours that the network was given.
+    """
+
+    grid: TimeGrid
+    dim: int
+    dtype: str
+    videos: dict[str, int]
+    fps: dict[str, float] | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+    crop: str = "not stated"
+    notes: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into the folder of a store, whole or not at all."""
+        write_text(folder / MANIFEST, json.dumps({"version": _VERSION, **asdict(self)}, indent=1))
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a store; None where there is no store.
+
+    Raises:
+        FeatureError: If the manifest is damaged or of another version.
+    """
+    path = folder / MANIFEST
+    try:
+        return _parsed(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise FeatureError(
+            f"{path} is not the manifest of a feature store ({error}): delete the folder and make it again."
+        ) from error
+
+
+def _parsed(content: dict[str, Any]) -> Manifest:
+    """The manifest in the content of a file.
+
+    Raises:
+        ValueError: If it is of another version, a measure of its grids cannot be, or a name leads out of the folder.
+        AttributeError, KeyError, OverflowError, TypeError: If the content has another form.
+    """
+    if content.pop("version") != _VERSION:
+        raise ValueError("another version of the program wrote it")
+    grid = TimeGrid(**{name: float(value) for name, value in content.pop("grid").items()})
+    fps = content.pop("fps", None)
+    rates = None if fps is None else {name: float(rate) for name, rate in fps.items()}
+    if not all(map(is_measure, (grid.fps, grid.stride, grid.window, *(rates or {}).values()))):
+        raise ValueError("a number of its time grid is not above 0, or is too large")
+    if not abs(grid.offset_s) < 1e9:
+        raise ValueError("the offset of its time grid is too large")
+    videos = {name: int(count) for name, count in content.pop("videos").items()}
+    outside = next((name for name in videos if not is_file_name(name)), None)
+    if outside is not None:
+        raise ValueError(f"{outside!r} cannot be the name of a file")
+    return Manifest(grid, int(content.pop("dim")), content.pop("dtype"), videos, rates, **content)
+
+
+def is_measure(value: float) -> bool:
+    """Whether a frame rate or a number of frames is plausible: above 0, and with quotients that cannot overflow."""
+    return 1e-6 < value < 1e9
