@@ -1,35 +1,26 @@
 """Lightning's command line for ``fit``, ``validate``, ``test`` and ``predict``, with this project's defaults."""
 
 import os
-import pickle
-import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning_fabric.plugins import CheckpointIO
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 import wtal.branches
 import wtal.collaboration  # noqa: F401
 from wtal import __version__
-from wtal.data import (  # noqa: F401  what is imported here can be named without its module
-    ActivityNet12DataModule,
-    ActivityNet13DataModule,
-    CustomDataModule,
-    SyntheticDataModule,
-    THUMOS14DataModule,
-)
-from wtal.errors import CheckpointError, ConfigError, WTALError
+from wtal.errors import ConfigError, WTALError
+from wtal.io.options import with_underscores
 from wtal.results.record import make_record, write_record
 from wtal.training.atomic import AtomicCheckpoints
+from wtal.training.lightning import LightningCommands, as_own_errors
 from wtal.training.memory import KeepFreedMemory
 from wtal.training.mistakes import origin
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
@@ -38,6 +29,7 @@ from wtal.training.preemption import CheckpointOnTerm
 from wtal.training.progress import FitProgress
 from wtal.training.saving import SaveConfig, run_folder
 from wtal.training.seeding import SeedSteps
+from wtal.training.settings import SettingsParser
 
 __all__ = ["TRAINER_DEFAULTS", "WTALCLI"]
 
@@ -50,7 +42,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
-class WTALCLI(LightningCLI):
+class WTALCLI(LightningCommands):
     """Any model and data module, linked by the class names.
 
     A run's metrics, checkpoints and configuration lie in ``<trainer.default_root_dir>/<name>/version_<n>``.
@@ -60,15 +52,13 @@ class WTALCLI(LightningCLI):
         run: Whether to run a command; else model, data module and trainer are made and kept as attributes.
 
     Raises:
-        WTALError: For settings, files and checkpoints that the user can mend.
+        WTALError: For settings, files and checkpoints that the user can correct.
     """
 
     def __init__(self, args: list[str] | None = None, run: bool = True) -> None:
         # A checkpoint must not run code. Lightning 2.5 has no option for that, hence torch's own.
         os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
-        parser_kwargs: dict[str, Any] = {"exit_on_error": False, "parser_mode": "yaml"}
-        commands: dict[str, Any] = {command: dict(parser_kwargs) for command in self.subcommands()}
-        with _mendable(), warnings.catch_warnings():
+        with as_own_errors(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter")
             super().__init__(
                 model_class=LightningModule,
@@ -78,16 +68,12 @@ class WTALCLI(LightningCLI):
                 seed_everything_default=0,
                 auto_configure_optimizers=False,
                 save_config_callback=SaveConfig,
-                parser_kwargs={**parser_kwargs, "prog": "wtal", "version": f"wtal {__version__}", **commands},
+                parser_class=SettingsParser,
+                parser_kwargs={"prog": "wtal", "version": f"wtal {__version__}"},
                 trainer_defaults=TRAINER_DEFAULTS,
-                args=args,
+                args=None if args is None else with_underscores(args),
                 run=run,
             )
-
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Lightning's commands, and what is no option of theirs."""
-        return {name: skipped | {"weights_only"} for name, skipped in LightningCLI.subcommands().items()}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the link, and the options that are not the trainer's."""
@@ -120,7 +106,7 @@ class WTALCLI(LightningCLI):
     def before_fit(self) -> None:
         """Start the clock of the record, and find where to go on."""
         self._began = time.monotonic()
-        if self._get(self.config, "resume"):
+        if self.setting("resume"):
             home = run_folder(self.trainer).parent
             found = sorted(home.rglob("last.ckpt"), key=lambda file: file.stat().st_mtime)
             if found:
@@ -131,7 +117,7 @@ class WTALCLI(LightningCLI):
         seconds, trainer = time.monotonic() - self._began, self.trainer
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         selected: Mapping[str, float] | None = None
-        if self._get(self.config, "then_test"):
+        if self.setting("then_test"):
             (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
             metrics |= tested
             callback = trainer.checkpoint_callback
@@ -141,16 +127,6 @@ class WTALCLI(LightningCLI):
             text = (run_folder(trainer) / "config.yaml").read_text()
             record = make_record(text, self.model, self.datamodule, metrics, selected, seconds)
             write_record(record, run_folder(trainer))
-
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
-        """Leave out Lightning's own long table of results: :class:`ResultsTable` prints a short one."""
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        if "verbose" in self._subcommand_method_arguments[subcommand]:
-            parser.set_defaults(verbose=False)
-        return parser
-
-    def _parse_ckpt_path(self) -> None:
-        """Leave the settings as given: Lightning would put those saved in the checkpoint over them."""
 
     def instantiate_classes(self) -> None:
         """Make model, data module and trainer; what their constructors refuse is a wrong setting."""
@@ -164,7 +140,7 @@ class WTALCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Make the trainer, with the chosen logger and with this project's callbacks."""
-        settings = self._get(self.config_init, "trainer")
+        settings = self.instance("trainer")
         precision = str(settings["precision"])
         if precision.startswith("transformer-engine") or precision in ("16-true", "bf16-true"):
             raise ConfigError(
@@ -181,8 +157,8 @@ class WTALCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def _logger(self, root: str) -> Logger:
-        name = self._get(self.config, "name") or type(self.model).__name__
-        kind = self._get(self.config, "logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
+        name = self.setting("name") or type(self.model).__name__
+        kind = self.setting("logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
         if kind == "wandb":
             Path(root).mkdir(parents=True, exist_ok=True)  # wandb would take the system's temporary folder
             return WandbLogger(name=name, save_dir=root, project="wtal")
@@ -199,38 +175,3 @@ class WTALCLI(LightningCLI):
             last = ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
             callbacks += [last, CheckpointOnTerm()]
         return callbacks
-
-
-@contextmanager
-def _mendable() -> Iterator[None]:
-    """Turn what Lightning and torch say of wrong settings and checkpoints into errors of this project."""
-    try:
-        yield
-    except MisconfigurationException as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    except FileNotFoundError as error:
-        if "heckpoint" not in str(error):
-            raise
-        raise CheckpointError(str(error)) from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            "The checkpoint was not loaded: it is damaged, or holds more than plain values and could run code."
-        ) from error
-    except RuntimeError as error:
-        if "PytorchStreamReader" in str(error):
-            raise CheckpointError(f"The checkpoint is damaged: {error}") from error
-        if "loading state_dict" in str(error):
-            raise CheckpointError(_misfit(str(error))) from error
-        raise
-
-
-def _misfit(message: str) -> str:
-    """One sentence out of the list that torch makes of all weights that do not fit."""
-    shapes = re.findall(
-        r"size mismatch for (\S+): .*?torch.Size\((.*?)\) from checkpoint.*?torch.Size\((.*?)\)", message
-    )
-    mend = "give the configuration that it was trained with."
-    if shapes:
-        name, saved, here = shapes[0]
-        return f"{len(shapes)} weights of the checkpoint have other shapes, {name} {saved} and not {here}: {mend}"
-    return f"The checkpoint belongs to another model, as it has other weights: {mend}"
