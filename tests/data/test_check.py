@@ -4,8 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wtal.data.check import check, inspect, load_data
+from wtal.commands.data_check import check
+from wtal.data.check import inspect
 from wtal.errors import ConfigError
+from wtal.training.settings import load_data
 
 TABLE = """video,start,end,label,subset,duration
 a,,,run,train,3.2

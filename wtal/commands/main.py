@@ -60,7 +60,9 @@ _OWN = {
     "table": _Command("Collect the records of runs into a paper's table.", "wtal.results.runs_table:table", "folders"),
     "init": _Command("Write a configuration for own videos and labels.", "wtal.commands.init:init", "folder"),
     "data check": _Command(
-        "Say which annotations and features are found, missing or mismatched.", "wtal.data.check:check", "config"
+        "Say which annotations and features are found, missing or mismatched.",
+        "wtal.commands.data_check:check",
+        "config",
     ),
     "export": _Command(
         "Write predictions as subtitles, for ELAN, and as tables.", "wtal.results.exports:export_files", "predictions"

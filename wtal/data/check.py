@@ -1,27 +1,20 @@
 """``wtal data check``: what is found, missing and mismatched, before anyone waits for a training."""
 
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jsonargparse import ArgumentParser
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
-import wtal.data
 from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.features import FeatureStore
-from wtal.errors import AnnotationError, ConfigError, FeatureError
-from wtal.io.bounds import read_yaml
+from wtal.errors import AnnotationError, FeatureError
 
-__all__ = ["DataReport", "SplitReport", "StreamReport", "check", "inspect", "load_data"]
+__all__ = ["DataReport", "SplitReport", "StreamReport", "inspect"]
 
 
 @dataclass
@@ -52,43 +45,6 @@ class DataReport:
     splits: dict[Split, SplitReport] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-
-
-def check(config: Path, also: Sequence[Path] = (), scan: bool = True) -> None:
-    """Say which annotations and features are found, missing or mismatched; leave with code 2 if no training could run.
-
-    Args:
-        config: The YAML given to ``wtal fit``; only its ``data`` part is read.
-        also: More of them, each merged over what comes before.
-        scan: Read every feature value to find NaN.
-    """
-    report = inspect(load_data([config, *also]), scan)
-    _print(report)
-    if report.problems:
-        sys.exit(2)
-
-
-def load_data(configs: Sequence[Path]) -> SnippetDataModule:
-    """Make the data module that these YAML files describe, and nothing else of them.
-
-    Raises:
-        ConfigError: If a file cannot be read, or none has a ``data`` part.
-        argparse.ArgumentError: If that part does not fit the data module.
-    """
-    for name in wtal.data.__all__:
-        getattr(wtal.data, name)  # what is imported can be named without its module
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
-    chosen: Any = None
-    for path in configs:
-        content = read_yaml(path, ConfigError)
-        if isinstance(content, dict) and "data" in content:
-            chosen = parser.parse_object({"data": content["data"]}, chosen)
-    if chosen is None:
-        raise ConfigError(f"{', '.join(map(str, configs))} has no `data` part: name a data module there.")
-    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
-    data: SnippetDataModule = instantiate(chosen).data
-    return data
 
 
 def inspect(data: SnippetDataModule, scan: bool = True) -> DataReport:
@@ -226,24 +182,3 @@ def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: Data
     if late.any():
         names = sorted(set(segments["video_id"][late]))
         report.remarks.append(f"{late.sum()} test segments start after the end of their video: {first(names)}.")
-
-
-def _print(report: DataReport) -> None:
-    console = Console()
-    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
-    for column in ("split", "stream"):
-        table.add_column(column)
-    for column in ("videos", "missing", "dim", "snippets", "unusable", "off duration", "segments"):
-        table.add_column(column, justify="right")
-    for split, result in report.splits.items():
-        instances = str(result.instances)
-        for name, stream in result.streams.items() or {"none": StreamReport()}.items():
-            counts = (result.videos, len(stream.missing), stream.dim, stream.rows)
-            lists = (len(stream.unreadable), len(stream.off_duration))
-            table.add_row(split, name, *map(str, (*counts, *lists)), instances)
-    console.print(table)
-    for title, lines in (("Cannot train", report.problems), ("To know", report.remarks)):
-        for line in dict.fromkeys(lines):
-            console.print(f"{title}: {line}", markup=False, highlight=False, soft_wrap=True)
-    if not report.problems:
-        console.print("A training can run.")

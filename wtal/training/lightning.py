@@ -1,4 +1,4 @@
-"""The one adapter to Lightning's command line: its private methods are touched here and nowhere else."""
+"""The one adapter to Lightning: its private parts are touched here, in the collaboration's loop, and nowhere else."""
 
 import pickle
 import re
@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from wtal.errors import CheckpointError, ConfigError, FeatureError, WTALError
 
-__all__ = ["LightningCommands", "as_own_errors"]
+__all__ = ["LightningCommands", "as_own_errors", "batches_trained"]
 
 
 class LightningCommands(LightningCLI):
@@ -42,6 +43,11 @@ class LightningCommands(LightningCLI):
 
     def _parse_ckpt_path(self) -> None:
         """Keep the settings as given: Lightning would put those saved in the checkpoint over them."""
+
+
+def batches_trained(trainer: Trainer) -> int:
+    """Training batches since the first epoch, those before a resumption among them."""
+    return trainer.fit_loop.epoch_loop.total_batch_idx + 1
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """Settings of files, options and defaults as classes with their arguments: how this project uses jsonargparse."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonargparse import Namespace, _typehints, get_loader, set_loader
+from jsonargparse._common import parent_parser
+from jsonargparse._util import import_object
 from pytorch_lightning.cli import LightningArgumentParser
 
 import wtal.data
@@ -68,11 +70,11 @@ class SettingsParser(LightningArgumentParser):
 
 # The one place that files, options, defaults and nested factories all pass through; `test_settings.py` fails if a
 # later jsonargparse has another. Other parsers of the process keep jsonargparse's behaviour.
-_discard_what_does_not_fit = _typehints.discard_init_args_on_class_path_change
+_discard_what_does_not_fit: Callable[[Any, Any, Any], None] = _typehints.discard_init_args_on_class_path_change
 
 
 def _discard_former_settings(parser_or_action: Any, former: Any, new: Any) -> None:  # noqa: ANN401  jsonargparse's own
-    if not isinstance(_typehints.parent_parser.get(), SettingsParser):
+    if not isinstance(parent_parser.get(), SettingsParser):
         _discard_what_does_not_fit(parser_or_action, former, new)
     elif former and former.get("class_path") and not _is_same_class(former["class_path"], new["class_path"]):
         for part in ("init_args", "dict_kwargs"):
@@ -83,7 +85,7 @@ _typehints.discard_init_args_on_class_path_change = _discard_former_settings
 
 
 def _is_same_class(one: str, other: str) -> bool:
-    return one == other or _typehints.import_object(one) is _typehints.import_object(other)
+    return one == other or import_object(one) is import_object(other)
 
 
 def load_data(configs: Sequence[Path]) -> SnippetDataModule:
