@@ -8,6 +8,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from pytorch_lightning import Trainer
+from pytorch_lightning.cli import LightningCLI
+from pytorch_lightning.loops.fit_loop import _FitLoop
+from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
 from wtal.commands.main import commands
 
@@ -44,14 +48,9 @@ ONLY = {
     "csv": {"io/tables.py", "commands/init.py", "results/predictions.py"},  # the last two only write
     "open_clip": {"nn/encoders/clip_model.py", "nn/encoders/clip_image.py"},
     "pytorch_lightning.loops": {"collaboration/loop.py"},
-    "jsonargparse": {
-        "commands/main.py",
-        "commands/options.py",
-        "training/cli.py",
-        "training/checkpoint.py",
-        "data/inspection.py",
-    },
+    "jsonargparse": {"commands/main.py", "commands/options.py", "training/settings.py"},
 }
+ADAPTERS = {"training/lightning.py", "collaboration/loop.py"}  # the only two to touch Lightning's private parts
 
 
 def name_of(file: Path) -> str:
@@ -221,6 +220,21 @@ def test_a_library_is_used_in_few_files(library: str, allowed: set[str]):
         if any(module == library or module.startswith(f"{library}.") for module in imports(file))
     }
     assert users <= allowed
+
+
+def test_private_parts_of_lightning_are_touched_in_its_adapters_alone():
+    classes = (LightningCLI, Trainer, _FitLoop, _TrainingEpochLoop)
+    assigned = {"epoch_loop", "_data_source", "_subcommand_method_arguments", "_subcommand_parsers"}  # by constructors
+    private = {name for kind in classes for name in dir(kind) if re.match("_[a-z]", name)} | assigned
+    assert {"_get", "_parse_ckpt_path", "_prepare_subcommand_parser"} <= private
+    users: dict[str, set[str]] = {}
+    for file in FILES:
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        methods = [part for node in nodes if isinstance(node, ast.ClassDef) for part in node.body]
+        names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        names |= {method.name for method in methods if isinstance(method, ast.FunctionDef)}
+        users[name_of(file)] = names & private
+    assert {file for file, names in users.items() if names} == ADAPTERS
 
 
 def test_the_command_line_is_read_in_one_place():

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from wtal.commands.data_check import run as check
-from wtal.data.inspection import inspect, load_data
+from wtal.data.inspection import inspect
 from wtal.errors import ConfigError
+from wtal.training.settings import load_data
 
 TABLE = """video,start,end,label,subset,duration
 a,,,run,train,3.2

@@ -25,7 +25,8 @@ def run(config: Path, /, also: Sequence[Path] = (), scan: bool = True) -> None:
         also: Further configurations, each merged over the ones before.
         scan: Read every feature value to find NaN.
     """
-    from wtal.data.inspection import inspect, load_data
+    from wtal.data.inspection import inspect
+    from wtal.training.settings import load_data
 
     report = inspect(load_data(list(map(find_config, [config, *also]))), scan)
     _show(report)

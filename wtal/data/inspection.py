@@ -3,22 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.progress import track
 
-import wtal.data
 from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.features import FeatureStore
-from wtal.errors import AnnotationError, ConfigError, FeatureError
-from wtal.io.bounds import read_yaml
+from wtal.errors import AnnotationError, FeatureError
 
-__all__ = ["DataReport", "SplitReport", "StreamReport", "inspect", "load_data"]
+__all__ = ["DataReport", "SplitReport", "StreamReport", "inspect"]
 
 
 @dataclass
@@ -49,29 +45,6 @@ class DataReport:
     splits: dict[Split, SplitReport] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-
-
-def load_data(configs: Sequence[Path]) -> SnippetDataModule:
-    """Make the data module that configurations describe; their other parts are not read.
-
-    Raises:
-        ConfigError: If a file cannot be read, or none has a ``data`` part.
-        argparse.ArgumentError: If that part does not fit the data module.
-    """
-    for name in wtal.data.__all__:
-        getattr(wtal.data, name)  # what is imported can be named without its module
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
-    chosen: Any = None
-    for path in configs:
-        content = read_yaml(path, ConfigError)
-        if isinstance(content, dict) and "data" in content:
-            chosen = parser.parse_object({"data": content["data"]}, chosen)
-    if chosen is None:
-        raise ConfigError(f"{', '.join(map(str, configs))} has no `data` part: name a data module there.")
-    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
-    data: SnippetDataModule = instantiate(chosen).data
-    return data
 
 
 def inspect(data: SnippetDataModule, scan: bool = True) -> DataReport:

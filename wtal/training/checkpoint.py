@@ -1,58 +1,45 @@
-"""``wtal.load``: a checkpoint as a model, and what else of a training is in it."""
+"""``wtal.load``: a checkpoint as a model, with all that it tells of the training."""
 
-import importlib.util
-import math
-import re
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-import yaml
-from jsonargparse import ArgumentParser
-from torch.overrides import TorchFunctionMode
 
 from wtal.branches.localization import LocalizationModule
 from wtal.collaboration import CollaborationModule, Schedule
 from wtal.data.datamodule import SnippetDataModule
-from wtal.data.inspection import load_data
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.io.bounds import is_bounded, read_checkpoint, read_yaml
 from wtal.nn.text.prompts import PromptedText, nearest_words
 from wtal.results.run_folder import RunFolder, newest_checkpoint
 from wtal.training.mistakes import mistake, origin
+from wtal.training.rebuilding import rebuild, refuse_untrusted
+from wtal.training.settings import load_data, with_present_names
 from wtal.types import PseudoLabels
 
 __all__ = ["Run", "load"]
 
-_TRUSTED = ("wtal", "torch.optim")
 _MOST_SETTINGS = 1_000_000
-_ROOM = 1 << 30  # numbers that a model may have beside those in its checkpoint, such as a frozen text tower's
-_LEAST = 1 << 16  # numbers that a tensor counts for at least: to make very many small ones takes long, too
-_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 @dataclass
 class Run:
-    """A training as its checkpoint tells it.
+    """A training, read from its checkpoint.
 
     Args:
-        path: The checkpoint.
-        model: In evaluation mode, on the CPU.
-        class_names: In the order of the labels.
-        hyperparameters: What the model was made with; ``{}`` where the checkpoint does not say.
-        epoch: The last one, counted from 0 as in :meth:`Schedule.step`.
-        schedule: Of a collaboration, else None.
-        config: ``config.yaml`` of the run's folder, None where there is none.
-        trust: As for :func:`load`.
+        path: Path of the checkpoint.
+        model: The trained model, in evaluation mode on the CPU.
+        class_names: Names of the classes, in the order of the labels.
+        hyperparameters: Settings that the model was made with; ``{}`` where the checkpoint holds none.
+        epoch: The last epoch, counted from 0 as in :meth:`Schedule.step`.
+        schedule: Schedule of a collaboration; None for a branch that was trained alone.
+        config: Path of the run's ``config.yaml``; None where there is none.
+        trust: Packages beside this one whose classes may be named, see :func:`load`.
         buffers: State of each student's :class:`PseudoLabelBuffer`.
     """
 
@@ -68,23 +55,23 @@ class Run:
 
     @cached_property
     def data(self) -> SnippetDataModule:
-        """The data module that it was trained with, made from ``config.yaml`` when first asked for.
+        """The data module of the training, made from ``config.yaml`` at the first access.
 
         Raises:
-            ConfigError: If there is no ``config.yaml``, or none with data.
+            ConfigError: If there is no ``config.yaml``, or it describes no data.
             WTALError: If the data are no longer where they were.
         """
         if self.config is None:
-            raise ConfigError(f"No config.yaml lies above {self.path}: make the data module yourself, and give it.")
+            raise ConfigError(f"No config.yaml lies above {self.path}: make the data module yourself, and pass it on.")
         data = _read_config(self.config).get("data")
         if not isinstance(data, dict):  # the name of another file would be read unseen
-            raise ConfigError(f"{self.config} has no `data` part: make the data module yourself, and give it.")
-        _refuse_strangers(data, self.config, self.trust)
+            raise ConfigError(f"{self.config} has no `data` part: make the data module yourself, and pass it on.")
+        refuse_untrusted(data, self.config, self.trust)
         try:
             return load_data([self.config])
         except WTALError:
             raise
-        except Exception as error:  # what a data module makes of settings that are none
+        except Exception as error:  # wrong settings fail in any way there is
             cause = origin(error)
             if isinstance(cause, WTALError):
                 raise cause from cause.__cause__
@@ -92,9 +79,9 @@ class Run:
 
     @cached_property
     def pseudo_labels(self) -> dict[str, dict[str, PseudoLabels]]:
-        """What each student was last taught, by student and training video; ``(T,)`` each, on the video's grid.
+        """Each student's latest pseudo-labels by training video, ``(T,)`` on the video's grid.
 
-        Where the training videos are not at hand they are called ``0``, ``1`` and so on, in their order.
+        Where the training videos are not at hand, they are named ``0``, ``1`` and so on, in their order.
         """
         labels = {}
         for student, state in self.buffers.items():
@@ -117,10 +104,10 @@ class Run:
         """The words nearest to each learned context vector: ``vector``, ``rank``, ``word``, ``distance``.
 
         Args:
-            count: Words a vector.
+            count: Number of words per vector.
 
         Returns:
-            A table of no rows where no prompts are learned.
+            One row per vector and word; none where no prompts are learned.
         """
         texts = [module for module in self.model.modules() if isinstance(module, PromptedText)]
         words = nearest_words(texts[0], count) if texts else []
@@ -129,20 +116,20 @@ class Run:
 
 
 def load(path: str | Path, model: LocalizationModule | None = None, trust: Sequence[str] = ()) -> Run:
-    """Load any checkpoint of this project: a branch that was trained alone, or a collaboration.
+    """Load any checkpoint of this project: of a branch that was trained alone, or of a collaboration.
 
-    Neither data nor the configuration are needed: the checkpoint of a training by the command line says how to make
-    its model. Nothing in the file can run code.
+    The checkpoint of a training on the command line holds all settings of its model, so neither data nor configuration
+    are needed. Nothing in the file can run code.
 
     Args:
-        path: The checkpoint, or a folder: its newest ``last.ckpt`` is taken.
-        model: A module of the checkpoint's architecture, for a training in Python: functions that made its parts are in
-            no checkpoint.
+        path: The checkpoint, or a folder whose newest ``last.ckpt`` is taken.
+        model: A module of the checkpoint's architecture; needed after a training in Python, as the functions that made
+            its parts are in no checkpoint.
         trust: Packages beside this one whose classes checkpoint and configuration may name, such as your own heads.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, hostile or no checkpoint of this project, or if it does not
-            say how to make its model.
+        CheckpointError: If the file is missing, damaged, hostile or no checkpoint of this project, or if it lacks the
+            settings of its model.
 
     ``run = wtal.load("runs/demo/seed_0/alternation")`` is all; see :class:`Run`, and
     ``experiments/notebooks/inspect_checkpoint.ipynb``.
@@ -151,18 +138,18 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     checkpoint = _read(path)
     folder = RunFolder.containing(path)
     config = folder.config if folder is not None and folder.config.is_file() else None
-    said = checkpoint["hyper_parameters"]
-    hyperparameters = {n: value for n, value in said.items() if not str(n).startswith("_") and n != "class_names"}
+    saved = checkpoint["hyper_parameters"]
+    hyperparameters = {n: value for n, value in saved.items() if not str(n).startswith("_") and n != "class_names"}
     if model is None:
-        setting = {"class_path": said.get("_class_path"), "init_args": hyperparameters}
-        if setting["class_path"] is None and config is not None:  # trained in Python, beside a configuration
-            setting = _part(_read_config(config), "model")
-        if setting.get("class_path") is None:
+        settings = {"class_path": saved.get("_class_path"), "init_args": hyperparameters}
+        if settings["class_path"] is None and config is not None:  # trained in Python, beside a configuration
+            settings = _part(_read_config(config), "model")
+        if settings.get("class_path") is None:
             raise CheckpointError(
-                f"{path} does not say how to make its model, as it was trained in Python: make it as there, and give "
-                "it as `model`."
+                f"{path} does not hold the settings of its model, as it was trained in Python: make the model as there "
+                "and give it as `model`."
             )
-        model = _make(setting, path, checkpoint, trust)
+        model = rebuild(settings, checkpoint["class_names"], checkpoint["state_dict"], path, trust)
     _fill(model, checkpoint, path)
     return Run(
         path,
@@ -190,7 +177,7 @@ def _find(path: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A checkpoint's tensors and plain values."""
+    """A checkpoint's tensors and plain values, classes under their present names."""
     try:
         checkpoint = read_checkpoint(path)
     except FileNotFoundError as error:
@@ -206,20 +193,27 @@ def _read(path: Path) -> dict[str, Any]:
         )
     if not is_bounded((checkpoint["class_names"], checkpoint["hyper_parameters"]), _MOST_SETTINGS):
         raise CheckpointError(f"{path} is a damaged checkpoint: its settings have no end.")
-    return checkpoint
+    try:
+        return {**checkpoint, "hyper_parameters": with_present_names(checkpoint["hyper_parameters"])}
+    except RecursionError as error:
+        raise CheckpointError(f"{path} is a damaged checkpoint: its settings are nested too deep.") from error
 
 
 def _part(content: object, *keys: str) -> dict[str, Any]:
-    """What lies below some keys in nested dictionaries; empty where it is none."""
+    """The dictionary below nested keys; an empty one where there is none."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content if isinstance(content, dict) else {}
 
 
 def _buffers(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, torch.Tensor]]:
-    """The pseudo-labels of each student, if they fit together."""
+    """The state of each student's pseudo-labels.
+
+    Raises:
+        CheckpointError: If its tensors do not fit together.
+    """
     buffers = _part(checkpoint["loops"], "fit_loop", "state_dict", "pseudo_labels")
-    buffers = {student: _with_present_names(state) for student, state in buffers.items()}
+    buffers = {student: _with_class_index(state) for student, state in buffers.items()}
     for student, state in buffers.items():
         parts = [_part(state).get(name) for name in ("offsets", "label", "class_index")]
         tensors = [part for part in parts if isinstance(part, torch.Tensor) and part.dim() == 1]
@@ -231,7 +225,7 @@ def _buffers(checkpoint: Mapping[str, Any], path: Path) -> dict[str, dict[str, t
     return buffers
 
 
-def _with_present_names(state: object) -> object:
+def _with_class_index(state: object) -> object:
     """The state of a buffer, whose ``class_index`` was called ``klass`` before version 0.2."""
     if isinstance(state, dict) and "class_index" not in state and "klass" in state:
         return {**state, "class_index": state["klass"]}
@@ -239,124 +233,8 @@ def _with_present_names(state: object) -> object:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    content = read_yaml(path, ConfigError)
+    content = with_present_names(read_yaml(path, ConfigError))
     return content if isinstance(content, dict) else {}
-
-
-# Making the model ---------------------------------------------------------------------------------------------------
-
-
-def _make(
-    setting: dict[str, Any], path: Path, checkpoint: Mapping[str, Any], trust: Sequence[str]
-) -> LocalizationModule:
-    setting = deepcopy(
-        {**setting, "init_args": {**_part(setting, "init_args"), "class_names": checkpoint["class_names"]}}
-    )
-    _take_texts_from(checkpoint["state_dict"], setting)
-    _refuse_strangers(setting, path, trust)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(LocalizationModule, "model", required=True)
-    instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in jsonargparse 4.49
-    tensors = [w for w in checkpoint["state_dict"].values() if isinstance(w, torch.Tensor)]
-    try:
-        with _Room(_ROOM + 2 * sum(max(w.numel(), _LEAST) for w in tensors)):
-            made: LocalizationModule = instantiate(parser.parse_object({"model": setting})).model
-    except Exception as error:  # what a model makes of settings that are none
-        cause = origin(error)
-        if isinstance(cause, WTALError):
-            raise cause from cause.__cause__
-        raise CheckpointError(
-            f"The model of {path} cannot be made as it says ({mistake(str(error), ())}): make it, and give it as "
-            "`model`."
-        ) from error
-    return made
-
-
-class _Room(TorchFunctionMode):
-    """Lets tensors of so many numbers be made, all together: settings may ask for more than any machine has."""
-
-    def __init__(self, numbers: int) -> None:
-        super().__init__()
-        self.left = numbers
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401  whatever torch's function returns
-        """Count what is made before it is."""
-        if func in _MAKERS:
-            sizes = args if args and isinstance(args[0], int) else next(iter(args), (kwargs or {}).get("size", ()))
-            self.left -= max(math.prod(sizes), _LEAST)
-            if self.left < 0:
-                raise ValueError("its settings ask for much larger weights than it has")
-        return func(*args, **(kwargs or {}))
-
-
-_MAKERS = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn)
-
-
-def _take_texts_from(weights: Mapping[str, torch.Tensor], setting: object) -> None:
-    """Text features that were read from a file are in the checkpoint; the file may be gone."""
-    if isinstance(setting, dict):
-        found = (w for name, w in weights.items() if str(name).endswith("text.features"))
-        width = next((w.shape[1] for w in found if isinstance(w, torch.Tensor) and w.dim() == 2), None)
-        if str(setting.get("class_path")).endswith("FileText") and width:
-            setting["init_args"] = {**_part(setting, "init_args"), "path": None, "dim": width}
-        for value in setting.values():
-            _take_texts_from(weights, value)
-
-
-def _refuse_strangers(setting: object, path: Path, trust: Sequence[str]) -> None:
-    """Refuse settings that name anything but classes of trusted packages: what is named there is called.
-
-    A file's name such as ``weights.pt`` also looks like a Python name; it is let through unless a module of that name
-    can be imported.
-    """
-    for name in filter(_NAME.fullmatch, _strings(setting)):
-        if not _is_trusted(name, (*_TRUSTED, *trust)) and _can_be_imported(name.partition(".")[0]):
-            raise CheckpointError(
-                f"{path} names {name}, which is no class of this project: if you know it, give its package in `trust`."
-            )
-
-
-def _strings(setting: object) -> Iterator[str]:
-    """All strings in nested settings but the names of the classes, and what jsonargparse would read in them as YAML."""
-    if isinstance(setting, dict):
-        setting = [value for key, value in setting.items() if key != "class_names"]
-    if isinstance(setting, list | tuple):
-        for value in setting:
-            yield from _strings(value)
-    elif isinstance(setting, str):
-        yield setting.strip()
-        with suppress(yaml.YAMLError):
-            meant = yaml.safe_load(setting)
-            if meant != setting:
-                yield from _strings(meant)
-
-
-def _is_trusted(name: str, trusted: Sequence[str]) -> bool:
-    """Whether a name is that of a class which a trusted package has defined, not only imported."""
-    if not _is_below(name, trusted):
-        return False
-    words = name.split(".")
-    for count in range(len(words) - 1, 0, -1):
-        try:
-            found = attrgetter(".".join(words[count:]))(importlib.import_module(".".join(words[:count])))
-        except (ImportError, AttributeError):
-            continue
-        return isinstance(found, type) and _is_below(found.__module__, trusted)
-    return False
-
-
-def _can_be_imported(module: str) -> bool:
-    return module in sys.modules or importlib.util.find_spec(module) is not None
-
-
-def _is_below(name: str, packages: Sequence[str]) -> bool:
-    return any(f"{name}.".startswith(f"{package}.") for package in packages)
 
 
 def _fill(model: LocalizationModule, checkpoint: dict[str, Any], path: Path) -> None:

@@ -1,40 +1,31 @@
 """Lightning's command line for ``fit``, ``validate``, ``test`` and ``predict``, with this project's defaults."""
 
 import os
-import pickle
-import re
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from lightning_fabric.plugins import CheckpointIO
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 import wtal.branches
 import wtal.collaboration  # noqa: F401
 from wtal import __version__
-from wtal.data import (  # noqa: F401  what is imported here can be named without its module
-    ActivityNet12DataModule,
-    ActivityNet13DataModule,
-    CustomDataModule,
-    SyntheticDataModule,
-    THUMOS14DataModule,
-)
-from wtal.errors import CheckpointError, ConfigError, WTALError
+from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
+from wtal.io.options import with_underscores
 from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.atomic import AtomicCheckpoints
 from wtal.training.folders import claim
+from wtal.training.lightning import LightningCommands, as_own_errors
 from wtal.training.memory import KeepFreedMemory
 from wtal.training.mistakes import origin
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
@@ -44,6 +35,7 @@ from wtal.training.progress import FitProgress
 from wtal.training.runs import KeepIdentity, begin, make_record
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
+from wtal.training.settings import SettingsParser
 
 __all__ = ["TRAINER_DEFAULTS", "WTALCLI"]
 
@@ -56,7 +48,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 }
 
 
-class WTALCLI(LightningCLI):
+class WTALCLI(LightningCommands):
     """Any model and data module, linked by the class names.
 
     A run's metrics, checkpoints and configuration lie in ``<trainer.default_root_dir>/<name>/version_<n>``, see
@@ -67,15 +59,13 @@ class WTALCLI(LightningCLI):
         run: Whether to run a command; else model, data module and trainer are made and kept as attributes.
 
     Raises:
-        WTALError: For settings, files and checkpoints that the user can mend.
+        WTALError: For settings, files and checkpoints that the user can correct.
     """
 
     def __init__(self, args: list[str] | None = None, run: bool = True) -> None:
         # A checkpoint must not run code. Lightning 2.5 has no option for that, hence torch's own.
         os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
-        parser_kwargs: dict[str, Any] = {"exit_on_error": False, "parser_mode": "yaml"}
-        commands: dict[str, Any] = {command: dict(parser_kwargs) for command in self.subcommands()}
-        with _mendable(), warnings.catch_warnings():
+        with as_own_errors(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter")
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # of a resumed run
             super().__init__(
@@ -86,16 +76,12 @@ class WTALCLI(LightningCLI):
                 seed_everything_default=0,
                 auto_configure_optimizers=False,
                 save_config_callback=SaveConfig,
-                parser_kwargs={**parser_kwargs, "prog": "wtal", "version": f"wtal {__version__}", **commands},
+                parser_class=SettingsParser,
+                parser_kwargs={"prog": "wtal", "version": f"wtal {__version__}"},
                 trainer_defaults=TRAINER_DEFAULTS,
-                args=args,
+                args=None if args is None else with_underscores(args),
                 run=run,
             )
-
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Lightning's commands, and what is no option of theirs."""
-        return {name: skipped | {"weights_only"} for name, skipped in LightningCLI.subcommands().items()}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the link, and the options that are not the trainer's."""
@@ -134,13 +120,13 @@ class WTALCLI(LightningCLI):
         return self._as_plain_values(self.config.get(str(self.subcommand), self.config))
 
     def _as_plain_values(self, config: Any) -> dict[str, Any]:  # noqa: ANN401  a Namespace of jsonargparse
-        values: dict[str, Any] = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
+        values: dict[str, Any] = yaml.safe_load(self.command_parser.dump(config, skip_none=False))
         return values
 
     @property
     def run_name(self) -> str:
         """Name of the run: the one given, else that of the model's class."""
-        return self._get(self.config, "name") or type(self.model).__name__
+        return self.setting("name") or type(self.model).__name__
 
     @cached_property
     def keeper(self) -> KeepIdentity:
@@ -179,7 +165,7 @@ class WTALCLI(LightningCLI):
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         metrics = {**known.metrics, **metrics} if known else metrics
         selected: Mapping[str, float] | None = None
-        if self._get(self.config, "then_test"):
+        if self.setting("then_test"):
             (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
             metrics |= tested
             callback = trainer.checkpoint_callback
@@ -193,20 +179,10 @@ class WTALCLI(LightningCLI):
     def _identity_of_file(self, config: Path) -> Identity | None:
         """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""
         try:
-            read = self._parser(self.subcommand).parse_args([f"--config={config}"])
+            read = self.command_parser.parse_args([f"--config={config}"])
         except Exception:  # what a file of an older version, or a damaged one, makes of the parser
             return None
         return Identity.of(self._as_plain_values(read), self.trainer.world_size)
-
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
-        """Leave out Lightning's own long table of results: :class:`ResultsTable` prints a short one."""
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        if "verbose" in self._subcommand_method_arguments[subcommand]:
-            parser.set_defaults(verbose=False)
-        return parser
-
-    def _parse_ckpt_path(self) -> None:
-        """Leave the settings as given: Lightning would put those saved in the checkpoint over them."""
 
     def instantiate_classes(self) -> None:
         """Make model, data module and trainer; what their constructors refuse is a wrong setting."""
@@ -220,7 +196,7 @@ class WTALCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Make the trainer, with the chosen logger and with this project's callbacks."""
-        settings = self._get(self.config_init, "trainer")
+        settings = self.instance("trainer")
         precision = str(settings["precision"])
         if precision.startswith("transformer-engine") or precision in ("16-true", "bf16-true"):
             raise ConfigError(
@@ -238,7 +214,7 @@ class WTALCLI(LightningCLI):
 
     def _logger(self, root: str) -> Logger:
         name = self.run_name
-        kind = self._get(self.config, "logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
+        kind = self.setting("logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
         if kind == "wandb":
             Path(root).mkdir(parents=True, exist_ok=True)  # wandb would take the system's temporary folder
             with from_extra("wandb"):
@@ -257,38 +233,3 @@ class WTALCLI(LightningCLI):
             last = ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
             callbacks += [last, CheckpointOnTerm()]
         return callbacks
-
-
-@contextmanager
-def _mendable() -> Iterator[None]:
-    """Turn what Lightning and torch say of wrong settings and checkpoints into errors of this project."""
-    try:
-        yield
-    except MisconfigurationException as error:
-        raise ConfigError(" ".join(str(error).split())) from error
-    except FileNotFoundError as error:
-        if "heckpoint" not in str(error):
-            raise
-        raise CheckpointError(str(error)) from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            "The checkpoint was not loaded: it is damaged, or holds more than plain values and could run code."
-        ) from error
-    except RuntimeError as error:
-        if "PytorchStreamReader" in str(error):
-            raise CheckpointError(f"The checkpoint is damaged: {error}") from error
-        if "loading state_dict" in str(error):
-            raise CheckpointError(_misfit(str(error))) from error
-        raise
-
-
-def _misfit(message: str) -> str:
-    """One sentence out of the list that torch makes of all weights that do not fit."""
-    shapes = re.findall(
-        r"size mismatch for (\S+): .*?torch.Size\((.*?)\) from checkpoint.*?torch.Size\((.*?)\)", message
-    )
-    mend = "give the configuration that it was trained with."
-    if shapes:
-        name, saved, here = shapes[0]
-        return f"{len(shapes)} weights of the checkpoint have other shapes, {name} {saved} and not {here}: {mend}"
-    return f"The checkpoint belongs to another model, as it has other weights: {mend}"

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 from torch import Tensor
 
+from wtal.training.lightning import batches_trained
+
 __all__ = ["FitProgress"]
 
 
@@ -51,7 +53,7 @@ class FitProgress(ProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting batches."""
         self._began, self._done = time.monotonic(), 0
-        self._before = trainer.fit_loop.epoch_loop.total_batch_idx + 1  # batches before the run was resumed
+        self._before = batches_trained(trainer)  # batches of the run that is resumed
         self._total = _batches_of_fit(trainer)
         self._open(pl_module, self._total, self._before)
 

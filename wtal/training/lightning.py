@@ -1,0 +1,117 @@
+"""The one adapter to Lightning: its private parts are touched here, in the collaboration's loop, and nowhere else."""
+
+import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Trainer
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+from wtal.errors import CheckpointError, ConfigError, FeatureError, WTALError
+
+__all__ = ["LightningCommands", "as_own_errors", "batches_trained"]
+
+
+class LightningCommands(LightningCLI):
+    """Lightning's command line without what this project does in its own way.
+
+    Takes the arguments of ``LightningCLI``.
+    """
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Lightning's commands, each with the parameters that are not its options."""
+        return {name: skipped | {"weights_only"} for name, skipped in LightningCLI.subcommands().items()}
+
+    def setting(self, key: str) -> Any:  # noqa: ANN401
+        """The value of an option, whichever command it was given to."""
+        return self._get(self.config, key)
+
+    def instance(self, key: str) -> Any:  # noqa: ANN401
+        """What was made from the settings under a key; plain settings as they are."""
+        return self._get(self.config_init, key)
+
+    @property
+    def command_parser(self) -> LightningArgumentParser:
+        """The parser of the command that runs."""
+        parser: LightningArgumentParser = self._parser(self.subcommand)
+        return parser
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
+        """Leave out Lightning's own long table of results, as this project prints a short one."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if "verbose" in self._subcommand_method_arguments[subcommand]:
+            parser.set_defaults(verbose=False)
+        return parser
+
+    def _parse_ckpt_path(self) -> None:
+        """Keep the settings as given: Lightning would put those saved in the checkpoint over them."""
+
+
+def batches_trained(trainer: Trainer) -> int:
+    """Training batches since the first epoch, those before a resumption among them."""
+    return trainer.fit_loop.epoch_loop.total_batch_idx + 1
+
+
+@contextmanager
+def as_own_errors() -> Iterator[None]:
+    """Turn the errors by which Lightning and torch refuse settings, checkpoints and features into this project's.
+
+    Raises:
+        WTALError: In place of such an error; any other passes.
+    """
+    try:
+        yield
+    except (MisconfigurationException, FileNotFoundError, pickle.UnpicklingError, RuntimeError) as error:
+        own = _own_error(error)
+        if own is None:
+            raise
+        raise own from error
+
+
+def _own_error(error: Exception) -> WTALError | None:
+    message = str(error)
+    if isinstance(error, MisconfigurationException):
+        return ConfigError(" ".join(message.split()))
+    if isinstance(error, FileNotFoundError):
+        return CheckpointError(message) if "heckpoint" in message else None
+    if isinstance(error, pickle.UnpicklingError):
+        return CheckpointError(
+            "The checkpoint was not loaded: it is damaged, or holds more than plain values and could run code."
+        )
+    if "PytorchStreamReader" in message:
+        return CheckpointError(f"The checkpoint is damaged: {message}")
+    if "loading state_dict" in message:
+        return CheckpointError(_foreign_weights(message))
+    return _wrong_width(message)
+
+
+def _foreign_weights(message: str) -> str:
+    """One sentence for torch's list of all weights that do not fit."""
+    shapes = re.findall(
+        r"size mismatch for (\S+): .*?torch.Size\((.*?)\) from checkpoint.*?torch.Size\((.*?)\)", message
+    )
+    remedy = "give the configuration that it was trained with."
+    if shapes:
+        name, saved, here = shapes[0]
+        return f"{len(shapes)} weights of the checkpoint have other shapes, {name} {saved} and not {here}: {remedy}"
+    return f"The checkpoint belongs to another model, as it has other weights: {remedy}"
+
+
+def _wrong_width(message: str) -> FeatureError | None:
+    """The error of a head that does not check the width of its features, as those of this project do."""
+    linear = re.search(r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", message)
+    convolution = re.search(r"to have (?P<expects>\d+) channels, but got (?P<has>\d+) channels", message)
+    if linear:
+        has, expects = linear.groups()
+    elif convolution:
+        has, expects = convolution["has"], convolution["expects"]
+    else:
+        return None
+    return FeatureError(
+        f"A layer of the head expects {expects} channels and was given {has}: if the features have {has} channels, set "
+        f"the head's `in_dim` to {has} (`--debug` shows the layer)."
+    )

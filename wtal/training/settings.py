@@ -1,0 +1,108 @@
+"""Settings of files, options and defaults as classes with their arguments: how this project uses jsonargparse."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import Namespace, _typehints, get_loader, set_loader
+from jsonargparse._common import parent_parser
+from jsonargparse._util import import_object
+from pytorch_lightning.cli import LightningArgumentParser
+
+import wtal.data
+from wtal.data.datamodule import SnippetDataModule
+from wtal.errors import ConfigError
+from wtal.io.bounds import is_bounded, read_yaml
+
+__all__ = ["RENAMED", "SettingsParser", "load_data", "with_present_names"]
+
+RENAMED = {  # modules whose classes configurations and checkpoints written before version 0.2 name
+    "wtal.nn.prompts": "wtal.nn.text.prompts",
+}
+
+_MOST_VALUES = 1_000_000  # of a file, those of aliases counted as often as they are used
+
+for name in wtal.data.__all__:
+    getattr(wtal.data, name)  # classes that are imported can be named without their module
+
+
+def with_present_names(settings: Any) -> Any:  # noqa: ANN401  nested plain values
+    """Settings in which classes of renamed modules have their present names.
+
+    >>> with_present_names({"text": {"class_path": "wtal.nn.prompts.FileText", "init_args": {"path": "text.npy"}}})
+    {'text': {'class_path': 'wtal.nn.text.prompts.FileText', 'init_args': {'path': 'text.npy'}}}
+    """
+    if isinstance(settings, dict):
+        return {key: with_present_names(value) for key, value in settings.items()}
+    if isinstance(settings, list | tuple):
+        return [with_present_names(value) for value in settings]
+    if isinstance(settings, str) and re.fullmatch(r"[\w.]+", settings):
+        module, _, name = settings.rpartition(".")
+        return f"{RENAMED[module]}.{name}" if module in RENAMED else settings
+    return settings
+
+
+def _load(text: str) -> Any:  # noqa: ANN401
+    content = get_loader("yaml")(text)
+    if not is_bounded(content, _MOST_VALUES):
+        raise yaml.YAMLError(f"more than {_MOST_VALUES} values by aliases")
+    return with_present_names(content)
+
+
+set_loader("wtal", _load, (yaml.YAMLError,))
+
+
+class SettingsParser(LightningArgumentParser):
+    """Lightning's parser, in which a new class starts from its own defaults.
+
+    jsonargparse keeps the former class's arguments, a default's among them, where the new class knows the names too:
+    a head would silently be trained with the values of another method. Here they are dropped when ``class_path``
+    changes; an overlay that names the same class again, or none, changes single values as ever.
+
+    Takes the arguments of jsonargparse's ``ArgumentParser``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **{"parser_mode": "wtal", "exit_on_error": False, **kwargs})
+
+
+# The one place that files, options, defaults and nested factories all pass through; `test_settings.py` fails if a
+# later jsonargparse has another. Other parsers of the process keep jsonargparse's behaviour.
+_discard_what_does_not_fit: Callable[[Any, Any, Any], None] = _typehints.discard_init_args_on_class_path_change
+
+
+def _discard_former_settings(parser_or_action: Any, former: Any, new: Any) -> None:  # noqa: ANN401  jsonargparse's own
+    if not isinstance(parent_parser.get(), SettingsParser):
+        _discard_what_does_not_fit(parser_or_action, former, new)
+    elif former and former.get("class_path") and not _is_same_class(former["class_path"], new["class_path"]):
+        for part in ("init_args", "dict_kwargs"):
+            former.pop(part, None)
+
+
+_typehints.discard_init_args_on_class_path_change = _discard_former_settings
+
+
+def _is_same_class(one: str, other: str) -> bool:
+    return one == other or import_object(one) is import_object(other)
+
+
+def load_data(configs: Sequence[Path]) -> SnippetDataModule:
+    """Make the data module that these YAML files describe, and nothing else of them.
+
+    Raises:
+        ConfigError: If a file cannot be read, or none has a ``data`` part.
+        argparse.ArgumentError: If that part does not fit the data module.
+    """
+    parser = SettingsParser()
+    parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
+    chosen: Namespace | None = None
+    for path in configs:
+        content = with_present_names(read_yaml(path, ConfigError))
+        if isinstance(content, dict) and "data" in content:
+            chosen = parser.parse_object({"data": content["data"]}, chosen)
+    if chosen is None:
+        raise ConfigError(f"{', '.join(map(str, configs))} has no `data` part: name a data module there.")
+    data: SnippetDataModule = parser.instantiate(chosen).data
+    return data
