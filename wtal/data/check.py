@@ -115,11 +115,9 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
     result = report.splits[split] = SplitReport(len(table), int(segments["video_id"].isin(table.index).sum()))
     fatal = report.remarks if split == "test" else report.problems
     stores: dict[str, FeatureStore] = {}
-    for name, source in (("i3d", data.i3d), ("clip", data.clip)):
-        if source is None:
-            continue
+    for name in data.streams:
         try:
-            stores[name] = data.open_stream(source, table)
+            stores[name] = data.open_stream(name, table)
         except FeatureError as error:
             fatal.append(str(error))
             continue
@@ -146,9 +144,8 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
                 f"({stream.off_duration[worst]:+.1f} s)."
             )
     present = table.drop(index=missing)
-    if len(stores) == 2 and not any(stream.unreadable for stream in result.streams.values()):
-        pairs = SnippetFeatures(stores["i3d"], stores["clip"], data.length_tolerance_s)
-        _inspect_pairs(pairs, present, split, fatal)
+    if len(stores) > 1 and not any(stream.unreadable for stream in result.streams.values()):
+        _inspect_pairs(SnippetFeatures(stores, data.length_tolerance_s), present, split, fatal)
     if split == "train":
         _inspect_labels(data, present, report)
         _inspect_unlabelled(data, stores, report)

@@ -21,6 +21,7 @@ from wtal.data.feature_files import (
     read_hdf5,
 )
 from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
+from wtal.data.selection import with_columns
 from wtal.data.store import FeatureStore, Grids, is_measure, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import read_json
@@ -51,6 +52,7 @@ class FeatureSource:
         transposed: Whether arrays are (D, T); None finds out by the channels, which are equal in all videos.
         names: For ``wtalc``: the ``videoname.npy`` that gives the order, or its folder; None takes the annotations'.
         store: For ``wtalc``: where the converted features go; None is beside the file.
+        columns: Channels to take, such as ``0:5, 15:20``, where one file holds several views; None takes all.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class FeatureSource:
     transposed: bool | None = None
     names: Path | None = None
     store: Path | None = None
+    columns: str | None = None
 
 
 def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path | None = None) -> FeatureStore:
@@ -95,11 +98,11 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
             f"None of the {len(video_ids)} videos, such as {video_ids[0]}, is among the {len(store)} in {path}, such "
             f"as {next(iter(store), None)}: correct `path` or `layout`, or rename the files."
         )
-    return store
+    return store if source.columns is None else with_columns(store, source.columns)
 
 
 def part_of(source: FeatureSource, stream: str) -> FeatureSource:
-    """The part of a stream, where the path is the folder of all that ``wtal extract`` has written."""
+    """The source of one stream, where the path is a folder in which ``wtal extract`` has written several."""
     part = Path(source.path) / stream
     return replace(source, path=part) if _exists(part / "manifest.json") else source
 

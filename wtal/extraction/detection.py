@@ -107,7 +107,7 @@ def detect(
         window=window,
     )
     model = run.model if run else _zero_shot(labels, making)
-    streams = {stream for branch in model.modules() if isinstance(branch, Branch) for stream in branch.streams}
+    streams = _streams_of(model)
     making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in streams))
     store = features or output / "features"
     failed = extract_features(found, store, making, Running(workers=workers, devices="1")).failed
@@ -139,6 +139,18 @@ def _texts(setting: object) -> dict[str, str]:
     return {}
 
 
+def _streams_of(model: LocalizationModule) -> set[str]:
+    """The streams that the model's branches read, all of which can be extracted from video."""
+    streams = {stream for branch in model.modules() if isinstance(branch, Branch) for stream in branch.streams}
+    unknown = streams - set(_KINDS.values())
+    if unknown:
+        raise ConfigError(
+            f"The model reads the stream {min(unknown)!r}, which is not extracted from video: extract its features by "
+            "other means, and run `wtal predict` on them."
+        )
+    return streams
+
+
 def _zero_shot(labels: Sequence[str], making: Extraction) -> LocalizationModule:
     """The VLP branch for any classes, nothing learned."""
     texts = TemplateText(labels, making.clip_model, "random" if making.random_weights else making.clip_weights)
@@ -159,9 +171,9 @@ def _unlabelled(
     )
     segments = pd.DataFrame(columns=["video_id", "label", "start_s", "end_s"])
     annotations = Annotations(store, table, segments, tuple(class_names), segments.drop(columns="label"))
-    i3d, clip = (FeatureSource(store) if kind in streams else None for kind in ("i3d", "clip"))
+    sources = {kind: FeatureSource(store) for kind in _KINDS.values() if kind in streams}
     note = _MEANINGLESS if making.random_weights else "own videos"
-    return SnippetDataModule(annotations, Benchmark("none", (0.5,), ((0.5, 0.5),)), i3d, clip, features_note=note)
+    return SnippetDataModule(annotations, Benchmark("none", (0.5,), ((0.5, 0.5),)), streams=sources, features_note=note)
 
 
 def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -> pd.DataFrame:
@@ -184,9 +196,9 @@ def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -
 
 def _warn_of_other_features(run: Run, data: SnippetDataModule) -> None:
     """Say where features were made otherwise than those that the model has learned from."""
-    for kind in ("i3d", "clip"):
+    for kind in data.streams:
         try:
-            learned, here = (getattr(known, kind) for known in (run.data, data))
+            learned, here = (known.streams.get(kind) for known in (run.data, data))
             there, now = (source and read_manifest(part_of(source, kind).path) for source in (learned, here))
         except WTALError:  # the training's data are no longer there
             return

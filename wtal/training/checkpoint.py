@@ -80,7 +80,7 @@ class Run:
             raise ConfigError(f"{self.config} has no `data` part: make the data module yourself, and give it.")
         _refuse_strangers(data, self.config, self.trust)
         try:
-            return load_data([self.config])
+            made = load_data([self.config])
         except WTALError:
             raise
         except Exception as error:  # what a data module makes of settings that are none
@@ -88,6 +88,9 @@ class Run:
             if isinstance(cause, WTALError):
                 raise cause from cause.__cause__
             raise ConfigError(mistake(str(error), [str(self.config)])) from error
+        for mark in self.model.marks:
+            made.mark_benchmark(mark)
+        return made
 
     @cached_property
     def pseudo_labels(self) -> dict[str, dict[str, PseudoLabels]]:
@@ -195,7 +198,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} does not exist: give a checkpoint, or the folder of a run.") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is no checkpoint of this project: it has no weights with class names.")
-    parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0}
+    parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0, "marks": []}
     checkpoint = {name: checkpoint.get(name, empty) for name, empty in parts.items()}
     wrong = [name for name, empty in parts.items() if not isinstance(checkpoint[name], type(empty))]
     if wrong:

@@ -46,7 +46,7 @@ class LogPanels(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw and log, on one process."""
-        epoch, data = trainer.current_epoch + 1, trainer.datamodule  # type: ignore[attr-defined]
+        epoch, data = trainer.current_epoch + 1, getattr(trainer, "datamodule", None)
         able = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger | WandbLogger)]
         due = self.every_n_epochs and (epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs)
         if not (able and due and trainer.is_global_zero and isinstance(data, SnippetDataModule)):
