@@ -48,7 +48,9 @@ def score_videos(
         parts = {source: each_video(batched, batch) for source, batched in scores.items()}
         for place, row in enumerate(batch.video.tolist()):
             sources = {source: videos_of_batch[place] for source, videos_of_batch in parts.items()}
-            found[known[row].video_id] = VideoScores(known[row], sources, model.class_names, model.localizer)
+            found[known[row].video_id] = VideoScores(
+                known[row], sources, model.class_names, model.localizer, model.views
+            )
     return found
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wtal.errors import ConfigError
-from wtal.report.style import SOURCE_NAMES
+from wtal.report.style import shown
+from wtal.views import FUSED
 
 if TYPE_CHECKING:
     from wtal.data.datamodule import SnippetDataModule
@@ -59,9 +60,9 @@ def qualitative(
     for name in videos:
         panel = panel_of(scores[name], truth=truth, label=label)
         if name in others:
-            shown = panel.title.removeprefix(f"{name}: ")
-            alone = panel_of(others[name], truth=truth, label=shown).tracks
-            alone = [replace(t, name=f"{t.source.upper()} alone") for t in alone if t.source in ("cbp", "vlp")]
+            title = panel.title.removeprefix(f"{name}: ")
+            alone = panel_of(others[name], truth=truth, label=title).tracks
+            alone = [replace(track, name=f"{track.name} alone") for track in alone if track.source != FUSED.name]
             panel = replace(panel, tracks=[*alone, panel.tracks[-1]])
         panels.append(panel)
     save_figure(qualitative_figure(panels, f"features: {ours.data.features_note}"), output)
@@ -90,8 +91,8 @@ def errors(runs: Sequence[Path], output: Path, show: ErrorFigure = "false_positi
     data = loaded[0].data
     tables = [localize(predict(run, data)) for run in loaded]
     if len(runs) == 1:
-        found, sources = tables[0], loaded[0].model.sources
-        sets = {SOURCE_NAMES.get(source, source): found[found["source"] == source] for source in sources}
+        found, model = tables[0], loaded[0].model
+        sets = {shown(s, i, model.views)[0]: found[found["source"] == s] for i, s in enumerate(model.sources)}
     else:
         labels = labels_of(runs, [])
         labels = labels if len(set(labels)) == len(labels) else list(map(str, runs))
@@ -145,9 +146,9 @@ def _cut_chart(
     """Mean average precision when the localizer cuts at one threshold only; dashed: at all of its own."""
     from wtal.api import evaluate, localize
     from wtal.report.figures import Chart, Line
-    from wtal.report.style import colour_of
 
-    sources = list(next(iter(scores[0].values())).sources)
+    one = next(iter(scores[0].values()))
+    sources = list(one.sources)
 
     def mean_map(of_run: Mapping[str, "VideoScores"], cuts: tuple[float, ...] | None) -> pd.Series:
         localizer = next(iter(of_run.values())).localizer
@@ -159,7 +160,7 @@ def _cut_chart(
     at = [pd.DataFrame([mean_map(of_run, (cut,)) for of_run in scores]) for cut in _CUTS.tolist()]
     lines = []
     for place, source in enumerate(sources):
-        name, colour = SOURCE_NAMES.get(source, source), colour_of(source, place)
+        name, colour = shown(source, place, one.views)
         lines.append(Line(name, _CUTS, np.stack([table[source] for table in at], axis=1), colour))
         lines.append(Line("", _CUTS[[0, -1]], np.stack([own[source]] * 2, axis=1), colour, dashed=True))
     return Chart("One cut of the localizer (dashed: all its cuts)", "threshold", "mean mAP in %", lines)
@@ -174,7 +175,6 @@ def _teacher_charts(
     """Of the snippets that a teacher labels: how many, and how many of them rightly; none for branches alone."""
     from wtal.collaboration import CollaborationModule
     from wtal.report.figures import Chart, Line
-    from wtal.report.style import colour_of
 
     models = [run.model for run in runs if isinstance(run.model, CollaborationModule)]
     if len(models) < len(runs):
@@ -185,15 +185,15 @@ def _teacher_charts(
         for place, teacher in enumerate(models[0].branches):
             right, share = [], []
             for model, of_run in zip(models, scores, strict=True):
-                source = "fused" if model.schedule.agree else teacher
+                source = model.sources[-1] if model.schedule.agree else teacher
                 score, inside = _foreground(of_run, source, truth, labels)
                 sure = sign * score > sign * deltas[:, None]  # (K, S)
                 with np.errstate(invalid="ignore"):  # of no snippet, none is right or wrong
                     right.append((sure & (inside == (sign > 0))).sum(axis=1) / sure.sum(axis=1))
                 share.append(sure.mean(axis=1))
-            colour = colour_of(teacher, place)
-            lines.append(Line(f"{teacher.upper()}: right", deltas, np.stack(right), colour))
-            lines.append(Line(f"{teacher.upper()}: share of all", deltas, np.stack(share), colour, dashed=True))
+            title, colour = shown(teacher, place, models[0].views)
+            lines.append(Line(f"{title}: right", deltas, np.stack(right), colour))
+            lines.append(Line(f"{title}: share of all", deltas, np.stack(share), colour, dashed=True))
             marks.append((getattr(models[0].thresholds[teacher], bound), colour))
         yield Chart(f"Pseudo-labels: {kind} (dotted: used)", symbol, "snippets in %", lines, marks)
 

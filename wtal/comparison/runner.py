@@ -18,6 +18,7 @@ from wtal.errors import ConfigError
 from wtal.io.files import write_text
 from wtal.results.comparison import print_comparison, save_comparison
 from wtal.training.cli import WTALCLI
+from wtal.views import CBP, FUSED, VLP
 
 __all__ = ["Method", "compare"]
 
@@ -55,13 +56,13 @@ class _Run:
 
 
 _RUNS = (
-    _Run("vanilla", "", {"vlp_vanilla": "vlp"}),
-    _Run("warm_up", "W", {"cbp_warm_up": "cbp", "late_fusion_warm_up": "fused"}, goes_on=False),
-    _Run("apart", "W", {"cbp": "cbp", "vlp": "vlp", "late_fusion": "fused"}),
-    _Run("b_only", "B", {"b_only": "fused"}),
-    _Run("f_only", "F", {"f_only": "fused"}),
-    _Run("joint", "J", {"joint": "fused"}),
-    _Run("alternation", None, {"alternation": "fused"}),
+    _Run("vanilla", "", {"vlp_vanilla": VLP.name}),
+    _Run("warm_up", "W", {"cbp_warm_up": CBP.name, "late_fusion_warm_up": FUSED.name}, goes_on=False),
+    _Run("apart", "W", {"cbp": CBP.name, "vlp": VLP.name, "late_fusion": FUSED.name}),
+    _Run("b_only", "B", {"b_only": FUSED.name}),
+    _Run("f_only", "F", {"f_only": FUSED.name}),
+    _Run("joint", "J", {"joint": FUSED.name}),
+    _Run("alternation", None, {"alternation": FUSED.name}),
 )
 
 
@@ -152,7 +153,7 @@ def compare(
         if names.count(path.stem) > 1:
             raise ConfigError(f"{path}: two ablations are called {path.stem}, and each needs a row of its own.")
     records, wanted = [], [*methods, *names]
-    changed = [_Run(path.stem, None, {path.stem: "fused"}, overlay=path) for path in ablations]
+    changed = [_Run(path.stem, None, {path.stem: FUSED.name}, overlay=path) for path in ablations]
     for seed in seeds:
         folder = output / f"seed_{seed}"
         for run in [*_RUNS, *changed]:
@@ -192,6 +193,11 @@ def _train_and_test(run: _Run, config: Sequence[Path], folder: Path, seed: int) 
     if not isinstance(model, CollaborationModule):
         raise ConfigError(
             f"{config[0]}: `model` must be a CollaborationModule to be compared, not {type(model).__name__}."
+        )
+    if model.sources[:2] != (CBP.name, VLP.name):
+        raise ConfigError(
+            f"{config[0]}: `wtal compare` names its methods after {CBP.name} and {VLP.name}, but the branches are "
+            f"called {' and '.join(model.sources[:2])}: compare them under these names, or by `wtal sweep`."
         )
     if run.pattern != "":
         seconds = _fit(run, cli, _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up), model.schedule.pattern)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from wtal.errors import ConfigError
-from wtal.report.style import SOURCE_COLOURS, SOURCE_NAMES, colour_of
+from wtal.report.style import SOURCE_COLOURS, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,11 +30,12 @@ class Track:
     """What one source says of one class in one video.
 
     Args:
-        source: Says the colour and, without a name, the name.
+        source: Name of the source, which gives title and colour where they are empty.
         curve: A score of each snippet in [0, 1], ``(T,)``.
         segments: Detections, best first, ``(N, 2)`` seconds.
         labels: Pseudo-labels that it was taught, ``(T,)`` of 1, 0 and -1; None to draw none.
-        name: In the margin.
+        name: Title in the margin.
+        colour: Any of matplotlib's.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Track:
     segments: Floats
     labels: NDArray[np.int8] | None = None
     name: str = ""
+    colour: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def panel_of(
             f"{label!r} is none of the {len(scores.class_names)} classes: {', '.join(scores.class_names)}."
         )
     tracks = []
-    for source in scores.sources:
+    for place, source in enumerate(scores.sources):
         if detections is None:
             found = scores.detections(source)
             mine = found.label == list(scores.class_names).index(label)
@@ -102,7 +104,8 @@ def panel_of(
             of = (detections["source"] == source) & (detections["video_id"] == name) & (detections["label"] == label)
             segments = detections.loc[of, spans].to_numpy(float)
         labels = np.asarray(taught[source], np.int8) if taught and source in taught else None
-        tracks.append(Track(source, scores.curve(source, label), segments, labels))
+        style = shown(source, place, scores.views)
+        tracks.append(Track(source, scores.curve(source, label), segments, labels, *style))
     instances = np.empty((0, 2)) if true is None else true.loc[true["label"] == label, spans].to_numpy(float)
     return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, instances, tracks)
 
@@ -149,7 +152,8 @@ def _draw_panel(part: "SubFigure", panel: Panel) -> None:
 
 
 def _draw_track(axis: "Axes", track: Track, panel: Panel) -> None:
-    colour = colour_of(track.source, 0)
+    title, colour = shown(track.source, 0)
+    title, colour = track.name or title, track.colour or colour
     for start_s, end_s in panel.truth:
         axis.axvspan(start_s, end_s, color="#000000", alpha=0.08, linewidth=0)
     axis.fill_between(panel.times_s, track.curve, step="mid", color=colour, alpha=0.35, linewidth=0)
@@ -165,7 +169,7 @@ def _draw_track(axis: "Axes", track: Track, panel: Panel) -> None:
             of_kind = track.labels[edges[:-1]] == label
             spans = np.column_stack([first, last - first])[of_kind]
             axis.broken_barh([(start, width) for start, width in spans], (-0.48, 0.14), facecolor=fill, linewidth=0)
-    _name(axis, track.name or SOURCE_NAMES.get(track.source, track.source))
+    _name(axis, title)
 
 
 def _name(axis: "Axes", text: str) -> None:

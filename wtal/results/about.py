@@ -5,12 +5,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from wtal.errors import PredictionError
+from wtal.errors import ConfigError, PredictionError
 from wtal.io.bounds import read_json
 from wtal.io.files import write_text
+from wtal.views import View
 
 __all__ = ["About", "read_about", "write_about", "write_ground_truth"]
 
@@ -25,6 +27,7 @@ class About:
         tious: Its thresholds of temporal IoU.
         weights: What a reader must know of the weights; else empty.
         checkpoint: Name of the file that they come from, or ``as in memory``.
+        views: How figures show each source, where it is known.
     """
 
     features: str = ""
@@ -32,6 +35,7 @@ class About:
     tious: tuple[float, ...] = ()
     weights: str = ""
     checkpoint: str = ""
+    views: tuple[View, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -59,9 +63,15 @@ def read_about(path: Path) -> About:
         content = dict(read_json(path, PredictionError).items())  # no other value has items
         content.setdefault("benchmark", content.get("protocol", ""))  # its name before version 0.2
         known = {field.name: content[field.name] for field in fields(About) if field.name in content}
-        return About(**{**{k: str(v) for k, v in known.items()}, "tious": tuple(map(float, known.get("tious", ())))})  # type: ignore[arg-type]
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        texts = {name: str(value) for name, value in known.items() if name not in ("tious", "views")}
+        tious, views = tuple(map(float, known.get("tious", ()))), tuple(map(_view, known.get("views", ())))
+        return About(**texts, tious=tious, views=views)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ConfigError) as error:
         raise PredictionError(f"{path} is damaged ({str(error)[:80]}): delete it, or test the run anew.") from error
+
+
+def _view(content: Mapping[str, Any]) -> View:
+    return View(content["name"], title=str(content["title"])[:200], colour=str(content["colour"])[:7])
 
 
 def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[str, float], subset: str) -> None:

@@ -14,10 +14,11 @@ from wtal.io.files import write_text
 from wtal.results.comparison import METHOD_NAMES, read_comparison
 from wtal.results.published import PUBLISHED
 from wtal.results.tables import markdown, print_table
+from wtal.views import CBP, FUSED, VLP
 
 __all__ = ["Row", "collect", "summarize_runs", "table"]
 
-_SOURCES = ("fused", "", "vlp", "cbp")  # which answer stands for a run, the first that it has
+_SOURCES = (FUSED.name, "", VLP.name, CBP.name)  # which answer stands for a run, the first that it has
 _LARGEST = 1e12  # more no measure is
 _VOLATILE = ("seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks")
 
@@ -49,7 +50,7 @@ def table(
     folders: Sequence[Path],
     output: Path | None = None,
     baseline: str | None = None,
-    source: Literal["fused", "cbp", "vlp"] | None = None,
+    source: str | None = None,
     checkpoint: Literal["last", "selected"] = "last",
     published: bool = False,
     wandb: str | None = None,
@@ -61,7 +62,7 @@ def table(
             through.
         output: Write the table as .csv (fractions), .md or .tex.
         baseline: Name of the row that the others are compared with, by a paired t-test over common seeds.
-        source: Which answer of a collaboration; by default the fused one.
+        source: Which answer of a collaboration, by the branch's name; by default the fused one.
         checkpoint: The last one, or the one that was chosen on held-out videos.
         published: Add the rows of the literature, which are on real features, and marked so.
         wandb: Also the runs of this `entity/project` or `entity/project/sweeps/id` on wandb's server.
@@ -75,7 +76,8 @@ def table(
     rows = [*_compared(folders), *collect(records, source, checkpoint)]
     if not rows:
         where = ", ".join(map(str, folders))
-        raise ConfigError(f"No record.json with test results is in {where}: train with `--then_test true`.")
+        of = f" of {source!r}" if source else ""
+        raise ConfigError(f"No record.json with test results{of} is in {where}: train with `--then_test true`.")
     summary = summarize_runs(rows, baseline)
     text = _as_text(summary, baseline)
     if published:

@@ -149,4 +149,5 @@ def _about(trainer: Trainer, module: LightningModule, data: VideoData) -> About:
         tious=data.benchmark.tious,
         weights=getattr(module, "note", ""),
         checkpoint=Path(path).name if path else "as in memory",
+        views=getattr(module, "views", ()),
     )

@@ -12,24 +12,25 @@ import pandas as pd
 from wtal.data.annotations import Annotations, read_annotations
 from wtal.errors import ConfigError, PredictionError
 from wtal.io.bounds import read_yaml
-from wtal.report.style import PALETTE
+from wtal.report.style import DEFAULT_VIEWS, PALETTE, shown
 from wtal.results.about import About, read_about
 from wtal.results.comparison import read_comparison, read_csv
 from wtal.results.ground_truth import other_names
 from wtal.results.predictions import read_predictions
 from wtal.results.scores import StudentLabels, TestScores, read_pseudo_labels, read_scores
+from wtal.views import CBP, FUSED, VLP, View
 
 __all__ = ["Material", "Method", "Training", "Truth", "gather", "label"]
 
-_SOURCES = {"cbp": "CBP", "vlp": "VLP", "fused": "collaboration"}
+_TITLES = {view.name: view.title for view in DEFAULT_VIEWS} | {FUSED.name: "collaboration"}
 # What a page of a comparison shows: run, source, name, and whether it is shown at first.
 _COMPARED = (
-    ("apart", "cbp", "CBP alone", True),
-    ("apart", "vlp", "VLP alone", True),
-    ("apart", "fused", "late fusion", False),
-    ("alternation", "cbp", "CBP, taught", False),
-    ("alternation", "vlp", "VLP, taught", False),
-    ("alternation", "fused", "collaboration", True),
+    ("apart", CBP.name, f"{CBP.title} alone", True),
+    ("apart", VLP.name, f"{VLP.title} alone", True),
+    ("apart", FUSED.name, "late fusion", False),
+    ("alternation", CBP.name, f"{CBP.title}, taught", False),
+    ("alternation", VLP.name, f"{VLP.title}, taught", False),
+    ("alternation", FUSED.name, "collaboration", True),
 )
 
 _TRAINED = ("warm_up", "apart", "alternation")  # the first of them that was trained has the shared warm-up
@@ -78,11 +79,13 @@ class Training:
         epochs: One row an epoch, indexed by its number: the columns of Lightning's ``metrics.csv``, NaN where nothing
             was logged.
         exchange: Whether the branches' roles were exchanged.
+        pair: The two branches.
     """
 
     name: str
     epochs: pd.DataFrame
     exchange: bool = False
+    pair: tuple[View, View] = (CBP, VLP)
 
 
 @dataclass(frozen=True)
@@ -215,29 +218,45 @@ def _part(source: Path) -> Material:
 # Kinds of sources ---------------------------------------------------------------------------------------------------
 
 
-def _run(folder: Path, name: str = "") -> Material:
+def _run(folder: Path, name_of_run: str = "") -> Material:
     """A run folder; that of a test alone is joined with the run whose checkpoint it tested."""
     files = {path.stem: path for path in sorted((folder / "predictions").glob("*.json"))}
     truth = files.pop("ground_truth", None)
-    methods = []
-    for source in sorted(files, key=lambda source: (source not in _SOURCES, [*_SOURCES, source].index(source))):
-        scores, shown = folder / "scores" / f"{source}.npz", _SOURCES.get(source, source)
-        colour = source if source in _SOURCES else ""
+    about = read_about(folder / "about.json") if (folder / "about.json").is_file() else About()
+    views, methods = about.views or DEFAULT_VIEWS, []
+    order = [*(view.name for view in views if view.name in files), *sorted(files.keys() - {v.name for v in views})]
+    for place, source in enumerate(order):
+        scores = folder / "scores" / f"{source}.npz"
         read = read_scores(scores) if scores.is_file() else None
-        methods.append(Method(source, shown, colour, read_predictions(files[source]), read))
+        name, colour = _page_style(source, place, views)
+        methods.append(Method(source, name, colour, read_predictions(files[source]), read))
     trained = folder
     tested = _setting(folder, "ckpt_path")
     if tested and not (folder / "pseudo_labels.npz").is_file() and _epochs(folder).empty:
         trained = next((p for p in Path(str(tested)).parents if (p / "metrics.csv").is_file()), folder)
+    run = name_of_run or f"{trained.parent.name} {trained.name}"
     epochs, pseudo = _epochs(trained), trained / "pseudo_labels.npz"
     exchange = _setting(trained, "model", "init_args", "schedule", "exchange") is True
     return Material(
         methods,
         None if truth is None else _truth(read_annotations(truth)),
-        read_about(folder / "about.json") if (folder / "about.json").is_file() else About(),
-        [] if epochs.empty else [Training(name or f"{trained.parent.name} {trained.name}", epochs, exchange)],
+        about,
+        [] if epochs.empty else [Training(run, epochs, exchange, _pair(views))],
         pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
     )
+
+
+def _page_style(source: str, place: int, views: Sequence[View]) -> tuple[str, str]:
+    """Title and name of the page's colour of a source; an empty one is chosen later."""
+    if source in _TITLES:
+        return _TITLES[source], source
+    title, colour = shown(source, place, views)
+    declared = any(view.name == source for view in views)
+    return title, f"p{PALETTE.index(colour)}" if declared and colour in PALETTE else ""
+
+
+def _pair(views: Sequence[View]) -> tuple[View, View]:
+    return (views[0], views[1]) if len(views) > 1 else (CBP, VLP)
 
 
 def _comparison(source: Path, seed: Path) -> Material:
@@ -252,11 +271,11 @@ def _comparison(source: Path, seed: Path) -> Material:
             f"{source} holds no predictions of `apart` or `alternation`: run `wtal compare` anew into an empty folder."
         )
     methods = []
-    for name, of, shown, leading in _COMPARED:
+    for name, of, title, leading in _COMPARED:
         for method in runs[name].methods if name in runs else ():
             if method.source == of:
-                colour = "late" if shown == "late fusion" else method.colour
-                methods.append(replace(method, name=shown, colour=colour, leading=leading))
+                colour = "late" if title == "late fusion" else method.colour
+                methods.append(replace(method, name=title, colour=colour, leading=leading))
     main = runs.get("alternation", next(iter(runs.values())))
     file = next((f / "comparison.csv" for f in (source, source.parent) if (f / "comparison.csv").is_file()), None)
     table = None if file is None else read_comparison(file)

@@ -23,6 +23,7 @@ from wtal.report.page.tables import (
 )
 from wtal.report.page.training import training_charts
 from wtal.results.comparison import caption, summarize
+from wtal.views import CBP, FUSED, VLP
 
 __all__ = ["Bars", "KeyFigure", "Sections", "error_tables", "sections"]
 
@@ -127,9 +128,9 @@ def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyF
 def _finding(figures: list[KeyFigure]) -> str:
     """The paper's argument on this run, in one sentence of its numbers."""
     found = {figure.colour: figure for figure in figures}
-    if len(figures) != 3 or found.keys() != {"cbp", "vlp", "fused"}:
+    if len(figures) != 3 or found.keys() != {CBP.name, VLP.name, FUSED.name}:
         return ""
-    cbp, vlp, both = found["cbp"], found["vlp"], found["fused"]
+    cbp, vlp, both = (found[view.name] for view in (CBP, VLP, FUSED))
     return (
         f"{cbp.name} misses {100 * cbp.missed:.0f} % of the action time; {100 * vlp.false:.0f} % of the time that "
         f"{vlp.name} detects is background. The {both.name} misses {100 * both.missed:.0f} % and has "

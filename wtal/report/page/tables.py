@@ -9,6 +9,7 @@ import pandas as pd
 from wtal.report.page.material import Material
 from wtal.report.page.measures import MEASURES, Measured
 from wtal.results.comparison import summarize
+from wtal.views import CBP, FUSED, VLP
 
 __all__ = [
     "COLOURS",
@@ -25,8 +26,8 @@ __all__ = [
 
 FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share", "swallowing"}
 # Methods of `wtal compare` that the page names and colours as its lanes.
-COMPARED = {"cbp": "CBP alone", "vlp": "VLP alone", "alternation": "collaboration"}
-COLOURS = {"cbp": "cbp", "vlp": "vlp", "late_fusion": "late", "alternation": "fused"}
+COMPARED = {"cbp": f"{CBP.title} alone", "vlp": f"{VLP.title} alone", "alternation": "collaboration"}
+COLOURS = {"cbp": CBP.name, "vlp": VLP.name, "late_fusion": "late", "alternation": FUSED.name}
 _RATES = (
     "FPR: share of the detected time outside the instances. FNR: share of the instances' time that no detection "
     "covers. Both of the best detections of each class, as many as it has instances. Bold: best of the column."
