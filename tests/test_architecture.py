@@ -25,6 +25,7 @@ FLOORS = {
     "errors": 0,
     "types": 0,
     "io": 1,
+    "views": 1,
     "functional": 2,
     "losses": 3,
     "metrics": 3,
@@ -32,17 +33,18 @@ FLOORS = {
     "video": 3,
     "data": 4,
     "nn": 4,
-    "branches": 5,
-    "collaboration": 6,
-    "results": 7,
-    "report": 8,
-    "training": 9,
-    "sweep": 10,
-    "comparison": 10,
-    "extraction": 10,
-    "api": 11,
-    "commands": 12,
-    "__main__": 13,
+    "tasks": 5,
+    "results": 6,
+    "branches": 7,
+    "collaboration": 8,
+    "report": 9,
+    "training": 10,
+    "sweep": 11,
+    "comparison": 11,
+    "extraction": 11,
+    "api": 12,
+    "commands": 13,
+    "__main__": 14,
 }
 ONLY = {
     "csv": {"io/tables.py", "commands/init.py", "results/predictions.py"},  # the last two only write
@@ -260,4 +262,4 @@ def test_segments_are_in_no_type_that_a_training_step_sees():
     fields = {
         node.target.id for node in batch.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
-    assert fields == {"i3d", "clip", "mask", "grid_index", "labels", "video"}
+    assert fields == {"streams", "mask", "grid_index", "labels", "video"}

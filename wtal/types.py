@@ -1,12 +1,13 @@
-"""The few words that every part of the house shares.
+"""The few types that every part of the project shares.
 
-A *snippet* is one feature row; ``B`` videos, ``T`` snippets, ``D`` channels, ``C`` classes. Seconds end in
-``_s``; a place on a video's snippet grid is an ``index``. Ground-truth segments appear in none of these types
-that a training step sees: weak supervision holds by type.
+A *snippet* is one feature row; ``B`` videos, ``T`` snippets, ``D`` channels, ``C`` classes. Names of times in seconds
+end in ``_s``; a position on a video's snippet grid is an ``index``. No type that a training step sees contains
+ground-truth segments: weak supervision holds by type.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,10 +19,13 @@ __all__ = [
     "PseudoLabels",
     "SnippetBatch",
     "SnippetScores",
+    "Split",
     "TimeGrid",
     "Video",
     "VideoResult",
 ]
+
+Split = Literal["train", "val", "test"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,9 @@ class TimeGrid:
     the *cell* of one stride around the centre of its window, so that cells tile the video without overlap.
 
     Args:
-        fps: Frames a second of the decoded video.
+        fps: Frames per second of the decoded video.
         stride: Frames between the starts of neighbouring snippets.
-        window: Frames that one snippet sees.
+        window: Frames that one snippet covers.
         offset_s: Time of the first frame of snippet 0, in seconds.
 
     >>> TimeGrid(fps=25, stride=16, window=16).cell_s(2)
@@ -62,7 +66,7 @@ class TimeGrid:
         return self.edge_s(index), self.edge_s(index + 1)
 
     def index_of(self, time_s: float) -> float:
-        """Fractional place of a time on the grid: the inverse of :meth:`edge_s`."""
+        """Fractional index of a time: the inverse of :meth:`edge_s`."""
         return ((time_s - self.offset_s) * self.fps - (self.window - self.stride) / 2) / self.stride
 
 
@@ -71,10 +75,10 @@ class Video:
     """What is known of one video without its features or segments.
 
     Args:
-        video_id: Its name, as in the annotations.
-        num_snippets: Rows on its grid, ``T``.
-        grid: Where these lie in time.
-        duration_s: Its length in seconds; detections are clipped to it.
+        video_id: Name of the video in the annotations.
+        num_snippets: Number of its snippets, ``T``.
+        grid: Where they lie in time.
+        duration_s: Length of the video in seconds; detections are clipped to it.
     """
 
     video_id: str
@@ -85,10 +89,10 @@ class Video:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How a number is made, and the name that goes with it into every table.
+    """How detections are measured, and the name that every table states beside the numbers.
 
     Args:
-        name: For example ``"thumos14-212"``.
+        name: For example ``"thumos14-212"``, followed by whatever changes what a number means, such as ``supervised``.
         tious: Temporal IoU thresholds.
         averages: Ranges of tIoU, both ends included, whose mAP is averaged and reported.
     """
@@ -101,20 +105,20 @@ class Benchmark:
 class SnippetBatch(NamedTuple):
     """Videos, cropped and padded, as a training or inference step sees them.
 
-    An absent feature stream has zero channels. Padding is what ``mask`` says, never "the row is zero".
+    ``mask`` alone says what is padding: a row of zeros may be a real snippet. A stream that the data do not have is
+    missing from ``streams``.
     """
 
-    i3d: Tensor  # (B, T, D) RGB then flow
-    clip: Tensor  # (B, T, D)
+    streams: Mapping[str, Tensor]  # by name, (B, T, D) with a width of its own
     mask: Tensor  # (B, T) bool, True on real snippets
-    grid_index: Tensor  # (B, T) long, place on the video's own grid, to find pseudo-labels
+    grid_index: Tensor  # (B, T) long, index on the video's own grid, to look up pseudo-labels
     labels: Tensor  # (B, C) float multi-hot, of the whole video
     video: Tensor  # (B,) long, row in the split's list of videos
 
 
 @dataclass
 class BranchOutput:
-    """What a branch says of each snippet; heads extend it with what their own losses need."""
+    """What a branch predicts for each snippet; heads extend it with what their own losses need."""
 
     cas: Tensor  # (B, T, C) class logits
     background: Tensor  # (B, T) logit of the background class
@@ -123,12 +127,12 @@ class BranchOutput:
 
     @property
     def plain(self) -> Tensor:
-        """Logits of all classes and, last, of the background, ``(B, T, C + 1)``."""
+        """Logits of all classes with that of the background last, ``(B, T, C + 1)``."""
         return torch.cat([self.cas, self.background[..., None]], dim=2)
 
     @property
     def suppressed(self) -> Tensor:
-        """The same, times actionness, ``(B, T, C + 1)``.
+        """The plain logits times actionness, ``(B, T, C + 1)``.
 
         Source:
             HAM-Net, arXiv:2101.00545, section 3.2.
@@ -137,7 +141,7 @@ class BranchOutput:
 
 
 class SnippetScores(NamedTuple):
-    """What the localizer reads of one video, of one branch or of both fused."""
+    """What the localizer reads of one video, from one branch or from both fused."""
 
     probability: Tensor  # (T, C) class probability of each snippet, in [0, 1]
     attention: Tensor  # (T,) actionness in [0, 1]
@@ -145,7 +149,7 @@ class SnippetScores(NamedTuple):
 
 
 class PseudoLabels(NamedTuple):
-    """A teacher's confident opinion of each snippet."""
+    """A label for each snippet, from a teacher or from any other source."""
 
     label: Tensor  # (B, T) int8: 1 foreground, 0 background, -1 ignored
     class_index: Tensor  # (B, T) int16: class of a foreground snippet, else -1
@@ -156,12 +160,12 @@ class Detections(NamedTuple):
 
     start_s: Tensor  # (N,) float64
     end_s: Tensor  # (N,) float64
-    label: Tensor  # (N,) long, index in the class names
+    label: Tensor  # (N,) long, index of the class name
     score: Tensor  # (N,) float64
 
 
 class VideoResult(NamedTuple):
-    """What one source makes of one video: what it saw and what it concludes."""
+    """Scores and detections of one source in one video."""
 
     scores: SnippetScores  # without padding, float16, on the CPU
     detections: Detections

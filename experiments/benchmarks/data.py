@@ -42,7 +42,7 @@ def names_of(folder: Path) -> list[str]:
 
 def opened(folder: Path, store: Path) -> SnippetFeatures:
     source = FeatureSource(folder / FILE, layout="wtalc", names=folder / NAMES, store=store)
-    return SnippetFeatures(open_features(source, names_of(folder)), None)
+    return SnippetFeatures({"i3d": open_features(source, names_of(folder))})
 
 
 def start_up(way: str, folder: Path, store: Path) -> tuple[float, float, float, float]:
@@ -79,14 +79,14 @@ def waiting(folder: Path, store: Path, workers: int, cached: bool, steps: int) -
     head = AttentionMILHead([str(label) for label in range(20)])
     optimizer = torch.optim.AdamW(head.parameters())
     for batch in loader:  # an epoch before, as most have one: its pages are in memory then
-        batch.i3d.sum()
+        batch.streams["i3d"].sum()
     rows, batches = [], iter(loader)
     for _ in range(min(steps, len(loader))):
         begin = time.perf_counter(), time.process_time()
         batch = next(batches)
         got = time.perf_counter(), time.process_time()
         with torch.autocast("cpu", torch.bfloat16):
-            out = head(batch.i3d, batch.mask)
+            out = head(batch.streams["i3d"], batch.mask)
             loss = torch.stack(list(head.losses(out, batch.mask, batch.labels).values())).sum()
         optimizer.zero_grad()
         loss.backward()

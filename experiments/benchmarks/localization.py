@@ -20,10 +20,10 @@ path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 import slow_references
 
 import wtal  # noqa: F401  before anything that imports torchvision
-from wtal.branches.localization import DetectionQuality
 from wtal.localization.localizer import Localizer
 from wtal.results.predictions import write_predictions
 from wtal.results.scores import TestScores, VideoGrids, write_scores
+from wtal.tasks import DetectionQuality
 from wtal.types import Benchmark, Detections, SnippetScores, TimeGrid, Video
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)

@@ -28,6 +28,7 @@ PAGE_LIMIT = 2500  # videos
 
 def measure(videos: int, length: int, device: str, precision: str) -> dict[str, tuple[float, float]]:
     """Seconds and GiB of each task, and for the page its MB as a third."""
+    from lightning_fabric.utilities import move_data_to_device
     from localization import localize, made_up
 
     from wtal.collaboration.buffer import PseudoLabelBuffer
@@ -39,7 +40,7 @@ def measure(videos: int, length: int, device: str, precision: str) -> dict[str, 
     from wtal.nn.heads import AttentionMILHead
     from wtal.report.page.build import write_page
     from wtal.results.predictions import write_predictions
-    from wtal.types import SnippetBatch, SnippetScores
+    from wtal.types import SnippetScores
 
     found: dict[str, tuple[float, ...]] = {}
 
@@ -65,11 +66,11 @@ def measure(videos: int, length: int, device: str, precision: str) -> dict[str, 
         head = AttentionMILHead(data.class_names, in_dim=DIMS[0], hidden=64).to(device)
         optimizer = torch.optim.AdamW(head.parameters())
         autocast = partial(torch.autocast, device, torch.bfloat16, enabled=precision.startswith("bf16"))
-        batch = SnippetBatch(*(t.to(device) for t in next(iter(data.train_dataloader()))))
+        batch = move_data_to_device(next(iter(data.train_dataloader())), torch.device(device))
 
         def step() -> None:
             with autocast():
-                out = head(batch.i3d, batch.mask)
+                out = head(batch.streams["i3d"], batch.mask)
                 loss = torch.stack(list(head.losses(out, batch.mask, batch.labels).values())).sum()
             optimizer.zero_grad()
             loss.backward()
@@ -84,9 +85,9 @@ def measure(videos: int, length: int, device: str, precision: str) -> dict[str, 
             buffer.begin()
             head.eval()
             for cpu_batch in data.pseudo_label_dataloader():
-                one = SnippetBatch(*(t.to(device) for t in cpu_batch))
+                one = move_data_to_device(cpu_batch, torch.device(device))
                 with autocast():
-                    out = head(one.i3d, one.mask)
+                    out = head(one.streams["i3d"], one.mask)
                 probability = out.plain.softmax(dim=2)[..., :-1]
                 scores = SnippetScores(probability, out.attention, probability.amax(dim=1))
                 labels = pseudo_labels(scores, one.labels, one.mask, Thresholds(), (0, 1))

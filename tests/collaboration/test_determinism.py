@@ -141,7 +141,8 @@ def test_padding_adds_nothing_to_any_loss(pair, branch):
             return torch.cat([part, rest], dim=1)
 
         mask = torch.arange(length)[None] < 9
-        batch = SnippetBatch(padded(i3d, 50.0), padded(clip, 50.0), mask, mask.long(), labels, torch.zeros(1).long())
+        streams = {"i3d": padded(i3d, 50.0), "clip": padded(clip, 50.0)}
+        batch = SnippetBatch(streams, mask, mask.long(), labels, torch.zeros(1).long())
         out = model.eval()(batch)
         pseudo = PseudoLabels(padded(label, 1), padded(class_index, 2))
         return {**model.head.losses(out, mask, labels), **model.distillation_losses(out, batch, pseudo)}

@@ -252,8 +252,8 @@ def test_a_batch_may_be_larger_than_the_set(place: Path):
     data.setup("fit")
     (batch,) = data.train_dataloader()
     assert sorted(batch.video.tolist()) == [0, 1]
-    assert batch.i3d.shape == (2, 20, 12)
-    assert batch.clip.shape == (2, 20, 32)
+    assert batch.streams["i3d"].shape == (2, 20, 12)
+    assert batch.streams["clip"].shape == (2, 20, 32)
 
 
 def test_too_few_videos_to_hold_any_out_are_told(place: Path):

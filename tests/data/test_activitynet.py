@@ -73,5 +73,5 @@ def test_finds_features_by_the_name_in_the_url(tmp_path: Path) -> None:
     data = ActivityNet12DataModule(folder, class_names=["Archery", "Zumba"], clip=clip)
     assert [(video.video_id, video.num_snippets) for video in data.videos("train")] == [("video_1", 3)]
     (batch,) = data.test_dataloader()
-    assert batch.clip.shape == (1, 5, 4)
-    assert (batch.clip == 5).all()
+    assert batch.streams["clip"].shape == (1, 5, 4)
+    assert (batch.streams["clip"] == 5).all()

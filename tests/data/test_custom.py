@@ -28,8 +28,7 @@ def test_labels_alone_are_enough(folder: Path) -> None:
     data.setup("fit")
     data.setup("test")
     batch = next(iter(data.train_dataloader()))
-    assert batch.i3d.shape == (2, 10, 0)
-    assert batch.clip.shape == (2, 10, 4)
+    assert {name: rows.shape for name, rows in batch.streams.items()} == {"clip": (2, 10, 4)}
     assert [video.video_id for video in data.videos("test")] == ["a", "b"]
     assert data.ground_truth("test") is None
     assert data.benchmark.name == "custom (the training videos)"

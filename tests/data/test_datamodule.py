@@ -7,11 +7,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from wtal.data.check import inspect
 
 from wtal.data import CustomDataModule, FeatureSource
 from wtal.data.datamodule import hold_out
+from wtal.data.store import StoreWriter
 from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
-from wtal.types import SnippetBatch
+from wtal.types import SnippetBatch, TimeGrid
 
 STEP_S = 16 / 25
 LENGTHS = {"a": 5, "b": 30, "c": 12, "d": 8, "t": 9, "u": 4}
@@ -50,6 +52,12 @@ def module(files: Path, **options: Any) -> CustomDataModule:
     return CustomDataModule(files / "own.csv", **(defaults | options))
 
 
+def assert_equal(one: SnippetBatch, two: SnippetBatch) -> None:
+    assert one.streams.keys() == two.streams.keys()
+    assert all(torch.equal(rows, two.streams[name]) for name, rows in one.streams.items())
+    assert all(torch.equal(a, b) for a, b in zip(one[1:], two[1:], strict=True))  # type: ignore[arg-type]
+
+
 def test_tells_videos_classes_and_lengths(files: Path) -> None:
     data = module(files)
     assert data.class_names == ["jump", "run"]
@@ -70,7 +78,7 @@ def test_loaders_give_whole_videos_in_order(files: Path) -> None:
         batches: list[SnippetBatch] = list(loader)
         assert [batch.video.tolist() for batch in batches] == [[row] for row in range(rows)]
         assert all(batch.mask.all() for batch in batches)
-    assert batches[1].i3d[0, :, 0].tolist() == [500, 501, 502, 503]
+    assert batches[1].streams["i3d"][0, :, 0].tolist() == [500, 501, 502, 503]
     assert batches[0].labels.tolist() == [[1, 1]]
 
 
@@ -80,8 +88,8 @@ def test_training_batches_find_their_video_and_place(files: Path) -> None:
     for batch in batches:
         assert batch.mask.shape[1] <= 6
         expected = (100 * batch.video[:, None] + batch.grid_index).float()
-        assert torch.equal(batch.i3d[batch.mask][:, 0], expected[batch.mask])
-        assert torch.equal(batch.clip[batch.mask][:, 0], expected[batch.mask])
+        assert torch.equal(batch.streams["i3d"][batch.mask][:, 0], expected[batch.mask])
+        assert torch.equal(batch.streams["clip"][batch.mask][:, 0], expected[batch.mask])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -91,7 +99,7 @@ def test_a_training_epoch_is_a_function_of_seed_and_epoch(files: Path, workers: 
         loader.sampler.set_epoch(epoch)
         other.sampler.set_epoch(epoch)
         for one, two in zip(loader, other, strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+            assert_equal(one, two)
 
 
 def test_processes_take_their_share(files: Path) -> None:
@@ -161,11 +169,11 @@ def test_every_class_gives_its_share() -> None:
 def test_cached_videos_are_read_once(files: Path) -> None:
     data = module(files, cache=True)
     data.setup("fit")
-    expected = [tuple(batch) for batch in module(files).pseudo_label_dataloader()]
+    expected = list(module(files).pseudo_label_dataloader())
     for path in files.glob("*/*.npy"):
         path.unlink()
     for batch, plain in zip(data.pseudo_label_dataloader(), expected, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(batch, plain, strict=True))
+        assert_equal(batch, plain)
 
 
 # What may be wrong --------------------------------------------------------------------------------------------------
@@ -241,3 +249,64 @@ def test_warns_of_segments_after_the_end(files: Path) -> None:
     (files / "own.csv").write_text(TABLE + "u,50,60,run,test\n")
     with pytest.warns(UserWarning, match=r"1 test segments start after the end of their video .*: u \(1\)"):
         module(files).setup("test")
+
+
+# Streams by name ----------------------------------------------------------------------------------------------------
+
+
+def test_streams_have_any_names_and_the_first_gives_the_grid(files: Path) -> None:
+    hand, arm = (FeatureSource(files / "i3d", layout="joint", columns=columns) for columns in ("0:2", "2:6"))
+    data = module(files, i3d=None, clip=None, streams={"hand": hand, "arm": arm})
+    (batch, *_) = data.train_dataloader()
+    assert {name: rows.shape[2] for name, rows in batch.streams.items()} == {"hand": 2, "arm": 4}
+    assert data.feature_statistics("arm")[0].shape == (4,)
+    assert torch.equal(batch.streams["arm"][..., :2], batch.streams["hand"])
+
+
+def test_more_streams_come_after_the_default_pair(files: Path) -> None:
+    data = module(files, streams={"pose": FeatureSource(files / "clip", layout="clip_snippet", columns="0")})
+    assert list(data.split("train").features.streams) == ["i3d", "clip", "pose"]
+
+
+def test_a_stream_given_twice_is_refused(files: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'clip' is given as `data.clip` and in `data.streams`"):
+        module(files, streams={"clip": FeatureSource(files / "clip")})
+
+
+def test_an_unknown_stream_is_named_with_those_that_exist(files: Path) -> None:
+    with pytest.raises(FeatureError, match="reads the stream 'pose', but the data have i3d, clip"):
+        module(files).feature_statistics("pose")
+
+
+def test_a_stream_of_an_extracted_folder_is_opened_by_its_name(files: Path) -> None:
+    """As ``wtal data check`` does: it looked for the stream beside its folder."""
+    for stream in ("i3d", "clip"):
+        with StoreWriter(files / "all" / stream, TimeGrid()) as store:
+            for name in LENGTHS:
+                store.add(name, np.load(files / stream / f"{name}.npy"))
+    data = module(files, i3d=FeatureSource(files / "all"), clip=FeatureSource(files / "all"))
+    assert [data.open_stream(name, data.train_table()).dim for name in data.streams] == [6, 4]
+    assert inspect(data).problems == []
+
+
+# Segments for training ----------------------------------------------------------------------------------------------
+
+
+def test_the_one_door_to_training_segments_marks_the_benchmark(files: Path) -> None:
+    data = module(files)
+    assert data.benchmark.name == "custom"
+    segments = data.segments_for_supervision()
+    assert segments.to_numpy().tolist() == [[1, 1, 1, 2], [1, 0, 3, 4], [2, 0, 0, 1], [3, 1, 0, 1]]
+    data.segments_for_supervision()
+    assert data.benchmark.name == "custom, supervised"
+
+
+def test_a_mark_stands_behind_what_else_the_name_says(files: Path) -> None:
+    (files / "clip" / "t.npy").unlink()
+    data = module(files, missing="skip")
+    data.mark_benchmark("supervised")
+    with pytest.warns(UserWarning, match="are left out"):
+        data.setup("test")
+    data.mark_benchmark("supervised")
+    data.mark_benchmark("")
+    assert data.benchmark.name == "custom without 1 videos, supervised"

@@ -90,8 +90,8 @@ def test_a_later_file_is_merged_over_an_earlier_one(config: Path) -> None:
     over.write_text("data: {init_args: {missing: skip, clip: {fps: 30}}}\n")
     (config.parent / "i3d" / "c.npy").unlink()
     data = load_data([config, over])
-    assert data.clip is not None
-    assert (data.clip.fps, data.clip.path) == (30, config.parent / "clip")
+    clip = data.streams["clip"]
+    assert (clip.fps, clip.path) == (30, config.parent / "clip")
     report = inspect(data)
     assert report.problems == []
     assert any("1 of 3 train videos have no features" in remark for remark in report.remarks)

@@ -1,15 +1,18 @@
-"""The two branches, each a LightningModule that also fits alone."""
+"""The two branches, each a LightningModule that also trains alone, and the contract of what labels snippets for it."""
 
 from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch
-from wtal.branches.localization import DetectionQuality, LocalizationModule
+from wtal.branches.labels import LabelSource
+from wtal.branches.localization import LocalizationModule
 from wtal.branches.vlp import VLPBranch
+from wtal.views import View
 
 __all__ = [
     "Branch",
     "CBPBranch",
-    "DetectionQuality",
     "DistillationWeights",
+    "LabelSource",
     "LocalizationModule",
     "VLPBranch",
+    "View",
 ]

@@ -1,14 +1,17 @@
-"""A branch: one feature stream, one head, learned from video labels and, in a pair, from a teacher."""
+"""A branch: feature streams and one head, learned from video labels and from any source of snippet labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
+from wtal.branches.labels import LabelSource
 from wtal.branches.localization import LocalizationModule
+from wtal.data.contract import data_of
+from wtal.errors import ConfigError, FeatureError
 from wtal.functional.pooling import topk_pool
 from wtal.localization.localizer import Localizer
 from wtal.losses.distillation import attention_distillation, class_distillation, contrastive_distillation
@@ -16,6 +19,7 @@ from wtal.nn.averaging import WeightAverage
 from wtal.nn.heads import Head
 from wtal.nn.normalization import FeatureNorm
 from wtal.types import BranchOutput, PseudoLabels, SnippetBatch, SnippetScores
+from wtal.views import View
 
 __all__ = ["Branch", "DistillationWeights", "HeadFactory"]
 
@@ -24,17 +28,17 @@ HeadFactory = Callable[[list[str]], Head]
 
 @dataclass(frozen=True)
 class DistillationWeights:
-    """How much a student heeds its teacher; 0 switches a term off.
+    """How much a branch learns from snippet labels; 0 switches a term off.
 
     Args:
-        attention: Of :func:`~wtal.losses.distillation.attention_distillation`.
-        classes: Of :func:`~wtal.losses.distillation.class_distillation`.
-        contrast: Of :func:`~wtal.losses.distillation.contrastive_distillation`.
-        temperature: Of the contrast's cosine similarities.
-        balanced: Whether confident foreground and background weigh the same, however many there are of each.
+        attention: Weight of :func:`~wtal.losses.distillation.attention_distillation`.
+        classes: Weight of :func:`~wtal.losses.distillation.class_distillation`.
+        contrast: Weight of :func:`~wtal.losses.distillation.contrastive_distillation`.
+        temperature: Temperature of the contrast's cosine similarities.
+        balanced: Whether confident foreground and background weigh the same, however many snippets of each there are.
 
     Source:
-        ``λ_B`` and ``λ_F`` of arXiv:2212.09335, section 3.3, one a term; the values are our choice.
+        ``λ_B`` and ``λ_F`` of arXiv:2212.09335, section 3.3, one per term; the values are our choice.
     """
 
     attention: float = 0.3
@@ -45,61 +49,90 @@ class DistillationWeights:
 
 
 # Settings that a module made in Python keeps in its checkpoint, which loads with `weights_only=True`.
-torch.serialization.add_safe_globals([DistillationWeights, Localizer])
+torch.serialization.add_safe_globals([DistillationWeights, Localizer, View])
 
 
 class Branch(LocalizationModule):
-    """One way to see a video: snippet features to CAS and actionness, by a pluggable head.
+    """One way to see a video: from snippet features to CAS and actionness by a pluggable head.
 
-    It fits alone, or inside a :class:`~wtal.collaboration.CollaborationModule`, which calls :meth:`learn`. In
-    evaluation mode, and so as a teacher, it answers with the average of its weights.
+    It trains alone, or inside a :class:`~wtal.collaboration.CollaborationModule`, which calls :meth:`learn`. In
+    evaluation mode, and so as a teacher, it predicts with the average of its weights.
 
     Args:
         class_names: Names of the classes, in the order of the labels.
+        view: Name of the branch, the streams that it reads, and how figures show it.
         head: From class names to the head.
-        distillation: Weights of what a teacher hands over.
-        average: Share of the average that one step keeps, see :class:`~wtal.nn.averaging.WeightAverage`; 0: none.
+        distillation: Weights of the losses on snippet labels.
+        average: Share of the average that one step keeps, see :class:`~wtal.nn.averaging.WeightAverage`; 0 for none.
         optimizer: From parameters to an optimizer.
         lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
         localizer: From scores to detections, when the branch stands alone.
-    """
+        labels: Source of snippet labels; None to learn from video labels alone.
 
-    name: Literal["cbp", "vlp"]  # prefix of what it logs inside a pair
-    streams: tuple[Literal["i3d", "clip"], ...]  # what it reads of a batch, side by side
+    Raises:
+        ConfigError: If there are snippet labels, and the weights of all losses on them are 0.
+    """
 
     def __init__(
         self,
         class_names: Sequence[str],
+        view: View,
         head: HeadFactory,
         distillation: DistillationWeights,
         average: float,
         optimizer: OptimizerCallable,
         lr_scheduler: LRSchedulerCallable | None,
         localizer: Localizer,
+        labels: LabelSource | None,
     ) -> None:
         super().__init__(class_names, localizer)
+        if labels is not None and not (distillation.attention or distillation.classes or distillation.contrast):
+            raise ConfigError("All weights of `distillation` are 0, so `labels` would change nothing: raise one.")
+        self.view, self.name, self.streams = view, view.name, view.streams
         self.sources = (self.name,)
         self.head = head(self.class_names)
         self.average = WeightAverage(self.head, average) if average else None
         self.distillation, self.optimizer, self.lr_scheduler = distillation, optimizer, lr_scheduler
+        self.labels = labels
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """How figures show the branch."""
+        return (self.view,)
 
     @property
     def note(self) -> str:
-        """The head's."""
-        return self.head.note
+        """What a reader of a table must know of the head's weights and of the labels."""
+        return "; ".join(filter(None, [self.head.note, self.labels.note if self.labels else ""]))
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Marks of the checkpoint and of the source of labels."""
+        own = (self.labels.mark,) if self.labels and self.labels.mark else ()
+        return tuple(dict.fromkeys((*super().marks, *own)))
 
     # Inference --------------------------------------------------------------------------------------------------
 
     def forward(self, batch: SnippetBatch) -> BranchOutput:
-        """Class logits, actionness and embedding of each snippet."""
-        streams = [getattr(batch, stream) for stream in self.streams]
+        """Class logits, actionness and embedding of each snippet.
+
+        Raises:
+            FeatureError: If the batch lacks a stream that the branch reads.
+        """
+        lacking = [name for name in self.streams if name not in batch.streams]
+        if lacking:
+            raise FeatureError(
+                f"{self.view.title} reads the stream {lacking[0]!r}, but the data have {', '.join(batch.streams)}: "
+                f"say in `data.{lacking[0]}.path` or `data.streams` where it is."
+            )
+        streams = [batch.streams[name] for name in self.streams]
         features = streams[0] if len(streams) == 1 else torch.cat(streams, dim=2)
         if self.training or self.average is None:
             return self.head(features, batch.mask)  # type: ignore[no-any-return]
         return self.average(self.head, features, batch.mask)  # type: ignore[no-any-return]
 
     def scores(self, batch: SnippetBatch) -> SnippetScores:
-        """What localizer and teacher read, with a leading batch dimension."""
+        """What the localizer and a student read, with a leading batch dimension."""
         out = self(batch)
         video = topk_pool(out.suppressed, batch.mask, self.head.ratio)
         return SnippetScores(_class_probability(out.plain), out.attention, _class_probability(video))
@@ -111,17 +144,25 @@ class Branch(LocalizationModule):
     # Training ---------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Before training, measure the features that the head normalises."""
-        if stage == "fit":
-            norms = [module for module in self.head.modules() if isinstance(module, FeatureNorm)]
-            if norms:
-                data = self.trainer.datamodule  # type: ignore[attr-defined]
-                mean, std = map(torch.cat, zip(*map(data.feature_statistics, self.streams), strict=True))
-                for norm in norms:
-                    norm.set_statistics(mean, std)
+        """Before training, measure the features that the head normalises, and prepare the labels."""
+        if stage != "fit":
+            return
+        norms = [module for module in self.head.modules() if isinstance(module, FeatureNorm)]
+        if norms:
+            data = data_of(self.trainer)
+            mean, std = map(torch.cat, zip(*map(data.feature_statistics, self.streams), strict=True))
+            for norm in norms:
+                norm.set_statistics(mean, std)
+        if self.labels is not None:
+            self.labels.prepare(data_of(self.trainer))
+
+    def on_train_epoch_start(self) -> None:
+        """Let the source of labels take over newer ones."""
+        if self.labels is not None:
+            self.labels.refresh(self.current_epoch)
 
     def distillation_losses(self, out: BranchOutput, batch: SnippetBatch, pseudo: PseudoLabels) -> dict[str, Tensor]:
-        """Weighted loss terms from a teacher's pseudo-labels; they add up.
+        """Weighted loss terms from snippet labels; the loss is their sum.
 
         Source:
             ``L_distil`` of arXiv:2212.09335, section 3.3.
@@ -139,45 +180,45 @@ class Branch(LocalizationModule):
             terms["distil_contrast"] = weights.contrast * contrast
         return terms
 
-    def learn(self, batch: SnippetBatch, pseudo: PseudoLabels | None = None) -> Tensor:
-        """The loss of one training batch, its terms logged by name.
+    def learn(self, batch: SnippetBatch, source: LabelSource | None = None) -> Tensor:
+        """The loss of one training batch; its terms are logged by name.
 
         Args:
             batch: Cropped videos.
-            pseudo: A teacher's labels of its snippets, ``(B, T)``; None to learn from video labels alone.
+            source: Labels of their snippets; None to learn from video labels alone.
         """
         out = self(batch)
         terms = self.head.losses(out, batch.mask, batch.labels)
-        if pseudo is not None:
-            terms |= self.distillation_losses(out, batch, pseudo)
+        if source is not None:
+            terms |= self.distillation_losses(out, batch, source.labels(batch))
         loss = torch.stack(list(terms.values())).sum()
         for name, value in {**terms, "loss": loss}.items():
             self.log(f"train/{name}", value, on_epoch=True, on_step=False, batch_size=len(batch.labels))
         return loss
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
-        """One step alone, from video-level labels."""
-        return self.learn(batch)
+        """One step alone, from video labels and the branch's own source of snippet labels."""
+        return self.learn(batch, self.labels)
 
     def after_step(self) -> None:
-        """Take the new weights into the average."""
+        """Update the average of the weights."""
         if self.average is not None:
             self.average.update(self.head)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Average at once: a checkpoint written after this batch must hold it."""
+        """Step and average at once: a checkpoint written after this batch must hold the average."""
         super().optimizer_step(*args, **kwargs)
         self.after_step()
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own type is a long union
-        """The optimizer over what is trainable, with its scheduler if there is one."""
+        """The optimizer of the trainable parameters, with its scheduler if there is one."""
         optimizer = self.optimizer(p for p in self.head.parameters() if p.requires_grad)
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
 
     def log(self, name: str, value: Any, **options: Any) -> None:  # type: ignore[override]  # noqa: ANN401
-        """Log through the root module: a nested one has no hook context of its own, and Lightning refuses it."""
+        """Log through the root module, because Lightning refuses to log from a nested one."""
         root = self.trainer.lightning_module
         if root is self:
             super().log(name, value, **options)
@@ -187,5 +228,5 @@ class Branch(LocalizationModule):
 
 
 def _class_probability(logits: Tensor) -> Tensor:
-    """Probability of each class beside the background, which is the last one and left out."""
+    """Probability of each class beside the background, which comes last and is left out."""
     return logits.softmax(dim=-1)[..., :-1]

@@ -1,37 +1,40 @@
 """CBP: the branch of classification-based pre-training, precise and incomplete."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 
 from wtal.branches.branch import Branch, DistillationWeights, HeadFactory
 from wtal.branches.hyperparameters import save_plain_hyperparameters
+from wtal.branches.labels import LabelSource
 from wtal.localization.localizer import Localizer
 from wtal.nn.heads import AttentionMILHead
+from wtal.views import CBP, VLP, View
 
 __all__ = ["CBPBranch"]
 
 
 class CBPBranch(Branch):
-    """I3D snippets to CAS and actionness.
+    """From the features of a pre-trained classifier to CAS and actionness.
 
     Args:
         class_names: Names of the classes, in the order of the labels.
         head: From class names to the head; any published CBP method.
-        distillation: Weights of what VLP hands over.
-        average: Share of the weight average that one step keeps; 0: none.
+        distillation: Weights of the losses on snippet labels, such as those that VLP hands over.
+        average: Share of the weight average that one step keeps; 0 for none.
         optimizer: From parameters to an optimizer.
         lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
         localizer: From scores to detections, when the branch stands alone.
-        clip: Read CLIP features beside the I3D ones (naive fusion, an ablation); the head's `in_dim` is then that of
-            both.
+        clip: Read CLIP features beside the branch's own (naive fusion, an ablation); the head's `in_dim` is then the
+            width of both together.
+        view: Name of the branch, the streams that it reads, and how figures show it; None for CBP on I3D features.
+        labels: Source of snippet labels; None to learn from video labels alone.
 
     Source:
         arXiv:2212.09335, section 3.2.
     """
-
-    name = "cbp"
 
     def __init__(
         self,
@@ -43,7 +46,10 @@ class CBPBranch(Branch):
         lr_scheduler: LRSchedulerCallable | None = None,
         localizer: Localizer = Localizer(),  # noqa: B008
         clip: bool = False,
+        view: View | None = None,
+        labels: LabelSource | None = None,
     ) -> None:
-        self.streams = ("i3d", "clip") if clip else ("i3d",)
-        super().__init__(class_names, head, distillation, average, optimizer, lr_scheduler, localizer)
+        seen = view or CBP
+        seen = replace(seen, streams=(*seen.streams, *VLP.streams)) if clip else seen
+        super().__init__(class_names, seen, head, distillation, average, optimizer, lr_scheduler, localizer, labels)
         save_plain_hyperparameters(self)

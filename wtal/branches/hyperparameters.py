@@ -1,4 +1,4 @@
-"""What of a constructor's arguments goes into a checkpoint."""
+"""Which of a constructor's arguments a checkpoint keeps."""
 
 import inspect
 from dataclasses import is_dataclass
@@ -7,21 +7,23 @@ from typing import cast
 
 from pytorch_lightning import LightningModule
 
+from wtal.branches.labels import LabelSource
+
 __all__ = ["save_plain_hyperparameters"]
 
 
 def save_plain_hyperparameters(module: LightningModule) -> None:
-    """`save_hyperparameters` of the calling constructor, leaving out functions and classes.
+    """`save_hyperparameters` of the calling constructor, leaving out functions, classes and sources of labels.
 
-    These cannot be loaded with ``weights_only=True``. From the command line arguments are not callables but the
+    These cannot be loaded with ``weights_only=True``. On the command line arguments are not such objects but the
     configuration that makes them, and are kept: such a checkpoint rebuilds its module by itself.
 
     Args:
-        module: The module whose constructor calls this, before it makes anything else.
+        module: The module whose constructor calls this function.
     """
     frame = cast(FrameType, cast(FrameType, inspect.currentframe()).f_back)
     module.save_hyperparameters(frame=frame)
     if any(is_dataclass(value) for value in module.hparams.values()):  # made in Python: loggers cannot write these
         module.save_hyperparameters(frame=frame, logger=False)
-    for name in [name for name, value in module.hparams.items() if callable(value)]:
+    for name in [name for name, value in module.hparams.items() if callable(value) or isinstance(value, LabelSource)]:
         del module.hparams[name]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import torch
+from lightning_fabric.utilities import move_data_to_device
 from torch.utils.data import DataLoader
 
 from wtal.branches.localization import LocalizationModule, each_video
 from wtal.data.datamodule import SnippetDataModule, Split
 from wtal.errors import ConfigError
 from wtal.localization.scored import VideoScores
-from wtal.types import SnippetBatch
 
 __all__ = ["score_videos"]
 
@@ -18,11 +18,11 @@ __all__ = ["score_videos"]
 def score_videos(
     model: LocalizationModule, data: SnippetDataModule, split: Split, videos: Sequence[str] | None = None
 ) -> dict[str, VideoScores]:
-    """Score the snippets of whole videos, on the model's device and in the mode that it is in.
+    """Score the snippets of whole videos, on the model's device and in its present mode.
 
     Args:
-        model: Any, in evaluation mode.
-        data: With the model's classes.
+        model: The model, in evaluation mode; its marks are added to the name of the data's benchmark.
+        data: Data with the model's classes.
         split: ``test``, ``train`` or ``val``.
         videos: Names of some of its videos; None for all.
 
@@ -40,13 +40,17 @@ def score_videos(
         num_workers=data.num_workers,
         collate_fn=dataset.collate,
     )
+    for mark in model.marks:
+        data.mark_benchmark(mark)
     found: dict[str, VideoScores] = {}
     for batch in loader:
-        scores = model.all_scores(SnippetBatch(*(column.to(model.device) for column in batch)))
+        scores = model.all_scores(move_data_to_device(batch, model.device))
         parts = {source: each_video(batched, batch) for source, batched in scores.items()}
         for place, row in enumerate(batch.video.tolist()):
             sources = {source: videos_of_batch[place] for source, videos_of_batch in parts.items()}
-            found[known[row].video_id] = VideoScores(known[row], sources, model.class_names, model.localizer)
+            found[known[row].video_id] = VideoScores(
+                known[row], sources, model.class_names, model.localizer, model.views
+            )
     return found
 
 
@@ -56,5 +60,5 @@ def _rows(names: Sequence[str], split: Split, wanted: Sequence[str] | None) -> S
     place = {name: row for row, name in enumerate(names)}
     unknown = [name for name in wanted if name not in place]
     if unknown:
-        raise ConfigError(f"{unknown[0]!r} is none of the {len(names)} {split} videos, such as {names[0]!r}.")
+        raise ConfigError(f"{unknown[0]!r} is not among the {len(names)} {split} videos, such as {names[0]!r}.")
     return sorted({place[name] for name in wanted})

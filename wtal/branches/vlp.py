@@ -7,30 +7,32 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 
 from wtal.branches.branch import Branch, DistillationWeights, HeadFactory
 from wtal.branches.hyperparameters import save_plain_hyperparameters
+from wtal.branches.labels import LabelSource
 from wtal.localization.localizer import Localizer
 from wtal.nn.heads import TextHead, ZeroShotHead
+from wtal.views import VLP, View
 
 __all__ = ["VLPBranch"]
 
 
 class VLPBranch(Branch):
-    """CLIP snippets to CAS and actionness, the classes being texts.
+    """From the features of a vision-language model to CAS and actionness, the classes being texts.
 
     Args:
         class_names: Names of the classes, in the order of the labels.
         head: From class names to the head: :class:`~wtal.nn.heads.TextHead` learns,
             :class:`~wtal.nn.heads.ZeroShotHead` does not.
-        distillation: Weights of what CBP hands over.
-        average: Share of the weight average that one step keeps; 0: none.
+        distillation: Weights of the losses on snippet labels, such as those that CBP hands over.
+        average: Share of the weight average that one step keeps; 0 for none.
         optimizer: From parameters to an optimizer.
         lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
         localizer: From scores to detections, when the branch stands alone.
+        view: Name of the branch, the streams that it reads, and how figures show it; None for VLP on CLIP features.
+        labels: Source of snippet labels; None to learn from video labels alone.
 
     Source:
         arXiv:2212.09335, section 3.2.
     """
-
-    name, streams = "vlp", ("clip",)
 
     def __init__(
         self,
@@ -41,8 +43,11 @@ class VLPBranch(Branch):
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         localizer: Localizer = Localizer(),  # noqa: B008
+        view: View | None = None,
+        labels: LabelSource | None = None,
     ) -> None:
-        super().__init__(class_names, head, distillation, average, optimizer, lr_scheduler, localizer)
+        seen = view or VLP
+        super().__init__(class_names, seen, head, distillation, average, optimizer, lr_scheduler, localizer, labels)
         save_plain_hyperparameters(self)
 
     def vanilla(self) -> "VLPBranch":
@@ -53,4 +58,4 @@ class VLPBranch(Branch):
         def head(class_names: list[str]) -> ZeroShotHead:
             return ZeroShotHead(class_names, lambda _: text)
 
-        return VLPBranch(self.class_names, head, average=0, localizer=self.localizer)
+        return VLPBranch(self.class_names, head, average=0, localizer=self.localizer, view=self.view)

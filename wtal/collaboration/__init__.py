@@ -1,7 +1,8 @@
-"""Both branches at once, and the loop in which they teach each other."""
+"""Two branches that teach each other, the loop in which they do, and other sources of labels for a branch."""
 
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.fusion import Fusion
+from wtal.collaboration.labels import FileLabels, PointLabels, SupervisedLabels
 from wtal.collaboration.loop import CollaborationLoop
 from wtal.collaboration.module import CollaborationModule
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
@@ -13,10 +14,13 @@ __all__ = [
     "BranchScheduler",
     "CollaborationLoop",
     "CollaborationModule",
+    "FileLabels",
     "Fusion",
     "Lesson",
+    "PointLabels",
     "PseudoLabelBuffer",
     "Schedule",
     "Step",
+    "SupervisedLabels",
     "Thresholds",
 ]

@@ -5,22 +5,23 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from wtal.branches.labels import LabelSource
 from wtal.errors import CheckpointError
-from wtal.types import PseudoLabels
+from wtal.types import PseudoLabels, SnippetBatch
 
 __all__ = ["PseudoLabelBuffer"]
 
 _UNSEEN = -2  # below every label, so that an element-wise maximum over processes joins what each wrote
 
 
-class PseudoLabelBuffer:
-    """Pseudo-labels on the full grid of all training videos, end to end in one tensor.
+class PseudoLabelBuffer(LabelSource):
+    """Pseudo-labels on the full grid of all training videos, one video after the other in one tensor.
 
-    Training state, not weights: the loop keeps it in the checkpoint. In a module's buffers it would tie the weights
-    to a training set and be broadcast by DDP at every step.
+    They are training state, not weights: the loop keeps them in the checkpoint. In a module's buffers they would tie
+    the weights to a training set, and DDP would broadcast them at every step.
 
     Args:
-        lengths: Snippets of each training video, in the order of ``SnippetBatch.video``.
+        lengths: Number of snippets of each training video, in the order of ``SnippetBatch.video``.
     """
 
     def __init__(self, lengths: Sequence[int]) -> None:
@@ -36,39 +37,44 @@ class PseudoLabelBuffer:
         )
         return self
 
+    def labels(self, batch: SnippetBatch) -> PseudoLabels:
+        """Labels of the snippets of a batch."""
+        return self.lookup(batch.video, batch.grid_index)
+
     def lookup(self, video: Tensor, grid_index: Tensor) -> PseudoLabels:
-        """Labels of the snippets of a batch.
+        """Labels of some snippets.
 
         Args:
             video: Rows of the videos, ``(B,)``.
-            grid_index: Places on their grids, ``(B, T)``; what padding gets must be masked by the caller.
+            grid_index: Indices on their grids, ``(B, T)``; the caller must mask what padding gets.
         """
         place = self.offsets[video][:, None] + grid_index
         return PseudoLabels(self.label[place], self.class_index[place])
 
     def begin(self) -> None:
-        """Forget everything before a new pass of the teacher."""
+        """Forget all labels before a new pass of the teacher."""
         self.label.fill_(_UNSEEN)
         self.class_index.fill_(_UNSEEN)
 
     def write(self, video: Tensor, grid_index: Tensor, mask: Tensor, pseudo: PseudoLabels) -> None:
-        """Store the labels of full-length videos; arguments as for :meth:`lookup`, padding is left out."""
+        """Store the labels of full-length videos, padding left out; arguments as for :meth:`lookup`."""
         place = (self.offsets[video][:, None] + grid_index)[mask]
         self.label[place], self.class_index[place] = pseudo.label[mask], pseudo.class_index[mask]
 
     def end(self, reduce_max: Callable[[Tensor], Tensor]) -> None:
-        """Join what every process wrote.
+        """Join what the processes wrote.
 
         Args:
             reduce_max: Element-wise maximum over processes.
 
         Raises:
-            RuntimeError: If a snippet was labelled by no process.
+            RuntimeError: If no process labelled some snippet.
         """
         self.label = reduce_max(self.label)
         self.class_index = reduce_max(self.class_index.int()).to(torch.int16)  # gloo reduces no int16
         if (self.label == _UNSEEN).any():
             raise RuntimeError("The pass over the training videos left snippets without a pseudo-label.")
+        self.version += 1
 
     def shares(self) -> dict[str, float]:
         """Share of foreground, background and ignored snippets."""
@@ -78,8 +84,8 @@ class PseudoLabelBuffer:
     def agreement(self, other: "PseudoLabelBuffer") -> float:
         """Share of the snippets labelled in both buffers that have the same label.
 
-        NaN where it says nothing: if no snippet is in both, or if one teacher hands over foreground alone and the other
-        background alone, who can only differ.
+        It is NaN where it would mean nothing: if no snippet is labelled in both, or if one teacher hands over only
+        foreground and the other only background, so that they can only differ.
         """
         both = (self.label >= 0) & (other.label >= 0)
         shared = [kind for kind in (0, 1) if (self.label == kind).any() and (other.label == kind).any()]
@@ -88,14 +94,14 @@ class PseudoLabelBuffer:
         return (self.label[both] == other.label[both]).float().mean().item()
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Tensors alone, so that a checkpoint loads with ``weights_only=True``."""
+        """Only tensors, so that a checkpoint loads with ``weights_only=True``."""
         return {"offsets": self.offsets.cpu(), "label": self.label.cpu(), "class_index": self.class_index.cpu()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over saved labels.
+        """Restore saved labels.
 
         Raises:
-            CheckpointError: If they belong to a training set with other videos or lengths.
+            CheckpointError: If they belong to a training set of other videos or lengths.
         """
         if not torch.equal(state["offsets"], self.offsets.cpu()):
             raise CheckpointError(

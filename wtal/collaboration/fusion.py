@@ -1,4 +1,4 @@
-"""Two branches' scores of one video into one."""
+"""The scores of two branches fused into one."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,13 +14,14 @@ __all__ = ["Fusion"]
 class Fusion:
     """Weighted mean of the branches' scores.
 
-    Each weight is CBP's share in [0, 1], VLP has the rest: 1 is CBP alone, 0 is VLP alone.
+    Each weight is the share of the first branch (CBP) in [0, 1], and the second (VLP) has the rest: 1 is the first
+    branch alone, 0 the second alone.
 
     Args:
-        probability: For the class probabilities of snippets.
-        attention: For actionness.
-        video: For the class probabilities of the video.
-        mean: ``geometric``, a product, which asks for both branches, or ``arithmetic``, the naive average.
+        probability: Weight for the class probabilities of snippets.
+        attention: Weight for actionness.
+        video: Weight for the class probabilities of the video.
+        mean: ``geometric``, a product, which needs both branches to agree, or ``arithmetic``, the naive average.
 
     Raises:
         ValueError: For a weight outside [0, 1].
@@ -39,15 +40,15 @@ class Fusion:
         if not all(0 <= weight <= 1 for weight in (self.probability, self.attention, self.video)):
             raise ValueError(f"Fusion weights lie in [0, 1], got {self}.")
 
-    def __call__(self, cbp: SnippetScores, vlp: SnippetScores) -> SnippetScores:
-        """Fuse scores of equal shape; works for one video and for a batch."""
+    def __call__(self, first: SnippetScores, second: SnippetScores) -> SnippetScores:
+        """Fuse scores of equal shape, those of one video or of a batch."""
         return SnippetScores(
-            self._mean(cbp.probability, vlp.probability, self.probability),
-            self._mean(cbp.attention, vlp.attention, self.attention),
-            self._mean(cbp.video, vlp.video, self.video),
+            self._mean(first.probability, second.probability, self.probability),
+            self._mean(first.attention, second.attention, self.attention),
+            self._mean(first.video, second.video, self.video),
         )
 
-    def _mean(self, cbp: Tensor, vlp: Tensor, weight: float) -> Tensor:
+    def _mean(self, first: Tensor, second: Tensor, weight: float) -> Tensor:
         if self.mean == "arithmetic":
-            return weight * cbp + (1 - weight) * vlp
-        return cbp**weight * vlp ** (1 - weight)
+            return weight * first + (1 - weight) * second
+        return first**weight * second ** (1 - weight)

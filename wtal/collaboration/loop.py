@@ -1,8 +1,8 @@
-"""The custom loop: the only code that knows when who teaches whom, and the only one on Lightning's loop classes."""
+"""The training loop of a pair: the only code that decides who teaches when, and that extends Lightning's loops."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, cast
 
 import torch
 from pytorch_lightning import Trainer
@@ -12,36 +12,56 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from wtal.branches.branch import Branch
 from wtal.collaboration.buffer import PseudoLabelBuffer
-from wtal.collaboration.pseudo_labels import pseudo_labels
-from wtal.collaboration.schedule import BranchName, Lesson, Schedule
+from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
+from wtal.collaboration.schedule import Lesson, Schedule, Step
+from wtal.data.contract import data_of
+from wtal.errors import CheckpointError
 from wtal.nn.modes import evaluating
-from wtal.types import SnippetBatch
+from wtal.types import SnippetBatch, SnippetScores
 
-if TYPE_CHECKING:
-    from wtal.collaboration.module import CollaborationModule
+__all__ = ["CollaborationLoop", "Pair"]
 
-__all__ = ["CollaborationLoop"]
+
+class Pair(Protocol):
+    """What the loop asks of the module that it trains."""
+
+    sources: tuple[str, ...]
+    thresholds: dict[str, Thresholds]
+
+    @property
+    def branches(self) -> dict[str, Branch]:
+        """The first and the second branch, by name."""
+        ...
+
+    def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
+        """Scores of each branch and, last, of both fused."""
+        ...
+
+    def begin_step(self, step: Step, lessons: Mapping[str, PseudoLabelBuffer], agreement: float) -> None:
+        """Take over who trains in the epoch that begins, and the labels that each student is taught with."""
+        ...
 
 
 @dataclass
 class _TurnProgress(_BaseProgress):
-    """Saved and restored by Lightning's `_Loop.state_dict`, because it is a progress tracker."""
+    """Progress that Lightning's `_Loop.state_dict` saves and restores."""
 
-    turn: int = -1  # the turn that the buffers were filled for
+    turn: int = -1  # the turn for which the buffers were filled
     refreshes: int = 0
 
 
 class CollaborationLoop(_FitLoop):
-    """Lightning's fit loop with a :class:`Schedule`: freezes, refreshes and swaps at the start of an epoch.
+    """Lightning's fit loop with a :class:`Schedule`, which freezes, refreshes and swaps at the start of an epoch.
 
-    Before each epoch it asks the schedule for the step; the students get gradients and training mode, every other
+    Before each epoch it asks the schedule for the step: the students get gradients and training mode, every other
     branch loses both. When a new turn begins, each teacher of the step labels all training videos at full length.
-    The buffers are part of the loop's state: a resumed run goes on with the labels it had.
+    The buffers are part of the loop's state, so a resumed run continues with its labels.
 
     Args:
-        trainer: The trainer it runs in.
-        schedule: Who teaches whom, when.
+        trainer: The trainer that runs the loop.
+        schedule: Who teaches whom, and when.
         min_epochs: As for Lightning's loop.
         max_epochs: As for Lightning's loop.
 
@@ -55,12 +75,12 @@ class CollaborationLoop(_FitLoop):
         super().__init__(trainer, min_epochs, max_epochs)
         self.schedule = schedule
         self.turn_progress = _TurnProgress()
-        self.buffers: dict[BranchName, PseudoLabelBuffer] = {}  # by student
-        self._loaded: dict[BranchName, dict[str, Tensor]] = {}
+        self.buffers: dict[str, PseudoLabelBuffer] = {}  # by student
+        self._loaded: dict[str, dict[str, Tensor]] = {}
 
     @classmethod
     def install(cls, trainer: Trainer, schedule: Schedule) -> "CollaborationLoop":
-        """Put a collaboration loop in the place of the trainer's fit loop; a second call changes the schedule alone."""
+        """Replace the trainer's fit loop by a collaboration loop; a second call changes only the schedule."""
         old = trainer.fit_loop
         if isinstance(old, cls):
             old.schedule = schedule
@@ -71,30 +91,41 @@ class CollaborationLoop(_FitLoop):
         return loop
 
     @property
-    def _module(self) -> "CollaborationModule":
-        return self.trainer.lightning_module  # type: ignore[return-value]
+    def _pair(self) -> Pair:
+        return cast(Pair, self.trainer.lightning_module)
 
     # Control ----------------------------------------------------------------------------------------------------
 
     def on_run_start(self) -> None:
-        """Make the buffers, or take over those of the checkpoint."""
+        """Make the buffers, or restore those of the checkpoint.
+
+        Raises:
+            CheckpointError: If the checkpoint's pseudo-labels belong to other branches or training videos.
+        """
         super().on_run_start()
-        lengths = self.trainer.datamodule.train_lengths  # type: ignore[attr-defined]
-        self.buffers = {student: PseudoLabelBuffer(lengths) for student in ("cbp", "vlp")}
+        branches, lengths = self._pair.branches, data_of(self.trainer).train_lengths
+        self.buffers = {student: PseudoLabelBuffer(lengths) for student in branches}
+        strange = self._loaded.keys() - branches.keys()
+        if strange:
+            raise CheckpointError(
+                f"The checkpoint has pseudo-labels of {min(strange)}, but the branches are called "
+                f"{' and '.join(branches)}: give them the names that they were trained under."
+            )
         for student, state in self._loaded.items():
             self.buffers[student].load_state_dict(state)
         self._loaded = {}
         self._trainable = {
-            name: [p for p in branch.parameters() if p.requires_grad] for name, branch in self._module.branches.items()
+            name: [p for p in branch.parameters() if p.requires_grad] for name, branch in branches.items()
         }
         for buffer in self.buffers.values():
             buffer.to(self.trainer.strategy.root_device)
 
     def on_advance_start(self) -> None:
         """Swap the students and, when a new turn begins, refresh what they learn from."""
-        module, epoch = self._module, self.trainer.current_epoch
-        step, turn = self.schedule.step(epoch), self.schedule.turn(epoch)
-        for name, branch in module.branches.items():
+        pair, epoch = self._pair, self.trainer.current_epoch
+        first, second = pair.branches.values()
+        step, turn = self.schedule.step(epoch, (first.view, second.view)), self.schedule.turn(epoch)
+        for name, branch in pair.branches.items():
             branch.train(name in step.students)
             for parameter in self._trainable[name]:
                 parameter.requires_grad_(name in step.students)
@@ -102,13 +133,12 @@ class CollaborationLoop(_FitLoop):
             for lesson in step.lessons:
                 self.refresh(lesson)
             self.turn_progress.turn = turn
-        taught = {lesson.student: self.buffers[lesson.student] for lesson in step.lessons}
-        agreement = self.buffers["cbp"].agreement(self.buffers["vlp"])
-        module.begin_step(step, taught, agreement)
+        agreement = self.buffers[first.name].agreement(self.buffers[second.name])
+        pair.begin_step(step, {lesson.student: self.buffers[lesson.student] for lesson in step.lessons}, agreement)
         super().on_advance_start()
 
     def on_run_end(self) -> None:
-        """Thaw both branches."""
+        """Give both branches their gradients back."""
         for parameters in self._trainable.values():
             for parameter in parameters:
                 parameter.requires_grad_(True)
@@ -120,12 +150,12 @@ class CollaborationLoop(_FitLoop):
     def refresh(self, lesson: Lesson) -> None:
         """Let the teacher label every training video at full length, into the student's buffer.
 
-        Every process labels its own share of the videos; an element-wise maximum joins what they wrote, so the buffer
-        is the same for any number of processes.
+        Every process labels its own share of the videos, and an element-wise maximum joins what they wrote, so the
+        buffer is the same for any number of processes.
         """
-        trainer, module, strategy = self.trainer, self._module, self.trainer.strategy
-        teacher, buffer = module.branches[lesson.teacher], self.buffers[lesson.student]
-        source: DataLoader[SnippetBatch] = trainer.datamodule.pseudo_label_dataloader()  # type: ignore[attr-defined]
+        trainer, pair, strategy = self.trainer, self._pair, self.trainer.strategy
+        teacher, buffer = pair.branches[lesson.teacher], self.buffers[lesson.student]
+        source: DataLoader[Any] = data_of(trainer).pseudo_label_dataloader()
         mine = range(trainer.global_rank, len(source.dataset), trainer.world_size)  # type: ignore[arg-type]
         loader = DataLoader(
             source.dataset,
@@ -136,23 +166,23 @@ class CollaborationLoop(_FitLoop):
             worker_init_fn=source.worker_init_fn,
         )
         buffer.begin()
-        with evaluating(module), trainer.precision_plugin.forward_context():
+        with evaluating(trainer.lightning_module), trainer.precision_plugin.forward_context():
             for cpu_batch in loader:
                 batch: SnippetBatch = strategy.batch_to_device(cpu_batch)
-                scores = module.all_scores(batch)["fused"] if self.schedule.agree else teacher.scores(batch)
-                labels = pseudo_labels(scores, batch.labels, batch.mask, module.thresholds[lesson.teacher], lesson.keep)
+                scores = pair.all_scores(batch)[pair.sources[-1]] if self.schedule.agree else teacher.scores(batch)
+                labels = pseudo_labels(scores, batch.labels, batch.mask, pair.thresholds[lesson.teacher], lesson.keep)
                 buffer.write(batch.video, batch.grid_index, batch.mask, labels)
         buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))
-        self._tell_of_nothing_learned(lesson, buffer.shares())
+        self._warn_of_empty_lesson(lesson, buffer.shares())
         self.turn_progress.refreshes += 1
 
-    def _tell_of_nothing_learned(self, lesson: Lesson, shares: Mapping[str, float]) -> None:
-        """A turn in which the labels say nothing goes on, but not in silence."""
-        teacher, student = lesson.teacher.upper(), lesson.student.upper()
+    def _warn_of_empty_lesson(self, lesson: Lesson, shares: Mapping[str, float]) -> None:
+        """Warn of a turn in which the labels teach nothing."""
+        teacher, student = (self._pair.branches[name].view.title for name in lesson[:2])
         if shares["ignored"] == 1:
             rank_zero_warn(
                 f"{teacher} is sure of no snippet: {student} learns from video labels alone in this turn. Bring the "
-                f"two `{lesson.teacher}_thresholds` nearer to each other, or warm up longer."
+                f"two thresholds of {teacher} closer together, or warm up longer."
             )
         elif max(shares["foreground"], shares["background"]) == 1:
             kind = "foreground" if shares["foreground"] == 1 else "background"
@@ -163,12 +193,12 @@ class CollaborationLoop(_FitLoop):
     # State ------------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self) -> dict[str, Any]:
-        """Keep the buffers with the loop's progress."""
+        """Save the buffers with the loop's progress."""
         state = super().on_save_checkpoint()
         state["pseudo_labels"] = {student: buffer.state_dict() for student, buffer in self.buffers.items()}
         return state
 
     def on_load_checkpoint(self, state_dict: dict[str, Any]) -> None:
-        """Remember the buffers until the run starts and the training set is known."""
+        """Keep the saved buffers until the run starts and the training set is known."""
         super().on_load_checkpoint(state_dict)
         self._loaded = state_dict.get("pseudo_labels", {})

@@ -1,7 +1,7 @@
 """Both branches in one LightningModule."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,9 +19,11 @@ from wtal.collaboration.fusion import Fusion
 from wtal.collaboration.loop import CollaborationLoop
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
 from wtal.collaboration.pseudo_labels import Thresholds
-from wtal.collaboration.schedule import BranchName, Schedule, Step
+from wtal.collaboration.schedule import Schedule, Step
+from wtal.errors import ConfigError
 from wtal.localization.localizer import Localizer
 from wtal.types import SnippetBatch, SnippetScores
+from wtal.views import FUSED, View
 
 __all__ = ["BranchFactory", "CollaborationModule"]
 
@@ -32,19 +34,23 @@ torch.serialization.add_safe_globals([Fusion, Schedule, Thresholds])
 
 
 class CollaborationModule(LocalizationModule):
-    """CBP and VLP, teaching each other what each sees better.
+    """Two branches that teach each other what each sees better.
 
-    The module holds and wires them; :class:`CollaborationLoop`, which it installs for ``fit``, says who trains.
+    The module holds and wires them; :class:`CollaborationLoop`, which it installs for ``fit``, decides who trains.
 
     Args:
         class_names: Names of the classes, in the order of the labels.
-        cbp: From class names to the classification-based branch (I3D).
-        vlp: From class names to the vision-language branch (CLIP).
+        cbp: From class names to the first branch, by default the classification-based one on I3D features. Either
+            branch may be of any class and, by its ``view``, have any name and read any streams.
+        vlp: From class names to the second branch, by default the vision-language one on CLIP features.
         schedule: Warm-up, then who teaches whom, epoch by epoch.
-        cbp_thresholds: How sure CBP must be of what it hands over.
-        vlp_thresholds: How sure VLP must be of what it hands over.
-        fusion: Of the branches' scores at inference.
+        cbp_thresholds: How sure the first branch must be of the labels that it hands over.
+        vlp_thresholds: How sure the second branch must be of the labels that it hands over.
+        fusion: How the scores of the branches are fused.
         localizer: From scores to detections, for the pair and for each branch in it.
+
+    Raises:
+        ConfigError: If both branches have the same name, or one has that of their fusion.
 
     Source:
         arXiv:2212.09335, section 3.
@@ -63,21 +69,40 @@ class CollaborationModule(LocalizationModule):
     ) -> None:
         super().__init__(class_names, localizer)
         save_plain_hyperparameters(self)
-        self.sources = ("cbp", "vlp", "fused")
-        self.cbp, self.vlp = cbp(self.class_names), vlp(self.class_names)
+        self.cbp, self.vlp = cbp(self.class_names), vlp(self.class_names)  # the names are those in every checkpoint
+        first, second = self.cbp.name, self.vlp.name
+        self.sources = (first, second, FUSED.name)
+        if len(set(self.sources)) < len(self.sources):
+            raise ConfigError(
+                f"The branches are called {first!r} and {second!r}: give each a `view.name` of its own, other than "
+                f"{FUSED.name!r}."
+            )
         self.schedule, self.fusion = schedule, fusion
-        self.thresholds: dict[BranchName, Thresholds] = {"cbp": cbp_thresholds, "vlp": vlp_thresholds}
-        self.step, self._taught, self._agreement = schedule.step(0), dict[BranchName, PseudoLabelBuffer](), math.nan
+        self.thresholds = {first: cbp_thresholds, second: vlp_thresholds}
+        self.step = schedule.step(0, (self.cbp.view, self.vlp.view))
+        self._lessons: Mapping[str, PseudoLabelBuffer] = {}
+        self._agreement = math.nan
 
     @property
-    def branches(self) -> dict[BranchName, Branch]:
-        """The two by name. Made on demand: kept as an attribute they would be registered twice."""
-        return {"cbp": self.cbp, "vlp": self.vlp}
+    def branches(self) -> dict[str, Branch]:
+        """The first and the second branch, by name. An attribute would register them twice."""
+        return {self.cbp.name: self.cbp, self.vlp.name: self.vlp}
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """How figures show each source."""
+        return (self.cbp.view, self.vlp.view, FUSED)
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know of the branches' weights."""
+        """What a reader of a table must know of the branches' weights and labels."""
         return "; ".join(branch.note for branch in self.branches.values() if branch.note)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Marks of the checkpoint and of either branch."""
+        own = [mark for branch in self.branches.values() for mark in branch.marks]
+        return tuple(dict.fromkeys((*super().marks, *own)))
 
     @property
     def step_name(self) -> str:
@@ -85,9 +110,9 @@ class CollaborationModule(LocalizationModule):
         return self.step.name
 
     def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
-        """Scores of each branch and of both fused."""
-        cbp, vlp = self.cbp.scores(batch), self.vlp.scores(batch)
-        return {"cbp": cbp, "vlp": vlp, "fused": self.fusion(cbp, vlp)}
+        """Scores of each branch and, last, of both fused."""
+        first, second = self.cbp.scores(batch), self.vlp.scores(batch)
+        return dict(zip(self.sources, (first, second, self.fusion(first, second)), strict=True))
 
     # Training ---------------------------------------------------------------------------------------------------
 
@@ -98,35 +123,36 @@ class CollaborationModule(LocalizationModule):
         if stage == "fit":
             CollaborationLoop.install(self.trainer, self.schedule)
 
-    def begin_step(self, step: Step, taught: dict[BranchName, PseudoLabelBuffer], agreement: float = math.nan) -> None:
-        """Called by the loop before each epoch.
+    def begin_step(self, step: Step, lessons: Mapping[str, PseudoLabelBuffer], agreement: float = math.nan) -> None:
+        """Take over what the loop decides before each epoch.
 
         Args:
             step: Who trains.
-            taught: For each student with a teacher, the labels that it learns from.
-            agreement: Of the teachers, see :meth:`PseudoLabelBuffer.agreement`; NaN where it says nothing.
+            lessons: For each student with a teacher, the labels that it learns from.
+            agreement: How far the teachers agree, see :meth:`PseudoLabelBuffer.agreement`.
         """
-        self.step, self._taught, self._agreement = step, taught, agreement
+        self.step, self._lessons, self._agreement = step, lessons, agreement
 
     def on_train_epoch_start(self) -> None:
-        """Log what the teachers are sure of."""
-        for student, buffer in self._taught.items():
+        """Log which share of the snippets the teachers have labelled."""
+        for student in self.step.students:
+            self.branches[student].on_train_epoch_start()
+        for student, buffer in self._lessons.items():
             for kind, share in buffer.shares().items():
                 self.log(f"pseudo_labels/{student}/{kind}", share)
-        if self._taught and not math.isnan(self._agreement):
+        if self._lessons and not math.isnan(self._agreement):
             self.log("pseudo_labels/agreement", self._agreement)
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
-        """The students' losses, added."""
+        """The sum of the students' losses; a lesson takes the place of a branch's own source of labels."""
         losses = []
         for student in self.step.students:
-            buffer = self._taught.get(student)
-            pseudo = None if buffer is None else buffer.lookup(batch.video, batch.grid_index)
-            losses.append(self.branches[student].learn(batch, pseudo))
+            branch = self.branches[student]
+            losses.append(branch.learn(batch, self._lessons.get(student, branch.labels)))
         return torch.stack(losses).sum()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Only the students' weight averages move on."""
+        """Step, and update the weight averages of the students alone."""
         super().optimizer_step(*args, **kwargs)
         for student in self.step.students:
             self.branches[student].after_step()
@@ -137,13 +163,13 @@ class CollaborationModule(LocalizationModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip each branch by itself: one with large gradients must not slow the other down."""
+        """Clip each branch by itself, so that one with large gradients does not slow the other down."""
         assert isinstance(optimizer, BranchOptimizer)
         for part in optimizer.optimizers.values():
             self.clip_gradients(part, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401
-        """Each branch's own optimizer and scheduler behind one of each."""
+        """The branches' own optimizers and schedulers behind one optimizer and one scheduler."""
         parts = {name: branch.configure_optimizers() for name, branch in self.branches.items()}
         parts = {name: part if isinstance(part, dict) else {"optimizer": part} for name, part in parts.items()}
         optimizer = BranchOptimizer({name: part["optimizer"] for name, part in parts.items()})
@@ -155,5 +181,5 @@ class CollaborationModule(LocalizationModule):
         return {"optimizer": optimizer, "lr_scheduler": BranchScheduler(optimizer, schedulers)}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401
-        """Only the schedulers of the branches that trained move on."""
+        """Step the schedulers of the branches that trained."""
         scheduler.step(self.step.students)

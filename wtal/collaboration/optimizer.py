@@ -11,13 +11,13 @@ __all__ = ["BranchOptimizer", "BranchScheduler"]
 
 
 class BranchOptimizer(Optimizer):
-    """Steps every optimizer it holds.
+    """Steps the optimizers of all branches.
 
-    A frozen branch has no gradients (None), and an optimizer leaves such parameters alone, weight decay included: the
-    branch stays bit-identical.
+    A frozen branch has no gradients (None), and an optimizer leaves such parameters alone, weight decay included, so
+    the branch stays bit-identical.
 
     Args:
-        optimizers: By the name of the branch.
+        optimizers: Optimizers by name of the branch.
     """
 
     def __init__(self, optimizers: dict[str, Optimizer]) -> None:
@@ -26,12 +26,12 @@ class BranchOptimizer(Optimizer):
         self._share_groups()
 
     def _share_groups(self) -> None:
-        """The same dictionaries: a change by a scheduler or by Lightning is seen from both sides."""
+        """Share the dictionaries, so that both sides see a change by a scheduler or by Lightning."""
         self.param_groups = [group for o in self.optimizers.values() for group in o.param_groups]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401
-        """Run the closure once, then step every branch."""
+        """Run the closure once, then step every optimizer."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -41,7 +41,7 @@ class BranchOptimizer(Optimizer):
         return loss
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each optimizer by branch."""
+        """State of each optimizer by name of the branch."""
         return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -52,24 +52,24 @@ class BranchOptimizer(Optimizer):
 
 
 class BranchScheduler:
-    """One learning-rate scheduler a branch; only those of the branches that trained move on.
+    """One learning-rate scheduler per branch; only those of the branches that trained take a step.
 
     Args:
-        optimizer: The composite that the schedulers' optimizers belong to (Lightning asks for it).
-        schedulers: By the name of the branch; a branch may have none.
+        optimizer: The composite of the schedulers' optimizers, which Lightning asks for.
+        schedulers: Schedulers by name of the branch; a branch may have none.
     """
 
     def __init__(self, optimizer: BranchOptimizer, schedulers: dict[str, LRScheduler]) -> None:
         self.optimizer, self.schedulers = optimizer, schedulers
 
     def step(self, students: Iterable[str]) -> None:
-        """One epoch of ``students`` is over."""
+        """Step once, at the end of an epoch in which ``students`` trained."""
         for name in students:
             if name in self.schedulers:
                 self.schedulers[name].step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each scheduler by branch."""
+        """State of each scheduler by name of the branch."""
         return {name: scheduler.state_dict() for name, scheduler in self.schedulers.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

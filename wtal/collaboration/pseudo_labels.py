@@ -1,4 +1,4 @@
-"""From a teacher's scores to pseudo-labels. Pure; knows no branch and no schedule."""
+"""From a teacher's scores to pseudo-labels: pure functions that know no branch and no schedule."""
 
 from dataclasses import dataclass
 
@@ -35,8 +35,8 @@ def foreground_score(scores: SnippetScores, labels: Tensor, mask: Tensor) -> Ten
     """Actionness times the largest probability among the video's own labels, min-max normalised within the video.
 
     Args:
-        scores: Of full-length videos; ``probability`` is ``(B, T, C)``, ``attention`` is ``(B, T)``.
-        labels: Multi-hot of the videos, ``(B, C)``.
+        scores: Scores of full-length videos; ``probability`` is ``(B, T, C)``, ``attention`` is ``(B, T)``.
+        labels: Multi-hot labels of the videos, ``(B, C)``.
         mask: True on real snippets, ``(B, T)``.
 
     Returns:
@@ -52,18 +52,18 @@ def foreground_score(scores: SnippetScores, labels: Tensor, mask: Tensor) -> Ten
 def pseudo_labels(
     scores: SnippetScores, labels: Tensor, mask: Tensor, thresholds: Thresholds, keep: tuple[int, ...]
 ) -> PseudoLabels:
-    """A teacher's confident opinion of each snippet.
+    """Label the snippets of which a teacher is sure.
 
     Args:
         scores: As for :func:`foreground_score`.
-        labels: Multi-hot of the videos, ``(B, C)``.
+        labels: Multi-hot labels of the videos, ``(B, C)``.
         mask: True on real snippets, ``(B, T)``.
         thresholds: How sure the teacher must be.
-        keep: The kinds that are handed over; the others are ignored.
+        keep: Which labels are handed over, 0 for background and 1 for foreground; the others are ignored.
 
     Returns:
-        Labels and classes, ``(B, T)``; padding is ignored, and a video whose score is the same everywhere, which says
-        nothing of where. The class is that of the video's labels that scores highest.
+        Labels and classes, ``(B, T)``. Ignored are padding and all of a video whose score is 0 everywhere, since it
+        locates nothing. The class is the highest-scoring one among the video's labels.
 
     Source:
         arXiv:2212.09335, section 3.3.

@@ -4,48 +4,52 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from wtal.errors import ConfigError
+from wtal.views import CBP, VLP, View
 
-__all__ = ["BACKGROUND", "FOREGROUND", "BranchName", "Lesson", "Schedule", "Step"]
+__all__ = ["BACKGROUND", "FOREGROUND", "Lesson", "Schedule", "Step"]
 
 BACKGROUND, FOREGROUND = 0, 1
-BranchName = Literal["cbp", "vlp"]
+_KINDS = {"background": (BACKGROUND,), "foreground": (FOREGROUND,), "both": (BACKGROUND, FOREGROUND)}
 
 
 class Lesson(NamedTuple):
-    """One direction of distillation."""
+    """One direction of distillation, between branches by name."""
 
-    teacher: BranchName
-    student: BranchName
+    teacher: str
+    student: str
     keep: tuple[int, ...]  # which confident labels are handed over: background 0, foreground 1
 
 
 class Step(NamedTuple):
-    """What one epoch does: the students train, every other branch is frozen."""
+    """What one epoch does: the students train, and every other branch is frozen."""
 
     name: str
-    students: tuple[BranchName, ...]
+    students: tuple[str, ...]
     lessons: tuple[Lesson, ...] = ()
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Warm-up of each branch on video labels, then steps in turn.
+    """Warm-up of both branches on video labels, then steps in turn.
 
-    A *turn* is ``period`` epochs of one step. At the start of each turn the teachers label the training videos anew.
+    A *turn* is ``period`` epochs of one step. At the start of each turn the teachers label the training videos again.
+    The first branch of the pair is CBP and the second is VLP, unless the branches are given other names.
 
     Args:
-        warm_up: Epochs in which both branches train on video labels alone.
-        pattern: The steps after that, repeated: ``B`` hands confident background from CBP to VLP, ``F`` confident
-            foreground from VLP to CBP, ``J`` both at once (no alternation), ``W`` goes on without distillation.
-        period: Epochs of a turn.
-        exchange: Exchange the roles (ablation): ``B`` hands background from VLP to CBP, ``F`` the reverse.
-        from_cbp: Labels that CBP hands to VLP; the paper's are background alone.
-        from_vlp: Labels that VLP hands to CBP; the paper's are foreground alone.
-        agree: Label by the fused scores of both branches instead of the teacher's alone: it hands over what the student
-            does not contradict.
+        warm_up: Number of epochs in which both branches train on video labels alone.
+        pattern: The steps after that, repeated: ``B`` hands confident background from the first branch to the second,
+            ``F`` confident foreground from the second to the first, ``J`` both at once (no alternation), and ``W``
+            continues without distillation.
+        period: Number of epochs in a turn.
+        exchange: Exchange the roles (ablation): ``B`` hands background from the second branch to the first, ``F`` the
+            reverse.
+        from_cbp: Labels that the first branch (CBP) hands over; only background in the paper.
+        from_vlp: Labels that the second branch (VLP) hands over; only foreground in the paper.
+        agree: Make the labels from the fused scores of both branches instead of the teacher's alone, so that they
+            contradict the student less.
 
     Raises:
-        ConfigError: For an unknown letter or a number out of range.
+        ConfigError: If a letter is unknown, or a number is out of range.
 
     Source:
         arXiv:2212.09335, section 3.3. The lengths are our choice.
@@ -69,34 +73,27 @@ class Schedule:
             raise ConfigError(f"`schedule` needs warm_up >= 0 and period >= 1, got {self.warm_up} and {self.period}.")
 
     def turn(self, epoch: int) -> int:
-        """Number of the turn that ``epoch`` belongs to; -1 in the warm-up."""
+        """Number of the turn of an epoch; -1 in the warm-up."""
         return -1 if epoch < self.warm_up else (epoch - self.warm_up) // self.period
 
-    def step(self, epoch: int) -> Step:
-        """What is done in ``epoch``, counted from 0."""
+    def step(self, epoch: int, pair: tuple[View, View] = (CBP, VLP)) -> Step:
+        """What is done in an epoch.
+
+        Args:
+            epoch: Number of the epoch, counted from 0.
+            pair: The two branches.
+        """
         turn = self.turn(epoch)
-        return self._step("W" if turn < 0 else self.pattern[turn % len(self.pattern)])
+        return self._step("W" if turn < 0 else self.pattern[turn % len(self.pattern)], *pair)
 
-    def _step(self, letter: str) -> Step:
-        kinds: dict[str, tuple[int, ...]] = {
-            "background": (BACKGROUND,),
-            "foreground": (FOREGROUND,),
-            "both": (BACKGROUND, FOREGROUND),
-        }
-        background = Lesson("cbp", "vlp", kinds[self.from_cbp])
-        foreground = Lesson("vlp", "cbp", kinds[self.from_vlp])
-        if self.exchange:
-            background, foreground = (
-                Lesson("vlp", "cbp", background.keep),
-                Lesson("cbp", "vlp", foreground.keep),
-            )
-
-        def named(letter: str, lesson: Lesson) -> str:
-            return f"{letter}: {lesson.teacher.upper()} teaches {lesson.student.upper()}"
-
+    def _step(self, letter: str, first: View, second: View) -> Step:
+        forth, back = ((second, first), (first, second)) if self.exchange else ((first, second), (second, first))
+        background = Lesson(forth[0].name, forth[1].name, _KINDS[self.from_cbp])
+        foreground = Lesson(back[0].name, back[1].name, _KINDS[self.from_vlp])
+        both = (first.name, second.name)
         return {
-            "W": Step("warm-up", ("cbp", "vlp")),
-            "B": Step(named("B", background), (background.student,), (background,)),
-            "F": Step(named("F", foreground), (foreground.student,), (foreground,)),
-            "J": Step("J: each teaches the other", ("cbp", "vlp"), (background, foreground)),
+            "W": Step("warm-up", both),
+            "B": Step(f"B: {forth[0].title} teaches {forth[1].title}", (background.student,), (background,)),
+            "F": Step(f"F: {back[0].title} teaches {back[1].title}", (foreground.student,), (foreground,)),
+            "J": Step("J: each teaches the other", both, (background, foreground)),
         }[letter]

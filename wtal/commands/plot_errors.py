@@ -24,7 +24,7 @@ def run(runs: Sequence[Path], /, output: Path, show: ErrorFigure = "false_positi
     """
     from wtal.api import load, localize, predict, truth_of
     from wtal.report.analysis_figures import figures_of
-    from wtal.report.style import SOURCE_NAMES, save_figure
+    from wtal.report.style import save_figure, shown
     from wtal.results.analysis import analyze_sets
     from wtal.results.evaluation import labels_of
 
@@ -32,8 +32,9 @@ def run(runs: Sequence[Path], /, output: Path, show: ErrorFigure = "false_positi
     data = loaded[0].data
     tables = [localize(predict(one, data)) for one in loaded]
     if len(runs) == 1:
-        found, sources = tables[0], loaded[0].model.sources
-        sets = {SOURCE_NAMES.get(source, source): found[found["source"] == source] for source in sources}
+        found, model = tables[0], loaded[0].model
+        titles = {source: shown(source, place, model.views)[0] for place, source in enumerate(model.sources)}
+        sets = {title: found[found["source"] == source] for source, title in titles.items()}
     else:
         labels = labels_of(runs, [])
         labels = labels if len(set(labels)) == len(labels) else list(map(str, runs))

@@ -50,4 +50,4 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
         f"{data.benchmark.name}, {split} videos{count}; features: {data.features_note}\n"
         "scores of the last epoch, cut and labelled again; nothing is trained again"
     )
-    save_figure(sensitivity_figure(cuts, teachers, caption), output)
+    save_figure(sensitivity_figure(cuts, teachers, caption, loaded[0].model.views), output)

@@ -15,7 +15,7 @@ def run(
     /,
     output: Path | None = None,
     baseline: str | None = None,
-    source: Literal["fused", "cbp", "vlp"] | None = None,
+    source: str | None = None,
     checkpoint: Literal["last", "selected"] = "last",
     published: bool = False,
     wandb: str | None = None,
@@ -26,7 +26,7 @@ def run(
         folders: Where the runs are, such as the output of `wtal sweep` or `wtal compare`, at any depth.
         output: Write the table as .csv (fractions), .md or .tex.
         baseline: Name of the row that the others are compared with, by a paired t-test over common seeds.
-        source: Whose detections count in a collaboration; by default the fused ones.
+        source: Name of the branch whose detections count in a collaboration; by default the fused ones.
         checkpoint: The last one, or the one that was selected on held-out videos.
         published: Add rows from the literature, which are on real features, and marked as such.
         wandb: Also the runs of this `entity/project` or `entity/project/sweeps/id` on wandb's server.

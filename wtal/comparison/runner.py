@@ -21,6 +21,7 @@ from wtal.results.record import Record, config_texts_digest, length_of, read_rec
 from wtal.results.run_folder import RunFolder, records_below
 from wtal.training.cli import WTALCLI
 from wtal.training.runs import make_record
+from wtal.views import CBP, FUSED, VLP
 
 __all__ = ["compare"]
 
@@ -50,13 +51,13 @@ class _Run:
 
 
 _RUNS = (
-    _Run("vanilla", "", {"vlp_vanilla": "vlp"}),
-    _Run("warm_up", "W", {"cbp_warm_up": "cbp", "late_fusion_warm_up": "fused"}, goes_on=False),
-    _Run("apart", "W", {"cbp": "cbp", "vlp": "vlp", "late_fusion": "fused"}),
-    _Run("b_only", "B", {"b_only": "fused"}),
-    _Run("f_only", "F", {"f_only": "fused"}),
-    _Run("joint", "J", {"joint": "fused"}),
-    _Run("alternation", None, {"alternation": "fused"}),
+    _Run("vanilla", "", {"vlp_vanilla": VLP.name}),
+    _Run("warm_up", "W", {"cbp_warm_up": CBP.name, "late_fusion_warm_up": FUSED.name}, goes_on=False),
+    _Run("apart", "W", {"cbp": CBP.name, "vlp": VLP.name, "late_fusion": FUSED.name}),
+    _Run("b_only", "B", {"b_only": FUSED.name}),
+    _Run("f_only", "F", {"f_only": FUSED.name}),
+    _Run("joint", "J", {"joint": FUSED.name}),
+    _Run("alternation", None, {"alternation": FUSED.name}),
 )
 
 
@@ -134,7 +135,7 @@ def compare(
         if names.count(path.stem) > 1:
             raise ConfigError(f"{path}: two ablations are called {path.stem}, and each needs a row of its own.")
     records, wanted = [], [*methods, *names]
-    changed = [_Run(path.stem, None, {path.stem: "fused"}, overlay=path) for path in ablations]
+    changed = [_Run(path.stem, None, {path.stem: FUSED.name}, overlay=path) for path in ablations]
     for seed in seeds:
         folder = output / f"seed_{seed}"
         for run in [*_RUNS, *changed]:
@@ -199,6 +200,11 @@ def _train_and_test(run: _Run, arguments: list[str], folder: Path) -> Record:
     cli.claim_folder()
     model, trainer = cli.model, cli.trainer
     assert isinstance(model, CollaborationModule)
+    if model.sources[:2] != (CBP.name, VLP.name):
+        raise ConfigError(
+            f"`wtal compare` names its methods after {CBP.name} and {VLP.name}, but the branches are called "
+            f"{' and '.join(model.sources[:2])}: compare them under these names, or use `wtal sweep`."
+        )
     if run.pattern != "":
         seconds = _fit(cli, _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up))
     else:

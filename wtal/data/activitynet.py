@@ -21,12 +21,12 @@ class ActivityNet12DataModule(SnippetDataModule):
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
         train_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
         test_subset: See :class:`~wtal.data.datamodule.SnippetDataModule`.
-        class_names: Order of the classes; None takes the file's, which is the usual one if it has all of them.
-        subsets: A table ``video,subset``, where the annotations do not say it themselves (BSN's file of 1.3).
+        class_names: Names of the classes in their order; None takes those of the file, which must have all of them.
+        subsets: A table ``video,subset`` for annotations that name no subsets (BSN's file of 1.3).
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
     Raises:
-        AnnotationError: If the file has not all classes and ``class_names`` is not given.
+        AnnotationError: If the file lacks classes and ``class_names`` is not given.
     """
 
     _version, _num_classes = "1.2", 100
@@ -38,7 +38,7 @@ class ActivityNet12DataModule(SnippetDataModule):
         test_subset: Sequence[str] = ("validation", "val"),
         class_names: Sequence[str] | None = None,
         subsets: Path | None = None,
-        **options: Any,  # noqa: ANN401  the base class's, by name
+        **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
         content = read_annotations(annotations, class_names)
         if class_names is None and len(content.class_names) != self._num_classes:

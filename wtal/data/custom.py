@@ -1,4 +1,4 @@
-"""A user's own videos."""
+"""Videos of the user's own."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,17 +15,17 @@ __all__ = ["CustomDataModule"]
 
 
 class CustomDataModule(SnippetDataModule):
-    """Own videos with video-level labels, for example a table ``video,label``; segments are needed only to measure.
+    """Own videos with video-level labels, for example a table ``video,label``; only measuring needs segments.
 
-    Where the annotations name no subset, all videos are for training, and they are the test videos too: the question is
-    then where in them the actions are. The benchmark's name says so.
+    Where the annotations name no subsets, all videos are for training and for testing too: the question is then where
+    in them the actions are. The benchmark's name says so.
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
-        test_annotations: Of the test videos, where they have a file of their own; subsets in either are then ignored.
-        subsets: A table ``video,subset``, where the annotations do not say it themselves (BSN's ActivityNet file).
-        class_names: Order of the classes; None takes that of the annotations.
-        name: Of the benchmark, for tables.
+        test_annotations: Annotations of the test videos in a file of their own; subsets are then ignored.
+        subsets: A table ``video,subset`` for annotations that name no subsets (BSN's ActivityNet file).
+        class_names: Names of the classes in their order; None takes those of the annotations.
+        name: Name of the benchmark in tables.
         tious: Temporal IoU thresholds.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
@@ -41,7 +41,7 @@ class CustomDataModule(SnippetDataModule):
         class_names: Sequence[str] | None = None,
         name: str = "custom",
         tious: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
-        **options: Any,  # noqa: ANN401  the base class's, by name
+        **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
         content = read_annotations(annotations, class_names)
         if subsets is not None:

@@ -1,10 +1,10 @@
-"""What every data set has in common: splits, held-out videos, loaders, the full-length pass."""
+"""What every data set has in common: splits, held-out videos, loaders, the pass at full length."""
 
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -19,63 +19,48 @@ from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
-from wtal.errors import AnnotationError, ConfigError, FeatureNotFoundError
-from wtal.types import Benchmark, Video
+from wtal.data.selection import renamed
+from wtal.data.splits import SplitVideos, hold_out, open_split
+from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
+from wtal.types import Benchmark, Split, Video
 
 __all__ = ["SnippetDataModule", "Split", "SplitVideos", "first", "hold_out"]
-
-Split = Literal["train", "val", "test"]
-
-
-@dataclass(frozen=True)
-class SplitVideos:
-    """The videos of a split, in the order of ``SnippetBatch.video``.
-
-    Args:
-        table: Rows of :attr:`Annotations.videos`.
-        features: Of these videos.
-        videos: What is known of each without features and segments.
-        left_out: Annotated videos of this split that have no features.
-    """
-
-    table: pd.DataFrame
-    features: SnippetFeatures
-    videos: list[Video]
-    left_out: list[str]
 
 
 class SnippetDataModule(LightningDataModule):
     """Loaders for any data set of snippet features with video-level labels.
 
-    A subclass reads its annotations, names its benchmark and, where subsets are not the whole story, answers
-    :meth:`train_table` and :meth:`test_table`. Segments leave it through :meth:`ground_truth` alone.
+    A subclass reads its annotations, names its benchmark and, where subsets do not define the splits, overrides
+    :meth:`train_table` and :meth:`test_table`. Segments leave it through :meth:`ground_truth`, for measuring, and
+    through :meth:`segments_for_supervision`, the one named door to training.
 
     Args:
         annotations: Labels, subsets, and segments for evaluation.
         benchmark: How detections are measured.
-        i3d: Where the I3D features are; None to do without.
-        clip: Where the CLIP features are; None to do without.
+        i3d: Where the I3D features are; None if there are none.
+        clip: Where the CLIP features are; None if there are none.
+        streams: Where the features of any other streams are, by name. The first stream of all gives the time grid.
         train_subset: Subset of the training videos; several names are alternatives.
         test_subset: Subset of the test videos; several names are alternatives.
-        batch_size: Videos of a training batch.
-        num_snippets: Longest crop in training; tests see whole videos.
-        sampling: How a crop is taken, ``random`` (a run of neighbours) or ``uniform`` (spread over the video).
-        eval_batch_size: Videos of a batch at full length.
-        num_workers: Processes that load; 0 loads in the main one.
+        batch_size: Number of videos in a training batch.
+        num_snippets: Length of the longest crop in training; tests use whole videos.
+        sampling: How a crop is taken, ``random`` (consecutive snippets) or ``uniform`` (spread over the video).
+        eval_batch_size: Number of videos in a batch at full length.
+        num_workers: Number of processes that load data; 0 loads in the main process.
         held_out: Share of the training videos that is kept for validation, in [0, 1).
-        held_out_seed: Which ones. No class loses its last training video.
+        held_out_seed: Seed of their choice. No class loses its last training video.
         validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
-            benchmark's name, since it makes another benchmark.
-        drop_up_to: Leave out videos of so many snippets or fewer, with their ground truth; the benchmark's name then
-            says it. CO2-Net's loader does this with 10 on ActivityNet.
+            benchmark's name because it makes another benchmark.
+        drop_up_to: Leave out videos of this many snippets or fewer together with their ground truth; this becomes part
+            of the benchmark's name. CO2-Net's loader does it with 10 on ActivityNet.
         length_tolerance_s: By how many seconds the streams of a video may differ.
-        cache: Hold the training videos in memory. Useful on slow disks and where CLIP lies on another grid.
-        seed: Of order and crops; None takes the run's own (``seed_everything``).
+        cache: Hold the training videos in memory. This helps on slow disks and where streams lie on different grids.
+        seed: Seed of order and crops; None takes that of the run (``seed_everything``).
         features_note: What the features are, for every table: ``simulated, seed 14`` or ``I3D + CLIP ViT-B/16``.
 
     Raises:
-        ConfigError: For a number out of range.
+        ConfigError: If a number is out of range, or a stream is given twice.
     """
 
     def __init__(
@@ -85,6 +70,7 @@ class SnippetDataModule(LightningDataModule):
         i3d: FeatureSource | None = None,
         clip: FeatureSource | None = None,
         *,
+        streams: Mapping[str, FeatureSource] | None = None,
         train_subset: Sequence[str] = ("train", "training"),
         test_subset: Sequence[str] = ("test", "testing"),
         batch_size: int = 10,
@@ -103,11 +89,8 @@ class SnippetDataModule(LightningDataModule):
         features_note: str = "not stated",
     ) -> None:
         super().__init__()
-        for name, value in {
-            "batch_size": batch_size,
-            "num_snippets": num_snippets,
-            "eval_batch_size": eval_batch_size,
-        }.items():
+        sizes = {"batch_size": batch_size, "num_snippets": num_snippets, "eval_batch_size": eval_batch_size}
+        for name, value in sizes.items():
             if value < 1:
                 raise ConfigError(f"`data.{name}` must be at least 1, got {value}.")
         if not 0 <= held_out < 1:
@@ -116,7 +99,7 @@ class SnippetDataModule(LightningDataModule):
             benchmark = replace(benchmark, name=f"{benchmark.name}-more-than-{drop_up_to}-snippets")
         self.annotations, self.benchmark, self.features_note = annotations, benchmark, features_note
         self.class_names = list(annotations.class_names)
-        self.i3d, self.clip = i3d, clip
+        self.streams = _joined(i3d, clip, streams or {})
         self.train_subset, self.test_subset = tuple(train_subset), tuple(test_subset)
         self.batch_size, self.num_snippets, self.sampling = batch_size, num_snippets, sampling
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
@@ -125,7 +108,7 @@ class SnippetDataModule(LightningDataModule):
         self.cache, self.seed = cache, seed
         self._splits: dict[Split, SplitVideos] = {}
 
-    # What a data set may answer otherwise -----------------------------------------------------------------------
+    # What a data set may override -------------------------------------------------------------------------------
 
     def train_table(self) -> pd.DataFrame:
         """Rows of :attr:`Annotations.videos` that may be trained on, held-out ones included."""
@@ -135,56 +118,57 @@ class SnippetDataModule(LightningDataModule):
         """Rows of :attr:`Annotations.videos` that are tested on."""
         return self.annotations.in_subset(self.test_subset)
 
-    def open_stream(self, source: FeatureSource, table: pd.DataFrame) -> FeatureStore:
-        """Features of the videos of a table, as far as they exist."""
+    def open_stream(self, name: str, table: pd.DataFrame) -> FeatureStore:
+        """Features of one stream for the videos of a table, as far as they exist."""
         names = self.annotations.path if (self.annotations.path / "videoname.npy").is_file() else None
+        source = part_of(self.streams[name], name)
         store = open_features(source, [*table.index, *filter(None, table["alias"])], names)
         aliases = {str(v): alias for v, alias in table["alias"].items() if alias and v not in store and alias in store}
-        return _renamed(store, aliases) if aliases else store
+        return renamed(store, aliases) if aliases else store
 
-    # What branches, loop and localizer ask ----------------------------------------------------------------------
+    # What modules ask of their data, see `VideoData` ------------------------------------------------------------
 
     def videos(self, split: Split) -> list[Video]:
-        """Videos of a split; ``SnippetBatch.video`` is a row of it."""
+        """Videos of a split; ``SnippetBatch.video`` is an index into them."""
         return self.split(split).videos
 
     @property
     def train_lengths(self) -> list[int]:
-        """Snippets of each training video."""
+        """Number of snippets of each training video."""
         return [video.num_snippets for video in self.videos("train")]
 
-    def feature_statistics(self, stream: Literal["i3d", "clip"]) -> tuple[Tensor, Tensor]:
+    def feature_statistics(self, stream: str) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each channel over the training snippets, ``(D,)`` each.
 
-        Every fourth snippet is read: neighbours are much alike.
+        Every fourth snippet is read, because neighbouring snippets are much alike.
+
+        Raises:
+            FeatureError: If the data have no such stream.
         """
+        if stream not in self.streams:
+            raise FeatureError(
+                f"The model reads the stream {stream!r}, but the data have {', '.join(self.streams)}: say in "
+                f"`data.{stream}.path` or `data.streams` where it is."
+            )
         train = self.split("train")
-        column = ("i3d", "clip").index(stream)
         count, total, squares = 0, 0.0, 0.0
         for video in train.videos:
-            rows = train.features.read(video.video_id, slice(None, None, 4))[column].astype(np.float64)
+            rows = train.features.read(video.video_id, slice(None, None, 4))[stream].astype(np.float64)
             count, total, squares = count + len(rows), total + rows.sum(axis=0), squares + (rows**2).sum(axis=0)
         mean = total / count
         std = np.sqrt(np.maximum(squares / count - mean**2, 0))
         return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
 
     def ground_truth(self, split: Split) -> pd.DataFrame | None:
-        """Segments of a split: ``video`` (row), ``label`` (class index), ``start_s``, ``end_s``.
+        """Segments of a split to measure against: ``video`` (row), ``label`` (class index), ``start_s``, ``end_s``.
 
         Returns:
-            None where they must not be seen (the training videos; held-out ones unless ``validate_on`` is ``segments``)
-            and where the annotations have none.
+            None where they must not be seen (those of training videos; those of held-out ones unless ``validate_on`` is
+            ``segments``) and where the annotations have none.
         """
         if split == "train" or (split == "val" and self.validate_on == "labels"):
             return None
-        rows = {video.video_id: row for row, video in enumerate(self.videos(split))}
-        segments = self.annotations.segments
-        segments = segments[segments["video_id"].isin(rows.keys())]
-        if segments.empty:
-            return None
-        classes = {name: index for index, name in enumerate(self.class_names)}
-        truth = segments.assign(video=segments["video_id"].map(rows), label=segments["label"].map(classes))
-        return truth[["video", "label", "start_s", "end_s"]].reset_index(drop=True)
+        return self._segments(split)
 
     def named_segments(self, split: Split) -> pd.DataFrame:
         """The same with names, ``video_id, label, start_s, end_s``; no rows where :meth:`ground_truth` has none."""
@@ -195,6 +179,26 @@ class SnippetDataModule(LightningDataModule):
         names = {"video_id": [videos[row] for row in truth["video"]]}
         names["label"] = [self.class_names[label] for label in truth["label"]]
         return truth.assign(**names)[["video_id", "label", "start_s", "end_s"]]
+
+    def segments_for_supervision(self) -> pd.DataFrame:
+        """Segments of the training videos, for training: the one door, which marks the benchmark as ``supervised``.
+
+        Returns:
+            As :meth:`ground_truth`.
+
+        Raises:
+            AnnotationError: If the training videos have no segments.
+        """
+        self.mark_benchmark("supervised")
+        segments = self._segments("train")
+        if segments is None:
+            raise AnnotationError(f"{self.annotations.path}: the training videos have no segments to learn from.")
+        return segments
+
+    def mark_benchmark(self, mark: str) -> None:
+        """Add to the benchmark's name what its numbers were learned from, once; an empty mark changes nothing."""
+        names = dict.fromkeys([*self.benchmark.name.split(", "), *filter(None, mark.split(", "))])
+        self.benchmark = replace(self.benchmark, name=", ".join(names))
 
     def split(self, split: Split) -> SplitVideos:
         """The videos of a split with their features, opened when first asked for.
@@ -210,7 +214,7 @@ class SnippetDataModule(LightningDataModule):
         return self._splits[split]
 
     def setup(self, stage: str) -> None:
-        """Open what the stage needs, so that what is wrong with it is said before anything is computed.
+        """Open what the stage needs, so that any mistake in it is reported before the computation begins.
 
         Raises:
             ConfigError: If there are no held-out videos to validate on.
@@ -232,7 +236,7 @@ class SnippetDataModule(LightningDataModule):
     # Loaders ----------------------------------------------------------------------------------------------------
 
     def train_dataloader(self) -> ResumableLoader[Item]:
-        """Crops, shuffled; order and crops follow from seed and epoch, so a resumed run goes on as if uninterrupted."""
+        """Shuffled crops; seed and epoch decide order and crops, so that a resumed run equals an uninterrupted one."""
         dataset = self.dataset("train", self.num_snippets)
         world, rank = self._process()
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
@@ -246,11 +250,11 @@ class SnippetDataModule(LightningDataModule):
         )
 
     def pseudo_label_dataloader(self) -> DataLoader[Item]:
-        """The training videos at full length, in order; all of them in every process."""
+        """The training videos at full length, in order, and all of them in every process."""
         return self._whole("train", range(len(self.videos("train"))))
 
     def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
-        """The held-out videos at full length; nothing if none are held out."""
+        """The held-out videos at full length; no loader if none are held out."""
         return self._share("val") if self.held_out else []
 
     def test_dataloader(self) -> DataLoader[Item]:
@@ -280,12 +284,12 @@ class SnippetDataModule(LightningDataModule):
         )
 
     def _share(self, split: Split) -> DataLoader[Item]:
-        """Each video in one process only, as a metric that is gathered must meet none twice."""
+        """Each video in one process only, because a gathered metric must count none twice."""
         world, rank = self._process()
         return self._whole(split, range(rank, len(self.videos(split)), world))
 
     def _process(self) -> tuple[int, int]:
-        """Number of processes, and which one this is."""
+        """Number of processes, and the rank of this one."""
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     # Splits -----------------------------------------------------------------------------------------------------
@@ -314,31 +318,26 @@ class SnippetDataModule(LightningDataModule):
             return self.test_table()
         return self._train_val[0 if split == "train" else 1]
 
+    def _segments(self, split: Split) -> pd.DataFrame | None:
+        rows = {video.video_id: row for row, video in enumerate(self.videos(split))}
+        segments = self.annotations.segments
+        segments = segments[segments["video_id"].isin(rows.keys())]
+        if segments.empty:
+            return None
+        classes = {name: index for index, name in enumerate(self.class_names)}
+        truth = segments.assign(video=segments["video_id"].map(rows), label=segments["label"].map(classes))
+        return truth[["video", "label", "start_s", "end_s"]].reset_index(drop=True)
+
     def _open(self, split: Split) -> SplitVideos:
-        if self.i3d is None and self.clip is None:
-            raise ConfigError("There are no features: say where they are, in `data.i3d`, `data.clip` or both.")
-        annotated = self.split_table(split)
-        i3d, clip = (
-            None if source is None else self.open_stream(part_of(source, name), annotated)
-            for name, source in (("i3d", self.i3d), ("clip", self.clip))
-        )
-        features = SnippetFeatures(i3d, clip, self.length_tolerance_s)
-        left_out = self._without_features(annotated, features, split)
-        table = annotated.drop(index=left_out)
-        table = table.assign(length=[features.length(video_id) for video_id in table.index])
-        table = table[table["length"] > self.drop_up_to]
-        if table.empty:
-            raise AnnotationError(f"{self.annotations.path}: no {split} video is left that has features.")
-        unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
-        if split == "train" and unlabelled:
-            raise AnnotationError(
-                f"{self.annotations.path}: {len(unlabelled)} training videos have no label: {first(unlabelled)}."
+        if not self.streams:
+            raise ConfigError(
+                "There are no features: say where they are, in `data.i3d`, `data.clip` or `data.streams`."
             )
-        videos = []
-        for video_id, length, duration_s in zip(table.index, table["length"], table["duration_s"], strict=True):
-            grid = features.grid(video_id)
-            videos.append(Video(video_id, length, grid, grid.edge_s(length) if np.isnan(duration_s) else duration_s))
-        return SplitVideos(table, features, videos, left_out)
+        annotated = self.split_table(split)
+        stores = {name: self.open_stream(name, annotated) for name in self.streams}
+        features = SnippetFeatures(stores, self.length_tolerance_s)
+        left_out = self._without_features(annotated, features, split)
+        return open_split(self.annotations, split, annotated, features, left_out, self.drop_up_to)
 
     def _without_features(self, table: pd.DataFrame, features: SnippetFeatures, split: Split) -> list[str]:
         left_out: set[str] = set()
@@ -356,15 +355,17 @@ class SnippetDataModule(LightningDataModule):
     def _name_skipped(self) -> None:
         left_out = self.split("test").left_out
         if left_out and "without" not in self.benchmark.name:
-            self.benchmark = replace(self.benchmark, name=f"{self.benchmark.name} without {len(left_out)} videos")
+            name, comma, marks = self.benchmark.name.partition(", ")
+            name = f"{name} without {len(left_out)} videos{comma}{marks}"
+            self.benchmark = replace(self.benchmark, name=name)
             rank_zero_warn(f"{len(left_out)} test videos have no features and are left out: {first(left_out)}.")
 
     def _warn_of_unfindable(self) -> None:
         truth = self.ground_truth("test")
         if truth is None:
             rank_zero_warn(
-                "The test videos have no segments, so there is nothing to measure the localization by: add `start` and "
-                "`end` to the annotations. Detections are written all the same."
+                "The test videos have no segments, so the localization cannot be measured: add `start` and `end` to "
+                "the annotations. Detections are written nevertheless."
             )
             return
         videos = self.videos("test")
@@ -377,42 +378,12 @@ class SnippetDataModule(LightningDataModule):
             )
 
 
-def _renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
-    """The features of some videos under the names of the annotations; ``aliases`` are the names in the store."""
-    return FeatureStore(
-        store.path,
-        {name: partial(store.__getitem__, alias) for name, alias in aliases.items()},
-        {name: partial(_shape, store, alias) for name, alias in aliases.items()},
-        lambda name: store.grid(aliases[name]),
-        store.dim,
-    )
-
-
-def _shape(store: FeatureStore, name: str) -> tuple[int, int]:
-    return store.length(name), store.dim
-
-
-def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Choose videos to hold out, class by class.
-
-    The rarest classes choose first. Each gives up to its share of videos, and always keeps one.
-
-    Args:
-        labels: Multi-hot labels, ``(N, C)``.
-        share: Share of each class's videos to hold out.
-        seed: Which ones.
-
-    Returns:
-        True on held-out videos, ``(N,)``.
-    """
-    out = np.zeros(len(labels), bool)
-    order = np.random.default_rng(seed).permutation(len(labels))
-    videos = labels.sum(axis=0)
-    quota, given = np.round(videos * share), np.zeros_like(videos)
-    for label in np.argsort(videos, kind="stable"):
-        for row in order[labels[order, label] == 1]:
-            with_row = given + labels[row]
-            keeps_all = ((videos - with_row)[labels[row] == 1] >= 1).all()
-            if not out[row] and keeps_all and with_row[label] <= quota[label]:
-                out[row], given = True, with_row
-    return out
+def _joined(
+    i3d: FeatureSource | None, clip: FeatureSource | None, others: Mapping[str, FeatureSource]
+) -> dict[str, FeatureSource]:
+    """All streams by name: those of the default pair first."""
+    default = {name: source for name, source in (("i3d", i3d), ("clip", clip)) if source is not None}
+    twice = default.keys() & others.keys()
+    if twice:
+        raise ConfigError(f"The stream {min(twice)!r} is given as `data.{min(twice)}` and in `data.streams`: drop one.")
+    return default | dict(others)

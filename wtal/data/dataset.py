@@ -1,6 +1,6 @@
-"""Videos as batches of snippets: both streams on one grid, temporal sampling, padding."""
+"""Videos as batches of snippets: all streams on one grid, temporal sampling, padding."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,112 +17,103 @@ Sampling = Literal["random", "uniform"]
 
 
 class Item(NamedTuple):
-    """Some or all snippets of one video, as stored; :meth:`SnippetDataset.collate` converts and pads."""
+    """Some or all snippets of one video, as stored; :meth:`SnippetDataset.collate` converts and pads them."""
 
-    i3d: np.ndarray  # (T, D)
-    clip: np.ndarray  # (T, D)
+    streams: Mapping[str, np.ndarray]  # by name, (T, D)
     grid_index: np.ndarray  # (T,)
     labels: np.ndarray  # (C,) float32
     row: int
 
 
 class SnippetFeatures:
-    """I3D and CLIP features of each video on one grid: I3D's, and CLIP's where there is no I3D.
+    """All feature streams of each video on one grid, that of the first stream.
 
-    Nothing is read before it is asked for. CLIP rows on another grid are resampled in time when they are read.
+    Nothing is read before it is asked for. A stream on another grid is resampled in time when it is read.
 
     Args:
-        i3d: RGB then flow, by video; None for no such stream.
-        clip: Image features, by video; None for no such stream.
-        tolerance_s: By how many seconds the two streams of a video may differ in length.
+        streams: Features by name of the stream; the first stream gives the grid.
+        tolerance_s: By how many seconds the streams of a video may differ in length.
 
     Raises:
-        ValueError: If there is no stream at all.
+        ValueError: If there is no stream.
     """
 
-    def __init__(self, i3d: FeatureStore | None, clip: FeatureStore | None, tolerance_s: float = 2.0) -> None:
-        if i3d is None and clip is None:
+    def __init__(self, streams: Mapping[str, FeatureStore], tolerance_s: float = 2.0) -> None:
+        if not streams:
             raise ValueError("Give at least one feature stream.")
-        self.i3d, self.clip, self.tolerance_s = i3d, clip, tolerance_s
-        self._kept: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.streams, self.tolerance_s = dict(streams), tolerance_s
+        self._first = next(iter(self.streams))
+        self._kept: dict[str, dict[str, np.ndarray]] = {}
 
     @property
-    def streams(self) -> dict[str, FeatureStore]:
-        """The streams that exist, by name; the first one gives the grid."""
-        return {name: s for name, s in (("i3d", self.i3d), ("clip", self.clip)) if s is not None}
-
-    @property
-    def dims(self) -> tuple[int, int]:
-        """Channels of I3D and of CLIP, 0 for an absent stream."""
-        return self.i3d.dim if self.i3d is not None else 0, self.clip.dim if self.clip is not None else 0
+    def dims(self) -> dict[str, int]:
+        """Channels of each stream."""
+        return {name: store.dim for name, store in self.streams.items()}
 
     def grid(self, video_id: str) -> TimeGrid:
         """Where the snippets of a video lie in time."""
-        return next(iter(self.streams.values())).grid(video_id)
+        return self.streams[self._first].grid(video_id)
 
     def length(self, video_id: str) -> int:
-        """Snippets of a video.
+        """Number of snippets of a video.
 
         Raises:
-            FeatureError: If the streams differ in length by more than rounding.
+            FeatureError: If the streams differ in length by more than the tolerance.
         """
-        length = next(iter(self.streams.values())).length(video_id)
-        if self.i3d is not None and self.clip is not None:
-            rows = {name: (s.length(video_id), s.grid(video_id)) for name, s in self.streams.items()}
-            (i3d_s, clip_s) = (grid.edge_s(count) for count, grid in rows.values())
-            if abs(i3d_s - clip_s) > self.tolerance_s:
-                said = " and ".join(f"{name} {n} rows = {g.edge_s(n):.1f} s" for name, (n, g) in rows.items())
+        rows = {name: (store.length(video_id), store.grid(video_id)) for name, store in self.streams.items()}
+        ends_s = {name: grid.edge_s(count) for name, (count, grid) in rows.items()}
+        for name, end_s in ends_s.items():
+            if abs(end_s - ends_s[self._first]) > self.tolerance_s:
+                parts = " and ".join(f"{n} {rows[n][0]} rows = {ends_s[n]:.1f} s" for n in (self._first, name))
                 raise FeatureError(
-                    f"The streams of video {video_id} differ by more than rounding: {said}; correct `fps` and `stride` "
-                    f"of {self.i3d.path} or {self.clip.path}, or extract the video again."
+                    f"The streams of video {video_id} differ by more than rounding: {parts}; correct `fps` and "
+                    f"`stride` of {self.streams[self._first].path} or {self.streams[name].path}, or extract the video "
+                    "again."
                 )
-        return length
+        return rows[self._first][0]
 
     def keep(self, video_ids: Sequence[str]) -> None:
         """Hold these videos in memory from now on."""
         for video_id in video_ids:
-            self._kept[video_id] = tuple(np.array(a) for a in self.read(video_id, slice(None)))  # type: ignore[assignment]
+            whole = self.read(video_id, slice(None))
+            self._kept[video_id] = {name: np.array(rows) for name, rows in whole.items()}
 
-    def read(self, video_id: str, index: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of both streams.
+    def read(self, video_id: str, index: slice | np.ndarray) -> dict[str, np.ndarray]:
+        """Rows of every stream.
 
         Args:
-            video_id: The video.
-            index: Places on its grid.
+            video_id: Name of the video.
+            index: Positions on its grid.
 
         Returns:
-            I3D ``(T, D)`` and CLIP ``(T, D)``, in the precision they are stored in; no channels for an absent stream.
+            By name of the stream ``(T, D)``, in the precision in which it is stored.
         """
         if (kept := self._kept.get(video_id)) is not None:
-            return kept[0][index], kept[1][index]
+            return {name: rows[index] for name, rows in kept.items()}
         length = self.length(video_id)
-        count = len(range(length)[index]) if isinstance(index, slice) else len(index)
-        nothing = np.empty((count, 0), np.float32)
-        i3d = nothing if self.i3d is None else self.i3d[video_id][index]
-        clip = nothing if self.clip is None else self._clip_on_grid(video_id, length)[index]
-        return i3d, clip
+        return {name: self._on_grid(name, video_id, length)[index] for name in self.streams}
 
-    def _clip_on_grid(self, video_id: str, length: int) -> np.ndarray:
-        assert self.clip is not None
-        rows, own, target = self.clip[video_id], self.clip.grid(video_id), self.grid(video_id)
+    def _on_grid(self, stream: str, video_id: str, length: int) -> np.ndarray:
+        store = self.streams[stream]
+        rows, own, target = store[video_id], store.grid(video_id), self.grid(video_id)
         if own == target and len(rows) >= length:
             return rows[:length]
         return resample(rows, own, target, length)
 
 
 def sample_snippets(length: int, num_snippets: int, sampling: Sampling, seed: int) -> np.ndarray:
-    """Places of the snippets that a training step sees of one video, in order and each at most once.
+    """Indices of the snippets that a training step sees of one video, in order and without repetition.
 
     Args:
-        length: Snippets of the video.
-        num_snippets: How many to take at most; a shorter video is taken whole.
-        sampling: ``random`` takes a run of neighbours from anywhere. ``uniform`` cuts the video into equal parts and
-            takes one from anywhere in each.
-        seed: Says what "anywhere" is.
+        length: Number of snippets of the video.
+        num_snippets: The most to take; a shorter video is taken whole.
+        sampling: ``random`` takes consecutive snippets from a random start. ``uniform`` cuts the video into equal parts
+            and takes one random snippet from each.
+        seed: Seed of the random choice.
 
     Source:
         W-TALC (arXiv:1807.10418) for random; BaS-Net (arXiv:1911.09963) for uniform, which repeats snippets of short
-        videos where we pad.
+        videos where this function leaves them shorter.
 
     >>> sample_snippets(3, 5, "random", seed=0)
     array([0, 1, 2])
@@ -137,13 +128,13 @@ def sample_snippets(length: int, num_snippets: int, sampling: Sampling, seed: in
 
 
 class SnippetDataset(Dataset[Item]):
-    """One item a video; it knows features and video-level labels, and no segments.
+    """One item per video, made of features and video-level labels; it has no segments.
 
     Args:
-        features: Of all videos.
-        video_ids: Their order gives ``SnippetBatch.video``.
+        features: Features of all videos.
+        video_ids: Names of the videos; ``SnippetBatch.video`` is an index into them.
         labels: Multi-hot labels, ``(N, C)``.
-        num_snippets: Longest crop; None for whole videos.
+        num_snippets: Length of the longest crop; None for whole videos.
         sampling: See :func:`sample_snippets`.
     """
 
@@ -163,7 +154,7 @@ class SnippetDataset(Dataset[Item]):
         return len(self.video_ids)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
-        """The video of a row, whole, or cropped after the seed of a ``(row, seed)`` pair."""
+        """The whole video of a row, or, for a pair ``(row, seed)``, a crop that the seed decides."""
         row, seed = key if isinstance(key, tuple) else (key, 0)
         video_id = self.video_ids[row]
         length = self.features.length(video_id)
@@ -171,12 +162,12 @@ class SnippetDataset(Dataset[Item]):
         if self.num_snippets is not None:
             index = sample_snippets(length, self.num_snippets, self.sampling, seed)
         run = index[-1] - index[0] + 1 == len(index)  # a slice of a memory-mapped array is not copied
-        i3d, clip = self.features.read(video_id, slice(index[0], index[-1] + 1) if run else index)
-        return Item(i3d, clip, index, self.labels[row], row)
+        streams = self.features.read(video_id, slice(index[0], index[-1] + 1) if run else index)
+        return Item(streams, index, self.labels[row], row)
 
     @staticmethod
     def collate(items: Sequence[Item]) -> SnippetBatch:
-        """Pad videos to the longest one."""
+        """Pad all videos to the longest one."""
         size, longest = len(items), max(len(item.grid_index) for item in items)
         grid_index = torch.zeros(size, longest, dtype=torch.long)
         mask = torch.zeros(size, longest, dtype=torch.bool)
@@ -184,8 +175,7 @@ class SnippetDataset(Dataset[Item]):
             grid_index[place, : len(item.grid_index)] = torch.from_numpy(item.grid_index)
             mask[place, : len(item.grid_index)] = True
         return SnippetBatch(
-            i3d=_pad([item.i3d for item in items], longest),
-            clip=_pad([item.clip for item in items], longest),
+            streams={name: _pad([item.streams[name] for item in items], longest) for name in items[0].streams},
             mask=mask,
             grid_index=grid_index,
             labels=torch.from_numpy(np.stack([item.labels for item in items])),
@@ -194,7 +184,7 @@ class SnippetDataset(Dataset[Item]):
 
 
 def _pad(arrays: Sequence[np.ndarray], longest: int) -> torch.Tensor:
-    """Arrays ``(T, D)`` of any precision as float32 ``(B, longest, D)``, with zeros after their ends."""
+    """Arrays ``(T, D)`` of any precision as float32 ``(B, longest, D)``, padded with zeros."""
     padded = torch.empty(len(arrays), longest, arrays[0].shape[1])
     values = padded.numpy()
     for place, rows in enumerate(arrays):

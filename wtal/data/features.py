@@ -21,6 +21,7 @@ from wtal.data.feature_files import (
 )
 from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
 from wtal.data.manifest import is_measure
+from wtal.data.selection import with_columns
 from wtal.data.store import FeatureStore, Grids, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import read_json
@@ -54,6 +55,7 @@ class FeatureSource:
         names: For ``wtalc``: the ``videoname.npy`` that gives the order, or its folder; None takes the one of the
             annotations.
         store: For ``wtalc``: folder of the converted features; None puts it beside the file.
+        columns: Channels to take, such as ``0:5, 15:20``, where one file holds several views; None takes all.
     """
 
     path: Path
@@ -66,6 +68,7 @@ class FeatureSource:
     transposed: bool | None = None
     names: Path | None = None
     store: Path | None = None
+    columns: str | None = None
 
 
 def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path | None = None) -> FeatureStore:
@@ -99,7 +102,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
             f"None of the {len(video_ids)} videos, such as {video_ids[0]}, is among the {len(store)} in {path}, such "
             f"as {next(iter(store), None)}: correct `path` or `layout`, or rename the files."
         )
-    return store
+    return store if source.columns is None else with_columns(store, source.columns)
 
 
 def part_of(source: FeatureSource, stream: str) -> FeatureSource:

@@ -81,9 +81,8 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
     for name, stream in result.streams.items():
         _inspect_features(data, split, name, stream, fatal, report.remarks)
     present = table.drop(index=missing)
-    if len(stores) == 2 and not any(stream.unreadable for stream in result.streams.values()):
-        pairs = SnippetFeatures(stores["i3d"], stores["clip"], data.length_tolerance_s)
-        _inspect_pairs(pairs, present, split, fatal)
+    if len(stores) > 1 and not any(stream.unreadable for stream in result.streams.values()):
+        _inspect_pairs(SnippetFeatures(stores, data.length_tolerance_s), present, split, fatal)
     if split == "train":
         _inspect_labels(data, present, report)
         _inspect_unlabelled(data, stores, report)
@@ -93,12 +92,11 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
 
 def _open_streams(data: SnippetDataModule, table: pd.DataFrame, fatal: list[str]) -> dict[str, FeatureStore]:
     stores: dict[str, FeatureStore] = {}
-    for name, source in (("i3d", data.i3d), ("clip", data.clip)):
-        if source is not None:
-            try:
-                stores[name] = data.open_stream(source, table)
-            except FeatureError as error:
-                fatal.append(str(error))
+    for name in data.streams:
+        try:
+            stores[name] = data.open_stream(name, table)
+        except FeatureError as error:
+            fatal.append(str(error))
     return stores
 
 

@@ -1,9 +1,9 @@
-"""The embedded benchmark: timelines and features made up by seed, in the layouts of real ones.
+"""The embedded benchmark: timelines and features made up from a seed, in the layouts of real ones.
 
-It shows in small what the method is about. I3D-like features carry a class's direction in the climax of an instance
-and little of it in the rest: a localizer built on them is incomplete. CLIP-like features resemble a class's text
-during the whole instance, but nearly as much wherever its scene is shown: over-complete. Results on it are about the
-code and the idea, not about real video; every table says so.
+It shows on a small scale what the method is about. I3D-like features carry the direction of a class in the climax of an
+instance and little of it in the rest, so a localizer built on them is incomplete. CLIP-like features resemble the text
+of a class during the whole instance, but nearly as much wherever its scene is shown, so a localizer built on them is
+over-complete. Results tell of the code and the idea, not of real video, and every table says so.
 """
 
 import json
@@ -30,19 +30,19 @@ _CLASSES = ("archery", "bowling", "diving", "fencing", "juggling", "rowing")
 
 @dataclass(frozen=True)
 class SyntheticParams:
-    """How the made-up videos come about. Lengths are in snippets, levels relative to full evidence.
+    """How the videos are made up. Lengths are in snippets, levels relative to full evidence.
 
     Args:
-        seed: Of everything; equal parameters give equal files.
+        seed: Seed of everything; equal parameters give equal files.
         train_videos: Number of training videos.
         test_videos: Number of test videos.
-        i3d_dim: Width of the I3D-like features, RGB then flow, half each.
+        i3d_dim: Width of the I3D-like features: RGB, then flow, half each.
         clip_dim: Width of the CLIP-like features and texts.
         climax: Mean share of an instance that shows strong I3D evidence.
         weak: I3D evidence in the rest of an instance.
-        distractors: Un-annotated bursts of I3D evidence a hundred snippets.
+        distractors: Un-annotated bursts of I3D evidence per hundred snippets.
         context: Median length of the scene shown before and after an instance.
-        context_level: CLIP evidence there.
+        context_level: CLIP evidence in that scene.
         noise: Standard deviation of the white noise on either kind of feature.
     """
 
@@ -64,7 +64,7 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def _slow(rng: np.random.Generator, length: int, width: int, memory: float = 0.85) -> np.ndarray:
-    """Noise of unit variance that wanders, ``(length, width)``."""
+    """Slowly varying noise of unit variance, ``(length, width)``."""
     steps = rng.standard_normal((length, width))
     for t in range(1, length):
         steps[t] = memory * steps[t - 1] + np.sqrt(1 - memory**2) * steps[t]
@@ -72,7 +72,7 @@ def _slow(rng: np.random.Generator, length: int, width: int, memory: float = 0.8
 
 
 class _World:
-    """What all videos share: the directions of the classes."""
+    """The directions of the classes, which all videos share."""
 
     def __init__(self, params: SyntheticParams) -> None:
         rng = np.random.default_rng([params.seed, 0])
@@ -83,7 +83,7 @@ class _World:
         self.text = _unit(common + 0.9 * _unit(rng.standard_normal((count, params.clip_dim))))
         self.image = _unit(
             rng.standard_normal(params.clip_dim)
-        )  # the modality gap: images have a direction of their own
+        )  # the modality gap: images share a direction of their own
 
 
 def _video(
@@ -100,7 +100,7 @@ def _video(
         start, end = place, place + size
         instances.append((start, end, label))
         inside = _share(length, start, end)
-        strength = rng.lognormal(0, 0.3) * (0.35 if rng.random() < 0.15 else 1)  # some instances hardly show
+        strength = rng.lognormal(0, 0.3) * (0.35 if rng.random() < 0.15 else 1)  # some instances are hardly visible
         share = size * np.clip(rng.normal(params.climax, 0.12), 0.2, 0.9)
         peak = start + (size - share) * rng.beta(2, 2)
         i3d[:, label] += strength * _share(length, peak, peak + share)
@@ -131,20 +131,20 @@ def _share(length: int, start: float, end: float) -> np.ndarray:
 
 
 def write_synthetic(root: Path, params: SyntheticParams) -> None:
-    """Write annotations, features and texts to a folder; a folder that has them from equal parameters is left alone.
+    """Write annotations, features and texts to a folder, unless it has those of equal parameters.
 
     Written: ``annotations.json`` (ActivityNet form), ``i3d/VIDEO.npy`` (T, i3d_dim), ``clip/VIDEO.npy`` (T,
-    clip_dim), ``text/text.npy`` (C, clip_dim) with ``text/classes.txt``, and ``params.json``. The folder appears at
-    once and whole.
+    clip_dim), ``text/text.npy`` (C, clip_dim) with ``text/classes.txt``, and ``params.json``. The folder appears only
+    when it is complete.
 
     Raises:
-        ConfigError: If the folder holds anything else.
+        ConfigError: If the folder holds other files.
     """
     if _is_made_from(params, root):
         return
     root.parent.mkdir(parents=True, exist_ok=True)
     with alone(root):
-        if _is_made_from(params, root):  # another process has been faster
+        if _is_made_from(params, root):  # another process was faster
             return
         ours = all((root / name).is_file() for name in ("params.json", "annotations.json"))
         if root.is_dir() and any(root.iterdir()) and not ours:
@@ -155,8 +155,8 @@ def write_synthetic(root: Path, params: SyntheticParams) -> None:
 
 
 def _is_made_from(params: SyntheticParams, root: Path) -> bool:
-    said = root / "params.json"
-    return said.is_file() and json.loads(said.read_text()) == asdict(params)
+    saved = root / "params.json"
+    return saved.is_file() and json.loads(saved.read_text()) == asdict(params)
 
 
 def _write(root: Path, params: SyntheticParams) -> None:
@@ -188,11 +188,11 @@ def _write(root: Path, params: SyntheticParams) -> None:
 
 
 class SyntheticDataModule(SnippetDataModule):
-    """The embedded benchmark, made on first use.
+    """The embedded benchmark, made when first used.
 
     Args:
-        root: Folder that it is written to, and taken from if it is there already.
-        params: How the made-up videos come about.
+        root: Folder where it is written, or read if it is there already.
+        params: How the videos are made up.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
     """
 

@@ -18,25 +18,25 @@ __all__ = ["THUMOS14_CLASSES", "THUMOS14DataModule", "TestList"]
 class THUMOS14DataModule(SnippetDataModule):
     """THUMOS14 in any form of annotation.
 
-    Videos are divided by their names, as subsets are called differently from file to file or not at all. The training
-    videos are the organisers' validation set. Detections are measured at tIoU 0.1 to 0.7.
+    The names of the videos divide them, because files call the subsets differently or not at all. The training videos
+    are the organisers' validation set. Detections are measured at tIoU 0.1 to 0.7.
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
-        test_list: Which test videos. ``213``: all that the organisers name. ``212``: without 1292, which has only
+        test_list: Which videos are tested. ``213``: all that the organisers name. ``212``: without 1292, which has only
             Ambiguous segments (W-TALC and its family). ``211``: also without 270 (OpenTAD). ``210``: also without 1496
             (BaS-Net, UM).
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
     Source:
-        The lists as their authors' files have them; changing from 212 to 210 moves the mAP by up to 0.8 points.
+        The lists are those in the files of their authors; changing from 212 to 210 moves the mAP by up to 0.8 points.
     """
 
     def __init__(
         self,
         annotations: Path,
         test_list: TestList = "212",
-        **options: Any,  # noqa: ANN401  the base class's, by name
+        **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
         self.test_list = test_list
         super().__init__(

@@ -16,7 +16,7 @@ from wtal.data.annotations import Annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource, part_of
 from wtal.data.manifest import read_manifest
-from wtal.errors import WTALError
+from wtal.errors import ConfigError, WTALError
 from wtal.extraction.pipeline import Extraction, Running, extract_features
 from wtal.nn.heads import ZeroShotHead
 from wtal.nn.text.prompts import TemplateText
@@ -72,7 +72,7 @@ def detect_actions(
     Raises:
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
     """
-    streams = {stream for branch in model.modules() if isinstance(branch, Branch) for stream in branch.streams}
+    streams = _streams_of(model)
     making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in streams))
     failed = extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
     readable = {name: path for name, path in videos.items() if name not in failed}
@@ -101,6 +101,18 @@ def text_tower(settings: object) -> dict[str, str]:
     return {}
 
 
+def _streams_of(model: LocalizationModule) -> set[str]:
+    """The streams that the model's branches read, all of which can be extracted from video."""
+    streams = {stream for branch in model.modules() if isinstance(branch, Branch) for stream in branch.streams}
+    unknown = streams - set(_KINDS.values())
+    if unknown:
+        raise ConfigError(
+            f"The model reads the stream {min(unknown)!r}, which is not extracted from video: extract its features by "
+            "other means, and run `wtal predict` on them."
+        )
+    return streams
+
+
 def zero_shot_model(labels: Sequence[str], making: Extraction) -> LocalizationModule:
     """The VLP branch for any classes, without training."""
     texts = TemplateText(labels, making.clip_model, "random" if making.random_weights else making.clip_weights)
@@ -122,9 +134,9 @@ def _unlabelled(
     )
     segments = pd.DataFrame(columns=["video_id", "label", "start_s", "end_s"])
     annotations = Annotations(store, table, segments, tuple(class_names), segments.drop(columns="label"))
-    i3d, clip = (FeatureSource(store) if kind in streams else None for kind in ("i3d", "clip"))
+    sources = {kind: FeatureSource(store) for kind in _KINDS.values() if kind in streams}
     note = _MEANINGLESS if making.random_weights else "own videos"
-    return SnippetDataModule(annotations, Benchmark("none", (0.5,), ((0.5, 0.5),)), i3d, clip, features_note=note)
+    return SnippetDataModule(annotations, Benchmark("none", (0.5,), ((0.5, 0.5),)), streams=sources, features_note=note)
 
 
 def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -> pd.DataFrame:
@@ -147,9 +159,9 @@ def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -
 
 def _warn_of_other_features(run: Run, data: SnippetDataModule) -> None:
     """Warn if features were made in another way than those that the model has learned from."""
-    for kind in ("i3d", "clip"):
+    for kind in data.streams:
         try:
-            learned, here = (getattr(known, kind) for known in (run.data, data))
+            learned, here = (known.streams.get(kind) for known in (run.data, data))
             there, now = (source and read_manifest(part_of(source, kind).path) for source in (learned, here))
         except WTALError:  # the training's data no longer exist
             return

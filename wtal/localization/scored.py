@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wtal.localization.localizer import Localizer
 from wtal.types import Detections, SnippetScores, Video
+from wtal.views import View
 
 __all__ = ["VideoScores"]
 
@@ -23,6 +24,7 @@ class VideoScores:
             ``(T,)``, ``video`` ``(C,)``. The last source is the output of the model as a whole.
         class_names: Names of the classes by class index.
         localizer: Localizer of the model.
+        views: How figures show the sources, as the model declares it.
 
     >>> import torch
     >>> from wtal.types import TimeGrid
@@ -36,6 +38,7 @@ class VideoScores:
     sources: dict[str, SnippetScores]
     class_names: Sequence[str]
     localizer: Localizer
+    views: tuple[View, ...] = ()
 
     @property
     def times_s(self) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Losses on a teacher's confident snippets. All are zero where the teacher is confident of nothing."""
+"""Losses on confidently labelled snippets, which are zero where no snippet is labelled."""
 
 import torch
 import torch.nn.functional as F
@@ -15,19 +15,19 @@ def _mean_over(values: Tensor, chosen: Tensor) -> Tensor:
 
 
 def _mean_confident(values: Tensor, pseudo: PseudoLabels, balanced: bool) -> Tensor:
-    """Mean over the confident snippets, or the sum of the means over foreground and over background."""
+    """Mean over the labelled snippets, or the sum of the means over foreground and over background."""
     if balanced:
         return _mean_over(values, pseudo.label == 1) + _mean_over(values, pseudo.label == 0)
     return _mean_over(values, pseudo.label >= 0)
 
 
 def attention_distillation(attention: Tensor, pseudo: PseudoLabels, balanced: bool = False) -> Tensor:
-    """Binary cross-entropy of actionness on the confident snippets.
+    """Binary cross-entropy of actionness on the labelled snippets.
 
     Args:
         attention: In [0, 1], ``(B, T)``.
-        pseudo: The teacher's labels, ``(B, T)``.
-        balanced: Average foreground and background apart and add them; else all confident snippets count alike.
+        pseudo: Labels of the snippets, ``(B, T)``.
+        balanced: Average foreground and background separately and add them; otherwise all snippets count alike.
 
     Returns:
         Scalar.
@@ -45,11 +45,11 @@ def attention_distillation(attention: Tensor, pseudo: PseudoLabels, balanced: bo
 
 
 def class_distillation(plain: Tensor, pseudo: PseudoLabels, balanced: bool = False) -> Tensor:
-    """Cross-entropy of the CAS on the confident snippets: foreground to its class, background to the background class.
+    """Cross-entropy of the CAS on the labelled snippets: foreground to its class, background to the background class.
 
     Args:
         plain: Logits, background last, ``(B, T, C + 1)``.
-        pseudo: The teacher's labels, ``(B, T)``.
+        pseudo: Labels of the snippets, ``(B, T)``.
         balanced: As for :func:`attention_distillation`.
 
     Returns:
@@ -66,16 +66,16 @@ def class_distillation(plain: Tensor, pseudo: PseudoLabels, balanced: bool = Fal
 def contrastive_distillation(
     embedding: Tensor, pseudo: PseudoLabels, temperature: float = 0.1, max_snippets: int = 512
 ) -> Tensor:
-    """Pull confident foreground of one class together, push confident background away (InfoNCE).
+    """Pull labelled foreground of one class together and push labelled background away (InfoNCE).
 
-    Every confident foreground snippet of the batch is an anchor; its positives are the other foreground snippets of
-    its class, its negatives all background snippets and the foreground of other classes.
+    Every foreground snippet of the batch is an anchor; its positives are the other foreground snippets of its class,
+    and its negatives are all background snippets and the foreground of other classes.
 
     Args:
         embedding: ``(B, T, E)``.
-        pseudo: The teacher's labels, ``(B, T)``.
-        temperature: Of the cosine similarities.
-        max_snippets: Snippets of each kind that take part at most, evenly thinned, to bound the memory.
+        pseudo: Labels of the snippets, ``(B, T)``.
+        temperature: Temperature of the cosine similarities.
+        max_snippets: The most snippets of each kind that take part, evenly thinned, to bound the memory.
 
     Returns:
         Scalar.

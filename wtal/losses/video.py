@@ -1,4 +1,4 @@
-"""Losses that need nothing but video-level labels."""
+"""Losses that need only video-level labels."""
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +14,7 @@ def with_background(labels: Tensor, present: bool) -> Tensor:
 
     Args:
         labels: ``(B, C)``.
-        present: On for the plain CAS, off for the one that actionness has suppressed.
+        present: Whether it is present: yes for the plain CAS, no for the one that actionness has suppressed.
 
     Returns:
         ``(B, C + 1)``.
@@ -30,7 +30,7 @@ def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: Video logits, ``(B, C)``.
-        labels: Multi-hot, ``(B, C)``; a video without label adds nothing.
+        labels: Multi-hot, ``(B, C)``; a video without a label adds nothing.
 
     Returns:
         Scalar.
@@ -48,11 +48,11 @@ def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def background_mil_losses(
     plain: Tensor, suppressed: Tensor, mask: Tensor, labels: Tensor, ratio: int
 ) -> dict[str, Tensor]:
-    """MIL with a background class: on for the plain CAS, off for the one that actionness has suppressed.
+    """MIL with a background class, present in the plain CAS and absent from the one that actionness has suppressed.
 
     Args:
         plain: Logits, background last, ``(B, T, C + 1)``.
-        suppressed: The same after suppression.
+        suppressed: The logits after suppression.
         mask: True on real snippets, ``(B, T)``.
         labels: Multi-hot, ``(B, C)``.
         ratio: Snippets per vote, see :func:`~wtal.functional.pooling.topk_pool`.
@@ -86,13 +86,13 @@ def sparsity_loss(attention: Tensor, mask: Tensor) -> Tensor:
 
 
 def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor, emphasis: Tensor | None = None) -> Tensor:
-    """Actionness and background probability of a snippet must add up to one.
+    """Make actionness and background probability of a snippet add up to one.
 
     Args:
         attention: In [0, 1], ``(B, T)``.
         background: Probability of the background class, ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
-        emphasis: Weight of each snippet, ``(B, T)``; None: all count alike.
+        emphasis: Weight of each snippet, ``(B, T)``; None for equal weights.
 
     Returns:
         Scalar.
@@ -105,7 +105,7 @@ def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor, emphasis:
 
 
 def co_activity_loss(embedding: Tensor, cas: Tensor, labels: Tensor, mask: Tensor, margin: float = 0.5) -> Tensor:
-    """Videos that share a class look alike where it happens, and unlike each other's remainder.
+    """Make videos that share a class look alike where it happens, and unlike the remainder of each other.
 
     For each class and each pair of videos that share it, the class's attended embedding ``h`` of one video must be
     nearer (cosine distance, by ``margin``) to that of the other than to the other's remainder ``l``.
@@ -115,15 +115,15 @@ def co_activity_loss(embedding: Tensor, cas: Tensor, labels: Tensor, mask: Tenso
         cas: Class logits, ``(B, T, C)``.
         labels: Multi-hot, ``(B, C)``.
         mask: True on real snippets, ``(B, T)``.
-        margin: Of the ranking hinge.
+        margin: Margin of the ranking hinge.
 
     Returns:
         Scalar; zero where no two videos share a class.
 
     Source:
-        W-TALC, arXiv:1807.10418, eq. 7. Over all pairs of the batch; W-TALC's code builds batches of chosen pairs.
+        W-TALC, arXiv:1807.10418, eq. 7, over all pairs of the batch; W-TALC's code builds batches of chosen pairs.
     """
-    embedding = embedding.float()  # autocast leaves it in half precision, and the scores in full
+    embedding = embedding.float()  # autocast leaves it in half precision but the scores in full
     attend = cas.masked_fill(~mask[..., None], -torch.inf).softmax(dim=1)  # (B, T, C)
     rest = (1 - attend) * mask[..., None] / (mask.sum(dim=1)[:, None, None] - 1).clamp(min=1)
     high = F.normalize(torch.einsum("btc,bte->cbe", attend, embedding), dim=-1)

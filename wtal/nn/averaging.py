@@ -1,4 +1,4 @@
-"""An exponential moving average of a network's weights, to infer and to teach with."""
+"""An exponential moving average of the weights of a network, for inference and for teaching."""
 
 from typing import Any
 
@@ -12,18 +12,19 @@ __all__ = ["WeightAverage"]
 class WeightAverage(nn.Module):
     """Keeps averages of a network's trainable parameters as buffers, and runs the network with them.
 
-    The network itself is neither copied nor touched: a frozen text tower inside it is not doubled, and an optimizer
-    sees no second set of parameters. Early on the average forgets faster, so that it is not held back by the start.
+    The network itself is neither copied nor changed: a frozen text tower inside it is not doubled, and an optimizer
+    sees no second set of parameters. Early on the average forgets faster, so that the initial weights do not hold it
+    back.
 
     Args:
-        network: Whose weights are averaged.
+        network: The network whose weights are averaged.
         decay: Share of the average that one step keeps, in [0, 1).
 
     Raises:
-        ValueError: For a decay out of range.
+        ValueError: If the decay is out of range.
 
     Source:
-        Mean teacher, arXiv:1703.01780, section 2. Our choice, not the paper's: 0 switches it off.
+        Mean teacher, arXiv:1703.01780, section 2. Its use is our choice, not the paper's.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -40,7 +41,7 @@ class WeightAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Take in the weights after a step."""
+        """Update the average with the weights after a step."""
         self.steps += 1
         steps = int(self.steps)
         keep = min(self.decay, (1 + steps) / (10 + steps))
@@ -54,5 +55,5 @@ class WeightAverage(nn.Module):
 
 
 def _key(name: str) -> str:
-    """Buffer names know no dots."""
+    """Name of a buffer, which may contain no dots."""
     return name.replace(".", "__")

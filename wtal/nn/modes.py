@@ -1,4 +1,4 @@
-"""Training and evaluation mode of modules whose parts may be in different ones."""
+"""Training and evaluation mode of modules whose parts may be in different modes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ __all__ = ["evaluating"]
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside, each submodule's own mode again after."""
+    """Put a module into evaluation mode, and each submodule back into its own mode afterwards."""
     modes = [(m, m.training) for m in module.modules()]
     module.eval()
     try:

@@ -9,13 +9,13 @@ __all__ = ["FeatureNorm"]
 
 
 class FeatureNorm(nn.Module):
-    """Subtracts each channel's mean and, on request, divides by its standard deviation.
+    """Subtracts the mean of each channel and, on request, divides by its standard deviation.
 
-    The statistics are set once before training and kept in the checkpoint; until then nothing is changed.
+    The statistics are set once before training and kept in the checkpoint; until then features pass unchanged.
 
     Args:
-        dim: Channels.
-        scale: Divide by the standard deviation; off for unit-norm features, whose directions matter.
+        dim: Number of channels.
+        scale: Whether to divide by the standard deviation; not for unit-norm features, whose directions matter.
     """
 
     mean: Tensor
@@ -28,7 +28,7 @@ class FeatureNorm(nn.Module):
         self.register_buffer("std", torch.ones(dim))
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Take the mean and standard deviation of each channel over the training snippets, ``(D,)`` each.
+        """Set the mean and standard deviation of each channel over the training snippets, ``(D,)`` each.
 
         Raises:
             FeatureError: If the features have another width.
@@ -38,13 +38,13 @@ class FeatureNorm(nn.Module):
         self.std.copy_(std.clamp(min=1e-3))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Normalise ``(B, T, D)``; padding becomes zero.
+        """Normalise features ``(B, T, D)``; padding becomes zero.
 
         Raises:
             FeatureError: If the features have another width.
         """
         self._check(features.shape[-1])
-        centred = features - self.mean  # new, so what follows may be in place: each copy of the features is felt
+        centred = features - self.mean  # a new tensor, so the next steps may work in place and save copies
         return (centred.div_(self.std) if self.scale else centred).masked_fill_(~mask[..., None], 0)
 
     def _check(self, channels: int) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wtal.errors import ConfigError
 from wtal.io.extras import from_extra
-from wtal.report.style import SOURCE_COLOURS, SOURCE_NAMES, colour_of
+from wtal.report.style import SOURCE_COLOURS, shown
 
 with from_extra("report"):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -43,11 +43,12 @@ class Track:
     """Scores and detections of one source for one class in one video.
 
     Args:
-        source: Name of the source, which determines the colour and the default name.
+        source: Name of the source, which determines name and colour where these are empty.
         curve: Score of each snippet in [0, 1], ``(T,)``.
         segments: Detections, best first, ``(N, 2)`` seconds.
         labels: Pseudo-labels that it learned from, ``(T,)`` of 1, 0 and -1; None draws none.
-        name: Name in the margin; by default the source's.
+        name: Name in the margin.
+        colour: Colour of the curve, in any form that matplotlib takes.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Track:
     segments: Floats
     labels: NDArray[np.int8] | None = None
     name: str = ""
+    colour: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def panel_of(
             f"{label!r} is not one of the {len(scores.class_names)} classes: {', '.join(scores.class_names)}."
         )
     tracks = []
-    for source in scores.sources:
+    for place, source in enumerate(scores.sources):
         if detections is None:
             found = scores.detections(source)
             mine = found.label == list(scores.class_names).index(label)
@@ -115,7 +117,8 @@ def panel_of(
             of = (detections["source"] == source) & (detections["video_id"] == name) & (detections["label"] == label)
             segments = detections.loc[of, spans].to_numpy(float)
         labels = np.asarray(taught[source], np.int8) if taught and source in taught else None
-        tracks.append(Track(source, scores.curve(source, label), segments, labels))
+        style = shown(source, place, scores.views)
+        tracks.append(Track(source, scores.curve(source, label), segments, labels, *style))
     instances = np.empty((0, 2)) if true is None else true.loc[true["label"] == label, spans].to_numpy(float)
     return Panel(f"{name}: {label}", scores.times_s, scores.video.duration_s, instances, tracks)
 
@@ -133,7 +136,7 @@ def panel_of_both(ours: "VideoScores", apart: "VideoScores", truth: pd.DataFrame
     shown = panel.title.removeprefix(f"{ours.video.video_id}: ")
     tracks = panel_of(apart, truth=truth, label=shown).tracks
     branches = tracks[:-1] if len(tracks) > 1 else tracks  # the last of several is their fusion
-    alone = [replace(track, name=f"{track.source.upper()} alone") for track in branches]
+    alone = [replace(track, name=f"{track.name} alone") for track in branches]
     return replace(panel, tracks=[*alone, panel.tracks[-1]])
 
 
@@ -179,7 +182,8 @@ def _draw_panel(part: "SubFigure", panel: Panel) -> None:
 
 
 def _draw_track(axis: "Axes", track: Track, panel: Panel) -> None:
-    colour = colour_of(track.source, 0)
+    title, colour = shown(track.source, 0)
+    title, colour = track.name or title, track.colour or colour
     for start_s, end_s in panel.truth:
         axis.axvspan(start_s, end_s, color="#000000", alpha=0.08, linewidth=0)
     axis.fill_between(panel.times_s, track.curve, step="mid", color=colour, alpha=0.35, linewidth=0)
@@ -195,7 +199,7 @@ def _draw_track(axis: "Axes", track: Track, panel: Panel) -> None:
             of_kind = track.labels[edges[:-1]] == label
             spans = np.column_stack([first, last - first])[of_kind]
             axis.broken_barh([(start, width) for start, width in spans], (-0.48, 0.14), facecolor=fill, linewidth=0)
-    _name(axis, track.name or SOURCE_NAMES.get(track.source, track.source))
+    _name(axis, title)
 
 
 def _name(axis: "Axes", text: str) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wtal.report.figures import Chart, Line, curves_figure
-from wtal.report.style import SOURCE_NAMES, colour_of
+from wtal.report.style import shown
 from wtal.results.sensitivity import CutCurve, TeacherCurve
+from wtal.views import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,33 +20,36 @@ __all__ = ["sensitivity_figure"]
 _SYMBOLS = {"foreground": "δ$_h$", "background": "δ$_l$"}
 
 
-def sensitivity_figure(cuts: Sequence[CutCurve], teachers: Sequence[TeacherCurve], caption: str) -> "Figure":
+def sensitivity_figure(
+    cuts: Sequence[CutCurve], teachers: Sequence[TeacherCurve], caption: str, views: Sequence[View] = ()
+) -> "Figure":
     """Charts side by side: the localizer's threshold, then those of each kind of pseudo-label.
 
     Args:
         cuts: One per source.
         teachers: One per teacher and kind of label, in the order of the kinds; none for a branch alone.
-        caption: Below the charts.
+        caption: Text below the charts.
+        views: How the model declares its sources.
     """
     kinds = [list(curves) for _, curves in groupby(teachers, attrgetter("kind"))]
-    return curves_figure([_cut_chart(cuts), *map(_teacher_chart, kinds)], caption)
+    return curves_figure([_cut_chart(cuts, views), *(_teacher_chart(curves, views) for curves in kinds)], caption)
 
 
-def _cut_chart(curves: Sequence[CutCurve]) -> Chart:
+def _cut_chart(curves: Sequence[CutCurve], views: Sequence[View]) -> Chart:
     lines = []
     for place, curve in enumerate(curves):
-        name, colour = SOURCE_NAMES.get(curve.source, curve.source), colour_of(curve.source, place)
+        name, colour = shown(curve.source, place, views)
         lines.append(Line(name, curve.cuts, curve.values, colour))
         lines.append(Line("", curve.cuts[[0, -1]], np.stack([curve.own] * 2, axis=1), colour, dashed=True))
     return Chart("One cut of the localizer (dashed: all its cuts)", "threshold", "mean mAP in %", lines)
 
 
-def _teacher_chart(curves: Sequence[TeacherCurve]) -> Chart:
+def _teacher_chart(curves: Sequence[TeacherCurve], views: Sequence[View]) -> Chart:
     lines, marks = [], []
     for place, curve in enumerate(curves):
-        colour = colour_of(curve.teacher, place)
-        lines.append(Line(f"{curve.teacher.upper()}: right", curve.thresholds, curve.right, colour))
-        lines.append(Line(f"{curve.teacher.upper()}: share of all", curve.thresholds, curve.share, colour, dashed=True))
+        title, colour = shown(curve.teacher, place, views)
+        lines.append(Line(f"{title}: right", curve.thresholds, curve.right, colour))
+        lines.append(Line(f"{title}: share of all", curve.thresholds, curve.share, colour, dashed=True))
         marks.append((curve.used, colour))
     kind = curves[0].kind
     return Chart(f"Pseudo-labels: {kind} (dotted: used)", _SYMBOLS[kind], "snippets in %", lines, marks)

@@ -1,27 +1,32 @@
 """How figures look: colours that colour-blind readers can tell apart, names of the sources, and files for print."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wtal.errors import ConfigError
 from wtal.io.files import drafted
+from wtal.views import CBP, FUSED, VLP, View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "BRANCHES",
     "COMPARED_COLOURS",
     "COMPARED_LANES",
     "COMPARED_NAMES",
     "DARK_COLOURS",
+    "DEFAULT_VIEWS",
     "PAGE_COLOURS",
     "PAGE_NAMES",
     "PALETTE",
     "SOURCE_COLOURS",
     "SOURCE_NAMES",
     "colour_of",
+    "page_colour",
+    "page_name",
     "save_figure",
+    "shown",
 ]
 
 # Okabe and Ito, Color Universal Design, 2008.
@@ -29,36 +34,66 @@ PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f
 
 # Sources ------------------------------------------------------------------------------------------------------------
 
-BRANCHES = (
-    "cbp",
-    "vlp",
-)  # the first teaches the second in the turns B, and learns from it in the turns F
-SOURCE_COLOURS = {"truth": "#444444", "cbp": "#0072b2", "vlp": "#e69f00", "fused": "#009e73"}
-SOURCE_NAMES = {"cbp": "CBP", "vlp": "VLP", "fused": "ours"}  # in figures
-PAGE_NAMES = {**SOURCE_NAMES, "fused": "collaboration"}  # on pages
+DEFAULT_VIEWS = (CBP, VLP, FUSED)
+SOURCE_COLOURS = {"truth": "#444444"} | {view.name: view.colour for view in DEFAULT_VIEWS}
+SOURCE_NAMES = {view.name: view.title for view in DEFAULT_VIEWS}  # in figures
+PAGE_NAMES = {**SOURCE_NAMES, FUSED.name: "collaboration"}  # on pages
 
 # A page of `wtal compare`: names and colours of its methods in tables; and its lanes, each a run, a source, a name, and
 # whether it is visible from the start.
-COMPARED_NAMES = {"cbp": "CBP alone", "vlp": "VLP alone", "alternation": "collaboration"}
-COMPARED_COLOURS = {"cbp": "cbp", "vlp": "vlp", "late_fusion": "late", "alternation": "fused"}
+COMPARED_NAMES = {"cbp": f"{CBP.title} alone", "vlp": f"{VLP.title} alone", "alternation": "collaboration"}
+COMPARED_COLOURS = {"cbp": CBP.name, "vlp": VLP.name, "late_fusion": "late", "alternation": FUSED.name}
 COMPARED_LANES = (
-    ("apart", "cbp", "CBP alone", True),
-    ("apart", "vlp", "VLP alone", True),
-    ("apart", "fused", "late fusion", False),
-    ("alternation", "cbp", "CBP, taught", False),
-    ("alternation", "vlp", "VLP, taught", False),
-    ("alternation", "fused", "collaboration", True),
+    ("apart", CBP.name, f"{CBP.title} alone", True),
+    ("apart", VLP.name, f"{VLP.title} alone", True),
+    ("apart", FUSED.name, "late fusion", False),
+    ("alternation", CBP.name, f"{CBP.title}, taught", False),
+    ("alternation", VLP.name, f"{VLP.title}, taught", False),
+    ("alternation", FUSED.name, "collaboration", True),
 )
 
 # Colours that a page knows by name: the sources, late fusion, and the palette by position; lighter on a dark page.
-PAGE_COLOURS = {name: SOURCE_COLOURS[name] for name in PAGE_NAMES} | {"late": "#cc79a7"}
+PAGE_COLOURS = {view.name: view.colour for view in DEFAULT_VIEWS} | {"late": "#cc79a7"}
 PAGE_COLOURS |= {f"p{place}": colour for place, colour in enumerate(PALETTE)}
-DARK_COLOURS = PAGE_COLOURS | {"cbp": "#56b4e9", "fused": "#2fc79a", "p0": "#3d9be0", "p2": "#2fc79a", "p7": "#d0d0cc"}
+DARK_COLOURS = PAGE_COLOURS | {"p0": "#3d9be0", "p2": "#2fc79a", "p7": "#d0d0cc"}
+DARK_COLOURS |= {CBP.name: "#56b4e9", FUSED.name: "#2fc79a"}
 
 
 def colour_of(name: str, place: int) -> str:
     """Colour of a source by its name, of anything else by its position in the legend."""
     return SOURCE_COLOURS.get(name.lower(), PALETTE[place % len(PALETTE)])
+
+
+def shown(source: str, place: int, views: Sequence[View] = ()) -> tuple[str, str]:
+    """Title and colour of a source.
+
+    Args:
+        source: Its name.
+        place: Its place among the sources, which gives the colour where none is declared.
+        views: The views that a model declares.
+
+    >>> shown("hand", 0, [View("hand", title="Hand")]), shown("vlp", 0)
+    (('Hand', '#0072b2'), ('VLP', '#e69f00'))
+    """
+    view = next((view for view in (*views, *DEFAULT_VIEWS) if view.name == source), None)
+    if view is None:
+        return source, colour_of(source, place)
+    return view.title, view.colour or PALETTE[place % len(PALETTE)]
+
+
+def page_name(source: str, views: Sequence[View]) -> str:
+    """Name of a source on a page.
+
+    >>> page_name("hand", [View("hand", title="Hand")]), page_name("fused", DEFAULT_VIEWS)
+    ('Hand', 'collaboration')
+    """
+    declared = {view.name: view.title for view in views}
+    return PAGE_NAMES.get(source) or declared.get(source, source)
+
+
+def page_colour(source: str, place: int) -> str:
+    """Name of the page's colour for a source: its own, or else that of its place in the palette."""
+    return source if source in PAGE_NAMES else f"p{place % len(PALETTE)}"
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

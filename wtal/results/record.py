@@ -11,6 +11,7 @@ from wtal.errors import ConfigError, PredictionError, brief
 from wtal.io.bounds import read_json
 from wtal.io.files import write_text
 from wtal.results.identity import Identity
+from wtal.views import View
 
 __all__ = [
     "About",
@@ -191,6 +192,7 @@ class About:
         tious: Its thresholds of temporal IoU.
         weights: What a reader must know of the weights; else empty.
         checkpoint: Name of the file that the weights come from, or ``as in memory``.
+        views: How figures show each source, where it is known.
     """
 
     features: str = ""
@@ -198,6 +200,7 @@ class About:
     tious: tuple[float, ...] = ()
     weights: str = ""
     checkpoint: str = ""
+    views: tuple[View, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -209,6 +212,10 @@ class About:
         parts = {"features": self.features, "benchmark": self.benchmark, "": self.weights}
         parts |= {"checkpoint": self.checkpoint}
         return "; ".join(f"{name}: {value}" if name else value for name, value in parts.items() if value)
+
+
+def _view(content: Mapping[str, Any]) -> View:
+    return View(content["name"], title=str(content["title"])[:200], colour=str(content["colour"])[:7])
 
 
 def write_about(path: Path, about: About) -> None:
@@ -226,6 +233,8 @@ def read_about(path: Path) -> About:
         content = dict(read_json(path, PredictionError).items())  # no other value has items
         content.setdefault("benchmark", content.get("protocol", ""))  # its name before version 0.2
         known = {field.name: content[field.name] for field in fields(About) if field.name in content}
-        return About(**{**{k: str(v) for k, v in known.items()}, "tious": tuple(map(float, known.get("tious", ())))})  # type: ignore[arg-type]
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        texts = {name: str(value) for name, value in known.items() if name not in ("tious", "views")}
+        tious, views = tuple(map(float, known.get("tious", ()))), tuple(map(_view, known.get("views", ())))
+        return About(**texts, tious=tious, views=views)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ConfigError) as error:
         raise PredictionError(f"{path} is damaged ({str(error)[:80]}): delete it, or test the run again.") from error

@@ -11,10 +11,11 @@ from wtal.results.comparison import METHOD_NAMES, read_comparison
 from wtal.results.record import Record, parse_record, read_record
 from wtal.results.run_folder import records_below
 from wtal.results.runs_summary import Row, RunsTable, present
+from wtal.views import CBP, FUSED, VLP
 
 __all__ = ["collect", "table_of_runs"]
 
-_SOURCES = ("fused", "", "vlp", "cbp")  # the first of them with results represents a run
+_SOURCES = (FUSED.name, "", VLP.name, CBP.name)  # the first of them with results represents a run
 _MOST_LEVELS = 6  # folders between the table of a comparison and a record of it
 _VOLATILE = (
     "seed_everything", "default_root_dir", "name", "ckpt_path", "logger", "config", "then_test", "callbacks", "resume",
@@ -39,7 +40,8 @@ def table_of_runs(
     rows = [*_compared(folders), *collect(records, source, checkpoint)]
     if not rows:
         where = ", ".join(map(str, folders))
-        raise ConfigError(f"There is no record.json with test results in {where}: train with `--then_test true`.")
+        of = f" of {source!r}" if source else ""
+        raise ConfigError(f"There is no record.json with test results{of} in {where}: train with `--then_test true`.")
     return present(rows, baseline, checkpoint, published)
 
 

@@ -101,12 +101,14 @@ class StudentLabels:
         class_names: Class names by index.
         label: By student: 1 foreground, 0 background, -1 ignored, ``(S,)`` int8.
         class_index: By student: class of a foreground snippet, otherwise -1, ``(S,)`` int16.
+        mark: Addition to the name of the benchmark, if the teachers learned from more than video labels.
     """
 
     grids: VideoGrids
     class_names: Sequence[str]
     label: Mapping[str, Ints]
     class_index: Mapping[str, Ints]
+    mark: str = ""
 
 
 def write_scores(path: Path, scores: TestScores) -> None:
@@ -133,6 +135,8 @@ def write_pseudo_labels(path: Path, labels: StudentLabels) -> None:
     """Write the pseudo-labels of all students; an existing file is replaced once the new one is complete."""
     arrays = {f"label_{student}": np.asarray(values, np.int8) for student, values in labels.label.items()}
     arrays |= {f"class_index_{student}": np.asarray(values, np.int16) for student, values in labels.class_index.items()}
+    if labels.mark:
+        arrays["mark"] = np.frombuffer(labels.mark.encode(), np.uint8)
     _write(path, {**_head(labels.grids, labels.class_names), **arrays})
 
 
@@ -152,7 +156,8 @@ def read_pseudo_labels(path: Path) -> StudentLabels:
     for student in students:
         if not np.isin(label[student], (-1, 0, 1)).all() or not _within(class_index[student], -1, len(class_names)):
             raise PredictionError(f"{path} has pseudo-labels of {student} out of range: {_WAY_OUT}.")
-    return StudentLabels(grids, class_names, label, class_index)
+    mark = arrays["mark"].tobytes()[:200].decode("utf-8", "replace") if "mark" in arrays else ""
+    return StudentLabels(grids, class_names, label, class_index, mark)
 
 
 def _present_name(name: str) -> str:

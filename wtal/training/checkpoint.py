@@ -68,7 +68,7 @@ class Run:
             raise ConfigError(f"{self.config} has no `data` part: make the data module yourself, and pass it on.")
         refuse_untrusted(data, self.config, self.trust)
         try:
-            return load_data([self.config])
+            made = load_data([self.config])
         except WTALError:
             raise
         except Exception as error:  # wrong settings fail in any way there is
@@ -76,6 +76,9 @@ class Run:
             if isinstance(cause, WTALError):
                 raise cause from cause.__cause__
             raise ConfigError(mistake(str(error), [str(self.config)])) from error
+        for mark in self.model.marks:
+            made.mark_benchmark(mark)
+        return made
 
     @cached_property
     def pseudo_labels(self) -> dict[str, dict[str, PseudoLabels]]:
@@ -184,7 +187,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} does not exist: give a checkpoint, or the folder of a run.") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is no checkpoint of this project: it has no weights with class names.")
-    parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0}
+    parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0, "marks": []}
     checkpoint = {name: checkpoint.get(name, empty) for name, empty in parts.items()}
     wrong = [name for name, empty in parts.items() if not isinstance(checkpoint[name], type(empty))]
     if wrong:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
+from wtal.data.contract import VideoData, data_of
 from wtal.results.ground_truth import write_ground_truth
 from wtal.results.predictions import write_predictions
 from wtal.results.record import About, write_about
@@ -62,7 +63,7 @@ class WritePredictions(Callback):
         if not trainer.is_global_zero:
             return
         folder, class_names = RunFolder.of(trainer), pl_module.class_names
-        data: SnippetDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        data = data_of(trainer)
         videos = {video.video_id: video for video in data.videos("test")}
         for source in sorted({source for part in parts for source in part}):
             found = {name: result for part in parts for name, result in part.get(source, {}).items()}
@@ -89,12 +90,13 @@ class WritePseudoLabels(Callback):
         taught = {student: buffer for student, buffer in buffers.items() if (buffer.label >= 0).any()}
         if not taught or not trainer.is_global_zero:
             return
-        grids = VideoGrids.of(trainer.datamodule.videos("train"))  # type: ignore[attr-defined]
+        grids = VideoGrids.of(data_of(trainer).videos("train"))
         label, class_index = (
             {student: getattr(buffer, kind).cpu().numpy() for student, buffer in taught.items()}
             for kind in ("label", "class_index")
         )
-        labels = StudentLabels(grids, pl_module.class_names, label, class_index)  # type: ignore[arg-type]
+        mark = ", ".join(getattr(pl_module, "marks", ()))
+        labels = StudentLabels(grids, pl_module.class_names, label, class_index, mark)  # type: ignore[arg-type]
         write_pseudo_labels(RunFolder.of(trainer).pseudo_labels, labels)
 
 
@@ -125,23 +127,20 @@ class ResultsTable(Callback):
             if stage == split:
                 source, _, measure = rest.rpartition("/")
                 rows.setdefault(source or type(module).__name__, {})[measure] = float(value)
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = getattr(trainer, "datamodule", None)
         if not rows or not trainer.is_global_zero or not isinstance(data, SnippetDataModule):
             return
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        shown = [name for name in table if str(name).startswith("mAP")]
+        if not isinstance(module, LocalizationModule):
+            return
         inside = trainer.state.fn == TrainerFn.FITTING
-        if inside:
-            middle = {f"mAP@{tiou:g}" for tiou in data.benchmark.tious[:: max(1, len(data.benchmark.tious) // 3)]}
-            shown = [name for name in shown if name in middle or name == "mAP"]
-        table = percent(table[[*shown, *(name for name in ("video_mAP",) if name in table)]], 1)
-        titles = {"mAP": "mean", "video_mAP": "of videos"}
-        table = table.rename(columns=lambda name: titles.get(name, name.removeprefix("mAP@")))
+        titles = module.task.columns(data.benchmark, short=inside)
+        table = pd.DataFrame.from_dict(rows, orient="index")
+        table = percent(table[[name for name in titles if name in table]], 1).rename(columns=titles)
         caption = f"epoch {trainer.current_epoch}" if inside else _about(trainer, module, data).caption
-        print_table(table.rename_axis("mAP in % at tIoU"), caption)
+        print_table(table.rename_axis(module.task.heading), caption)
 
 
-def _about(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -> About:
+def _about(trainer: Trainer, module: LightningModule, data: VideoData) -> About:
     path = getattr(trainer, "ckpt_path", None)
     return About(
         features=data.features_note,
@@ -149,4 +148,5 @@ def _about(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -
         tious=data.benchmark.tious,
         weights=getattr(module, "note", ""),
         checkpoint=Path(path).name if path else "as in memory",
+        views=getattr(module, "views", ()),
     )

@@ -49,7 +49,7 @@ class LogPanels(Callback):
         loggers = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger | WandbLogger)]
         if not (loggers and self._is_due(trainer) and trainer.is_global_zero):
             return
-        data = trainer.datamodule  # type: ignore[attr-defined]
+        data = getattr(trainer, "datamodule", None)
         if isinstance(data, SnippetDataModule) and isinstance(pl_module, LocalizationModule):
             buffers = _filled(getattr(trainer.fit_loop, "buffers", {}))
             images, shares = self._timelines(pl_module, data, buffers), _shares(buffers)

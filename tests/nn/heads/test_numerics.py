@@ -73,7 +73,8 @@ def batch_of(length=9, classes=3, labels=2, scale=1.0, constant=False, flat=Fals
     multi_hot = torch.zeros(2, classes)
     multi_hot[:, :labels] = 1
     index = torch.arange(length).expand(2, length)
-    return SnippetBatch(features, features, torch.ones(2, length, dtype=torch.bool), index, multi_hot, torch.arange(2))
+    streams = {"i3d": features, "clip": features}
+    return SnippetBatch(streams, torch.ones(2, length, dtype=torch.bool), index, multi_hot, torch.arange(2))
 
 
 def flatten(module):
@@ -138,7 +139,8 @@ def test_detections_make_sense(branch, name, case, kind):
 def test_an_hour_and_more_fits_into_a_gigabyte(branch, name):
     """Every pair of 20,000 snippets would fill 1.6 GB."""
     module, batch = branch(name), batch_of(length=20_000)
-    batch = SnippetBatch(*(part[:1] for part in batch))
+    streams = {name: rows[:1] for name, rows in batch.streams.items()}
+    batch = SnippetBatch(streams, *(part[:1] for part in batch[1:]))
     with little_time_and_room(seconds=60, room=1 << 30):
         if name in LEARNED and name != "text":  # dropout of its attention looks at pairs; training sees crops
             out = module.train()(batch)

@@ -1,4 +1,4 @@
-"""Heads: published CBP methods and the two of VLP, each one file with its own losses and defaults."""
+"""Heads: published CBP methods and the two VLP heads, each in one file with its own losses and defaults."""
 
 from wtal.nn.heads.acm import ACMHead, ACMOutput, ACMWeights
 from wtal.nn.heads.attention_mil import AttentionMILHead

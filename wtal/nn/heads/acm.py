@@ -1,4 +1,4 @@
-"""An ACM-Net head: beside action and background there is context, which looks like the action and is none."""
+"""An ACM-Net head, which tells context from action and background: it looks like the action but is not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ __all__ = ["ACMHead", "ACMOutput", "ACMWeights", "separation_loss"]
 
 @dataclass(frozen=True)
 class ACMWeights:
-    """Weights of the terms beside the three MIL losses; the public code's on THUMOS14, of means instead of sums.
+    """Weights of the terms beside the three MIL losses; those of the public code (THUMOS14), for means instead of sums.
 
     Args:
-        sparsity: Of the mean share of action and of context (2e-4 a snippet, 750 of them, halved).
-        guidance: Of the agreement between action and background class (2e-3 a snippet).
-        separation: Of the lengths of the embeddings (5e-5, times the square of its margin of 50).
+        sparsity: Weight of the mean share of action and of context (2e-4 per snippet, 750 snippets, halved).
+        guidance: Weight of the agreement between action and background class (2e-3 per snippet).
+        separation: Weight of the lengths of the embeddings (5e-5, times the square of the code's margin of 50).
     """
 
     sparsity: float = 0.075
@@ -33,26 +33,26 @@ class ACMWeights:
 
 @dataclass
 class ACMOutput(BranchOutput):
-    """Actionness is the share of action; the three shares of a snippet add up to one."""
+    """Shares of action, context and background in each snippet, which add up to one; actionness is that of action."""
 
     context: Tensor  # (B, T)
     rest: Tensor  # (B, T)
 
 
 class ACMHead(Head):
-    """Three class-agnostic attentions, by a softmax: action instance, its context, background.
+    """Three class-agnostic attentions from one softmax: action instance, its context, background.
 
     Args:
         class_names: Names of the action classes.
         in_dim: Width of the features.
         hidden: Width of the embedding (the paper's is ``in_dim``).
-        dropout: Before the classifier.
-        drop_snippets: Chance that the classifier sees nothing of a snippet in a training step.
-        margin: Root mean square of the channels by which action is longer than context, and context than background
-            (the paper's 50 at its width of 2048).
+        dropout: Dropout before the classifier.
+        drop_snippets: Probability that a training step hides a snippet from the classifier.
+        margin: Root mean square over the channels of the length by which action exceeds context, and context exceeds
+            background (the paper's 50 at its width of 2048).
         ratio: Snippets per vote of action.
         context_ratio: Snippets per vote of context and of background.
-        weights: Of the loss terms.
+        weights: Weights of the loss terms.
 
     Source:
         ACM-Net, arXiv:2104.02967, section 3, with the weights, the dropped snippets and the detached guidance of its
@@ -88,7 +88,7 @@ class ACMHead(Head):
         return ACMOutput(logits[..., :-1], logits[..., -1], action, embedding, context, rest)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """MIL of the three parts, sparsity, guidance, and embeddings that are the longer the more they are action."""
+        """MIL of the three parts, sparsity, guidance, and a loss that makes embeddings of action longer."""
         assert isinstance(out, ACMOutput)
         parts = (
             ("mil_suppressed", out.attention, self.ratio, with_background(labels, present=False)),
@@ -112,18 +112,18 @@ class ACMHead(Head):
 
 
 def separation_loss(action: Tensor, context: Tensor, background: Tensor) -> Tensor:
-    """Action longer than context by the margin, context longer than background by the margin, background short.
+    """Make action longer than context and context longer than background, each by the margin, and background short.
 
     Args:
-        action: Mean embedding of each video's snippets of most action, in units of the margin, ``(B, E)``.
-        context: The same of context.
-        background: The same of background.
+        action: Mean embedding of the snippets of each video with the most action, in units of the margin, ``(B, E)``.
+        context: The same for context.
+        background: The same for background.
 
     Returns:
         Scalar.
 
     Source:
-        ACM-Net, arXiv:2104.02967, its feature separation loss.
+        The feature separation loss of ACM-Net, arXiv:2104.02967.
 
     >>> separation_loss(torch.tensor([[2.0]]), torch.tensor([[1.0]]), torch.tensor([[0.5]]))  # (0 + 0.5 + 0.5) ** 2
     tensor(1.)

@@ -19,10 +19,10 @@ class AttentionMILHead(AttentionHead):
         class_names: Names of the action classes.
         in_dim: Width of the features.
         hidden: Width of the embedding.
-        input_dropout: On the features.
-        dropout: On the embedding and in the attention.
+        input_dropout: Dropout on the features.
+        dropout: Dropout on the embedding and in the attention.
         ratio: Snippets per vote of top-k pooling.
-        weights: Of the loss terms.
+        weights: Weights of the loss terms.
 
     Source:
         arXiv:2212.09335, section 3.2; losses as in HAM-Net (arXiv:2101.00545) without its adversarial mask.

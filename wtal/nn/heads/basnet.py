@@ -1,4 +1,4 @@
-"""A BaS-Net-like head: one classifier looks at each video twice, with its background and with it filtered out."""
+"""A BaS-Net-like head: one classifier sees each video twice, with its background and with the background filtered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class BaSNetOutput(BranchOutput):
 
     @property
     def suppressed(self) -> Tensor:
-        """The filter has suppressed the features already."""
+        """The plain logits, because the filter has already suppressed the features."""
         return self.plain
 
 
@@ -35,16 +35,16 @@ class BaSNetHead(Head):
         in_dim: Width of the features.
         hidden: Width of the classifier's embedding (the paper's is ``in_dim``).
         filter_dim: Width of the filtering module.
-        dropout: Before the last layer.
+        dropout: Dropout before the last layer.
         ratio: Snippets per vote of top-k pooling.
         base: Weight of the MIL loss that sees the background.
-        suppressed: Weight of the MIL loss that must not.
+        suppressed: Weight of the MIL loss that must not see it.
         sparsity: Weight of the mean actionness.
 
     Source:
         BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14). Differs from it: features are
         normalised, both branches share one product with the kernel, and the embedding is one convolution instead of
-        two, and narrower (several times faster; on simulated features full width needed fewer epochs).
+        two, and narrower (several times faster, though the full width needed fewer epochs on simulated features).
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class BaSNetHead(Head):
         self.classifier = nn.Linear(hidden, len(class_names) + 1)
 
     def forward(self, features: Tensor, mask: Tensor) -> BaSNetOutput:
-        """Score each snippet; the base branch is there for the loss alone."""
+        """Score each snippet; the base branch serves only the loss."""
         features = self.norm(features, mask)
         attention = self.filter(features).squeeze(2).float().sigmoid()
         taps, gather = self.embed.conv.taps(features, mask), self.embed.conv.gather
@@ -76,7 +76,7 @@ class BaSNetHead(Head):
         return BaSNetOutput(cas[..., :-1], cas[..., -1], attention, embedding.chunk(2)[1], base)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """MIL of both branches, sparsity."""
+        """MIL of both branches, and sparsity."""
         assert isinstance(out, BaSNetOutput)
         mil = background_mil_losses(out.base, out.suppressed, mask, labels, self.ratio)
         return {

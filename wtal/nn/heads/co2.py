@@ -22,10 +22,10 @@ class CO2Weights:
     """Weights of the terms beside the two MIL losses; the defaults are those of the public code on THUMOS14.
 
     Args:
-        sparsity: Of the mean actionness (``alpha1``).
-        guidance: Of the agreement between actionness and background class (``alpha2``).
-        co_activity: Of the co-activity loss (``alpha3``).
-        mutual: Of the agreement between the two modalities' actionness (``alpha4``).
+        sparsity: Weight of the mean actionness (``alpha1``).
+        guidance: Weight of the agreement between actionness and background class (``alpha2``).
+        co_activity: Weight of the co-activity loss (``alpha3``).
+        mutual: Weight of the agreement between the two modalities' actionness (``alpha4``).
     """
 
     sparsity: float = 0.8
@@ -36,14 +36,14 @@ class CO2Weights:
 
 @dataclass
 class CO2Output(BranchOutput):
-    """With the actionness that each modality holds by itself."""
+    """Adds the actionness that each modality predicts by itself."""
 
     rgb_attention: Tensor  # (B, T)
     flow_attention: Tensor  # (B, T)
 
     @property
     def suppressed(self) -> Tensor:
-        """Snippets of little actionness are pulled down to their smallest logit, as in the public code."""
+        """Logits pulled towards the smallest one of the snippet where actionness is low, as in the public code."""
         low = self.plain.amin(dim=2, keepdim=True)
         return low + self.attention[..., None] * (self.plain - low)
 
@@ -54,7 +54,7 @@ class CrossModalConsensus(nn.Module):
     Args:
         dim: Width of a modality.
         hidden: Width of the attention layers.
-        dropout: After each layer.
+        dropout: Dropout after each layer.
 
     Source:
         CO2-Net, arXiv:2107.12589, section 3.2.
@@ -84,13 +84,13 @@ class CO2Head(Head):
 
     Args:
         class_names: Names of the action classes.
-        in_dim: Width of the features, RGB then flow, half each.
+        in_dim: Width of the features: RGB, then flow, half each.
         hidden: Width of the classifier's embedding (the paper's is ``in_dim``).
         attention_dim: Width of the attention layers.
-        dropout: In the modules and on the fused features.
-        classifier_dropout: Before the last layer.
+        dropout: Dropout in the modules and on the fused features.
+        classifier_dropout: Dropout before the last layer.
         ratio: Snippets per vote of top-k pooling (7 in the public ``run.sh``).
-        weights: Of the loss terms.
+        weights: Weights of the loss terms.
 
     Source:
         CO2-Net, arXiv:2107.12589. Differs from its public code: the global view is a linear layer (their convolution
@@ -146,6 +146,6 @@ class CO2Head(Head):
 
 
 def _mutual(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """Each modality's actionness learns from the other's (CO2-Net, eq. 8)."""
+    """Squared difference by which either modality's actionness learns from the other's (CO2-Net, eq. 8)."""
     a, b = a[mask], b[mask]
     return (F.mse_loss(a, b.detach()) + F.mse_loss(b, a.detach())) / 2

@@ -1,4 +1,4 @@
-"""A DELU head: class evidence of video and snippets says how far to trust them."""
+"""A DELU head, which trusts videos and snippets as far as their class evidence goes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class DELUWeights(CO2Weights):
     """Weights of the terms beside the two MIL losses; the defaults are those of the public code on THUMOS14.
 
     Args:
-        sparsity: Of the mean actionness.
-        guidance: Of the agreement between actionness and background class.
-        co_activity: Of the co-activity loss.
-        mutual: Of the agreement between the two modalities' actionness.
-        evidence: Of the evidential loss of the videos (``alpha_edl``).
-        progressive: Of the guidance from easy to hard snippets (``alpha_uct_guide``).
+        sparsity: Weight of the mean actionness.
+        guidance: Weight of the agreement between actionness and background class.
+        co_activity: Weight of the co-activity loss.
+        mutual: Weight of the agreement between the two modalities' actionness.
+        evidence: Weight of the evidential loss of the videos (``alpha_edl``).
+        progressive: Weight of the guidance from easy to hard snippets (``alpha_uct_guide``).
     """
 
     guidance: float = 0.4
@@ -33,24 +33,24 @@ class DELUWeights(CO2Weights):
 
 
 class DELUHead(CO2Head):
-    """The network of CO2-Net, with two losses of evidential learning more.
+    """The network of CO2-Net with two more losses, from evidential learning.
 
     Args:
         class_names: Names of the action classes.
-        in_dim: Width of the features, RGB then flow, half each.
+        in_dim: Width of the features: RGB, then flow, half each.
         hidden: Width of the classifier's embedding (the paper's is ``in_dim``).
         attention_dim: Width of the attention layers.
-        dropout: In the modules and on the fused features.
-        classifier_dropout: Before the last layer.
+        dropout: Dropout in the modules and on the fused features.
+        classifier_dropout: Dropout before the last layer.
         ratio: Snippets per vote of top-k pooling.
-        evidence_ratio: Snippets per one of high actionness that speaks for the video.
-        amplitude: How much more the easy snippets count at first and the hard ones at last, below 1.
-        steps: Training steps from first to last; later ones stay at the last.
-        weights: Of the loss terms.
+        evidence_ratio: Snippets of the video per snippet of high actionness that counts as evidence for it.
+        amplitude: How much more the easy snippets count at first and the hard ones in the end, below 1.
+        steps: Number of training steps until the hard snippets count most; the weights stay there afterwards.
+        weights: Weights of the loss terms.
 
     Source:
         DELU, ECCV 2022 (doi:10.1007/978-3-031-19772-7_12), section 3. Differs from its public code as :class:`CO2Head`
-        does, in lighter dropout, and in that the progressive weights go by a snippet's rank, from certain to uncertain
+        does, by lighter dropout, and in that the progressive weights follow a snippet's rank, from certain to uncertain
         ("easy to hard"): the code looks them up by the sorting permutation, which is not the rank.
     """
 
@@ -76,7 +76,7 @@ class DELUHead(CO2Head):
         self.register_buffer("step", torch.tensor(0))
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """CO2-Net's, the evidential loss of the videos, and guidance that goes from easy to hard snippets."""
+        """The losses of CO2-Net, the evidential loss of the videos, and guidance from easy to hard snippets."""
         assert isinstance(out, CO2Output)
         suppressed, background = out.suppressed, out.plain.softmax(dim=2)[..., -1]
         video = masked_mean(suppressed[..., :-1], best_snippets(out.attention, mask, self.evidence_ratio))
@@ -93,7 +93,7 @@ class DELUHead(CO2Head):
 
 
 def uncertainty(logits: Tensor) -> Tensor:
-    """Share of belief that no evidence backs, ``C / sum(exp(logits) + 1)`` over the classes, background included.
+    """Share of belief without evidence, ``C / sum(exp(logits) + 1)`` over the classes and the background.
 
     Args:
         logits: ``(..., C)``.
@@ -111,9 +111,9 @@ def uncertainty(logits: Tensor) -> Tensor:
 
 
 def evidential_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Evidence for the classes of a video, each held to account for its share of what is missing.
+    """Penalise missing evidence for the classes of a video.
 
-    Of the labelled classes the one of least evidence counts most; a video of high uncertainty counts little.
+    Among the labelled classes, the one with the least evidence counts most; a video of high uncertainty counts little.
 
     Args:
         logits: Video logits without background, ``(B, C)``.
@@ -134,12 +134,12 @@ def evidential_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def easy_to_hard(uncertain: Tensor, mask: Tensor, progress: float, amplitude: float) -> Tensor:
-    """Weight of each snippet: at first more on the certain ones of its video, at last more on the uncertain ones.
+    """Weight each snippet: at first more on the certain ones of its video, in the end more on the uncertain ones.
 
     Args:
         uncertain: ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
-        progress: Of the training, 0 at its start, 1 from its end on.
+        progress: Progress of the training: 0 at its start, 1 at its end and after it.
         amplitude: Largest distance of a weight from 1.
 
     Returns:

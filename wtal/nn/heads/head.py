@@ -1,4 +1,4 @@
-"""The contract of a head, and what heads with one actionness and a background class share."""
+"""The contract of a head, and what heads with one actionness and a background class have in common."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Head(nn.Module):
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know of the weights, such as a text tower with random ones; else empty."""
+        """What a reader of a table must know of the weights, such as random ones in a text tower; else empty."""
         return ""
 
     @abstractmethod
@@ -33,17 +33,17 @@ class Head(nn.Module):
 
         Args:
             features: ``(B, T, D)``.
-            mask: True on real snippets, ``(B, T)``; what is padded changes nothing on the others.
+            mask: True on real snippets, ``(B, T)``; padding must not change their scores.
         """
 
     @abstractmethod
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Weighted loss terms; they add up.
+        """Weighted loss terms; the loss is their sum.
 
         Args:
             out: What :meth:`forward` returned.
             mask: True on real snippets, ``(B, T)``.
-            labels: Multi-hot of the videos, ``(B, C)``.
+            labels: Multi-hot labels of the videos, ``(B, C)``.
         """
 
 
@@ -52,8 +52,8 @@ class AttentionWeights:
     """Weights of the terms beside the two MIL losses; much smaller ones let actionness saturate at 1.
 
     Args:
-        sparsity: Of the mean actionness.
-        guidance: Of the agreement between actionness and background class.
+        sparsity: Weight of the mean actionness.
+        guidance: Weight of the agreement between actionness and background class.
     """
 
     sparsity: float = 0.8
@@ -61,11 +61,11 @@ class AttentionWeights:
 
 
 class AttentionHead(Head):
-    """A head whose losses need its CAS, background and actionness alone.
+    """A head whose losses need only its CAS, background and actionness.
 
     Args:
         ratio: Snippets per vote of top-k pooling.
-        weights: Of the loss terms.
+        weights: Weights of the loss terms.
     """
 
     def __init__(self, ratio: int, weights: AttentionWeights) -> None:
@@ -87,7 +87,7 @@ class AttentionHead(Head):
 
 
 def joint_background(cas: Tensor, attention: Tensor) -> Tensor:
-    """The background logit of a head that has no such class: with it a softmax gives ``P(action) P(class | action)``.
+    """A background logit for a head without that class; a softmax with it gives ``P(action) P(class | action)``.
 
     Args:
         cas: Class logits, ``(B, T, C)``.

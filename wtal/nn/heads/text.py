@@ -1,4 +1,4 @@
-"""The learned VLP head: a class is where its text lies, and the video's context bends what a snippet shows."""
+"""The learned VLP head: it compares snippets, adapted to their context, with the texts of the classes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -22,22 +22,22 @@ TextFactory = Callable[[list[str]], TextSource]
 class TextHead(AttentionHead):
     """``S = V Z^T / tau`` of temporally modelled CLIP features ``V`` and text features ``Z``.
 
-    Both modalities are centred, images on the training snippets' mean and texts on the classes': raw cosines of CLIP
-    lie in a narrow band, and what all images or all texts share says nothing of a class. ``V`` is the image feature
-    plus what the temporal Transformer makes of its surroundings, nothing at first. A learned vector stands for the
-    background beside the texts; actionness comes from the Transformer.
+    Both modalities are centred, images by the mean of the training snippets and texts by that of the classes, because
+    raw cosines of CLIP lie in a narrow band, and what all images or all texts share does not tell classes apart. ``V``
+    is the image feature plus what the temporal Transformer makes of its surroundings, which is zero at first. A learned
+    vector represents the background beside the texts; actionness comes from the Transformer.
 
     Args:
         class_names: Names of the action classes.
         text: From class names to text features: learned prompts, templates, or a file.
         dim: Width of the CLIP features.
-        width: Of the temporal Transformer.
-        depth: Its layers; 0 for none.
-        heads: Of its attention.
-        dropout: In it.
-        temperature: ``tau`` to start from; it is learned.
+        width: Width of the temporal Transformer.
+        depth: Number of its layers; 0 for none.
+        heads: Number of its attention heads.
+        dropout: Its dropout.
+        temperature: Initial value of ``tau``, which is learned.
         ratio: Snippets per vote of top-k pooling.
-        weights: Of the loss terms.
+        weights: Weights of the loss terms.
 
     Source:
         arXiv:2212.09335, section 3.2. Centring, background vector and actionness are our choice.
@@ -75,7 +75,7 @@ class TextHead(AttentionHead):
 
     @property
     def note(self) -> str:
-        """Which texts."""
+        """Which texts are used."""
         return self.text.note
 
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
@@ -85,7 +85,7 @@ class TextHead(AttentionHead):
         text = F.normalize(text - text.mean(dim=0), dim=1)
         hidden = self.temporal(8 * torch.cat([image, image @ text.T], dim=2), mask)
         seen = image + self.residual(self.dropout(hidden)).float()
-        embedding = F.normalize(seen, dim=2, eps=1e-3)  # a gradient of 1e12 at zero would drown all others
+        embedding = F.normalize(seen, dim=2, eps=1e-3)  # the gradient of 1e12 at zero would drown all others
         anchors = torch.cat([text, F.normalize(self.background[None], dim=1)])
         logits = (self.log_scale.exp() * embedding @ anchors.T).float() + self.bias
         return BranchOutput(

@@ -1,4 +1,4 @@
-"""A UM head: how long a snippet's embedding is says how certainly it is action."""
+"""A UM head: the longer the embedding of a snippet, the more certainly it is action."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ __all__ = ["UMHead", "UMOutput", "entropy_loss", "magnitude_loss", "softmax_bce"
 
 @dataclass
 class UMOutput(BranchOutput):
-    """With the length of each embedding, and no background class of its own."""
+    """Adds the length of each embedding; the head has no background class of its own."""
 
     magnitude: Tensor  # (B, T) not negative, 1 at the margin
 
     @property
     def suppressed(self) -> Tensor:
-        """The video's classes compete among themselves: background gets no share."""
+        """The class logits with a background of no probability, so that the classes compete among themselves."""
         return F.pad(self.cas, (0, 1), value=-torch.inf)
 
 
@@ -32,15 +32,15 @@ class UMHead(Head):
     """Classes by a softmax without background, action by the length of the embedding.
 
     ``P(action, class) = P(action) P(class | action)``; ``P(action) = min(magnitude, 1)`` is the actionness, and the
-    background logit is set so that a softmax with it gives this very product.
+    background logit is set so that a softmax with it gives exactly this product.
 
     Args:
         class_names: Names of the action classes.
         in_dim: Width of the features.
         hidden: Width of the embedding (the paper's is ``in_dim``).
-        dropout: Before the classifier.
-        drop_snippets: Chance that a snippet may not be a pseudo action or background in a training step.
-        margin: Root mean square of the channels of an embedding that is surely action (the paper's length of 100 at
+        dropout: Dropout before the classifier.
+        drop_snippets: Probability that a training step bars a snippet from being a pseudo action or background.
+        margin: Root mean square over the channels of an embedding that is surely action (the paper's length of 100 at
             its width of 2048).
         ratio: Snippets per vote of top-k pooling and per pseudo action.
         background_ratio: Snippets per pseudo background.
@@ -50,9 +50,9 @@ class UMHead(Head):
 
     Source:
         UM, arXiv:2006.07006, section 3. As in its public code, classification and entropy are binary cross-entropies of
-        a softmax (the paper writes cross-entropies), and a snippet may be dropped (the paper says nothing of it).
+        a softmax (the paper writes cross-entropies), and snippets may be dropped (the paper does not mention it).
         Actionness is the paper's ``min(length, margin) / margin``; the code stretches the length between those of a
-        video's pseudo background and pseudo action. Differs from both: features are normalised, and 512 channels do.
+        video's pseudo background and pseudo action. Unlike in both, features are normalised, and 512 channels suffice.
     """
 
     def __init__(
@@ -118,16 +118,16 @@ def softmax_bce(logits: Tensor, target: Tensor) -> Tensor:
     tensor(0.6931)
     """
     log_yes = logits.log_softmax(dim=1)
-    log_no = torch.log1p(-log_yes.exp().clamp(max=1 - 1e-6))  # PyTorch's own refuses autocast on a GPU
+    log_no = torch.log1p(-log_yes.exp().clamp(max=1 - 1e-6))  # PyTorch's own function refuses autocast on a GPU
     return -(target * log_yes + (1 - target) * log_no).mean()
 
 
 def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
-    """Pseudo actions as long as the margin, pseudo backgrounds short.
+    """Make pseudo actions as long as the margin and pseudo backgrounds short.
 
     Args:
         action: Mean embedding of each video's pseudo actions, in units of the margin, ``(B, E)``.
-        background: The same of its pseudo backgrounds.
+        background: The same for its pseudo backgrounds.
 
     Returns:
         Scalar.
@@ -144,13 +144,13 @@ def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
 
 
 def entropy_loss(logits: Tensor) -> Tensor:
-    """Pseudo backgrounds show all classes alike.
+    """Make pseudo backgrounds show all classes alike.
 
     Args:
         logits: Mean class logits of each video's pseudo backgrounds, ``(B, C)``.
 
     Returns:
-        Scalar, least for equal logits.
+        Scalar, smallest for equal logits.
 
     Source:
         The background entropy loss of UM, arXiv:2006.07006, section 3.

@@ -18,7 +18,7 @@ __all__ = ["ZeroShotHead"]
 class ZeroShotHead(Head):
     """``S = F Z^T / tau``; actionness is the largest cosine, min-max normalised within the video.
 
-    Works for class names never seen in training. Used for testing alone: it has no losses.
+    It works for class names never seen in training, and only for testing, because it has no losses.
 
     Args:
         class_names: Names of the action classes.
@@ -42,18 +42,18 @@ class ZeroShotHead(Head):
 
     @property
     def note(self) -> str:
-        """Which texts."""
+        """Which texts are used."""
         return self.text.note
 
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
-        """Score each snippet; the background is never likely."""
+        """Score each snippet; the background never has a noticeable probability."""
         image = F.normalize(features, dim=2)
         cosine = image @ self.text().T
         background = torch.full_like(cosine[..., 0], -1 / self.temperature)
         return BranchOutput(cosine / self.temperature, background, min_max(cosine.amax(dim=2), mask), image)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """There is nothing to learn.
+        """Refuse to train, because nothing is learned.
 
         Raises:
             NotImplementedError: Always.

@@ -7,6 +7,7 @@ import pandas as pd
 from wtal.results.ground_truth import GroundTruth
 from wtal.results.record import About
 from wtal.results.scores import StudentLabels, TestScores
+from wtal.views import CBP, VLP, View
 
 __all__ = ["Material", "Method", "Training"]
 
@@ -41,11 +42,13 @@ class Training:
         epochs: One row per epoch, indexed by its number: the columns of Lightning's ``metrics.csv``, NaN where nothing
             was logged.
         exchange: Whether the branches exchanged their roles.
+        pair: The two branches; the first teaches the second in the turns ``B``, and learns from it in the turns ``F``.
     """
 
     name: str
     epochs: pd.DataFrame
     exchange: bool = False
+    pair: tuple[View, View] = (CBP, VLP)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from wtal.data.annotations import read_annotations
 from wtal.errors import ConfigError
 from wtal.io.bounds import read_yaml
 from wtal.report.page.contents import Material, Method, Training
-from wtal.report.style import PAGE_NAMES
+from wtal.report.style import DEFAULT_VIEWS, page_colour, page_name
 from wtal.results.comparison import read_csv
 from wtal.results.ground_truth import GroundTruth
 from wtal.results.predictions import read_predictions
 from wtal.results.record import About, read_about
 from wtal.results.run_folder import RunFolder
 from wtal.results.scores import read_pseudo_labels, read_scores
+from wtal.views import CBP, VLP, View
 
 __all__ = ["is_run", "numbered_folders", "read_epochs", "read_run"]
 
@@ -39,26 +40,34 @@ def read_run(folder: RunFolder, name: str = "") -> Material:
     epochs, pseudo = read_epochs(trained), trained.pseudo_labels
     exchange = _setting(trained, "model", "init_args", "schedule", "exchange") is True
     title = name or f"{trained.path.parent.name} {trained.path.name}"
+    about = read_about(folder.about) if folder.about.is_file() else About()
+    views = about.views or DEFAULT_VIEWS
+    sources = _in_order(folder.sources, views)
     return Material(
-        methods=[_method(folder, source) for source in _in_order(folder.sources)],
+        methods=[_method(folder, source, place, views) for place, source in enumerate(sources)],
         truth=_ground_truth(folder.ground_truth) if folder.ground_truth.is_file() else None,
-        about=read_about(folder.about) if folder.about.is_file() else About(),
-        training=[] if epochs.empty else [Training(title, epochs, exchange)],
+        about=about,
+        training=[] if epochs.empty else [Training(title, epochs, exchange, _pair(views))],
         pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
     )
 
 
-def _in_order(sources: Sequence[str]) -> list[str]:
-    """Sources that pages know by name first, in their order."""
-    return [*(name for name in PAGE_NAMES if name in sources), *(name for name in sources if name not in PAGE_NAMES)]
+def _in_order(sources: Sequence[str], views: Sequence[View]) -> list[str]:
+    """Declared sources first, in the order of the model."""
+    declared = [view.name for view in views if view.name in sources]
+    return [*declared, *(name for name in sources if name not in declared)]
 
 
-def _method(folder: RunFolder, source: str) -> Method:
+def _pair(views: Sequence[View]) -> tuple[View, View]:
+    return (views[0], views[1]) if len(views) > 1 else (CBP, VLP)
+
+
+def _method(folder: RunFolder, source: str, place: int, views: Sequence[View]) -> Method:
     scores = folder.scores_of(source)
     return Method(
         source,
-        PAGE_NAMES.get(source, source),
-        source if source in PAGE_NAMES else "",
+        page_name(source, views),
+        page_colour(source, place) if any(view.name == source for view in views) else "",
         read_predictions(folder.predictions_of(source)),
         read_scores(scores) if scores.is_file() else None,
     )

@@ -7,7 +7,8 @@ import pandas as pd
 
 from wtal.report.page.contents import Training
 from wtal.report.page.figures import Band, Chart, Line, line_chart
-from wtal.report.style import BRANCHES, PAGE_NAMES
+from wtal.report.style import page_colour
+from wtal.views import FUSED
 
 __all__ = ["bands", "training_charts"]
 _KINDS = {"foreground": "fg", "background": "bg", "ignored": "quiet"}
@@ -20,10 +21,11 @@ def bands(training: Training) -> list[Band]:
     exchanged the roles, ``F`` and ``B`` are swapped. Epoch ``n``, counted from 1, spans ``n - 0.5`` to ``n + 0.5``.
     """
     turns: list[Band] = []
+    pair = [view.name for view in training.pair]
     for epoch, row in training.epochs.iterrows():
-        students = [student for student in BRANCHES if pd.notna(row.get(f"pseudo_labels/{student}/ignored"))]
+        students = [student for student in pair if pd.notna(row.get(f"pseudo_labels/{student}/ignored"))]
         if students:
-            letter, colour = _turn(students, training.exchange)
+            letter, colour = _turn(students, training)
             start = int(epoch) + 0.5  # type: ignore[call-overload]
             before = turns.pop() if turns and (turns[-1].end, turns[-1].letter) == (start, letter) else None
             turns.append(Band(before.start if before else start, start + 1, letter, colour))
@@ -31,12 +33,13 @@ def bands(training: Training) -> list[Band]:
     return [Band(first, turns[0].start, "warm-up", "none"), *turns] if turns and turns[0].start > first else turns
 
 
-def _turn(students: Sequence[str], exchange: bool) -> tuple[str, str]:
+def _turn(students: Sequence[str], training: Training) -> tuple[str, str]:
     """Letter and colour of a turn by those who learn in it."""
     if len(students) > 1:
-        return "J", "fused"
-    letters = ("B", "F") if exchange else ("F", "B")
-    return letters[BRANCHES.index(students[0])], students[0]
+        return "J", FUSED.name
+    letters = ("B", "F") if training.exchange else ("F", "B")
+    place = [view.name for view in training.pair].index(students[0])
+    return letters[place], page_colour(students[0], place)
 
 
 def training_charts(training: Training) -> list[Chart]:
@@ -45,13 +48,17 @@ def training_charts(training: Training) -> list[Chart]:
     draw = partial(
         line_chart, x_title="epoch", x_range=(numbers.min() - 0.5, numbers.max() + 0.5), shaded=bands(training)
     )
-    charts = [draw(f"Losses of {PAGE_NAMES.get(b, 'the model')}", ls) for b, ls in _losses(table).items()]
+    colours = {view.name: page_colour(view.name, place) for place, view in enumerate(training.pair)}
+    colours |= {FUSED.name: FUSED.name}
+    titles = {view.name: view.title for view in training.pair}
+    losses = _losses(table, colours)
+    charts = [draw(f"Losses of {titles.get(branch, 'the model')}", lines) for branch, lines in losses.items()]
     shares = partial(draw, y_range=(0, 1), percent=True)
-    for student, teacher in (BRANCHES, BRANCHES[::-1]):
-        kinds = {kind: f"pseudo_labels/{student}/{kind}" for kind in _KINDS}
+    for student, teacher in (training.pair, training.pair[::-1]):
+        kinds = {kind: f"pseudo_labels/{student.name}/{kind}" for kind in _KINDS}
         if set(kinds.values()) <= set(table):
             lines = [_line(table, name, _KINDS[kind], kind != "ignored", kind) for kind, name in kinds.items()]
-            charts.append(shares(f"What {PAGE_NAMES[teacher]} teaches {PAGE_NAMES[student]}: snippets in %", lines))
+            charts.append(shares(f"What {teacher.title} teaches {student.title}: snippets in %", lines))
     if "pseudo_labels/agreement" in table:
         line = _line(table, "pseudo_labels/agreement", "ink", True, "agreement")
         charts.append(shares("Snippets that both teachers label, labelled alike, in %", [line]))
@@ -60,7 +67,7 @@ def training_charts(training: Training) -> list[Chart]:
         ("video_mAP", "mAP of held-out videos' labels, in %"),
     ):
         lines = [
-            _line(table, name, _colour(name.split("/")[1], "ink"), True, name.split("/")[1])
+            _line(table, name, colours.get(name.split("/")[1], "ink"), True, name.split("/")[1])
             for name in map(str, table)
             if name.startswith("val/") and name.endswith(f"/{measure}")
         ]
@@ -69,19 +76,17 @@ def training_charts(training: Training) -> list[Chart]:
     return charts
 
 
-def _losses(table: pd.DataFrame) -> Mapping[str, list[Line]]:
+def _losses(table: pd.DataFrame, colours: Mapping[str, str]) -> Mapping[str, list[Line]]:
     """The loss terms by branch, their sum first; a model that trained alone has the empty name."""
     losses: dict[str, list[Line]] = {}
     for name in sorted(map(str, table), key=lambda name: (not name.endswith("/loss"), name)):
         stage, _, rest = name.partition("/")
         if stage == "train":
             branch = rest.rpartition("/")[0]
-            losses.setdefault(branch, []).append(_line(table, name, _colour(branch, "fused"), name.endswith("/loss")))
+            losses.setdefault(branch, []).append(
+                _line(table, name, colours.get(branch, FUSED.name), name.endswith("/loss"))
+            )
     return dict(sorted(losses.items()))
-
-
-def _colour(source: str, other: str) -> str:
-    return source if source in PAGE_NAMES else other
 
 
 def _line(table: pd.DataFrame, column: str, colour: str, strong: bool, name: str = "") -> Line:

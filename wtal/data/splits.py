@@ -1,0 +1,95 @@
+"""The videos of a split with their features, and the choice of those that are held out of training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from wtal.data.annotations import Annotations, first
+from wtal.data.dataset import SnippetFeatures
+from wtal.errors import AnnotationError
+from wtal.types import Split, Video
+
+__all__ = ["SplitVideos", "hold_out", "open_split"]
+
+
+@dataclass(frozen=True)
+class SplitVideos:
+    """The videos of a split, in the order of ``SnippetBatch.video``.
+
+    Args:
+        table: Rows of :attr:`Annotations.videos`.
+        features: Features of these videos.
+        videos: What is known of each video without features and segments.
+        left_out: Annotated videos of this split that have no features.
+    """
+
+    table: pd.DataFrame
+    features: SnippetFeatures
+    videos: list[Video]
+    left_out: list[str]
+
+
+def open_split(
+    annotations: Annotations,
+    split: Split,
+    table: pd.DataFrame,
+    features: SnippetFeatures,
+    left_out: list[str],
+    drop_up_to: int,
+) -> SplitVideos:
+    """Put the videos of a split together with their features.
+
+    Args:
+        annotations: Source of the table, for messages.
+        split: Name of the split.
+        table: Its rows of :attr:`Annotations.videos`.
+        features: Features of its videos.
+        left_out: Videos without features.
+        drop_up_to: Leave out videos of this many snippets or fewer.
+
+    Raises:
+        AnnotationError: If no video is left, or a training video has no label.
+        FeatureError: If the streams of a video disagree.
+    """
+    table = table.drop(index=left_out)
+    table = table.assign(length=[features.length(video_id) for video_id in table.index])
+    table = table[table["length"] > drop_up_to]
+    if table.empty:
+        raise AnnotationError(f"{annotations.path}: no {split} video is left that has features.")
+    unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
+    if split == "train" and unlabelled:
+        raise AnnotationError(
+            f"{annotations.path}: {len(unlabelled)} training videos have no label: {first(unlabelled)}."
+        )
+    videos = []
+    for video_id, length, duration_s in zip(table.index, table["length"], table["duration_s"], strict=True):
+        grid = features.grid(video_id)
+        videos.append(Video(video_id, length, grid, grid.edge_s(length) if np.isnan(duration_s) else duration_s))
+    return SplitVideos(table, features, videos, left_out)
+
+
+def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Choose videos to hold out, class by class.
+
+    The rarest classes choose first. Each class gives up to its share of videos and always keeps one.
+
+    Args:
+        labels: Multi-hot labels, ``(N, C)``.
+        share: Share of each class's videos to hold out.
+        seed: Seed of the choice.
+
+    Returns:
+        True on held-out videos, ``(N,)``.
+    """
+    out = np.zeros(len(labels), bool)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    videos = labels.sum(axis=0)
+    quota, given = np.round(videos * share), np.zeros_like(videos)
+    for label in np.argsort(videos, kind="stable"):
+        for row in order[labels[order, label] == 1]:
+            with_row = given + labels[row]
+            keeps_all = ((videos - with_row)[labels[row] == 1] >= 1).all()
+            if not out[row] and keeps_all and with_row[label] <= quota[label]:
+                out[row], given = True, with_row
+    return out
