@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import wtal
+from wtal.collaboration import sensitivity
 from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
 from wtal.commands.main import main
 from wtal.data import SyntheticDataModule
 from wtal.errors import AnnotationError, CheckpointError, ConfigError
 from wtal.localization.localizer import Localizer
-from wtal.results import sensitivity
 from wtal.results.predictions import read_predictions
 from wtal.types import Detections
 

@@ -23,7 +23,7 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
         ("video,label\na,run\n", "has no column 'time'"),
         ("video,label,time\na,run,soon\n", "line 2: the time 'soon' is no number"),
         ("video,label,time\na,run,nan\n", "line 2: the time 'nan' is no number"),
-        ("video,label,time\na,run\n", "line 2: the time '' is no number"),
+        ("video,label,time\na,run\n", "line 2: 3 columns expected, 2 found"),
     ],
 )
 def test_a_wrong_table_is_refused_in_one_sentence(tmp_path: Path, text: str, message: str) -> None:

@@ -26,9 +26,10 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
     """
     from wtal.api import load, predict, truth_of
     from wtal.collaboration import CollaborationModule
+    from wtal.collaboration.sensitivity import teacher_curves
     from wtal.report.sensitivity import sensitivity_figure
     from wtal.report.style import save_figure
-    from wtal.results.sensitivity import cut_curves, teacher_curves
+    from wtal.results.sensitivity import cut_curves
 
     loaded = [load(path) for path in runs]
     if len({one.model.sources for one in loaded}) > 1:

@@ -1,12 +1,12 @@
 """Points: for each action instance one time at which it happens, as an annotator clicks it."""
 
-import csv
 import math
 from pathlib import Path
 
 import pandas as pd
 
 from wtal.errors import AnnotationError
+from wtal.io.tables import read_table
 
 __all__ = ["read_points"]
 
@@ -22,18 +22,14 @@ def read_points(path: Path) -> pd.DataFrame:
     Raises:
         AnnotationError: If the file cannot be read, lacks a column, or has a time that is no number.
     """
-    rows = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise AnnotationError(f"{path} has no column {lacking[0]!r}: points need {', '.join(_COLUMNS)}.")
-            for row in reader:
-                video, label, time = ((row[name] or "").strip() for name in _COLUMNS)
-                rows.append((video, label, _seconds(path, reader.line_num, time), reader.line_num))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise AnnotationError(f"{path} cannot be read as a table of points ({error}): correct it.") from error
+    table = read_table(path, AnnotationError)
+    lacking = [name for name in _COLUMNS if name not in table.columns]
+    if lacking:
+        raise AnnotationError(f"{path} has no column {lacking[0]!r}: points need {', '.join(_COLUMNS)}.")
+    rows = [
+        (row["video"].strip(), row["label"].strip(), _seconds(path, line, row["time"].strip()), line)
+        for line, row in table.records()
+    ]
     return pd.DataFrame(rows, columns=["video_id", "label", "time_s", "line"])
 
 

@@ -1,6 +1,6 @@
 """How much depends on thresholds: where the localizer cuts, and how sure a teacher must be; nothing is trained."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,17 +13,13 @@ from wtal.results.ground_truth import GroundTruth, detection_rows
 from wtal.results.predictions import as_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from wtal.collaboration import CollaborationModule
     from wtal.localization.localizer import Localizer
     from wtal.localization.scored import VideoScores
 
-__all__ = ["CutCurve", "TeacherCurve", "cut_curves", "teacher_curves"]
+__all__ = ["CutCurve", "TeacherCurve", "cut_curves"]
 
 Floats = NDArray[np.float64]
 _CUTS = np.linspace(0.05, 0.95, 19)
-_FOREGROUND, _BACKGROUND = np.linspace(0.4, 0.95, 12), np.linspace(0.02, 0.6, 12)
 
 
 @dataclass(frozen=True)
@@ -96,54 +92,3 @@ def _mean_map(
     rules = replace(RULE_SETS["activitynet-official"], unknown_labels="ignore")
     score = score_of(detection_rows(table, truth)[0], truth.segments, tious, rules, truth.ambiguous)
     return float(score.precision.mean.mean())
-
-
-def teacher_curves(
-    models: Sequence["CollaborationModule"],
-    scores: Sequence[Mapping[str, "VideoScores"]],
-    segments: "pd.DataFrame",
-    labels: Mapping[str, Sequence[str]],
-) -> Iterator[TeacherCurve]:
-    """For each kind of label, one curve per teacher.
-
-    Args:
-        models: Of each run.
-        scores: Of each run, by video.
-        segments: Ground truth of the videos: ``video_id``, ``start_s``, ``end_s``.
-        labels: Names of the classes in each video.
-    """
-    kinds: dict[Literal["foreground", "background"], tuple[str, Floats, int]]
-    kinds = {"foreground": ("high", _FOREGROUND, 1), "background": ("low", _BACKGROUND, -1)}
-    for kind, (bound, thresholds, sign) in kinds.items():
-        for teacher in models[0].branches:
-            right, share = [], []
-            for model, of_run in zip(models, scores, strict=True):
-                source = model.sources[-1] if model.schedule.agree else teacher
-                score, inside = _foreground(of_run, source, segments, labels)
-                sure = sign * score > sign * thresholds[:, None]  # (K, S)
-                with np.errstate(invalid="ignore"):  # none of no snippets is right or wrong
-                    right.append((sure & (inside == (sign > 0))).sum(axis=1) / sure.sum(axis=1))
-                share.append(sure.mean(axis=1))
-            used = float(getattr(models[0].thresholds[teacher], bound))
-            yield TeacherCurve(teacher, kind, thresholds, np.stack(right), np.stack(share), used)
-
-
-def _foreground(
-    scores: Mapping[str, "VideoScores"], source: str, segments: "pd.DataFrame", labels: Mapping[str, Sequence[str]]
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Foreground scores of all snippets of all videos, ``(S,)``, and which of them lie in an instance."""
-    import torch
-
-    from wtal.collaboration.pseudo_labels import foreground_score
-    from wtal.types import SnippetScores
-
-    score, inside = [], []
-    for name, one in scores.items():
-        batch = SnippetScores(*(column[None] for column in one.sources[source]))
-        multi_hot = torch.tensor([[float(label in labels[name]) for label in one.class_names]])
-        mask = torch.ones(1, one.video.num_snippets, dtype=torch.bool)
-        score.append(foreground_score(batch, multi_hot, mask)[0].numpy())
-        spans = segments.loc[segments["video_id"] == name, ["start_s", "end_s"]].to_numpy(float)
-        within = (spans[:, :1] <= one.times_s) & (one.times_s < spans[:, 1:])
-        inside.append(within.any(axis=0))
-    return np.concatenate(score), np.concatenate(inside)

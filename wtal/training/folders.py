@@ -9,7 +9,9 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
+from wtal.errors import CheckpointError
 from wtal.io.files import write_text
+from wtal.io.tables import read_table
 from wtal.results.run_folder import RunFolder
 
 __all__ = ["claim", "earlier_runs", "leaves_no_files", "move_to"]
@@ -87,12 +89,15 @@ class _ContinuedMetrics(ExperimentWriter):
         file = Path(self.metrics_file_path)
         if not file.is_file():
             return
-        with file.open(newline="") as text:
-            reader = csv.DictReader(text)
-            rows = [row for row in reader if not row.get("step", "").isdecimal() or int(row["step"]) < self.first_step]
-            self.metrics_keys = list(reader.fieldnames or [])
+        table = read_table(file, CheckpointError)
+        rows = [row for _, row in table.records() if not self._is_repeated(row)]
+        self.metrics_keys = list(table.columns)
         kept = io.StringIO(newline="")
         writer = csv.DictWriter(kept, self.metrics_keys)
         writer.writeheader()
         writer.writerows(rows)
         write_text(file, kept.getvalue())
+
+    def _is_repeated(self, row: dict[str, str]) -> bool:
+        step = row.get("step", "")
+        return step.isdecimal() and int(step) >= self.first_step

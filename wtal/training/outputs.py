@@ -55,23 +55,17 @@ class WritePredictions(Callback):
         """Gather, sort by name and write."""
         if not isinstance(pl_module, LocalizationModule):
             return
-        parts: list[Any] = [self.found]
-        if trainer.world_size > 1:
-            parts = [None] * trainer.world_size
-            torch.distributed.all_gather_object(parts, self.found)
-        self.found = {}
+        results = self._gathered(trainer.world_size)
         if not trainer.is_global_zero:
             return
         folder, class_names = RunFolder.of(trainer), pl_module.class_names
         data = data_of(trainer)
         videos = {video.video_id: video for video in data.videos("test")}
-        for source in sorted({source for part in parts for source in part}):
-            found = {name: result for part in parts for name, result in part.get(source, {}).items()}
-            results = dict(sorted(found.items()))
-            detections = {name: result.detections for name, result in results.items()}
+        for source, of_source in results.items():
+            detections = {name: result.detections for name, result in of_source.items()}
             write_predictions(folder.predictions_of(source), detections, class_names)
-            grids = VideoGrids.of([videos[name] for name in results])
-            write_scores(folder.scores_of(source), _joined(grids, class_names, list(results.values())))
+            grids = VideoGrids.of([videos[name] for name in of_source])
+            write_scores(folder.scores_of(source), _joined(grids, class_names, list(of_source.values())))
         if data.ground_truth("test") is not None:
             durations_s = {name: video.duration_s for name, video in videos.items()}
             write_ground_truth(folder.ground_truth, data.named_segments("test"), durations_s, "test")
@@ -79,6 +73,19 @@ class WritePredictions(Callback):
         Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
 
     on_test_end = on_predict_end
+
+    def _gathered(self, processes: int) -> dict[str, dict[str, VideoResult]]:
+        """The results of all processes by source and video, both sorted by name."""
+        parts: list[Any] = [self.found]
+        if processes > 1:
+            parts = [None] * processes
+            torch.distributed.all_gather_object(parts, self.found)
+        self.found = {}
+        results: dict[str, dict[str, VideoResult]] = {}
+        for part in parts:
+            for source, found in part.items():
+                results.setdefault(source, {}).update(found)
+        return {source: dict(sorted(found.items())) for source, found in sorted(results.items())}
 
 
 class WritePseudoLabels(Callback):

@@ -121,26 +121,33 @@ def begin(
     """
     if leaves_no_files(trainer):
         return Start(checkpoint)
-    here, other = keeper.identity(trainer), ""
+    here, notice = keeper.identity(trainer), ""
     for folder in reversed(earlier_runs(trainer, keeper.name)) if resume and checkpoint is None else ():
         difference, step = _compare(folder.last, here, read_identity)
         if not difference:
-            record = _trained_as_long(folder, keeper.config)
-            finished = record is not None and (record.is_tested or not then_test)
-            if finished:
-                _say(trainer, f"{folder} is finished: nothing is left to train.")
-            else:
-                move_to(trainer, folder, step)
-            return Start(str(folder.last), record, finished)
-        other = other or f"{folder} was trained with other settings ({difference}): a new run begins."
+            return _continued(trainer, keeper, folder, step, then_test)
+        notice = notice or f"{folder} was trained with other settings ({difference}): a new run begins."
     claim(trainer, keeper.name)
     if checkpoint is not None and Path(checkpoint).is_file():
         difference, _ = _compare(Path(checkpoint), here, read_identity)
         if difference:
-            other = f"{checkpoint} was trained with other settings ({difference}): training goes on from it as asked."
-    if other:
-        _say(trainer, other)
+            notice = (
+                f"{checkpoint} was trained with other settings ({difference}): training continues from it as asked."
+            )
+    if notice:
+        _say(trainer, notice)
     return Start(checkpoint)
+
+
+def _continued(trainer: Trainer, keeper: KeepIdentity, folder: RunFolder, step: int, then_test: bool) -> Start:
+    """Continue an earlier run in its own folder, or leave it as it is if it is finished."""
+    record = _trained_as_long(folder, keeper.config)
+    finished = record is not None and (record.is_tested or not then_test)
+    if finished:
+        _say(trainer, f"{folder} is finished: nothing is left to train.")
+    else:
+        move_to(trainer, folder, step)
+    return Start(str(folder.last), record, finished)
 
 
 def _compare(checkpoint: Path, here: Identity, read_identity: ReadIdentity) -> tuple[str, int]:

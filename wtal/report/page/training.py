@@ -66,14 +66,19 @@ def training_charts(training: Training) -> list[Chart]:
         ("mAP", "mAP on held-out videos, in %"),
         ("video_mAP", "mAP of held-out videos' labels, in %"),
     ):
-        lines = [
-            _line(table, name, colours.get(name.split("/")[1], "ink"), True, name.split("/")[1])
-            for name in map(str, table)
-            if name.startswith("val/") and name.endswith(f"/{measure}")
-        ]
-        if lines:
+        if lines := _validations(table, measure, colours):
             charts.append(shares(title, lines))
     return charts
+
+
+def _validations(table: pd.DataFrame, measure: str, colours: Mapping[str, str]) -> list[Line]:
+    """A measure of the held-out videos, one line per source."""
+    names = [name for name in map(str, table) if name.startswith("val/") and name.endswith(f"/{measure}")]
+    sources = [name.split("/")[1] for name in names]
+    return [
+        _line(table, name, colours.get(source, "ink"), True, source)
+        for name, source in zip(names, sources, strict=True)
+    ]
 
 
 def _losses(table: pd.DataFrame, colours: Mapping[str, str]) -> Mapping[str, list[Line]]:
