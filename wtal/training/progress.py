@@ -11,9 +11,9 @@ from pytorch_lightning.trainer.states import TrainerFn
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
+from torch import Tensor
 
 from wtal.training.lightning import batches_trained
-from torch import Tensor
 
 __all__ = ["FitProgress"]
 
