@@ -1,6 +1,7 @@
 """Every configuration that is shipped fits the classes it names, and builds."""
 
 import inspect
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ FILES = sorted((ROOT / "configs").rglob("*.yaml"))
 BASE = ROOT / "configs" / "synthetic.yaml"  # what an ablation's few keys are put over
 ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
 REAL = ROOT / "configs" / "thumos14" / "collaboration.yaml"
+ACTIVITYNET = ROOT / "configs" / "activitynet12" / "collaboration.yaml"
 PROMPTS = ROOT / "configs" / "thumos14" / "prompts.yaml"  # with the former, those of another VLP model
 MODELS = sorted((ROOT / "configs" / "ablations").glob("vlp_*_*.yaml"))
 HEADS = sorted((ROOT / "configs" / "thumos14" / "heads").glob("*.yaml"))
@@ -50,16 +52,18 @@ def test_names_only_what_exists(file: Path):
 
 
 @pytest.mark.parametrize("file", [*HEADS, *(ROOT / "configs" / "ablations").glob("head_*.yaml")], ids=name_of)
-def test_a_head_takes_over_nothing_but_widths_from_the_one_before(file: Path):
-    """The command line keeps the former class's arguments where the new class knows the names too."""
-    model = yaml.safe_load(file.read_text())["model"]["init_args"]
-    head = model.get("cbp", {"init_args": model})["init_args"]["head"]
-    before, after = (
-        inspect.signature(getattr(heads, name)).parameters
-        for name in ("AttentionMILHead", head["class_path"].rpartition(".")[2])
-    )
-    said = head["init_args"].keys() | {"class_names", "in_dim", "hidden"}
-    assert not [name for name in before.keys() & after.keys() if name not in said]
+def test_a_head_has_its_own_defaults_beside_what_its_file_gives(file: Path):
+    """The head before has other values: ``ratio`` 2, and on ActivityNet a sparsity of 0."""
+    base, place = (ALONE, "init_args.head") if file in HEADS else (ACTIVITYNET, "init_args.cbp.init_args.head")
+    words = [f"--config={base}", f"--model.{place}.init_args.ratio=2", f"--config={file}"]
+    given = yaml.safe_load(file.read_text())["model"]
+    for key in place.split("."):
+        given = given[key]
+    signature = inspect.signature(getattr(heads, given["class_path"].rpartition(".")[2]))
+    defaults = {name: p.default for name, p in signature.parameters.items() if p.default is not p.empty}
+    defaults = {name: vars(value) if is_dataclass(value) else value for name, value in defaults.items()}
+    head = Parsed(words).config["model"][place].as_dict()
+    assert head == {"class_path": given["class_path"], "init_args": defaults | given.get("init_args", {})}
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -199,11 +199,11 @@ def test_a_logger_with_options_of_its_own(toy: Path):
         ("modle: {init_args: {width: 8}}", "bad.yaml: there is no option 'modle.init_args.width'"),
         (
             "trainer: {precision: bf16-true}",
-            "trainer.precision: with bf16-true the losses would not have",
+            "trainer.precision: bf16-true is too coarse for the losses",
         ),
         ("trainer: {max_epochs: many}", "bad.yaml: trainer.max_epochs: expected int, not 'many'."),
         ("model: {class_path: toy.ToyMdoel}", "module 'toy' has no attribute 'ToyMdoel'"),
-        ("model: [", "bad.yaml is no YAML"),
+        ("model: [", "bad.yaml is not valid YAML"),
         ("model: {init_args: {width: 0}}", "`width` must be at least 1, got 0."),
     ],
 )

@@ -109,7 +109,7 @@ def test_a_module_made_in_python_is_given(trained, tmp_path: Path):
     )
     trainer.fit(model, data)
     trainer.save_checkpoint(tmp_path / "own.ckpt")
-    with pytest.raises(CheckpointError, match="was trained in Python: make it as there, and give it as `model`"):
+    with pytest.raises(CheckpointError, match="was trained in Python: make the model as there and give it"):
         load(tmp_path / "own.ckpt")
     other = CBPBranch(data.class_names, lambda names: AttentionMILHead(names, in_dim=64, hidden=8))
     run = load(tmp_path / "own.ckpt", other)
@@ -117,6 +117,44 @@ def test_a_module_made_in_python_is_given(trained, tmp_path: Path):
     assert all(torch.equal(a, b) for a, b in zip(other.parameters(), model.parameters(), strict=True))
     with pytest.raises(CheckpointError, match="belong to another model"):
         load(tmp_path / "own.ckpt", CBPBranch(data.class_names, lambda n: AttentionMILHead(n, in_dim=64, hidden=4)))
+
+
+# Written before version 0.2 ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old_run(trained, tmp_path: Path) -> Path:
+    """A run's folder in the old form: classes of ``wtal.nn.prompts``, and buffers with a ``klass``."""
+    it = trained("collaboration")
+    content = torch.load(it.checkpoint, weights_only=True)
+    text = content["hyper_parameters"]["vlp"]["init_args"]["head"]["init_args"]["text"]
+    assert text["class_path"] == "wtal.nn.text.prompts.FileText"
+    text["class_path"] = "wtal.nn.prompts.FileText"
+    for state in content["loops"]["fit_loop"]["state_dict"]["pseudo_labels"].values():
+        state["klass"] = state.pop("class_index")
+    (tmp_path / "checkpoints").mkdir()
+    torch.save(content, tmp_path / "checkpoints" / "last.ckpt")
+    config = next(it.folder.rglob("config.yaml")).read_text()
+    (tmp_path / "config.yaml").write_text(config.replace("wtal.nn.text.prompts.", "wtal.nn.prompts."))
+    return tmp_path
+
+
+def test_a_checkpoint_of_before_loads_with_its_data_and_pseudo_labels(old_run: Path, trained):
+    run, present = load(old_run), load(trained("collaboration").folder)
+    assert run.hyperparameters == present.hyperparameters
+    for name, weight in present.model.state_dict().items():
+        assert torch.equal(run.model.state_dict()[name], weight), name
+    assert run.data.videos("train") == present.data.videos("train")
+    for student, labels in present.pseudo_labels.items():
+        for video, expected in labels.items():
+            assert torch.equal(run.pseudo_labels[student][video].class_index, expected.class_index)
+
+
+def test_the_configuration_of_before_makes_a_model_trained_in_python(old_run: Path):
+    path = old_run / "checkpoints" / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "hyper_parameters": {}}, path)
+    assert type(load(path).model.vlp.head.text).__name__ == "FileText"
 
 
 # What is no checkpoint -------------------------------------------------------------------------------------------
@@ -128,7 +166,7 @@ class _Hostile:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "does not exist"),
         (b"PK\x03\x04 nothing more", "is not a checkpoint, or a damaged one"),
@@ -143,13 +181,13 @@ class _Hostile:
         ({"state_dict": {}, "class_names": ["a"], "hyper_parameters": {"_class_path": 7}}, "cannot be made"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused_in_one_sentence(content, said, tmp_path: Path, monkeypatch):
+def test_what_is_no_checkpoint_is_refused_in_one_sentence(content, message, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if isinstance(content, bytes):
         Path("bad.ckpt").write_bytes(content)
     elif content is not None:
         torch.save(content, "bad.ckpt", pickle_module=pickle)
-    with pytest.raises(CheckpointError, match=said) as caught:
+    with pytest.raises(CheckpointError, match=message) as caught:
         load("bad.ckpt")
     assert "bad.ckpt" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -180,7 +218,7 @@ def altered(checkpoint: Path, path: Path, key: str, value: object) -> Path:
         ("_class_path", "torch.hub.load"),
     ],
 )
-def test_settings_in_a_checkpoint_call_nothing_of_strangers(key, value, trained, tmp_path: Path, monkeypatch):
+def test_settings_in_a_checkpoint_call_nothing_untrusted(key, value, trained, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bad = altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value)
     content = torch.load(bad, weights_only=True)
@@ -202,8 +240,16 @@ def test_settings_in_a_checkpoint_call_nothing_of_strangers(key, value, trained,
     ],
 )
 def test_settings_that_make_no_model_are_refused(key, value, trained, tmp_path: Path):
-    with pytest.raises(CheckpointError, match="cannot be made as it says"):
+    with pytest.raises(CheckpointError, match="cannot be made from its settings"):
         load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value))
+
+
+def test_settings_nested_without_end_are_refused(trained, tmp_path: Path):
+    nested: list[object] = []
+    for _ in range(600):
+        nested = [nested]
+    with pytest.raises(CheckpointError, match="damaged checkpoint"):
+        load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", "head", nested))
 
 
 @pytest.mark.parametrize("depth", [10**400, 10**7], ids=["endless", "many"])

@@ -24,12 +24,19 @@ def test_the_last_file_with_the_key_is_named(tmp_path: Path):
     files = [tmp_path / name for name in ("a.yaml", "b.yaml", "c.yaml")]
     for file, text in zip(files, ("data: {pathh: x}", "data: {pathh: y}", "data: {path: z}"), strict=True):
         file.write_text(text)
-    said = mistake("Subcommand 'fit' does not accept option 'data.pathh'", ["fit", "-c", *map(str, files)])
-    assert said == f"{files[1]}: there is no option 'data.pathh'; look for a misspelling."
+    message = "Subcommand 'fit' does not accept option 'data.pathh'"
+    text = mistake(message, ["fit", "-c", str(files[0]), f"--config={files[1]}", "-c", str(files[2])])
+    assert text == f"{files[1]}: there is no option 'data.pathh'; look for a misspelling."
+
+
+def test_a_file_that_is_not_valid_yaml_is_named(tmp_path: Path):
+    (tmp_path / "bad.yaml").write_text("model: [")
+    text = mistake("Problems parsing config: ...", ["fit", f"--config={tmp_path}/bad.yaml"])
+    assert text.startswith(f"{tmp_path}/bad.yaml is not valid YAML: ")
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "sentence"),
     [
         (
             'Parser key "a.b":\n  Does not validate against any of the Union subtypes\n  Errors:\n'
@@ -40,5 +47,5 @@ def test_the_last_file_with_the_key_is_named(tmp_path: Path):
         ("the following arguments are required:\n   data, model", "the following arguments are required: data, model"),
     ],
 )
-def test_one_line(message: str, said: str):
-    assert mistake(message, []) == said
+def test_a_message_of_many_lines_becomes_one_sentence(message: str, sentence: str):
+    assert mistake(message, []) == sentence

@@ -84,7 +84,7 @@ class WTALCLI(LightningCommands):
             )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the link, and the options that are not the trainer's."""
+        """Link the class names of the data to the model, and add the options that are not the trainer's."""
         parser.link_arguments("data.class_names", "model.init_args.class_names", apply_on="instantiate")
         parser.add_argument(
             "--logger",
@@ -185,7 +185,7 @@ class WTALCLI(LightningCommands):
         return Identity.of(self._as_plain_values(read), self.trainer.world_size)
 
     def instantiate_classes(self) -> None:
-        """Make model, data module and trainer; what their constructors refuse is a wrong setting."""
+        """Make model, data module and trainer; a ``ValueError`` of their constructors is a wrong setting."""
         try:
             super().instantiate_classes()
         except ValueError as error:
@@ -200,8 +200,7 @@ class WTALCLI(LightningCommands):
         precision = str(settings["precision"])
         if precision.startswith("transformer-engine") or precision in ("16-true", "bf16-true"):
             raise ConfigError(
-                f"trainer.precision: with {precision} the losses would not have digits enough: take bf16-mixed, "
-                "16-mixed (GPU) or 32-true."
+                f"trainer.precision: {precision} is too coarse for the losses; take bf16-mixed, 16-mixed or 32-true."
             )
         if settings["logger"] in (None, True):
             kwargs["logger"] = self._logger(settings["default_root_dir"])

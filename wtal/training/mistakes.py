@@ -12,9 +12,9 @@ __all__ = ["mistake", "origin"]
 
 
 def origin(error: BaseException) -> BaseException:
-    """What an error came from: the first in its chain of causes that is this project's, else the very first.
+    """The first error of this project in a chain of causes, or the very first cause if there is none.
 
-    jsonargparse wraps what a constructor raises in a list of everything else that the setting could have been.
+    jsonargparse wraps an error of a constructor in a list of everything else that the setting could have been.
     """
     while error.__cause__ is not None and not isinstance(error, WTALError):
         error = error.__cause__
@@ -22,16 +22,14 @@ def origin(error: BaseException) -> BaseException:
 
 
 def mistake(message: str, argv: Sequence[str]) -> str:
-    """Say what is wrong with the options.
+    """Shorten an error of jsonargparse to one sentence that names the option, its file, and what was expected.
 
     Args:
-        message: What jsonargparse says, over many lines.
-        argv: The words of the command line, among them the configuration files.
-
-    Returns:
-        One sentence that names the key, the file that it stands in, and what was expected.
+        message: The error's message, usually of many lines.
+        argv: Words of the command line; the configuration files among them are searched for the option.
     """
-    files = [Path(word) for word in argv if word.endswith((".yaml", ".yml")) and Path(word).is_file()]
+    paths = [Path(word.rpartition("=")[2]) for word in argv if word.endswith((".yaml", ".yml"))]
+    files = [path for path in paths if path.is_file()]
     if message.startswith("Problems parsing config"):
         return next(filter(None, map(_syntax_error, files)), _one_line(message))
     unknown = re.search(r"[Oo]ption '([^']+)'", message)
@@ -46,7 +44,7 @@ def mistake(message: str, argv: Sequence[str]) -> str:
 
 
 def _reason(message: str) -> str:
-    """What a value should have been, out of the list of every type that was tried."""
+    """What a value should have been, from jsonargparse's list of all types that it tried."""
     tried = re.findall(r"^\s*- (.*(?:\n\s+(?!- |Given )\S.*)*)", message, re.MULTILINE)
     reasons = [_one_line(reason).replace("Expected a ", "expected ") for reason in tried if "NoneType" not in reason]
     given = re.search(r"Given value: ([^{\n]{1,50})$", message, re.MULTILINE)
@@ -55,7 +53,7 @@ def _reason(message: str) -> str:
 
 
 def _prefix(key: str, files: Sequence[Path]) -> str:
-    """The last file that has all words of a key, as a sentence's beginning."""
+    """The last file that holds all words of a key, as the beginning of a sentence."""
     words = [rf"\b{re.escape(word)}[\"']?\s*:" for word in key.split(".")]
     for file in reversed(files):
         text = file.read_text()
@@ -68,7 +66,7 @@ def _syntax_error(file: Path) -> str | None:
     try:
         yaml.safe_load(file.read_text())
     except yaml.YAMLError as error:
-        return f"{file} is no YAML: {_one_line(str(error))}"
+        return f"{file} is not valid YAML: {_one_line(str(error))}"
     return None
 
 
