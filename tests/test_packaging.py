@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import venv
 import zipfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ in_one_process = pytest.mark.xdist_group("wheel")  # which builds and installs t
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "configs" / "constraints.txt"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+UV = [sys.executable, "-m", "uv"]
 QUICK = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 SHORT = [
     *("functional", "losses", "metrics", "localization", "nn/heads", "nn/text", "branches", "results", "commands"),
@@ -32,23 +31,26 @@ def run(*words: object, cwd: Path, code: int = 0, **variables: str) -> str:
     return done.stdout + done.stderr
 
 
+def environment(home: Path, *packages: object) -> Path:
+    """The scripts of a new environment with some packages and nothing else."""
+    links = [word for link in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", link)]
+    run(*UV, "venv", "--quiet", "--python", sys.executable, home, cwd=home.parent)
+    scripts = home / ("Scripts" if os.name == "nt" else "bin")
+    run(*UV, "pip", "install", "--quiet", "--python", scripts / "python", *links, *packages, cwd=home)
+    return scripts
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", folder, ROOT, cwd=folder)
+    run(*UV, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT, cwd=folder)
     (file,) = folder.glob("*.whl")
     return file
 
 
 @pytest.fixture(scope="module")
 def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scripts of an environment that has the wheel and what it depends on, and nothing else."""
-    home = tmp_path_factory.mktemp("empty")
-    venv.create(home, with_pip=True)
-    install = [home / SCRIPTS / "python", "-m", "pip", "install", "--quiet", "--constraint", CONSTRAINTS]
-    run(*install, "torch", cwd=home)  # alone and first, as `make install` does
-    run(*install, wheel, cwd=home)
-    return home / SCRIPTS
+    return environment(tmp_path_factory.mktemp("empty") / "venv", "--constraint", CONSTRAINTS, wheel)
 
 
 @in_one_process
@@ -82,13 +84,11 @@ def test_without_extras_it_trains_and_measures_anywhere(empty: Path, tmp_path: P
     [
         ("video", "extract a.mp4 --output features --random-weights"),
         ("video", "detect a.mp4 --output out --labels run --random-weights"),
-        ("report", "report found.csv --output page"),
         ("report", "plot errors . --output a.png"),
         ("export", "export found.csv --output out"),
         ("sweep", "sweep sweep.yaml --output sweep"),
         ("wandb", "fit -c synthetic.yaml --logger wandb"),
         ("tensorboard", "fit -c synthetic.yaml --logger tensorboard"),
-        ("all", "fit -c synthetic.yaml --trainer.logger WandbLogger"),
     ],
 )
 def test_what_needs_an_extra_names_it(extra: str, words: str, empty: Path, tmp_path: Path):
@@ -106,13 +106,7 @@ def test_the_lowest_allowed_versions(tmp_path: Path):
     """All but torch and torchvision, whose older wheels bring gigabytes of CUDA: these are the tested versions."""
     pinned = re.findall(r"^(?:torch|torchvision)==.*", CONSTRAINTS.read_text(), re.MULTILINE)
     (tmp_path / "pinned.txt").write_text("\n".join(pinned))
-    uv = [sys.executable, "-m", "uv"]
-    links = [word for link in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", link)]
-    lowest = ["--resolution", "lowest-direct", "--extra", "all", "--constraint", "pinned.txt", *links]
-    run(*uv, "pip", "compile", *lowest, "--output-file", "lowest.txt", ROOT / "pyproject.toml", cwd=tmp_path)
-    run(*uv, "venv", "--python", sys.executable, "lowest", cwd=tmp_path)
-    python = tmp_path / "lowest" / SCRIPTS / "python"
-    packages = ["-r", "lowest.txt", "pytest", "hypothesis"]
-    run(*uv, "pip", "install", "--python", python, *links, *packages, cwd=tmp_path)
+    lowest = ["--resolution", "lowest-direct", "--constraint", tmp_path / "pinned.txt"]
+    scripts = environment(tmp_path / "venv", *lowest, f"{ROOT}[all]", "pytest>=8.3", "hypothesis>=6.100")
     words = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", *(ROOT / "tests" / name for name in SHORT)]
-    run(python, "-m", "pytest", *words, cwd=ROOT, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
+    run(scripts / "python", "-m", "pytest", *words, cwd=ROOT, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")

@@ -67,7 +67,7 @@ def test_some_videos_of_any_split(run, scores):
     name = list(scores)[4]
     (one,) = wtal.predict(run, videos=[name]).values()
     assert torch.equal(one.sources["fused"].probability, scores[name].sources["fused"].probability)
-    with pytest.raises(ConfigError, match=r"'nobody' is none of the 8 test videos, such as"):
+    with pytest.raises(ConfigError, match=r"'nobody' is not among the 8 test videos, such as"):
         wtal.predict(run, videos=[name, "nobody"])
 
 

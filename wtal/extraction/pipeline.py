@@ -199,7 +199,7 @@ def _report(
     from rich.console import Console
 
     folders = ", ".join(str(store.folder) for store in stores.values())
-    there = f"; {present} videos were there already" if present else ""
+    there = f"; {present} were there already" if present else ""
     text = f"{len(outcome.written)} videos written to {folders}{there}."
     Console().print(text, soft_wrap=True, highlight=False, markup=False)
     if making.random_weights:

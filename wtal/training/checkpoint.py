@@ -194,7 +194,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is a damaged checkpoint: its {wrong[0]} are a {type(checkpoint[wrong[0]]).__name__}."
         )
-    if not is_bounded((checkpoint["class_names"], checkpoint["hyper_parameters"]), _MOST_SETTINGS):
+    if not is_bounded([checkpoint[name] for name in ("class_names", "hyper_parameters", "marks")], _MOST_SETTINGS):
         raise CheckpointError(f"{path} is a damaged checkpoint: its settings have no end.")
     try:
         return {**checkpoint, "hyper_parameters": with_present_names(checkpoint["hyper_parameters"])}
