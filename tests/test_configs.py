@@ -13,7 +13,7 @@ from wtal.nn import heads
 from wtal.training.cli import WTALCLI
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted((ROOT / "configs").rglob("*.yaml"))
+FILES = sorted(f for f in (ROOT / "configs").rglob("*.yaml") if f.parent.name != "sweeps")
 BASE = ROOT / "configs" / "synthetic.yaml"  # what an ablation's few keys are put over
 ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
 REAL = ROOT / "configs" / "thumos14" / "collaboration.yaml"

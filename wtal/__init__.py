@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from wtal import _torchvision_compat
 from wtal._lazy import lazy
+from wtal._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from wtal.api import Run, VideoScores, evaluate, load, localize, plot, predict
@@ -16,6 +17,5 @@ else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = ["Run", "VideoScores", "evaluate", "load", "localize", "plot", "predict"]
-__version__ = "0.2.0"
 
 _torchvision_compat.install()

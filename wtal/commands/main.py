@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from wtal import __version__
+from wtal._version import __version__
 from wtal.errors import ConfigError, WTALError, one_line
 
 __all__ = ["commands", "main"]

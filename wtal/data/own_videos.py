@@ -47,7 +47,7 @@ def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -
     if unlabelled:
         yield f"{len(unlabelled)} videos have no label: {first(unlabelled)}; give them one, or the subset test."
     if len(annotations.class_names) == 1:
-        yield "There is only one class: it can be told from background only, and VLP compares it with no other text."
+        yield "There is only one class: it is distinguished from background only, and VLP has no other text to compare."
 
 
 def _names_that_differ(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wtal import __version__
+from wtal._version import __version__
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
 from wtal.metrics.rule_sets import RuleSet, Score

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 
 import wtal.branches
 import wtal.collaboration  # noqa: F401
-from wtal import __version__
+from wtal._version import __version__
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
 from wtal.io.options import with_underscores

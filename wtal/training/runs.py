@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from rich.console import Console
 
-from wtal import __version__
+from wtal._version import __version__
 from wtal.data import SnippetDataModule
 from wtal.errors import CheckpointError, ConfigError
 from wtal.io.bounds import is_bounded, read_checkpoint
