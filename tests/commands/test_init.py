@@ -190,7 +190,7 @@ def test_names_what_does_not_fit(place: Path, capsys):
     assert "4 videos of own.csv have no file in clips: six, seven, eight, ...." in out
     assert "3 files in clips are not in own.csv, and not used: four, five, three." in out
     assert "1 videos have no label: two; give them one, or the subset test." in out
-    assert "There is only one class: it can be told from background only" in out
+    assert "There is only one class: it is distinguished from background only" in out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an extraction leaves behind: features in their stores as soon as a video ends, and what is to be said of it."""
+"""Callbacks of an extraction: features go into their stores as soon as a video ends, and progress is shown."""
 
 import time
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ __all__ = ["Outcome", "ShowProgress", "WriteFeatures"]
 
 @dataclass
 class Outcome:
-    """What became of the videos, by name; of problems one sentence each.
+    """What became of the videos, by name; each problem is one sentence.
 
     Args:
-        written: Snippets of each finished video.
-        damaged: Finished videos of which a part could not be read.
-        failed: Videos without features.
+        written: Number of snippets of each finished video.
+        damaged: Finished videos, a part of which could not be read.
+        failed: Videos that have no features.
     """
 
     written: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class WriteFeatures(Callback):
     """Keeps the features of a video until it ends, then writes them.
 
     Args:
-        stores: Where the streams go; those of one store are put side by side, RGB before flow.
+        stores: Stores by the streams that they hold side by side, RGB before flow.
     """
 
     def __init__(self, stores: Mapping[tuple[Stream, ...], StoreAppender]) -> None:
@@ -48,10 +48,10 @@ class WriteFeatures(Callback):
     def on_predict_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: Extractor, outputs: dict[Stream, Tensor], batch: Snippets, *_: object
     ) -> None:
-        """Keep; at the end of a video, write.
+        """Keep the features; at the end of a video, write them.
 
         Raises:
-            SIGTERMException: When the process is told to end, which Lightning heeds in training alone.
+            SIGTERMException: On SIGTERM, which Lightning itself handles only in training.
         """
         if trainer.received_sigterm:
             raise SIGTERMException
@@ -135,7 +135,7 @@ class ShowProgress(Callback):
         self._bar.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """End the bar, so that what is said next is legible."""
+        """End the bar, so that the message after it is legible."""
         self._bar.stop()
 
 
