@@ -244,12 +244,18 @@ def test_settings_that_make_no_model_are_refused(key, value, trained, tmp_path: 
         load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", key, value))
 
 
-def test_settings_nested_without_end_are_refused(trained, tmp_path: Path):
+def test_settings_that_are_nested_too_deep_are_refused(trained, tmp_path: Path):
     nested: list[object] = []
-    for _ in range(600):
+    for _ in range(1000):
         nested = [nested]
-    with pytest.raises(CheckpointError, match="damaged checkpoint"):
-        load(altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", "head", nested))
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10 * limit)  # only to write it
+    try:
+        path = altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", "head", nested)
+    finally:
+        sys.setrecursionlimit(limit)
+    with pytest.raises(CheckpointError, match="bad.ckpt is a damaged checkpoint: its settings are nested too deep"):
+        load(path)
 
 
 @pytest.mark.parametrize("depth", [10**400, 10**7], ids=["endless", "many"])
