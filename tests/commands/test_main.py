@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import signal
@@ -164,10 +165,17 @@ def test_wandb_offline_by_one_option(command: list[str]):
 
 
 @pytest.mark.slow
-def test_two_processes_share_one_folder(command: list[str]):
-    subprocess.run([*command, "--trainer.devices=2", "--trainer.strategy=ddp"], check=True, timeout=120)
-    assert [p.name for p in Path("runs/own").iterdir()] == ["version_0"]
-    assert Path("runs/own/version_0/checkpoints/last.ckpt").is_file()
+@pytest.mark.parametrize("logger", ["--logger=csv", "--trainer.logger=false"])
+def test_two_processes_share_one_folder_and_resume_in_it(command: list[str], logger: str):
+    words = [*command, logger, "--trainer.devices=2", "--trainer.strategy=ddp", "--resume=true"]
+    for epochs in (1, 3):
+        subprocess.run([*words, f"--trainer.max_epochs={epochs}"], check=True, timeout=120)
+        assert [p.name for p in Path("runs").iterdir()] == ["own"]
+        assert [p.name for p in Path("runs/own").iterdir()] == ["version_0"]
+        assert torch.load("runs/own/version_0/checkpoints/last.ckpt")["epoch"] == epochs - 1
+    assert json.loads(Path("runs/own/version_0/identity.json").read_text())["settings"]["processes"] == 2
+    subprocess.run([*command, logger, "--resume=true"], check=True, timeout=120)  # one process is another run
+    assert sorted(p.name for p in Path("runs/own").iterdir()) == ["version_0", "version_1"]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """SIGTERM in the middle of a training, and going on."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -36,7 +37,7 @@ def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Trains under a name; returns the exit code."""
     monkeypatch.chdir(tmp_path)
     ours = WTALCLI._callbacks
-    monkeypatch.setattr(WTALCLI, "_callbacks", lambda *said: [*ours(*said), Terminate()])
+    monkeypatch.setattr(WTALCLI, "_callbacks", lambda *arguments: [*ours(*arguments), Terminate()])
 
     def run(name: str, *words: str, at: int = 0) -> int:
         Terminate.at = at
@@ -50,16 +51,25 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(newest, weights_only=True)["state_dict"]
 
 
+def rows(metrics: Path) -> list[tuple[str, str]]:
+    """Epoch and step of each row that was logged."""
+    with metrics.open(newline="") as file:
+        return [(row["epoch"], row["step"]) for row in csv.DictReader(file)]
+
+
 @pytest.mark.parametrize(
     "at", [pytest.param(3, marks=pytest.mark.slow, id="warm-up"), 14, pytest.param(20, marks=pytest.mark.slow)]
 )
 def test_resumed_is_as_uninterrupted_bit_for_bit(fit, at: int, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert fit("cut", "--resume", "true", at=at) == 143
-    assert "Ended by SIGTERM; go on from" in capsys.readouterr().err
+    assert "Ended by SIGTERM; `--resume true` continues from" in capsys.readouterr().err
     saved = torch.load(tmp_path / "runs" / "cut" / "version_0/checkpoints/last.ckpt", weights_only=True)
     assert saved["global_step"] == at
     assert fit("cut", "--resume", "true") == 0
     assert fit("whole") == 0
+    assert [path.name for path in (tmp_path / "runs" / "cut").iterdir()] == ["version_0"]
+    logged, in_one = (rows(tmp_path / "runs" / name / "version_0/metrics.csv") for name in ("cut", "whole"))
+    assert logged == in_one
     found, expected = (weights(tmp_path / "runs" / name) for name in ("cut", "whole"))
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[key], expected[key]) for key in expected)
@@ -78,7 +88,7 @@ def test_a_job_of_slurm_is_put_back_in_the_queue(fit, tmp_path: Path, monkeypatc
     assert (tmp_path / "asked.txt").read_text() == "requeue 41\n"
     monkeypatch.setattr(Terminate, "by", signal.SIGTERM)
     assert fit("job", "--resume", "true", at=8) == 143  # it went on: the step of the second signal is not the third
-    saved = torch.load(tmp_path / "runs" / "job" / "version_1/checkpoints/last.ckpt", weights_only=True)
+    saved = torch.load(tmp_path / "runs" / "job" / "version_0/checkpoints/last.ckpt", weights_only=True)
     assert saved["global_step"] == 8
     assert (tmp_path / "asked.txt").read_text() == "requeue 41\n"
     assert not list(tmp_path.rglob("hpc_ckpt*"))
@@ -101,8 +111,8 @@ def test_a_real_sigterm_to_all_processes(tmp_path: Path, workers: int) -> None:
     while not metrics.exists() and process.poll() is None:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
-    assert b"Traceback" not in said
-    assert b"Ended by SIGTERM" in said
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert b"Traceback" not in errors
+    assert b"Ended by SIGTERM" in errors
     assert (metrics.parent / "checkpoints" / "last.ckpt").is_file()

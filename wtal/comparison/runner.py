@@ -165,8 +165,8 @@ def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Recor
     if run.pattern:
         arguments.append(f"--model.init_args.schedule.pattern={run.pattern}")
     settings = _Settings(arguments, run=False).settings
-    arguments.append(f"--trainer.max_epochs={_epochs(run, settings, config[0])}")
-    settings = _Settings(arguments, run=False).settings
+    settings["trainer"]["max_epochs"] = epochs = _epochs(run, settings, config[0])
+    arguments.append(f"--trainer.max_epochs={epochs}")
     before_0_2 = config_texts_digest([path.read_text() for path in config])
     for path in reversed(records_below(folder / run.name)):
         record = read_record(path)
