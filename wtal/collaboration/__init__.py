@@ -2,8 +2,8 @@
 
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.fusion import Fusion
-from wtal.collaboration.labels import FileLabels, PointLabels, SupervisedLabels
-from wtal.collaboration.loop import CollaborationLoop
+from wtal.collaboration.labels import FileLabels, KnownLabels, PointLabels, SupervisedLabels
+from wtal.collaboration.loop import CollaborationLoop, Pair
 from wtal.collaboration.module import CollaborationModule
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
 from wtal.collaboration.pseudo_labels import Thresholds
@@ -16,7 +16,9 @@ __all__ = [
     "CollaborationModule",
     "FileLabels",
     "Fusion",
+    "KnownLabels",
     "Lesson",
+    "Pair",
     "PointLabels",
     "PseudoLabelBuffer",
     "Schedule",

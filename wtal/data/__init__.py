@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
     from wtal.data.annotations import Annotations, read_annotations
     from wtal.data.appending import StoreAppender
+    from wtal.data.contract import VideoData
     from wtal.data.custom import CustomDataModule
     from wtal.data.datamodule import SnippetDataModule, SplitVideos
     from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
@@ -45,6 +46,7 @@ __all__ = [
     "SyntheticDataModule",
     "SyntheticParams",
     "THUMOS14DataModule",
+    "VideoData",
     "inspect",
     "open_features",
     "open_store",
