@@ -1,5 +1,6 @@
 """What ``fit``, ``test`` and ``predict`` write, and the table that ``test`` prints."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +55,13 @@ class WritePredictions(Callback):
         """Gather, sort by name and write."""
         if not isinstance(pl_module, LocalizationModule):
             return
-        parts: list[Any] = [self.found]
-        if trainer.world_size > 1:
-            parts = [None] * trainer.world_size
-            torch.distributed.all_gather_object(parts, self.found)
-        self.found = {}
+        found, self.found = _gathered(trainer, self.found), {}
         if not trainer.is_global_zero:
             return
         folder, class_names = RunFolder.of(trainer), pl_module.class_names
         data: SnippetDataModule = trainer.datamodule  # type: ignore[attr-defined]
         videos = {video.video_id: video for video in data.videos("test")}
-        for source in sorted({source for part in parts for source in part}):
-            found = {name: result for part in parts for name, result in part.get(source, {}).items()}
-            results = dict(sorted(found.items()))
+        for source, results in found.items():
             detections = {name: result.detections for name, result in results.items()}
             write_predictions(folder.predictions_of(source), detections, class_names)
             grids = VideoGrids.of([videos[name] for name in results])
@@ -98,6 +93,16 @@ class WritePseudoLabels(Callback):
         write_pseudo_labels(RunFolder.of(trainer).pseudo_labels, labels)
 
 
+def _gathered(trainer: Trainer, mine: dict[str, dict[str, VideoResult]]) -> dict[str, dict[str, VideoResult]]:
+    """The results of all processes by source and video, sorted by name."""
+    parts: list[Any] = [mine]
+    if trainer.world_size > 1:
+        parts = [None] * trainer.world_size
+        torch.distributed.all_gather_object(parts, mine)
+    sources = sorted({source for part in parts for source in part})
+    return {s: dict(sorted(item for part in parts for item in part.get(s, {}).items())) for s in sources}
+
+
 def _joined(grids: VideoGrids, class_names: list[str], results: list[VideoResult]) -> TestScores:
     probability, actionness, video = zip(*(result.scores for result in results), strict=True)
     joined = torch.cat(probability), torch.cat(actionness), torch.stack(video)
@@ -119,13 +124,8 @@ class ResultsTable(Callback):
         self._print(trainer, pl_module, "val")
 
     def _print(self, trainer: Trainer, module: LightningModule, split: str) -> None:
-        rows: dict[str, dict[str, float]] = {}
-        for name, value in trainer.callback_metrics.items():
-            stage, _, rest = name.partition("/")
-            if stage == split:
-                source, _, measure = rest.rpartition("/")
-                rows.setdefault(source or type(module).__name__, {})[measure] = float(value)
         data = trainer.datamodule  # type: ignore[attr-defined]
+        rows = _measures_by_source(trainer.callback_metrics, split, type(module).__name__)
         if not rows or not trainer.is_global_zero or not isinstance(data, SnippetDataModule):
             return
         table = pd.DataFrame.from_dict(rows, orient="index")
@@ -139,6 +139,17 @@ class ResultsTable(Callback):
         table = table.rename(columns=lambda name: titles.get(name, name.removeprefix("mAP@")))
         caption = f"epoch {trainer.current_epoch}" if inside else _about(trainer, module, data).caption
         print_table(table.rename_axis("mAP in % at tIoU"), caption)
+
+
+def _measures_by_source(metrics: Mapping[str, Any], split: str, alone: str) -> dict[str, dict[str, float]]:
+    """The measures of a split by source, and by the given name where there is a single branch."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        stage, _, rest = name.partition("/")
+        if stage == split:
+            source, _, measure = rest.rpartition("/")
+            rows.setdefault(source or alone, {})[measure] = float(value)
+    return rows
 
 
 def _about(trainer: Trainer, module: LightningModule, data: SnippetDataModule) -> About:

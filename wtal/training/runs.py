@@ -5,7 +5,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -121,10 +121,16 @@ def begin(
     """
     if leaves_no_files(trainer):
         return Start(checkpoint)
-    here, other = keeper.identity(trainer), ""
-    for folder in reversed(earlier_runs(trainer, keeper.name)) if resume and checkpoint is None else ():
-        difference, step = _compare(folder.last, here, read_identity)
-        if not difference:
+    here, sentence = keeper.identity(trainer), ""
+    if checkpoint is not None:
+        difference = _compare(Path(checkpoint), here, read_identity)[0] if Path(checkpoint).is_file() else ""
+        if difference:
+            sentence = (
+                f"{checkpoint} was trained with other settings ({difference}): training goes on from it as asked."
+            )
+    elif resume:
+        folder, step, sentence = _resumable(earlier_runs(trainer, keeper.name), here, read_identity)
+        if folder is not None:
             record = _trained_as_long(folder, keeper.config)
             finished = record is not None and (record.is_tested or not then_test)
             if finished:
@@ -132,15 +138,22 @@ def begin(
             else:
                 move_to(trainer, folder, step)
             return Start(str(folder.last), record, finished)
-        other = other or f"{folder} was trained with other settings ({difference}): a new run begins."
+    _say(trainer, sentence)
     claim(trainer, keeper.name)
-    if checkpoint is not None and Path(checkpoint).is_file():
-        difference, _ = _compare(Path(checkpoint), here, read_identity)
-        if difference:
-            other = f"{checkpoint} was trained with other settings ({difference}): training goes on from it as asked."
-    if other:
-        _say(trainer, other)
     return Start(checkpoint)
+
+
+def _resumable(
+    runs: Sequence[RunFolder], here: Identity, read_identity: ReadIdentity
+) -> tuple[RunFolder | None, int, str]:
+    """The newest run of the present identity and the step it stands at; else a sentence on the newest other one."""
+    sentence = ""
+    for folder in reversed(runs):
+        difference, step = _compare(folder.last, here, read_identity)
+        if not difference:
+            return folder, step, ""
+        sentence = sentence or f"{folder} was trained with other settings ({difference}): a new run begins."
+    return None, 0, sentence
 
 
 def _compare(checkpoint: Path, here: Identity, read_identity: ReadIdentity) -> tuple[str, int]:
@@ -190,7 +203,7 @@ def _trained_as_long(folder: RunFolder, config: Mapping[str, Any]) -> Record | N
 
 
 def _say(trainer: Trainer, sentence: str) -> None:
-    if trainer.is_global_zero:
+    if sentence and trainer.is_global_zero:
         Console(stderr=True).print(sentence, soft_wrap=True, markup=False, highlight=False)
 
 
