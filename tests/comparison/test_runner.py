@@ -5,8 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from wtal.comparison import runner
 from wtal.comparison.runner import compare
 from wtal.errors import ConfigError
+from wtal.results import read_record
+from wtal.results.runs_table import table
 
 ROOT = Path(__file__).resolve().parents[2]
 ABLATIONS = ROOT / "configs" / "ablations"
@@ -27,13 +30,15 @@ data: {{init_args: {{root: {folder}/data, params: {{train_videos: 12, test_video
 """
     )
     unaveraged.write_text("model: {init_args: {cbp: {init_args: {average: 0.0}}}}")
-    compare(
-        [ROOT / "configs" / "synthetic.yaml", small],
-        folder / "runs",
-        methods=("late_fusion",),
-        ablations=[ABLATIONS / "apart.yaml", ABLATIONS / "exchange.yaml", unaveraged],
-    )
+    again(folder / "runs")
     return folder / "runs"
+
+
+def again(output, *overlays):
+    """The comparison of the fixture, with files merged over its configuration."""
+    config = [ROOT / "configs" / "synthetic.yaml", output.parent / "small.yaml", *overlays]
+    ablations = [ABLATIONS / "apart.yaml", ABLATIONS / "exchange.yaml", output.parent / "unaveraged.yaml"]
+    compare(config, output, methods=("late_fusion",), ablations=ablations)
 
 
 def test_an_ablation_is_a_row_of_its_name(compared):
@@ -50,6 +55,34 @@ def test_what_a_file_and_a_method_say_alike_gives_the_same_numbers(compared):
 
 def test_runs_share_the_warm_up_unless_they_differ_in_it(compared):
     assert len(list((compared / "seed_0").glob("warm_up-*.ckpt"))) == 2
+
+
+def test_a_run_leaves_a_record_in_its_own_folder(compared):
+    record = read_record(compared / "seed_0" / "apart" / "CollaborationModule" / "version_0" / "record.json")
+    assert record.methods == {"cbp": "cbp", "vlp": "vlp", "late_fusion": "fused"} or record.methods == {
+        "apart": "fused"
+    }
+    assert record.identity
+    assert record.is_tested
+    with pytest.raises(ConfigError, match="No row is called 'run'"):  # its rows are those of comparison.csv alone
+        table([compared], baseline="run")
+
+
+def test_what_is_finished_is_not_repeated_unless_a_setting_or_the_length_differs(compared, tmp_path, monkeypatch):
+    rows = (compared / "comparison.csv").read_text()
+    trained = []
+    monkeypatch.setattr(runner, "_train_and_test", lambda run, *_: trained.append(run.name))
+    workers, longer, other = (tmp_path / name for name in ("workers.yaml", "longer.yaml", "other.yaml"))
+    workers.write_text("data: {init_args: {num_workers: 2}}")
+    longer.write_text("trainer: {max_epochs: 5}")
+    other.write_text("model: {init_args: {fusion: {video: 0.5}}}")
+    again(compared, workers)
+    assert trained == []
+    assert (compared / "comparison.csv").read_text() == rows
+    for overlay in (longer, other):
+        with pytest.raises(AttributeError):  # the stand-in gives no record
+            again(compared, overlay)
+    assert trained == ["apart", "apart"]
 
 
 def test_a_file_named_like_a_method_is_refused():

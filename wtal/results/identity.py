@@ -18,7 +18,7 @@ _TRAINER = (
     "logger", "max_epochs", "max_steps", "max_time", "model_registry", "num_nodes", "profiler",
 )  # fmt: skip
 _COMMAND = ("ckpt_path", "config", "logger", "name", "resume", "then_test", "verbose", "weights_only", "_instantiator")
-_DATA = ("cache", "num_workers")
+_DATA = ("cache", "eval_batch_size", "num_workers")
 _WITHOUT_EFFECT = {
     *_COMMAND,
     *(f"trainer.{name}" for name in _TRAINER),
@@ -45,8 +45,9 @@ class Identity:
     def of(cls, config: Mapping[str, Any], processes: int = 1, variant: str = "") -> "Identity":
         """The identity of a resolved configuration.
 
-        Left out are output paths, loggers, progress bars, devices, workers and the length of the training, which may
-        grow; the number of processes counts, as each draws its own dropout masks.
+        Left out are output paths, loggers, progress bars, devices, workers, caches, the batch size of the evaluation,
+        and the length of the training, which may grow; the number of processes counts, as each draws its own dropout
+        masks.
 
         Args:
             config: All settings with their defaults, as ``config.yaml`` has them.

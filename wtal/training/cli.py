@@ -24,7 +24,7 @@ from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.atomic import AtomicCheckpoints
-from wtal.training.folders import claim
+from wtal.training.folders import claim, leaves_no_files
 from wtal.training.lightning import LightningCommands, as_own_errors
 from wtal.training.memory import KeepFreedMemory
 from wtal.training.mistakes import origin
@@ -159,7 +159,7 @@ class WTALCLI(LightningCommands):
 
     def after_fit(self) -> None:
         """Leave ``record.json`` in the run's folder."""
-        if self._start.finished:
+        if self._start.finished or leaves_no_files(self.trainer):
             return
         trainer, known = self.trainer, self._start.record
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}

@@ -1,5 +1,6 @@
 """What ``fit``, ``test`` and ``predict`` write, and the table that ``test`` prints."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,13 +129,8 @@ class ResultsTable(Callback):
         self._print(trainer, pl_module, "val")
 
     def _print(self, trainer: Trainer, module: LightningModule, split: str) -> None:
-        rows: dict[str, dict[str, float]] = {}
-        for name, value in trainer.callback_metrics.items():
-            stage, _, rest = name.partition("/")
-            if stage == split:
-                source, _, measure = rest.rpartition("/")
-                rows.setdefault(source or type(module).__name__, {})[measure] = float(value)
         data = getattr(trainer, "datamodule", None)
+        rows = _measures_by_source(trainer.callback_metrics, split, type(module).__name__)
         if not rows or not trainer.is_global_zero or not isinstance(data, SnippetDataModule):
             return
         if not isinstance(module, LocalizationModule):
@@ -145,6 +141,17 @@ class ResultsTable(Callback):
         table = percent(table[[name for name in titles if name in table]], 1).rename(columns=titles)
         caption = f"epoch {trainer.current_epoch}" if inside else _about(trainer, module, data).caption
         print_table(table.rename_axis(module.task.heading), caption)
+
+
+def _measures_by_source(metrics: Mapping[str, Any], split: str, alone: str) -> dict[str, dict[str, float]]:
+    """The measures of a split by source, and by the given name where there is a single branch."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in metrics.items():
+        stage, _, rest = name.partition("/")
+        if stage == split:
+            source, _, measure = rest.rpartition("/")
+            rows.setdefault(source or alone, {})[measure] = float(value)
+    return rows
 
 
 def _about(trainer: Trainer, module: LightningModule, data: VideoData) -> About:

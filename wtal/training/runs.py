@@ -134,8 +134,7 @@ def begin(
             notice = (
                 f"{checkpoint} was trained with other settings ({difference}): training continues from it as asked."
             )
-    if notice:
-        _say(trainer, notice)
+    _say(trainer, notice)
     return Start(checkpoint)
 
 
@@ -197,7 +196,7 @@ def _trained_as_long(folder: RunFolder, config: Mapping[str, Any]) -> Record | N
 
 
 def _say(trainer: Trainer, sentence: str) -> None:
-    if trainer.is_global_zero:
+    if sentence and trainer.is_global_zero:
         Console(stderr=True).print(sentence, soft_wrap=True, markup=False, highlight=False)
 
 
