@@ -254,7 +254,7 @@ def test_settings_that_are_nested_too_deep_are_refused(trained, tmp_path: Path):
         path = altered(trained("cbp").checkpoint, tmp_path / "bad.ckpt", "head", nested)
     finally:
         sys.setrecursionlimit(limit)
-    with pytest.raises(CheckpointError, match=r"bad.ckpt is a damaged checkpoint: its settings are nested too deep"):
+    with pytest.raises(CheckpointError, match=r"bad\.ckpt is a damaged checkpoint: its settings are nested too deep"):
         load(path)
 
 
