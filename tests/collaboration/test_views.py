@@ -139,14 +139,16 @@ def test_a_stream_that_the_data_lack_is_named(pair):
         model(next(iter(data.test_dataloader())))
 
 
-def test_pseudo_labels_of_other_branches_are_refused(pair, tmp_path):
+def test_a_checkpoint_of_branches_of_other_names_is_refused(pair, tmp_path):
     data = pair.data()
     trainer = pair.trainer(2)
     trainer.fit(pair.model(data, Schedule(warm_up=1)), data)
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     other = pair.model(data, Schedule(warm_up=1))
     other.cbp.name = "hand"
-    with pytest.raises(CheckpointError, match="has pseudo-labels of cbp, but the branches are called hand and vlp"):
+    with pytest.raises(
+        CheckpointError, match="trained with the branches cbp and vlp, but here they are called hand and vlp"
+    ):
         pair.trainer(3).fit(other, data, ckpt_path=tmp_path / "a.ckpt")
 
 

@@ -17,7 +17,6 @@ from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
 from wtal.collaboration.schedule import Lesson, Schedule, Step
 from wtal.data.contract import data_of
-from wtal.errors import CheckpointError
 from wtal.nn.modes import evaluating
 from wtal.types import SnippetBatch, SnippetScores
 
@@ -100,17 +99,11 @@ class CollaborationLoop(_FitLoop):
         """Make the buffers, or restore those of the checkpoint.
 
         Raises:
-            CheckpointError: If the checkpoint's pseudo-labels belong to other branches or training videos.
+            CheckpointError: If the checkpoint's pseudo-labels belong to other training videos.
         """
         super().on_run_start()
         branches, lengths = self._pair.branches, data_of(self.trainer).train_lengths
         self.buffers = {student: PseudoLabelBuffer(lengths) for student in branches}
-        strange = self._loaded.keys() - branches.keys()
-        if strange:
-            raise CheckpointError(
-                f"The checkpoint has pseudo-labels of {min(strange)}, but the branches are called "
-                f"{' and '.join(branches)}: give them the names that they were trained under."
-            )
         for student, state in self._loaded.items():
             self.buffers[student].load_state_dict(state)
         self._loaded = {}

@@ -7,6 +7,8 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from wtal.errors import CheckpointError
+
 __all__ = ["BranchOptimizer", "BranchScheduler"]
 
 
@@ -45,7 +47,16 @@ class BranchOptimizer(Optimizer):
         return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore each optimizer."""
+        """Restore each optimizer.
+
+        Raises:
+            CheckpointError: If the state belongs to branches of other names.
+        """
+        if state_dict.keys() != self.optimizers.keys():
+            raise CheckpointError(
+                f"The checkpoint was trained with the branches {' and '.join(state_dict)}, but here they are called "
+                f"{' and '.join(self.optimizers)}: give them the names that they were trained under."
+            )
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state_dict[name])
         self._share_groups()
