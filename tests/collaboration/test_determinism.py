@@ -196,7 +196,10 @@ def test_classes_in_another_order_come_out_in_that_order(name, tmp_path: Path):
 @pytest.mark.parametrize(
     ("thresholds", "said"),
     [
-        (Thresholds(high=1.0, low=0.0), "CBP is sure of no snippet: VLP learns from video labels alone in this turn"),
+        (
+            Thresholds(high=1.0, low=0.0),
+            "CBP is confident about no snippet, so VLP learns from video labels alone in this turn",
+        ),
         (Thresholds(high=1.0, low=1.0), None),
     ],
 )
@@ -205,7 +208,7 @@ def test_a_turn_without_labels_goes_on_and_says_so(pair, thresholds, said, recwa
     model = pair.model(data, Schedule(warm_up=1, pattern="BF"), cbp_thresholds=thresholds)
     pair.trainer(3).fit(model, data)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
-    told = [str(warning.message) for warning in recwarn if "is sure of no snippet" in str(warning.message)]
+    told = [str(warning.message) for warning in recwarn if "is confident about no snippet" in str(warning.message)]
     assert [said in one for one in told] == ([True] if said else [])
 
 
@@ -220,7 +223,7 @@ def test_a_teacher_that_sees_one_kind_alone_is_told(pair, kind, value, monkeypat
     monkeypatch.setattr(loop, "pseudo_labels", alike)
     data = pair.data()
     model = pair.model(data, Schedule(warm_up=0, pattern="B"))
-    with pytest.warns(UserWarning, match=f"CBP calls every snippet of every video {kind}: VLP can learn no bounds"):
+    with pytest.warns(UserWarning, match=f"CBP labels every snippet of every video as {kind}, from which VLP"):
         pair.trainer(1).fit(model, data)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 

@@ -122,9 +122,9 @@ def test_labels_of_other_videos_are_refused(saved, pair, tmp_path, kind, message
 
 
 def test_the_student_is_asked_for_where_there_are_two(saved, pair):
-    with pytest.raises(ConfigError, match="has the labels of cbp and vlp: choose one by `student`"):
+    with pytest.raises(ConfigError, match="has the labels of cbp and vlp: choose one with `student`"):
         FileLabels(saved[0]).prepare(pair.data())
-    with pytest.raises(ConfigError, match="choose one by `student`"):
+    with pytest.raises(ConfigError, match="choose one with `student`"):
         FileLabels(saved[0], "hand").prepare(pair.data())
 
 
