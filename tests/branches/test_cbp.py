@@ -1,4 +1,4 @@
-"""CBP may read both streams side by side: the naive fusion that the collaboration is compared with."""
+"""CBP may read both streams together: the naive fusion that the collaboration is compared with."""
 
 from functools import partial
 

@@ -46,7 +46,7 @@ def labels_of(source: KnownLabels, data) -> PseudoLabels:
 
 @pytest.fixture
 def saved(pair, tmp_path):
-    """The pseudo-labels that a finished collaboration has left, and its buffers."""
+    """The pseudo-labels that a finished collaboration left, and its buffers."""
     data = pair.data()
     trainer = pair.trainer(3, WritePseudoLabels(), logger=CSVLogger(tmp_path, "run"))
     trainer.fit(pair.model(data, Schedule(warm_up=1, pattern="BF", from_cbp="both", from_vlp="both")), data)
@@ -121,7 +121,7 @@ def test_labels_of_other_videos_are_refused(saved, pair, tmp_path, kind, message
         FileLabels(tmp_path / "other.npz", "cbp").prepare(pair.data())
 
 
-def test_the_student_is_asked_for_where_there_are_two(saved, pair):
+def test_the_student_must_be_named_where_there_are_two(saved, pair):
     with pytest.raises(ConfigError, match="has the labels of cbp and vlp: choose one with `student`"):
         FileLabels(saved[0]).prepare(pair.data())
     with pytest.raises(ConfigError, match="choose one with `student`"):
@@ -287,7 +287,7 @@ def test_a_supervised_checkpoint_says_so_wherever_it_is_tested(supervised, pair,
     assert data.benchmark.name == "synthetic, supervised"
 
 
-def test_what_is_trained_on_from_a_supervised_checkpoint_stays_marked(supervised, pair, tmp_path):
+def test_further_training_of_a_supervised_checkpoint_stays_marked(supervised, pair, tmp_path):
     trainer, *_ = supervised
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     data = pair.data()
@@ -309,7 +309,7 @@ def test_pseudo_labels_of_a_supervised_teacher_are_marked_too(pair, tmp_path):
     assert data.benchmark.name == "synthetic, supervised"
 
 
-def test_segments_that_are_not_there_cannot_be_learned_from(pair):
+def test_missing_segments_cannot_be_learned_from(pair):
     data = pair.data()
     data.annotations = replace(data.annotations, segments=data.annotations.segments.iloc[:0])
     with pytest.raises(AnnotationError, match="the training videos have no segments to learn from"):
@@ -342,7 +342,7 @@ def test_a_source_may_refresh_itself_before_each_epoch(pair):
     assert data.benchmark.name == "synthetic"
 
 
-def test_in_a_pair_a_lesson_takes_the_place_of_the_own_source(pair):
+def test_in_a_pair_a_lesson_replaces_a_branchs_own_source(pair):
     data, source = pair.data(), Packets()
     model = pair.model(data, Schedule(warm_up=1, pattern="F"))
     model.cbp.labels = source

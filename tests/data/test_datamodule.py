@@ -279,7 +279,7 @@ def test_an_unknown_stream_is_named_with_those_that_exist(files: Path) -> None:
 
 
 def test_a_stream_of_an_extracted_folder_is_opened_by_its_name(files: Path) -> None:
-    """As ``wtal data check`` does: it looked for the stream beside its folder."""
+    """The case of ``wtal data check``, which used to look for the stream beside its folder."""
     for stream in ("i3d", "clip"):
         with StoreWriter(files / "all" / stream, TimeGrid()) as store:
             for name in LENGTHS:

@@ -114,7 +114,9 @@ def test_a_wrong_subset_is_a_problem(config: Path) -> None:
 )
 def test_says_what_is_wrong_with_a_config(config: Path, text: str, message: str) -> None:
     config.write_text(text)
-    with pytest.raises((ConfigError, ArgumentError), match=message):  # the command line makes a sentence of the latter
+    with pytest.raises(
+        (ConfigError, ArgumentError), match=message
+    ):  # the command line turns the latter into a sentence
         load_data([config])
 
 

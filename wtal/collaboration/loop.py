@@ -181,8 +181,8 @@ class CollaborationLoop(_FitLoop):
         teacher, student = (self._pair.branches[name].view.title for name in lesson[:2])
         if shares["ignored"] == 1:
             rank_zero_warn(
-                f"{teacher} is confident about no snippet, so {student} learns from video labels alone in this turn. Bring "
-                f"the two thresholds of {teacher} closer together, or warm up longer."
+                f"{teacher} is confident about no snippet, so {student} learns from video labels alone in this turn. "
+                f"Bring the two thresholds of {teacher} closer together, or warm up longer."
             )
         elif max(shares["foreground"], shares["background"]) == 1:
             kind = "foreground" if shares["foreground"] == 1 else "background"

@@ -149,9 +149,8 @@ def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "la
     first = np.searchsorted(row, np.arange(len(found)))  # of the instances that a detection proposes to
     level, detection = np.nonzero(num_candidates)
     list_end = np.searchsorted(row, detection, side="right")
-    last = (
-        (first + num_candidates)[level, detection] if takes == "largest" else list_end
-    )  # the largest ones begin the list
+    # the instances of largest tIoU begin the list
+    last = (first + num_candidates)[level, detection] if takes == "largest" else list_end
     candidate = first[detection]
     best = np.full((len(thresholds), len(truth)), len(found))
     while len(detection):

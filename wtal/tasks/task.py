@@ -14,8 +14,8 @@ __all__ = ["Task"]
 class Task(Protocol):
     """What to find in videos, and how the answer is measured and shown.
 
-    A module asks its task for :meth:`truth`; if there is any, it makes one :meth:`metric` per source, and adds the truth
-    once and then the answer for each video.
+    A module asks its task for :meth:`truth`; if there is any, it makes one :meth:`metric` per source and adds
+    the truth once, then the answer for each video.
     """
 
     @property

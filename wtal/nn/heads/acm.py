@@ -1,4 +1,4 @@
-"""An ACM-Net head, which separates action, background and context, which looks like the action but is not."""
+"""An ACM-Net head, which separates action, background and context, which looks like action but is not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class ACMWeights:
 
 @dataclass
 class ACMOutput(BranchOutput):
-    """Shares of action, context and background in each snippet, which add up to one; actionness is the share of action."""
+    """Shares of action, context and background in each snippet, which add up to one; actionness is that of action."""
 
     context: Tensor  # (B, T)
     rest: Tensor  # (B, T)

@@ -60,8 +60,8 @@ class TextHead(AttentionHead):
         self.text = text(list(class_names))
         if self.text.dim != dim:
             raise ConfigError(
-                f"The class texts have {self.text.dim} channels, but the head's `dim` is {dim}: both must be the width of "
-                "the CLIP features."
+                f"The class texts have {self.text.dim} channels, but the head's `dim` is {dim}: both must be the "
+                "width of the CLIP features."
             )
         self.norm = FeatureNorm(dim, scale=False)
         self.temporal = TemporalTransformer(dim + len(class_names), width, depth, heads, dropout=dropout)

@@ -18,8 +18,8 @@ __all__ = ["TextTower"]
 class TextTower:
     """An open_clip model without its visual part, frozen, and its tokenizer.
 
-    It is deliberately not an ``nn.Module``: as an attribute of one, it is not saved, trained or broadcast. Random weights are
-    the same in every process and run, so that they need not be in the checkpoint.
+    It is deliberately not an ``nn.Module``: as an attribute of one, it is not saved, trained or broadcast. Random
+    weights are the same in every process and run, so that they need not be in the checkpoint.
 
     Args:
         model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON file with its configuration. For a
@@ -54,7 +54,7 @@ class TextTower:
 
     @property
     def causal(self) -> bool:
-        """Whether no token attends to a later one, and the features are those of the end token, not those of the last position."""
+        """Whether no token attends to a later one, and the features are those of the end token, not the last position."""
         masked = getattr(self.text, "attn_mask", None) is not None and getattr(self.text, "cls_emb", None) is None
         return masked and self._pool in ("argmax", "eos")
 
