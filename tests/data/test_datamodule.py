@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wtal.data.check import inspect
 
 from wtal.data import CustomDataModule, FeatureSource
 from wtal.data.datamodule import hold_out
+from wtal.data.inspection import inspect
 from wtal.data.store import StoreWriter
 from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
 from wtal.types import SnippetBatch, TimeGrid

@@ -54,7 +54,7 @@ class TextTower:
 
     @property
     def causal(self) -> bool:
-        """Whether no token attends to a later one, and the features are those of the end token, not the last position."""
+        """Whether no token attends to a later one, and features come from the end token, not the last position."""
         masked = getattr(self.text, "attn_mask", None) is not None and getattr(self.text, "cls_emb", None) is None
         return masked and self._pool in ("argmax", "eos")
 
