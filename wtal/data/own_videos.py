@@ -48,7 +48,7 @@ def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -
         names = first(unlabelled)
         yield f"{len(unlabelled)} videos have no label: {names}; give them one, or put them into the subset `test`."
     if len(annotations.class_names) == 1:
-        yield "There is only one class: it is only told from background, and VLP has no other text to compare it with."
+        yield "There is only one class: it is distinguished only from background, and VLP has no other text to compare."
 
 
 def _names_that_differ(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -> Iterator[str]:
