@@ -12,7 +12,7 @@ import wtal
 from wtal.branches import CBPBranch, View
 from wtal.collaboration import CollaborationModule, Schedule
 from wtal.errors import CheckpointError, ConfigError, FeatureError
-from wtal.report.page.build import report
+from wtal.report.page.build import write_page
 from wtal.report.page.material import gather
 from wtal.report.page.training import bands
 from wtal.results.scores import read_pseudo_labels
@@ -104,7 +104,7 @@ def test_the_page_names_and_colours_the_branches(halves: Path, tmp_path: Path):
         ("collaboration", "fused"),
     ]
     assert [band.letter for band in bands(material.training[0])] == ["B", "F"]
-    report([halves], tmp_path / "page")
+    write_page([halves], tmp_path / "page")
     page = (tmp_path / "page" / "index.html").read_text()
     assert "What First half teaches b" in page
 
