@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used: reading annotations then loads no torch."""
+"""Lazy imports for a package: a name is imported on first use, so that reading annotations loads no torch."""
 
 import ast
 import sys
@@ -13,10 +13,10 @@ __all__ = ["lazy"]
 def lazy(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make ``__getattr__`` and ``__dir__`` of a package.
 
-    It offers what its source imports under ``if TYPE_CHECKING:``, so a type checker reads the same list.
+    The package offers what its source imports under ``if TYPE_CHECKING:``, so a type checker reads the same list.
 
     Args:
-        package: Its ``__name__``.
+        package: ``__name__`` of the package.
     """
 
     @cache

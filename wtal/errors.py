@@ -1,4 +1,4 @@
-"""Errors in a user's files and settings: one sentence each that names the file, the video and the remedy."""
+"""Errors in a user's files and settings: each is one sentence that names the file, the video and the remedy."""
 
 import reprlib
 

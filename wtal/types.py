@@ -2,7 +2,7 @@
 
 A *snippet* is one feature row; ``B`` videos, ``T`` snippets, ``D`` channels, ``C`` classes. Names of times in seconds
 end in ``_s``; a position on a video's snippet grid is an ``index``. No type that a training step sees contains
-ground-truth segments: weak supervision holds by type.
+ground-truth segments, so the types enforce weak supervision.
 """
 
 from collections.abc import Mapping
@@ -72,12 +72,12 @@ class TimeGrid:
 
 @dataclass(frozen=True)
 class Video:
-    """What is known of one video without its features or segments.
+    """What is known about a video besides its features and segments.
 
     Args:
         video_id: Name of the video in the annotations.
         num_snippets: Number of its snippets, ``T``.
-        grid: Where they lie in time.
+        grid: Time grid of the snippets.
         duration_s: Length of the video in seconds; detections are clipped to it.
     """
 
@@ -92,9 +92,9 @@ class Benchmark:
     """How detections are measured, and the name that every table states beside the numbers.
 
     Args:
-        name: For example ``"thumos14-212"``, followed by whatever changes what a number means, such as ``supervised``.
+        name: Name such as ``"thumos14-212"``, followed by whatever changes what a number means, such as ``supervised``.
         tious: Temporal IoU thresholds.
-        averages: Ranges of tIoU, both ends included, whose mAP is averaged and reported.
+        averages: Ranges of tIoU, both ends included, over which the mAP is averaged and reported.
     """
 
     name: str
@@ -105,8 +105,8 @@ class Benchmark:
 class SnippetBatch(NamedTuple):
     """Videos, cropped and padded, as a training or inference step sees them.
 
-    ``mask`` alone says what is padding: a row of zeros may be a real snippet. A stream that the data do not have is
-    missing from ``streams``.
+    ``mask`` alone says what is padding: a row of zeros may be a real snippet. A stream that the data lack is missing
+    from ``streams``.
     """
 
     streams: Mapping[str, Tensor]  # by name, (B, T, D) with a width of its own
@@ -141,7 +141,7 @@ class BranchOutput:
 
 
 class SnippetScores(NamedTuple):
-    """What the localizer reads of one video, from one branch or from both fused."""
+    """What the localizer reads for one video, from one branch or from the fusion of both."""
 
     probability: Tensor  # (T, C) class probability of each snippet, in [0, 1]
     attention: Tensor  # (T,) actionness in [0, 1]
@@ -165,7 +165,7 @@ class Detections(NamedTuple):
 
 
 class VideoResult(NamedTuple):
-    """Scores and detections of one source in one video."""
+    """Scores and detections of one source for one video."""
 
     scores: SnippetScores  # without padding, float16, on the CPU
     detections: Detections

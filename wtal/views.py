@@ -1,4 +1,4 @@
-"""What a branch is called, which streams it reads, and how figures and tables show it. Needs no torch."""
+"""The name of a branch, the streams that it reads, and how figures and tables show it. Needs no torch."""
 
 import re
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class View:
 
     Args:
         name: Prefix of what is logged and stem of the files that are written, such as ``predictions/cbp.json``.
-        streams: The feature streams that are read, side by side.
-        title: Name in figures, tables and messages; empty takes the name itself.
-        colour: Hexadecimal colour in figures; empty takes the next one of the palette.
+        streams: Feature streams that are read, concatenated in this order.
+        title: Name in figures, tables and messages; if empty, ``name``.
+        colour: Hexadecimal colour in figures; if empty, the next one of the palette.
 
     Raises:
-        ConfigError: If the name cannot be the name of a file, or is reserved.
+        ConfigError: If the name is not valid for a file, or is reserved.
 
     >>> View("hand", ("hand",)).title
     'hand'
@@ -35,7 +35,7 @@ class View:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name) or self.name in _RESERVED:
             raise ConfigError(
-                f"A branch cannot be called {self.name!r}: take letters, digits, `_` and `-`, and not "
+                f"A branch cannot be called {self.name!r}: use letters, digits, `_` and `-`, but not "
                 f"{' or '.join(_RESERVED)}."
             )
         object.__setattr__(self, "title", self.title or self.name)

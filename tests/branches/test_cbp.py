@@ -1,4 +1,4 @@
-"""CBP may read both streams side by side: the naive fusion that the collaboration is compared with."""
+"""CBP may read both streams together: the naive fusion that the collaboration is compared with."""
 
 from functools import partial
 
@@ -31,7 +31,7 @@ def fit(branch, data, folder):
     ).fit(branch, data)
 
 
-def test_each_stream_is_normalised_by_its_own_statistics_and_is_looked_at(data, tmp_path):
+def test_each_stream_is_normalised_by_its_own_statistics_and_is_read(data, tmp_path):
     seed_everything(0, verbose=False)
     branch = CBPBranch(data.class_names, partial(AttentionMILHead, in_dim=28, hidden=8), average=0, clip=True)
     fit(branch, data, tmp_path)
@@ -54,7 +54,7 @@ def test_one_stream_is_the_default(data):
     assert torch.equal(branch(alone).plain, branch(batch).plain)
 
 
-def test_the_width_of_both_is_asked_for(data, tmp_path):
+def test_the_head_must_expect_the_width_of_both(data, tmp_path):
     branch = CBPBranch(data.class_names, partial(AttentionMILHead, in_dim=16, hidden=8), clip=True)
-    with pytest.raises(FeatureError, match="have 28 channels where the head expects 16"):
+    with pytest.raises(FeatureError, match="have 28 channels, but the head expects 16"):
         fit(branch, data, tmp_path)

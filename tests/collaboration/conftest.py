@@ -15,7 +15,7 @@ from wtal.training.seeding import SeedSteps
 
 
 class Pair:
-    """A tiny collaboration on made-up videos, built anew with the same seed each time."""
+    """A tiny collaboration on made-up videos, built with the same seed each time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -44,7 +44,7 @@ def test_two_processes_write_what_one_writes():
     assert torch.equal(first.class_index, one.class_index)
 
 
-def test_an_unlabelled_snippet_is_an_error_and_no_ignored_one():
+def test_an_unlabelled_snippet_is_an_error_and_not_ignored():
     buffer = PseudoLabelBuffer([3])
     buffer.begin()
     with pytest.raises(RuntimeError, match="without a pseudo-label"):

@@ -1,4 +1,4 @@
-"""The same seed gives the same weights and detections, whatever loads the videos and in whatever company they come."""
+"""The same seed gives the same weights and detections, whatever loads the videos and however they are batched."""
 
 import hashlib
 import subprocess
@@ -61,9 +61,9 @@ def test_two_processes_agree_in_every_bit(pair, tmp_path: Path):
         subprocess.run([*command, workers], check=True, cwd=root, capture_output=True, text=True, timeout=300).stdout
         for workers in ("0", "0", "2")
     ]
-    said = [[line for line in out.splitlines() if line.startswith("[(") or len(line) == 64] for out in outs]
-    assert len(said[0]) == 2
-    assert said[0] == said[1] == said[2]
+    printed = [[line for line in out.splitlines() if line.startswith("[(") or len(line) == 64] for out in outs]
+    assert len(printed[0]) == 2
+    assert printed[0] == printed[1] == printed[2]
 
 
 def test_workers_change_nothing(pair):
@@ -95,7 +95,7 @@ def assert_same_detections(ours, theirs):
 
 
 @torch.no_grad()
-def test_a_video_is_localized_the_same_alone_and_in_company(model, pair):
+def test_a_video_is_localized_the_same_alone_and_in_a_batch(model, pair):
     alone = detections_of(model, pair.data(eval_batch_size=1))
     assert sum(len(found.score) for found in alone.values()) > 0
     assert_same_detections(alone, detections_of(model, pair.data(eval_batch_size=3)))
@@ -130,7 +130,7 @@ def test_fused_scores_are_the_parts_by_hand(model, pair):
 
 @pytest.mark.parametrize("branch", ["cbp", "vlp"])
 def test_padding_adds_nothing_to_any_loss(pair, branch):
-    """The head's own losses and those of distillation, though the padding were full of rubbish and labels."""
+    """The head's own losses and those of distillation, even if the padding is full of rubbish and labels."""
     model = getattr(pair.model(pair.data(), Schedule()), branch)
     model.distillation = type(model.distillation)(attention=1.0, classes=1.0, contrast=1.0)
     torch.manual_seed(0)
@@ -157,7 +157,7 @@ def test_padding_adds_nothing_to_any_loss(pair, branch):
 @pytest.mark.parametrize("name", [*CBP, "text", "zero_shot"])
 @torch.no_grad()
 def test_classes_in_another_order_come_out_in_that_order(name, tmp_path: Path):
-    """As files and labels name them; weights of a class go with it."""
+    """The order of the files and labels decides; the weights of a class move with it."""
     names, order = ["run", "jump", "throw"], [2, 0, 1]
     np.save(tmp_path / "text.npy", np.random.default_rng(0).standard_normal((3, 16)).astype(np.float32))
     (tmp_path / "classes.txt").write_text("\n".join(names))
@@ -194,23 +194,26 @@ def test_classes_in_another_order_come_out_in_that_order(name, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "said"),
+    ("thresholds", "warning"),
     [
-        (Thresholds(high=1.0, low=0.0), "CBP is sure of no snippet: VLP learns from video labels alone in this turn"),
+        (
+            Thresholds(high=1.0, low=0.0),
+            "CBP is confident about no snippet, so VLP learns from video labels alone in this turn",
+        ),
         (Thresholds(high=1.0, low=1.0), None),
     ],
 )
-def test_a_turn_without_labels_goes_on_and_says_so(pair, thresholds, said, recwarn):
+def test_a_turn_without_labels_continues_with_a_warning(pair, thresholds, warning, recwarn):
     data = pair.data()
     model = pair.model(data, Schedule(warm_up=1, pattern="BF"), cbp_thresholds=thresholds)
     pair.trainer(3).fit(model, data)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
-    told = [str(warning.message) for warning in recwarn if "is sure of no snippet" in str(warning.message)]
-    assert [said in one for one in told] == ([True] if said else [])
+    messages = [str(one.message) for one in recwarn if "is confident about no snippet" in str(one.message)]
+    assert [warning in message for message in messages] == ([True] if warning else [])
 
 
 @pytest.mark.parametrize(("kind", "value"), [("foreground", 1), ("background", 0)])
-def test_a_teacher_that_sees_one_kind_alone_is_told(pair, kind, value, monkeypatch):
+def test_a_teacher_of_only_one_kind_of_label_causes_a_warning(pair, kind, value, monkeypatch):
     import wtal.collaboration.loop as loop
 
     def alike(scores, labels, mask, *_):
@@ -220,7 +223,7 @@ def test_a_teacher_that_sees_one_kind_alone_is_told(pair, kind, value, monkeypat
     monkeypatch.setattr(loop, "pseudo_labels", alike)
     data = pair.data()
     model = pair.model(data, Schedule(warm_up=0, pattern="B"))
-    with pytest.warns(UserWarning, match=f"CBP calls every snippet of every video {kind}: VLP can learn no bounds"):
+    with pytest.warns(UserWarning, match=f"CBP labels every snippet of every video as {kind}, from which VLP"):
         pair.trainer(1).fit(model, data)
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 

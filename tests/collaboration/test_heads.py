@@ -29,7 +29,7 @@ def test_a_pair_with_the_head_learns_and_resumes_bit_for_bit(pair, name):
     whole = module.state_dict()
     assert all(torch.isfinite(value).all() for value in whole.values())
     assert any(not torch.equal(whole[key], start[key]) for key in whole if key.startswith("cbp.head"))
-    for stop in (2, 5):  # 3 steps an epoch: inside warm-up, inside F, when VLP teaches CBP
+    for stop in (2, 5):  # 3 steps per epoch: inside warm-up, inside F, when VLP teaches CBP
         again = pair.model(data, schedule, HEADS[name])
         pair.trainer(3).fit(again, pair.data(), ckpt_path=pair.folder / "ckpt" / f"step={stop}.ckpt")
         for key, value in again.state_dict().items():

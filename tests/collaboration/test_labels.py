@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning.loggers import CSVLogger
-from wtal.results.about import read_about
 
 import wtal
 from wtal.branches import CBPBranch, DistillationWeights, LabelSource
@@ -17,10 +16,12 @@ from wtal.collaboration import FileLabels, PointLabels, Schedule, SupervisedLabe
 from wtal.collaboration.labels import KnownLabels
 from wtal.errors import AnnotationError, ConfigError, PredictionError
 from wtal.nn.heads import AttentionMILHead
-from wtal.results.record import make_record
+from wtal.results.identity import Identity
+from wtal.results.record import read_about
+from wtal.results.run_folder import RunFolder
 from wtal.results.scores import VideoGrids, read_pseudo_labels, write_pseudo_labels
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
-from wtal.training.saving import run_folder
+from wtal.training.runs import make_record
 from wtal.types import PseudoLabels, SnippetBatch
 
 HEAD = partial(AttentionMILHead, in_dim=16, hidden=8)
@@ -46,11 +47,11 @@ def labels_of(source: KnownLabels, data) -> PseudoLabels:
 
 @pytest.fixture
 def saved(pair, tmp_path):
-    """The pseudo-labels that a finished collaboration has left, and its buffers."""
+    """The pseudo-labels that a finished collaboration left, and its buffers."""
     data = pair.data()
     trainer = pair.trainer(3, WritePseudoLabels(), logger=CSVLogger(tmp_path, "run"))
     trainer.fit(pair.model(data, Schedule(warm_up=1, pattern="BF", from_cbp="both", from_vlp="both")), data)
-    return run_folder(trainer) / "pseudo_labels.npz", trainer.fit_loop.buffers
+    return RunFolder.of(trainer).path / "pseudo_labels.npz", trainer.fit_loop.buffers
 
 
 def test_labels_of_a_finished_run_are_those_of_its_teacher(saved, pair):
@@ -121,10 +122,10 @@ def test_labels_of_other_videos_are_refused(saved, pair, tmp_path, kind, message
         FileLabels(tmp_path / "other.npz", "cbp").prepare(pair.data())
 
 
-def test_the_student_is_asked_for_where_there_are_two(saved, pair):
-    with pytest.raises(ConfigError, match="has the labels of cbp and vlp: choose one by `student`"):
+def test_the_student_must_be_named_where_there_are_two(saved, pair):
+    with pytest.raises(ConfigError, match="has the labels of cbp and vlp: choose one with `student`"):
         FileLabels(saved[0]).prepare(pair.data())
-    with pytest.raises(ConfigError, match="choose one by `student`"):
+    with pytest.raises(ConfigError, match="choose one with `student`"):
         FileLabels(saved[0], "hand").prepare(pair.data())
 
 
@@ -254,8 +255,10 @@ def supervised(pair, tmp_path):
 def test_every_number_from_segments_says_so(supervised, capsys):
     trainer, model, data = supervised
     assert data.benchmark.name == "synthetic, supervised"
-    assert read_about(run_folder(trainer) / "about.json").benchmark == "synthetic, supervised"
-    assert make_record("seed_everything: 0", model, data, {}, None, 0.0)["benchmark"] == "synthetic, supervised"
+    assert read_about(RunFolder.of(trainer).path / "about.json").benchmark == "synthetic, supervised"
+    config = {"seed_everything": 0}
+    record = make_record(config, Identity.of(config), model, data, {}, None, 0.0)
+    assert record.benchmark == "synthetic, supervised"
 
 
 def test_the_printed_table_says_so(pair, tmp_path, capsys):
@@ -287,7 +290,7 @@ def test_a_supervised_checkpoint_says_so_wherever_it_is_tested(supervised, pair,
     assert data.benchmark.name == "synthetic, supervised"
 
 
-def test_what_is_trained_on_from_a_supervised_checkpoint_stays_marked(supervised, pair, tmp_path):
+def test_further_training_of_a_supervised_checkpoint_stays_marked(supervised, pair, tmp_path):
     trainer, *_ = supervised
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     data = pair.data()
@@ -304,12 +307,12 @@ def test_pseudo_labels_of_a_supervised_teacher_are_marked_too(pair, tmp_path):
     model.cbp.labels = SupervisedLabels()
     trainer = pair.trainer(2, WritePseudoLabels(), logger=CSVLogger(tmp_path, "run"))
     trainer.fit(model, data)
-    student = branch(data := pair.data(), FileLabels(run_folder(trainer) / "pseudo_labels.npz", "vlp"))
+    student = branch(data := pair.data(), FileLabels(RunFolder.of(trainer).path / "pseudo_labels.npz", "vlp"))
     pair.trainer(1).fit(student, data)
     assert data.benchmark.name == "synthetic, supervised"
 
 
-def test_segments_that_are_not_there_cannot_be_learned_from(pair):
+def test_missing_segments_cannot_be_learned_from(pair):
     data = pair.data()
     data.annotations = replace(data.annotations, segments=data.annotations.segments.iloc[:0])
     with pytest.raises(AnnotationError, match="the training videos have no segments to learn from"):
@@ -342,7 +345,7 @@ def test_a_source_may_refresh_itself_before_each_epoch(pair):
     assert data.benchmark.name == "synthetic"
 
 
-def test_in_a_pair_a_lesson_takes_the_place_of_the_own_source(pair):
+def test_in_a_pair_a_lesson_replaces_a_branchs_own_source(pair):
     data, source = pair.data(), Packets()
     model = pair.model(data, Schedule(warm_up=1, pattern="F"))
     model.cbp.labels = source

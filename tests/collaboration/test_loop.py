@@ -17,7 +17,7 @@ def changed(before, after):
 
 
 class Watch(Callback):
-    """What each epoch changed, said and counted."""
+    """Records the step, changes, learning rates, labels and refreshes of each epoch."""
 
     def __init__(self):
         self.epochs = []
@@ -32,7 +32,7 @@ class Watch(Callback):
         self.epochs.append((module.step_name[0], moved, rates, labels, trainer.fit_loop.turn_progress.refreshes))
 
 
-def test_only_the_students_change_not_one_bit_of_the_others(pair):
+def test_only_the_students_change_and_not_one_bit_of_the_others(pair):
     data, watch = pair.data(), Watch()
     pair.trainer(5, watch).fit(pair.model(data, Schedule(warm_up=1, pattern="BFJ")), data)
     assert [(letter, moved) for letter, moved, *_ in watch.epochs] == [
@@ -78,7 +78,7 @@ class StopAt(Callback):
 
 
 def everything(trainer, module):
-    """All that a run carries on: weights, averages, optimizers, schedulers, pseudo-labels."""
+    """All state of a run: weights, averages, optimizers, schedulers, pseudo-labels."""
     loop = trainer.fit_loop
     return [
         module.state_dict(),
@@ -105,7 +105,7 @@ def assert_same(a, b):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("stop", [2, 4, 6, 9, 12])  # 3 steps an epoch: inside and at the end of warm-up, B and F
+@pytest.mark.parametrize("stop", [2, 4, 6, 9, 12])  # 3 steps per epoch: inside and at the end of warm-up, B and F
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(pair, stop, workers):
     if workers and stop not in (4, 6):
         pytest.skip("workers change nothing else")
@@ -123,7 +123,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(pair, stop, worke
     assert_same(everything(resumed, again), everything(whole, module))
 
 
-def test_installing_twice_changes_the_schedule_alone(pair):
+def test_installing_twice_changes_only_the_schedule(pair):
     trainer = pair.trainer(1)
     first = CollaborationLoop.install(trainer, Schedule())
     second = CollaborationLoop.install(trainer, Schedule(pattern="B"))

@@ -106,9 +106,8 @@ def test_agreement_of_two_buffers():
     a.label = torch.tensor([1, 1, 0, 0, -1, 1], dtype=torch.int8)
     b.label = torch.tensor([1, 0, 0, -1, 1, 1], dtype=torch.int8)
     assert a.agreement(b) == b.agreement(a) == 0.75
-    b.label = torch.where(a.label == 1, 0, -1).to(
-        torch.int8
-    )  # kinds 1, 0 and 0 alone: the zeros could agree, none does
+    # one has both kinds, the other only 0: the zeros could agree, but none does
+    b.label = torch.where(a.label == 1, 0, -1).to(torch.int8)
     assert a.agreement(b) == 0.0
-    a.label = torch.where(a.label == 1, 1, -1).to(torch.int8)  # foreground alone against background alone
+    a.label = torch.where(a.label == 1, 1, -1).to(torch.int8)  # only foreground against only background
     assert math.isnan(a.agreement(b))

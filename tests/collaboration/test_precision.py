@@ -1,4 +1,4 @@
-"""Training in bfloat16 goes as training in single precision does."""
+"""Training in bfloat16 behaves like training in single precision."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ SCORES = SnippetScores(
     attention=torch.tensor([[1.0, 0.5, 0.5, 1.0]]),
     video=torch.tensor([[0.5, 0.5, 0.0]]),
 )
-LABELS = torch.tensor([[1.0, 1.0, 0.0]])  # the third class scores high but is not the video's
+LABELS = torch.tensor([[1.0, 1.0, 0.0]])  # the third class scores high but is not a label of the video
 MASK = torch.tensor([[True, True, True, False]])
 
 
@@ -48,7 +48,7 @@ def test_thresholds_out_of_order_are_refused(wrong):
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_a_video_of_one_score_everywhere_is_ignored(level):
-    """Stretched, it would be all background, though it has the action somewhere."""
+    """Min-max scaling would make it all background, although it has the action somewhere."""
     flat = SnippetScores(torch.full((2, 4, 1), 0.5), torch.full((2, 4), level), torch.ones(2, 1))
     flat.attention[1, 0] = 0.75
     found = pseudo_labels(flat, torch.ones(2, 1), torch.ones(2, 4, dtype=torch.bool), Thresholds(0.7, 0.2), (0, 1))

@@ -12,7 +12,7 @@ import wtal
 from wtal.branches import CBPBranch, View
 from wtal.collaboration import CollaborationModule, Schedule
 from wtal.errors import CheckpointError, ConfigError, FeatureError
-from wtal.report.page.build import report
+from wtal.report.page.build import write_page
 from wtal.report.page.material import gather
 from wtal.report.page.training import bands
 from wtal.results.scores import read_pseudo_labels
@@ -39,7 +39,7 @@ def branch(name: str, width: int, **view: str) -> dict:
 
 
 def fit(folder: Path, data: dict, first: dict, second: dict) -> Path:
-    """Train by a configuration alone and test; the run's folder."""
+    """Train and test from a configuration alone; returns the run's folder."""
     pair = {"cbp": first, "vlp": second, "schedule": {"warm_up": 0, "pattern": "BF", "from_cbp": "both"}}
     pair |= {"cbp_thresholds": {"low": 0.5, "high": 0.5}, "vlp_thresholds": {"low": 0.5, "high": 0.5}}
     model = {"class_path": "CollaborationModule", "init_args": pair}
@@ -50,7 +50,7 @@ def fit(folder: Path, data: dict, first: dict, second: dict) -> Path:
 
 
 def is_complete(run: Path, names: set[str]) -> None:
-    """Everything that a run leaves is called after its branches."""
+    """Everything that a run leaves is named after its branches."""
     assert {path.stem for path in (run / "predictions").iterdir()} == {*names, "fused", "ground_truth"}
     assert {path.stem for path in (run / "scores").iterdir()} == {*names, "fused"}
     assert set(read_pseudo_labels(run / "pseudo_labels.npz").label) == names
@@ -83,7 +83,7 @@ def test_two_views_of_one_file_teach_each_other(halves: Path):
     is_complete(halves, {"a", "b"})
 
 
-def test_such_a_checkpoint_makes_its_model_again(halves: Path, monkeypatch: pytest.MonkeyPatch):
+def test_such_a_checkpoint_rebuilds_its_model(halves: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(halves.parents[2])
     run = wtal.load(halves)
     assert run.model.sources == ("a", "b", "fused")
@@ -104,7 +104,7 @@ def test_the_page_names_and_colours_the_branches(halves: Path, tmp_path: Path):
         ("collaboration", "fused"),
     ]
     assert [band.letter for band in bands(material.training[0])] == ["B", "F"]
-    report([halves], tmp_path / "page")
+    write_page([halves], tmp_path / "page")
     page = (tmp_path / "page" / "index.html").read_text()
     assert "What First half teaches b" in page
 

@@ -96,7 +96,7 @@ def test_own_videos_to_detections(place: Path, monkeypatch, capsys):
     assert len((run / "metrics.csv").read_text().splitlines()) >= 4
     checkpoint = f"--ckpt_path={run}/checkpoints/last.ckpt"
     capsys.readouterr()
-    with pytest.warns(UserWarning, match=r"have no segments, so there is nothing to measure the localization by"):
+    with pytest.warns(UserWarning, match=r"have no segments, so the localization cannot be measured"):
         assert main(["test", *both, checkpoint, "--name=test"]) == 0
     assert "mAP@" not in capsys.readouterr().out
     assert main(["predict", *both, checkpoint, "--name=predict"]) == 0
@@ -188,9 +188,9 @@ def test_names_what_does_not_fit(place: Path, capsys):
     init(Path("mine"), Path("clips"), Path("own.csv"))
     out = capsys.readouterr().out
     assert "4 videos of own.csv have no file in clips: six, seven, eight, ...." in out
-    assert "3 files in clips are not in own.csv, and not used: four, five, three." in out
-    assert "1 videos have no label: two; give them one, or the subset test." in out
-    assert "There is only one class: it is distinguished from background only" in out
+    assert "3 files in clips are not in own.csv and are not used: four, five, three." in out
+    assert "1 videos have no label: two; give them one, or put them into the subset `test`." in out
+    assert "There is only one class: it is distinguished only from background" in out
 
 
 @pytest.mark.parametrize(
@@ -198,12 +198,12 @@ def test_names_what_does_not_fit(place: Path, capsys):
     [
         ("video,label\nsix,run\n", AnnotationError, r"None of the 1 videos in own.csv, such as six, is among the 5 in"),
         ("video,label\none,\n", AnnotationError, r"own.csv has no label yet"),
-        ("one.mp4,run\n", AnnotationError, r"own.csv has the columns one.mp4, run: its first line must name"),
+        ("one.mp4,run\n", AnnotationError, r"own.csv has the columns one.mp4, run: its header must name"),
         ("video,label\n", AnnotationError, r"own.csv names no video"),
         (None, AnnotationError, r"own.csv does not exist"),
     ],
 )
-def test_labels_that_are_of_no_use(place: Path, rows, error, message):
+def test_unusable_labels_are_refused(place: Path, rows, error, message):
     if rows is not None:
         Path("own.csv").write_text(rows)
     with pytest.raises(error, match=message):
@@ -256,7 +256,7 @@ def test_a_batch_may_be_larger_than_the_set(place: Path):
     assert batch.streams["clip"].shape == (2, 20, 32)
 
 
-def test_too_few_videos_to_hold_any_out_are_told(place: Path):
+def test_too_few_videos_to_hold_any_out_are_refused(place: Path):
     data = own("one,run\ntwo,jump\nthree,run\n", held_out=0.1)
     with pytest.raises(ConfigError, match=r"`data.held_out` 0.1 of 3 training videos leaves none to validate on"):
         data.setup("fit")

@@ -36,7 +36,7 @@ def test_thresholds_are_the_decimal_numbers(shared: Path) -> None:
 def test_a_smaller_file_needs_a_class_list(tmp_path: Path) -> None:
     path = tmp_path / "some.csv"
     path.write_text("video,label,subset\na,Archery,training\n")
-    with pytest.raises(AnnotationError, match=r"some.csv has 1 classes, ActivityNet 1.2 has 100"):
+    with pytest.raises(AnnotationError, match=r"some.csv has 1 classes, but ActivityNet 1.2 has 100"):
         ActivityNet12DataModule(path)
     assert ActivityNet12DataModule(path, class_names=["Zumba", "Archery"]).class_names == ["Zumba", "Archery"]
 

@@ -156,7 +156,7 @@ def test_a_cell_may_have_several_labels(tmp_path: Path) -> None:
 def test_decimal_commas_where_semicolons_separate(tmp_path: Path) -> None:
     rows = "video;start;end;label;split;duration\na.b;1,5;2;run, fast;train;10,25\na.b;1,5;2;run, fast;train;10,25\n"
     found = read_annotations(write(tmp_path / "own.csv", rows))
-    assert found.segments.to_numpy().tolist() == [["a.b", "run, fast", 1.5, 2.0]]  # the repeated line is one
+    assert found.segments.to_numpy().tolist() == [["a.b", "run, fast", 1.5, 2.0]]  # the repeated line counts once
     assert found.videos.loc["a.b", ["subset", "duration_s"]].tolist() == ["train", 10.25]
 
 
@@ -179,7 +179,7 @@ def test_table_with_everything(tmp_path: Path) -> None:
     assert found.segments.to_dict("records") == [{"video_id": "a", "label": "run, fast", "start_s": 1, "end_s": 2.5}]
 
 
-def test_thumos_text_names_videos_with_ambiguous_segments_alone(tmp_path: Path) -> None:
+def test_thumos_text_names_videos_with_only_ambiguous_segments(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     write(tmp_path / "test" / "Diving_test.txt", "video_test_0000001 1.0 2.0\r\n")
     write(tmp_path / "test" / "Ambiguous_test.txt", "video_test_0000002  3.0 4.0\n\n")

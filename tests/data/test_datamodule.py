@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from wtal.data.check import inspect
 
 from wtal.data import CustomDataModule, FeatureSource
 from wtal.data.datamodule import hold_out
+from wtal.data.inspection import inspect
 from wtal.data.store import StoreWriter
 from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
 from wtal.types import SnippetBatch, TimeGrid
@@ -58,14 +58,14 @@ def assert_equal(one: SnippetBatch, two: SnippetBatch) -> None:
     assert all(torch.equal(a, b) for a, b in zip(one[1:], two[1:], strict=True))  # type: ignore[arg-type]
 
 
-def test_tells_videos_classes_and_lengths(files: Path) -> None:
+def test_lists_videos_classes_and_lengths(files: Path) -> None:
     data = module(files)
     assert data.class_names == ["jump", "run"]
     assert [video.video_id for video in data.videos("train")] == ["a", "b", "c", "d"]
     assert data.train_lengths == [5, 30, 12, 8]
     (t, u) = data.videos("test")
     assert (t.video_id, t.num_snippets, u.num_snippets) == ("t", 9, 4)
-    assert t.duration_s == pytest.approx(9 * STEP_S)  # the table does not say: the end of the last snippet
+    assert t.duration_s == pytest.approx(9 * STEP_S)  # not in the table: the end of the last snippet
 
 
 def test_loaders_give_whole_videos_in_order(files: Path) -> None:
@@ -189,7 +189,7 @@ def test_names_videos_without_features(files: Path) -> None:
         data.setup("test")
 
 
-def test_skipped_videos_are_in_the_protocols_name(files: Path) -> None:
+def test_skipped_videos_are_in_the_name_of_the_benchmark(files: Path) -> None:
     (files / "clip" / "t.npy").unlink()
     data = module(files, missing="skip")
     with pytest.warns(UserWarning, match="1 test videos have no features and are left out: t"):
@@ -206,7 +206,7 @@ def test_short_videos_can_be_left_out(files: Path) -> None:
     assert [video.video_id for video in data.videos("train")] == ["b", "c"]
     assert [video.video_id for video in data.videos("test")] == ["t"]
     assert data.benchmark.name == "custom-more-than-8-snippets"
-    with pytest.raises(AnnotationError, match="no train video is left"):
+    with pytest.raises(AnnotationError, match="no train video with features is left"):
         module(files, drop_up_to=30).setup("fit")
 
 
@@ -216,7 +216,7 @@ def test_refuses_to_validate_on_nothing(files: Path) -> None:
 
 
 def test_needs_a_stream(files: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no features: say where they are, in `data.i3d`"):
+    with pytest.raises(ConfigError, match=r"no features: give their source in `data.i3d`"):
         module(files, i3d=None, clip=None).setup("fit")
 
 
@@ -279,7 +279,7 @@ def test_an_unknown_stream_is_named_with_those_that_exist(files: Path) -> None:
 
 
 def test_a_stream_of_an_extracted_folder_is_opened_by_its_name(files: Path) -> None:
-    """As ``wtal data check`` does: it looked for the stream beside its folder."""
+    """The case of ``wtal data check``, which used to look for the stream beside its folder."""
     for stream in ("i3d", "clip"):
         with StoreWriter(files / "all" / stream, TimeGrid()) as store:
             for name in LENGTHS:
@@ -301,7 +301,7 @@ def test_the_one_door_to_training_segments_marks_the_benchmark(files: Path) -> N
     assert data.benchmark.name == "custom, supervised"
 
 
-def test_a_mark_stands_behind_what_else_the_name_says(files: Path) -> None:
+def test_a_mark_follows_the_rest_of_the_name(files: Path) -> None:
     (files / "clip" / "t.npy").unlink()
     data = module(files, missing="skip")
     data.mark_benchmark("supervised")

@@ -103,7 +103,7 @@ def test_video_features(tmp_path: Path, suffix: str, write: Any) -> None:
     for name in LENGTHS:
         for stream, rows in halves(name).items():
             write(tmp_path / f"{name}_{stream}.{suffix}", rows)
-        np.save(tmp_path / f"{name}_fps.npy", np.array(25.0))  # what the tool writes besides
+        np.save(tmp_path / f"{name}_fps.npy", np.array(25.0))  # the tool writes these as well
         np.save(tmp_path / f"{name}_timestamps_ms.npy", np.zeros(3))
     assert_whole(opened(tmp_path, stride=24, window=24))
 
@@ -125,7 +125,7 @@ def test_store(tmp_path: Path) -> None:
         for name in LENGTHS:
             store.add(name, rows_of(name))
     assert_whole(opened(tmp_path / "store"))
-    assert opened(tmp_path / "store", fps=99).grid("a") == TimeGrid(15, 16, 16, 0.2)  # it knows better
+    assert opened(tmp_path / "store", fps=99).grid("a") == TimeGrid(15, 16, 16, 0.2)  # the manifest takes precedence
 
 
 def test_real_csv(shared: Path) -> None:
@@ -237,9 +237,9 @@ def _convert_and_count(path: Path, barrier: Any) -> None:
     assert_whole(opened(path))
 
 
-def test_of_processes_that_start_together_one_converts(tmp_path: Path) -> None:
+def test_of_several_processes_one_converts(tmp_path: Path) -> None:
     path = write_wtalc(tmp_path)
-    (tmp_path / f".{path.stem}.store.new-killed").mkdir()  # what a killed process leaves
+    (tmp_path / f".{path.stem}.store.new-killed").mkdir()  # left by a killed process
     fork = multiprocessing.get_context("fork")
     barrier = fork.Barrier(3)
     processes = [fork.Process(target=_convert_and_count, args=(path, barrier)) for _ in range(3)]
@@ -252,7 +252,7 @@ def test_of_processes_that_start_together_one_converts(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*.new-*"))
 
 
-def test_wtalc_without_room(tmp_path: Path) -> None:
+def test_wtalc_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     path = write_wtalc(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(FeatureError, match=r"cannot be written .*: set `store`"):
@@ -342,7 +342,7 @@ def test_streams_that_differ_by_more_are_refused(tmp_path: Path) -> None:
         opened(tmp_path)["c"]
 
 
-def test_a_stream_alone_is_refused_when_it_is_wanted(tmp_path: Path) -> None:
+def test_rgb_without_flow_is_refused_when_it_is_read(tmp_path: Path) -> None:
     for name in "ab":
         for stream, rows in halves(name).items():
             np.save(tmp_path / f"{name}_{stream}.npy", rows)
@@ -431,7 +431,7 @@ def test_a_path_that_is_too_long(tmp_path: Path) -> None:
         open_features(source, [])
 
 
-def test_other_videos_than_those_wanted(tmp_path: Path) -> None:
+def test_none_of_the_wanted_videos(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", rows_of("a"))
     assert "b" not in opened(tmp_path, ("a", "b"))
     with pytest.raises(FeatureNotFoundError, match=r"None of the 2 videos, such as x, is among the 1 in .*, such as a"):

@@ -51,7 +51,7 @@ def test_sound_data(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert test.streams["clip"].off_duration == {"u": pytest.approx(3.2 - 30)}
     remarks = "\n".join(report.remarks)
     assert (
-        "clip features of 1 test videos differ by more than 2 s from the annotated duration, most u (-26.8 s)"
+        "clip features of 1 test videos differ by more than 2 s from the annotated duration, u the most (-26.8 s)"
         in remarks
     )
     assert "1 test segments start after the end of their video: t." in remarks
@@ -114,10 +114,12 @@ def test_a_wrong_subset_is_a_problem(config: Path) -> None:
 )
 def test_says_what_is_wrong_with_a_config(config: Path, text: str, message: str) -> None:
     config.write_text(text)
-    with pytest.raises((ConfigError, ArgumentError), match=message):  # the command line makes a sentence of the latter
+    with pytest.raises(
+        (ConfigError, ArgumentError), match=message
+    ):  # the command line turns the latter into a sentence
         load_data([config])
 
 
-def test_a_config_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none.yaml cannot be read"):
         load_data([tmp_path / "none.yaml"])

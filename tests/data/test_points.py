@@ -21,8 +21,8 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("video,label\na,run\n", "has no column 'time'"),
-        ("video,label,time\na,run,soon\n", "line 2: the time 'soon' is no number"),
-        ("video,label,time\na,run,nan\n", "line 2: the time 'nan' is no number"),
+        ("video,label,time\na,run,soon\n", "line 2: the time 'soon' is not a number"),
+        ("video,label,time\na,run,nan\n", "line 2: the time 'nan' is not a number"),
         ("video,label,time\na,run\n", "line 2: 3 columns expected, 2 found"),
     ],
 )
@@ -33,6 +33,6 @@ def test_a_wrong_table_is_refused_in_one_sentence(tmp_path: Path, text: str, mes
         read_points(file)
 
 
-def test_a_table_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_table(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"none.csv cannot be read"):
         read_points(tmp_path / "none.csv")

@@ -11,7 +11,7 @@ from wtal.data.resumable import EpochSampler, ResumableLoader, derive_seed
 
 
 class Echo(Dataset[tuple[int, int]]):
-    """Gives back the key it is asked for: what was drawn, and with which seed."""
+    """Returns the key it is asked for: the index drawn and its seed."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -56,12 +56,12 @@ def test_an_epoch_has_every_item_once_in_its_own_order() -> None:
 def test_processes_share_an_epoch() -> None:
     ranks = [list(EpochSampler(Echo(12), seed=3, num_replicas=2, rank=rank)) for rank in (0, 1)]
     together = dict(ranks[0]) | dict(ranks[1])
-    assert together == dict(EpochSampler(Echo(12), seed=3))  # the same seeds, whoever draws
+    assert together == dict(EpochSampler(Echo(12), seed=3))  # the same seeds in any process
     assert len(ranks[0]) == len(ranks[1]) == 6
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_restart_goes_on_where_it_was(workers: int) -> None:
+def test_a_restart_continues_where_it_stopped(workers: int) -> None:
     whole = loader()
     whole.sampler.set_epoch(5)
     expected = list(whole)
@@ -76,7 +76,7 @@ def test_a_restart_goes_on_where_it_was(workers: int) -> None:
     resumed = loader(workers)
     resumed.load_state_dict(state)
     rest = iter(resumed)
-    resumed.sampler.set_epoch(5)  # Lightning says the epoch after it has made the iterator
+    resumed.sampler.set_epoch(5)  # Lightning sets the epoch after it has made the iterator
     assert taken + list(rest) == expected
     assert resumed.state_dict() == {"epoch": 5, "taken": 6}
 
@@ -93,7 +93,7 @@ def test_a_pass_leaves_the_global_generator_alone() -> None:
 
 
 class Diary(LightningModule):
-    """Writes down what each step of each epoch is given."""
+    """Records the batch of each step of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()

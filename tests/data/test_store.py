@@ -88,7 +88,7 @@ def test_a_newer_store_replaces_an_older_one(folder: Path) -> None:
     opened = open_store(folder)["a"]
     write(folder, [("c", numbered(1))])
     assert list(open_store(folder)) == ["c"]
-    assert opened[3, 2] == 11  # who has it open goes on reading
+    assert opened[3, 2] == 11  # an open array stays readable
 
 
 def test_nothing_else_is_replaced(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _make_and_read(root: Path, barrier: Any) -> None:
 
 
 def test_processes_that_start_together_do_not_disturb_each_other(tmp_path: Path):
-    """As the runs of a sweep do; each read its videos while another replaced them."""
+    """The runs of a sweep once read their videos while another run replaced them."""
     fork = multiprocessing.get_context("fork")
     barrier = fork.Barrier(4)
     processes = [fork.Process(target=_make_and_read, args=(tmp_path / "made", barrier)) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""A package that only some commands need: one sentence that names its extra, wherever it lacks."""
+"""A package that only some commands need: one sentence names its extra wherever it is missing."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hide(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if a package were not installed; what of this project holds it is imported again."""
+    """Pretend that a package is not installed; the modules of this project that hold it are imported again."""
     for name in [package, *(name for name in sys.modules if name.startswith(f"{package}."))]:
         monkeypatch.setitem(sys.modules, name, None)
     for name in ("report.figures", "report.analysis_figures", "report.sensitivity", "video.decode", "video.snippets"):

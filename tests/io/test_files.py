@@ -12,7 +12,7 @@ from wtal.io.files import drafted, write_text
 
 @pytest.fixture
 def full_disk() -> Iterator[None]:
-    """A limit on the size of files stands for it."""
+    """A limit on the size of files stands in for a full disk."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5, former[1]))
     yield

@@ -96,7 +96,7 @@ def test_a_file_without_rows_has_no_columns(tmp_path):
         (b"video\n\x81\n", "cannot be read as text"),
     ],
 )
-def test_what_is_no_table_is_one_sentence_that_names_file_and_line(tmp_path, content, message):
+def test_what_is_not_a_table_is_one_sentence_that_names_file_and_line(tmp_path, content, message):
     with pytest.raises(AnnotationError, match=rf"a\.csv.*{message}"):
         read(tmp_path, content)
 

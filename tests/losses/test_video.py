@@ -36,7 +36,7 @@ def test_sparsity_and_guidance_read_real_snippets_only():
 
 
 def slow_co_activity(embedding, cas, labels, mask, margin=0.5):
-    """The rule of W-TALC, a pair and a class at a time, on unpadded videos."""
+    """The rule of W-TALC, one pair and one class at a time, on unpadded videos."""
     total, count = 0.0, 0
     for i in range(len(cas)):
         for j in range(len(cas)):
@@ -70,7 +70,7 @@ def test_co_activity_takes_an_embedding_in_half_precision():
     assert torch.isfinite(co_activity_loss(torch.randn(2, 4, 5).bfloat16(), cas, labels, mask))
 
 
-def test_co_activity_of_strangers_is_zero():
+def test_co_activity_without_a_shared_class_is_zero():
     labels = torch.eye(3)
     mask = torch.ones(3, 4, dtype=torch.bool)
     assert co_activity_loss(torch.randn(3, 4, 5), torch.randn(3, 4, 3), labels, mask) == 0

@@ -211,7 +211,7 @@ def test_perfect_detections_have_nothing_to_gain():
 
 
 def test_an_instance_with_two_labels_is_its_own_double_detection():
-    """Every cliff dive is also a dive: a second dive at the same place is a double detection, no wrong label."""
+    """Every cliff dive is also a dive: a second dive at the same place is a double detection, not a wrong label."""
     truth = np.array([(0, 1, 0.0, 4.0), (0, 0, 0.0, 4.0)])
     found = np.array([(0, 0, 0.0, 4.0, 0.9), (0, 0, 0.0, 4.0, 0.8), (0, 1, 0.0, 4.0, 0.7), (0, 1, 0.0, 4.0, 0.6)])
     assert [KINDS[kind] for kind in kinds_of(found, truth, 0.5)] == ["true", "double detection"] * 2

@@ -98,7 +98,7 @@ def test_equals_the_variants_of_the_official_rule(proposals, expected, variant, 
 
 @pytest.fixture(scope="module")
 def whole_videos(shared, tmp_path_factory):
-    """One detection a validation video of ActivityNet, as long as the video, many of equal score, by data set."""
+    """One detection per validation video of ActivityNet, as long as the video, many of equal score, by data set."""
     data, folder = shared / "data", tmp_path_factory.mktemp("whole")
     truths = {
         "1.2": load_truth(data / "activitynet1.2/activity_net.v1-2.min.json", "validation"),

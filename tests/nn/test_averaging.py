@@ -24,7 +24,7 @@ def test_the_network_keeps_its_own_weights():
     assert all(torch.equal(p, b) for p, b in zip(network.parameters(), before, strict=True))
 
 
-def test_the_average_is_saved_and_trains_not():
+def test_the_average_is_saved_and_not_trained():
     network = nn.Linear(2, 1)
     average = WeightAverage(network, decay=0.9)
     assert not list(average.parameters())

@@ -56,7 +56,7 @@ def test_no_gradient_comes_from_padding(name):
     assert x.grad[mask].any(dim=1).all()
 
 
-def test_a_layer_is_pytorchs_own():
+def test_a_layer_equals_pytorchs_own():
     torch.manual_seed(0)
     mine = AttentionLayer(16, 4, 0.1).eval()
     torchs = nn.TransformerEncoderLayer(16, 4, 32, 0.1, "gelu", batch_first=True, norm_first=True).eval()
@@ -74,13 +74,13 @@ def test_attention_reaches_all_of_a_video_and_convolution_its_neighbours():
         assert int(x.grad[0].any(dim=1).sum()) == reached
 
 
-def test_it_moves_with_the_video():
+def test_output_shifts_with_the_video():
     layer = TemporalTransformer(6, 8, depth=0).eval()
     x, mask = torch.randn(1, 20, 6), torch.ones(1, 20, dtype=torch.bool)
     torch.testing.assert_close(layer(x[:, 5:], mask[:, 5:])[0, 2:], layer(x, mask)[0, 7:], rtol=1e-4, atol=1e-6)
 
 
-def test_dropout_is_off_in_evaluation_alone():
+def test_dropout_is_off_only_in_evaluation():
     layer = TemporalTransformer(6, 8, heads=2)
     x, mask = torch.randn(1, 9, 6), torch.ones(1, 9, dtype=torch.bool)
     assert not torch.equal(layer(x, mask), layer(x, mask))

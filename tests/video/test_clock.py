@@ -1,4 +1,4 @@
-"""The clock alone; ``test_decode`` has it run on files."""
+"""The clock alone; ``test_decode`` runs it on files."""
 
 from fractions import Fraction
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ def container(duration=0, name="mp4"):
 
 
 def ticks(clock, *pictures):
-    """Milliseconds at which pictures of time stamp and duration appear."""
+    """Milliseconds at which pictures appear, given their time stamps and durations."""
     shown = [SimpleNamespace(time_base=MS, pts=pts, dts=None, duration=duration) for pts, duration in pictures]
     return [round(clock.tick(picture) * 1000) for picture in shown]
 

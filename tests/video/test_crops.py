@@ -5,7 +5,7 @@ from wtal.video.crops import crop, mirror, to_clip
 
 
 def frames(height, width, channels=3):
-    """Each pixel of a window is another, as far as 8 bits go."""
+    """Each pixel of a window is different, as far as 8 bits allow."""
     g = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (2, 3, height, width, channels), dtype=torch.uint8, generator=g)
 

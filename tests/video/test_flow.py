@@ -25,7 +25,7 @@ def world():
 
 
 def film(world, motions, shape=(72, 96)):
-    """Frames of a scene that moves by so many pixels (x, y) from each frame to the next."""
+    """Frames of a scene that moves by some pixels (x, y) from each frame to the next."""
     x, y = 30, 24
     frames = []
     for dx, dy in [(0, 0), *motions]:
@@ -78,7 +78,7 @@ def test_few_frames(world, method):
     assert (np.stack(list(flow_stream([np.zeros((64, 64, 3), np.uint8)] * 2, method))) == 128).all()
 
 
-def test_grey_is_of_rgb(world, monkeypatch):
+def test_grey_is_computed_from_rgb(world, monkeypatch):
     seen = []
     monkeypatch.setattr(cv2, "cvtColor", lambda frame, code: seen.append(code) or frame[..., 0].copy())
     list(flow_stream(film(world, []), "dis"))

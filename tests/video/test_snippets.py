@@ -77,7 +77,7 @@ def test_only_requested_streams_are_computed() -> None:
     assert [images(one) for one in found] == [[8], [24]]
     assert not any(one.rgb or one.flow for one in found)
     looked_at = [n for n, frame in enumerate(frames) if frame.looked_at]
-    assert looked_at == [8, 24, 32]  # the last one might have had to stand for a missing one
+    assert looked_at == [8, 24, 32]  # the last frame is needed if the video is shorter than a window
     (rgb_only,) = cut_snippets(frames[:16], Cut(), frozenset({"rgb"}))
     assert (len(rgb_only.rgb), rgb_only.flow, rgb_only.images) == (16, [], [])
 

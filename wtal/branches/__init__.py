@@ -1,4 +1,4 @@
-"""The two branches, each a LightningModule that also trains alone, and the contract of what labels snippets for it."""
+"""The two branches, each a LightningModule that also trains alone, and the contract of a source of snippet labels."""
 
 from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch

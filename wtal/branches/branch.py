@@ -1,4 +1,4 @@
-"""A branch: feature streams and one head, learned from video labels and from any source of snippet labels."""
+"""A branch: feature streams and one head, trained on video labels and on any source of snippet labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ HeadFactory = Callable[[list[str]], Head]
 
 @dataclass(frozen=True)
 class DistillationWeights:
-    """How much a branch learns from snippet labels; 0 switches a term off.
+    """Weights of the losses on snippet labels; 0 switches one off.
 
     Args:
         attention: Weight of :func:`~wtal.losses.distillation.attention_distillation`.
@@ -61,12 +61,12 @@ class Branch(LocalizationModule):
     Args:
         class_names: Names of the classes, in the order of the labels.
         view: Name of the branch, the streams that it reads, and how figures show it.
-        head: From class names to the head.
+        head: Function from the class names to the head.
         distillation: Weights of the losses on snippet labels.
         average: Share of the average that one step keeps, see :class:`~wtal.nn.averaging.WeightAverage`; 0 for none.
-        optimizer: From parameters to an optimizer.
-        lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
-        localizer: From scores to detections, when the branch stands alone.
+        optimizer: Function from the parameters to an optimizer.
+        lr_scheduler: Function from the optimizer to a scheduler, stepped after each epoch in which this branch trains.
+        localizer: Localizer for the scores, when the branch runs alone.
         labels: Source of snippet labels; None to learn from video labels alone.
 
     Raises:
@@ -102,7 +102,7 @@ class Branch(LocalizationModule):
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know of the head's weights and of the labels."""
+        """What a reader of a table must know about the head's weights and the labels."""
         return "; ".join(filter(None, [self.head.note, self.labels.note if self.labels else ""]))
 
     @property
@@ -123,7 +123,7 @@ class Branch(LocalizationModule):
         if lacking:
             raise FeatureError(
                 f"{self.view.title} reads the stream {lacking[0]!r}, but the data have {', '.join(batch.streams)}: "
-                f"say in `data.{lacking[0]}.path` or `data.streams` where it is."
+                f"give its source in `data.{lacking[0]}.path` or `data.streams`."
             )
         streams = [batch.streams[name] for name in self.streams]
         features = streams[0] if len(streams) == 1 else torch.cat(streams, dim=2)
@@ -132,7 +132,7 @@ class Branch(LocalizationModule):
         return self.average(self.head, features, batch.mask)  # type: ignore[no-any-return]
 
     def scores(self, batch: SnippetBatch) -> SnippetScores:
-        """What the localizer and a student read, with a leading batch dimension."""
+        """Scores for the localizer and for a student, with a leading batch dimension."""
         out = self(batch)
         video = topk_pool(out.suppressed, batch.mask, self.head.ratio)
         return SnippetScores(_class_probability(out.plain), out.attention, _class_probability(video))
@@ -144,7 +144,7 @@ class Branch(LocalizationModule):
     # Training ---------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Before training, measure the features that the head normalises, and prepare the labels."""
+        """Before training, set the statistics by which the head normalises features, and prepare the labels."""
         if stage != "fit":
             return
         norms = [module for module in self.head.modules() if isinstance(module, FeatureNorm)]
@@ -157,7 +157,7 @@ class Branch(LocalizationModule):
             self.labels.prepare(data_of(self.trainer))
 
     def on_train_epoch_start(self) -> None:
-        """Let the source of labels take over newer ones."""
+        """Refresh the source of labels."""
         if self.labels is not None:
             self.labels.refresh(self.current_epoch)
 
@@ -197,7 +197,7 @@ class Branch(LocalizationModule):
         return loss
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
-        """One step alone, from video labels and the branch's own source of snippet labels."""
+        """The loss of one step alone, from video labels and the branch's own source of snippet labels."""
         return self.learn(batch, self.labels)
 
     def after_step(self) -> None:
@@ -206,7 +206,7 @@ class Branch(LocalizationModule):
             self.average.update(self.head)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Step and average at once: a checkpoint written after this batch must hold the average."""
+        """Step and update the average at once: a checkpoint written after this batch must hold the average."""
         super().optimizer_step(*args, **kwargs)
         self.after_step()
 

@@ -21,12 +21,12 @@ class CBPBranch(Branch):
 
     Args:
         class_names: Names of the classes, in the order of the labels.
-        head: From class names to the head; any published CBP method.
+        head: Function from the class names to the head, which may be any published CBP method.
         distillation: Weights of the losses on snippet labels, such as those that VLP hands over.
         average: Share of the weight average that one step keeps; 0 for none.
-        optimizer: From parameters to an optimizer.
-        lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
-        localizer: From scores to detections, when the branch stands alone.
+        optimizer: Function from the parameters to an optimizer.
+        lr_scheduler: Function from the optimizer to a scheduler, stepped after each epoch in which this branch trains.
+        localizer: Localizer for the scores, when the branch runs alone.
         clip: Read CLIP features beside the branch's own (naive fusion, an ablation); the head's `in_dim` is then the
             width of both together.
         view: Name of the branch, the streams that it reads, and how figures show it; None for CBP on I3D features.

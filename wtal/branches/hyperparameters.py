@@ -15,8 +15,8 @@ __all__ = ["save_plain_hyperparameters"]
 def save_plain_hyperparameters(module: LightningModule) -> None:
     """`save_hyperparameters` of the calling constructor, leaving out functions, classes and sources of labels.
 
-    These cannot be loaded with ``weights_only=True``. On the command line arguments are not such objects but the
-    configuration that makes them, and are kept: such a checkpoint rebuilds its module by itself.
+    These cannot be loaded with ``weights_only=True``. On the command line, the arguments are not such objects but their
+    configuration, which is kept, so that the checkpoint alone can rebuild its module.
 
     Args:
         module: The module whose constructor calls this function.

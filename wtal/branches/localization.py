@@ -28,7 +28,7 @@ class LocalizationModule(LightningModule):
 
     Args:
         class_names: Names of the classes, in the order of the labels.
-        localizer: From scores to detections.
+        localizer: Localizer that turns scores into detections.
     """
 
     sources: tuple[str, ...]  # the last one is the module's own answer
@@ -52,7 +52,7 @@ class LocalizationModule(LightningModule):
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know of the weights, such as random ones in a text tower; else empty."""
+        """What a reader of a table must know about the weights, such as random ones in a text tower; else empty."""
         return ""
 
     @property
@@ -68,12 +68,12 @@ class LocalizationModule(LightningModule):
         """Localize actions in full-length videos.
 
         Args:
-            scores: Of the batch, by source, as :meth:`all_scores` gives them.
-            batch: Of full-length videos, possibly padded.
+            scores: Scores of the batch by source, as :meth:`all_scores` returns them.
+            batch: Batch of full-length videos, possibly padded.
             videos: All videos of the split; ``batch.video`` is an index into them.
 
         Returns:
-            For each source the detections of each video of the batch, in its order.
+            For each source, the detections of each video in the order of the batch.
         """
         rows = batch.video.tolist()
         return {
@@ -161,10 +161,10 @@ class LocalizationModule(LightningModule):
         self._finish("test")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other classes, and take over what its benchmark must be marked with.
+        """Refuse a checkpoint of other classes, and take over its marks.
 
         Raises:
-            CheckpointError: Naming both numbers of classes, or the first name that differs.
+            CheckpointError: If the classes differ; it gives both numbers of classes, or the first name that differs.
         """
         self._loaded_marks = tuple(map(str, checkpoint.get("marks", ())))
         saved = checkpoint.get("class_names")
@@ -180,7 +180,7 @@ class LocalizationModule(LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the class names, by which a checkpoint is checked and read without its data, and the marks."""
+        """Save the class names, so that the checkpoint can be checked and read without its data, and the marks."""
         checkpoint["class_names"] = self.class_names
         if self.marks:
             checkpoint["marks"] = list(self.marks)

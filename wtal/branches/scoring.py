@@ -18,16 +18,16 @@ __all__ = ["score_videos"]
 def score_videos(
     model: LocalizationModule, data: SnippetDataModule, split: Split, videos: Sequence[str] | None = None
 ) -> dict[str, VideoScores]:
-    """Score the snippets of whole videos, on the model's device and in its present mode.
+    """Score the snippets of whole videos, on the model's device and in its current mode.
 
     Args:
         model: The model, in evaluation mode; its marks are added to the name of the data's benchmark.
         data: Data with the model's classes.
-        split: ``test``, ``train`` or ``val``.
+        split: Split of the videos, ``test``, ``train`` or ``val``.
         videos: Names of some of its videos; None for all.
 
     Returns:
-        By name of the video, in the order of the split, on the CPU.
+        Scores by name of the video, in the order of the split, on the CPU.
 
     Raises:
         ConfigError: If a video is not in the split.

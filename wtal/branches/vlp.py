@@ -16,17 +16,17 @@ __all__ = ["VLPBranch"]
 
 
 class VLPBranch(Branch):
-    """From the features of a vision-language model to CAS and actionness, the classes being texts.
+    """From the features of a vision-language model to CAS and actionness, with texts for the classes.
 
     Args:
         class_names: Names of the classes, in the order of the labels.
-        head: From class names to the head: :class:`~wtal.nn.heads.TextHead` learns,
+        head: Function from the class names to the head: :class:`~wtal.nn.heads.TextHead` learns,
             :class:`~wtal.nn.heads.ZeroShotHead` does not.
         distillation: Weights of the losses on snippet labels, such as those that CBP hands over.
         average: Share of the weight average that one step keeps; 0 for none.
-        optimizer: From parameters to an optimizer.
-        lr_scheduler: From the optimizer to a scheduler, stepped after each epoch in which this branch trains.
-        localizer: From scores to detections, when the branch stands alone.
+        optimizer: Function from the parameters to an optimizer.
+        lr_scheduler: Function from the optimizer to a scheduler, stepped after each epoch in which this branch trains.
+        localizer: Localizer for the scores, when the branch runs alone.
         view: Name of the branch, the streams that it reads, and how figures show it; None for VLP on CLIP features.
         labels: Source of snippet labels; None to learn from video labels alone.
 

@@ -46,7 +46,7 @@ class PseudoLabelBuffer(LabelSource):
 
         Args:
             video: Rows of the videos, ``(B,)``.
-            grid_index: Indices on their grids, ``(B, T)``; the caller must mask what padding gets.
+            grid_index: Indices on their grids, ``(B, T)``; the caller must mask the result at padding.
         """
         place = self.offsets[video][:, None] + grid_index
         return PseudoLabels(self.label[place], self.class_index[place])
@@ -57,21 +57,21 @@ class PseudoLabelBuffer(LabelSource):
         self.class_index.fill_(_UNSEEN)
 
     def write(self, video: Tensor, grid_index: Tensor, mask: Tensor, pseudo: PseudoLabels) -> None:
-        """Store the labels of full-length videos, padding left out; arguments as for :meth:`lookup`."""
+        """Store the labels of full-length videos, padding left out; see :meth:`lookup` for the arguments."""
         place = (self.offsets[video][:, None] + grid_index)[mask]
         self.label[place], self.class_index[place] = pseudo.label[mask], pseudo.class_index[mask]
 
     def end(self, reduce_max: Callable[[Tensor], Tensor]) -> None:
-        """Join what the processes wrote.
+        """Merge what the processes wrote.
 
         Args:
             reduce_max: Element-wise maximum over processes.
 
         Raises:
-            RuntimeError: If no process labelled some snippet.
+            RuntimeError: If any snippet is left unlabelled by all processes.
         """
         self.label = reduce_max(self.label)
-        self.class_index = reduce_max(self.class_index.int()).to(torch.int16)  # gloo reduces no int16
+        self.class_index = reduce_max(self.class_index.int()).to(torch.int16)  # gloo cannot reduce int16
         if (self.label == _UNSEEN).any():
             raise RuntimeError("The pass over the training videos left snippets without a pseudo-label.")
         self.version += 1

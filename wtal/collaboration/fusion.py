@@ -27,8 +27,8 @@ class Fusion:
         ValueError: For a weight outside [0, 1].
 
     Source:
-        The product is our choice; arXiv:2212.09335 fuses by a weighted sum, which lets the over-complete branch speak
-        where the incomplete one is silent.
+        The product is our choice; arXiv:2212.09335 fuses by a weighted sum, in which the over-complete branch still
+        counts where the incomplete one sees nothing.
     """
 
     probability: float = 0.6
@@ -38,7 +38,7 @@ class Fusion:
 
     def __post_init__(self) -> None:
         if not all(0 <= weight <= 1 for weight in (self.probability, self.attention, self.video)):
-            raise ValueError(f"Fusion weights lie in [0, 1], got {self}.")
+            raise ValueError(f"Fusion weights must lie in [0, 1], got {self}.")
 
     def __call__(self, first: SnippetScores, second: SnippetScores) -> SnippetScores:
         """Fuse scores of equal shape, those of one video or of a batch."""

@@ -49,8 +49,8 @@ class FileLabels(KnownLabels):
     """Labels from the ``pseudo_labels.npz`` of a finished collaboration.
 
     Args:
-        path: The file.
-        student: The branch whose labels are taken; None if the file has those of one branch only.
+        path: Path of the file.
+        student: Name of the branch whose labels are taken; None if the file has those of one branch only.
     """
 
     def __init__(self, path: Path, student: str | None = None) -> None:
@@ -58,21 +58,21 @@ class FileLabels(KnownLabels):
 
     @property
     def note(self) -> str:
-        """Where the labels come from."""
+        """Origin of the labels."""
         return f"labels: {self.path.name} of {self.path.absolute().parent.name}"
 
     def read(self, data: VideoData) -> dict[int, PseudoLabels]:
-        """Find the labels by name of the video and of the class.
+        """Find the labels by the names of videos and classes.
 
         Raises:
             PredictionError: If the file is damaged, or was made on other videos, other snippets or other classes.
-            ConfigError: If it does not say of which student.
+            ConfigError: If ``student`` is needed and not given, or not in the file.
         """
         saved = read_pseudo_labels(self.path)
         student, videos = self._student(saved), data.videos("train")
-        strange = sorted(set(saved.class_names) - set(data.class_names))
-        if strange:
-            raise PredictionError(f"{self.path} has the class {strange[0]!r}, which the data do not have.")
+        unknown = sorted(set(saved.class_names) - set(data.class_names))
+        if unknown:
+            raise PredictionError(f"{self.path} has the class {unknown[0]!r}, which the data do not have.")
         self.mark = saved.mark
         rows = {video.video_id: row for row, video in enumerate(videos) if video.video_id in saved.grids.rows}
         if not rows:
@@ -97,7 +97,7 @@ class FileLabels(KnownLabels):
         student = self.student or (next(iter(saved.label)) if len(saved.label) == 1 else "")
         if student not in saved.label:
             raise ConfigError(
-                f"{self.path} has the labels of {' and '.join(saved.label) or 'no branch'}: choose one by `student`."
+                f"{self.path} has the labels of {' and '.join(saved.label) or 'no branch'}: choose one with `student`."
             )
         return student
 
@@ -127,7 +127,7 @@ class PointLabels(KnownLabels):
 
     @property
     def note(self) -> str:
-        """Where the points come from."""
+        """Origin of the points."""
         return f"points: {self.path.name}"
 
     def read(self, data: VideoData) -> dict[int, PseudoLabels]:
@@ -143,7 +143,7 @@ class PointLabels(KnownLabels):
         for name, label, time_s, line in table.itertuples(index=False):
             if label not in data.class_names:
                 raise AnnotationError(f"{self.path}, line {line}: the data have no class {label!r}; correct it.")
-            if name not in rows:  # of a test video, or of one that is held out
+            if name not in rows:  # a point in a test video or a held-out one
                 continue
             video = videos[rows[name]]
             index = int(np.floor(video.grid.index_of(time_s)))
@@ -163,8 +163,8 @@ class PointLabels(KnownLabels):
 class SupervisedLabels(KnownLabels):
     """The segments of the training videos themselves, as a reference for what weak labels leave out.
 
-    It is the one door by which segments reach a training. The benchmark of every number that comes through it is marked
-    as ``supervised``. Training videos without segments stay unlabelled.
+    It is the one door by which segments reach training. The benchmark of every resulting number is marked as
+    ``supervised``. Training videos without segments stay unlabelled.
     """
 
     mark = "supervised"

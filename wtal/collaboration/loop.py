@@ -39,7 +39,7 @@ class Pair(Protocol):
         ...
 
     def begin_step(self, step: Step, lessons: Mapping[str, PseudoLabelBuffer], agreement: float) -> None:
-        """Take over who trains in the epoch that begins, and the labels that each student is taught with."""
+        """Receive who trains in the epoch that begins, and the labels for each student."""
         ...
 
 
@@ -60,9 +60,9 @@ class CollaborationLoop(_FitLoop):
 
     Args:
         trainer: The trainer that runs the loop.
-        schedule: Who teaches whom, and when.
-        min_epochs: As for Lightning's loop.
-        max_epochs: As for Lightning's loop.
+        schedule: Schedule that decides who teaches whom, and when.
+        min_epochs: Minimum number of epochs; see Lightning's loop.
+        max_epochs: Maximum number of epochs; see Lightning's loop.
 
     Source:
         arXiv:2212.09335, section 3.3, alternate training.
@@ -79,7 +79,7 @@ class CollaborationLoop(_FitLoop):
 
     @classmethod
     def install(cls, trainer: Trainer, schedule: Schedule) -> "CollaborationLoop":
-        """Replace the trainer's fit loop by a collaboration loop; a second call changes only the schedule."""
+        """Replace the trainer's fit loop with a collaboration loop; a second call changes only the schedule."""
         old = trainer.fit_loop
         if isinstance(old, cls):
             old.schedule = schedule
@@ -131,7 +131,7 @@ class CollaborationLoop(_FitLoop):
         super().on_advance_start()
 
     def on_run_end(self) -> None:
-        """Give both branches their gradients back."""
+        """Make the parameters of both branches trainable again."""
         for parameters in self._trainable.values():
             for parameter in parameters:
                 parameter.requires_grad_(True)
@@ -141,7 +141,7 @@ class CollaborationLoop(_FitLoop):
 
     @torch.no_grad()
     def refresh(self, lesson: Lesson) -> None:
-        """Let the teacher label every training video at full length, into the student's buffer.
+        """Label every training video at full length with the teacher, into the student's buffer.
 
         Every process labels its own share of the videos, and an element-wise maximum joins what they wrote, so the
         buffer is the same for any number of processes.
@@ -174,13 +174,13 @@ class CollaborationLoop(_FitLoop):
         teacher, student = (self._pair.branches[name].view.title for name in lesson[:2])
         if shares["ignored"] == 1:
             rank_zero_warn(
-                f"{teacher} is sure of no snippet: {student} learns from video labels alone in this turn. Bring the "
-                f"two thresholds of {teacher} closer together, or warm up longer."
+                f"{teacher} is confident about no snippet, so {student} learns from video labels alone in this turn. "
+                f"Bring the two thresholds of {teacher} closer together, or warm up longer."
             )
         elif max(shares["foreground"], shares["background"]) == 1:
             kind = "foreground" if shares["foreground"] == 1 else "background"
             rank_zero_warn(
-                f"{teacher} calls every snippet of every video {kind}: {student} can learn no bounds from that."
+                f"{teacher} labels every snippet of every video as {kind}, from which {student} can learn no bounds."
             )
 
     # State ------------------------------------------------------------------------------------------------------

@@ -40,14 +40,14 @@ class CollaborationModule(LocalizationModule):
 
     Args:
         class_names: Names of the classes, in the order of the labels.
-        cbp: From class names to the first branch, by default the classification-based one on I3D features. Either
-            branch may be of any class and, by its ``view``, have any name and read any streams.
-        vlp: From class names to the second branch, by default the vision-language one on CLIP features.
-        schedule: Warm-up, then who teaches whom, epoch by epoch.
-        cbp_thresholds: How sure the first branch must be of the labels that it hands over.
-        vlp_thresholds: How sure the second branch must be of the labels that it hands over.
-        fusion: How the scores of the branches are fused.
-        localizer: From scores to detections, for the pair and for each branch in it.
+        cbp: Function from the class names to the first branch, by default the classification-based one on I3D features.
+            Either branch may be of any class and, through its ``view``, have any name and read any streams.
+        vlp: Function from the class names to the second branch, by default the vision-language one on CLIP features.
+        schedule: Schedule of the warm-up and of who teaches whom, epoch by epoch.
+        cbp_thresholds: Confidence thresholds of the labels that the first branch hands over.
+        vlp_thresholds: Confidence thresholds of the labels that the second branch hands over.
+        fusion: Fusion of the branches' scores.
+        localizer: Localizer for the scores of the pair and of each branch in it.
 
     Raises:
         ConfigError: If both branches have the same name, or one has that of their fusion.
@@ -69,7 +69,7 @@ class CollaborationModule(LocalizationModule):
     ) -> None:
         super().__init__(class_names, localizer)
         save_plain_hyperparameters(self)
-        self.cbp, self.vlp = cbp(self.class_names), vlp(self.class_names)  # the names are those in every checkpoint
+        self.cbp, self.vlp = cbp(self.class_names), vlp(self.class_names)  # every checkpoint has these attribute names
         first, second = self.cbp.name, self.vlp.name
         self.sources = (first, second, FUSED.name)
         if len(set(self.sources)) < len(self.sources):
@@ -95,7 +95,7 @@ class CollaborationModule(LocalizationModule):
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know of the branches' weights and labels."""
+        """What a reader of a table must know about the branches' weights and labels."""
         return "; ".join(branch.note for branch in self.branches.values() if branch.note)
 
     @property
@@ -106,7 +106,7 @@ class CollaborationModule(LocalizationModule):
 
     @property
     def step_name(self) -> str:
-        """What the running epoch does, for the progress bar."""
+        """Name of the step of the current epoch, for the progress bar."""
         return self.step.name
 
     def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
@@ -124,12 +124,12 @@ class CollaborationModule(LocalizationModule):
             CollaborationLoop.install(self.trainer, self.schedule)
 
     def begin_step(self, step: Step, lessons: Mapping[str, PseudoLabelBuffer], agreement: float = math.nan) -> None:
-        """Take over what the loop decides before each epoch.
+        """Receive what the loop decides before each epoch.
 
         Args:
-            step: Who trains.
-            lessons: For each student with a teacher, the labels that it learns from.
-            agreement: How far the teachers agree, see :meth:`PseudoLabelBuffer.agreement`.
+            step: Step of the epoch, which names the students.
+            lessons: Labels for each student that has a teacher.
+            agreement: Agreement of the teachers, see :meth:`PseudoLabelBuffer.agreement`.
         """
         self.step, self._lessons, self._agreement = step, lessons, agreement
 
@@ -152,7 +152,7 @@ class CollaborationModule(LocalizationModule):
         return torch.stack(losses).sum()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Step, and update the weight averages of the students alone."""
+        """Step, and update only the weight averages of the students."""
         super().optimizer_step(*args, **kwargs)
         for student in self.step.students:
             self.branches[student].after_step()
@@ -163,7 +163,7 @@ class CollaborationModule(LocalizationModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip each branch by itself, so that one with large gradients does not slow the other down."""
+        """Clip each branch separately, so that one with large gradients does not slow the other down."""
         assert isinstance(optimizer, BranchOptimizer)
         for part in optimizer.optimizers.values():
             self.clip_gradients(part, gradient_clip_val, gradient_clip_algorithm)

@@ -66,7 +66,7 @@ class BranchScheduler:
     """One learning-rate scheduler per branch; only those of the branches that trained take a step.
 
     Args:
-        optimizer: The composite of the schedulers' optimizers, which Lightning asks for.
+        optimizer: Optimizer of all branches, which Lightning asks for.
         schedulers: Schedulers by name of the branch; a branch may have none.
     """
 

@@ -13,11 +13,11 @@ __all__ = ["Thresholds", "foreground_score", "pseudo_labels"]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """How sure a teacher must be.
+    """Confidence thresholds of a teacher.
 
     Args:
-        high: A foreground score above it is confident foreground (``δ_h`` of the paper).
-        low: A foreground score below it is confident background (``δ_l``).
+        high: Foreground score above which a snippet is confident foreground (``δ_h`` of the paper).
+        low: Foreground score below which a snippet is confident background (``δ_l``).
 
     Raises:
         ValueError: Unless ``0 <= low <= high <= 1``.
@@ -40,7 +40,7 @@ def foreground_score(scores: SnippetScores, labels: Tensor, mask: Tensor) -> Ten
         mask: True on real snippets, ``(B, T)``.
 
     Returns:
-        In [0, 1], ``(B, T)``; zero on padding.
+        Scores in [0, 1], ``(B, T)``; zero on padding.
 
     Source:
         The score is our choice; arXiv:2212.09335, section 3.3 leaves it open.
@@ -52,18 +52,18 @@ def foreground_score(scores: SnippetScores, labels: Tensor, mask: Tensor) -> Ten
 def pseudo_labels(
     scores: SnippetScores, labels: Tensor, mask: Tensor, thresholds: Thresholds, keep: tuple[int, ...]
 ) -> PseudoLabels:
-    """Label the snippets of which a teacher is sure.
+    """Label the snippets about which a teacher is confident.
 
     Args:
-        scores: As for :func:`foreground_score`.
+        scores: See :func:`foreground_score`.
         labels: Multi-hot labels of the videos, ``(B, C)``.
         mask: True on real snippets, ``(B, T)``.
-        thresholds: How sure the teacher must be.
-        keep: Which labels are handed over, 0 for background and 1 for foreground; the others are ignored.
+        thresholds: Confidence thresholds of the teacher.
+        keep: Labels that are handed over, 0 for background and 1 for foreground; the others are ignored.
 
     Returns:
-        Labels and classes, ``(B, T)``. Ignored are padding and all of a video whose score is 0 everywhere, since it
-        locates nothing. The class is the highest-scoring one among the video's labels.
+        Labels and classes, ``(B, T)``. Padding is ignored, and so is a video whose score is 0 everywhere, since
+        it locates nothing. The class is the highest-scoring one among the video's labels.
 
     Source:
         arXiv:2212.09335, section 3.3.

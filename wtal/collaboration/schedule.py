@@ -68,7 +68,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("BFJW"):
-            raise ConfigError(f"`schedule.pattern` is made of the letters B, F, J and W, got {self.pattern!r}.")
+            raise ConfigError(f"`schedule.pattern` may contain only the letters B, F, J and W, got {self.pattern!r}.")
         if self.warm_up < 0 or self.period < 1:
             raise ConfigError(f"`schedule` needs warm_up >= 0 and period >= 1, got {self.warm_up} and {self.period}.")
 
@@ -77,7 +77,7 @@ class Schedule:
         return -1 if epoch < self.warm_up else (epoch - self.warm_up) // self.period
 
     def step(self, epoch: int, pair: tuple[View, View] = (CBP, VLP)) -> Step:
-        """What is done in an epoch.
+        """The step of an epoch.
 
         Args:
             epoch: Number of the epoch, counted from 0.

@@ -1,4 +1,4 @@
-"""What teachers would label, were their thresholds others; nothing is trained."""
+"""What teachers would label with other thresholds; nothing is trained."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -29,8 +29,8 @@ def teacher_curves(
     """For each kind of label, one curve per teacher.
 
     Args:
-        models: Of each run.
-        scores: Of each run, by video.
+        models: Model of each run.
+        scores: Scores of each run by video.
         segments: Ground truth of the videos: ``video_id``, ``start_s``, ``end_s``.
         labels: Names of the classes in each video.
     """
@@ -43,7 +43,7 @@ def teacher_curves(
                 source = model.sources[-1] if model.schedule.agree else teacher
                 score, inside = _foreground(of_run, source, segments, labels)
                 sure = sign * score > sign * thresholds[:, None]  # (K, S)
-                with np.errstate(invalid="ignore"):  # none of no snippets is right or wrong
+                with np.errstate(invalid="ignore"):  # 0 / 0 where the teacher is confident about no snippet
                     right.append((sure & (inside == (sign > 0))).sum(axis=1) / sure.sum(axis=1))
                 share.append(sure.mean(axis=1))
             used = float(getattr(models[0].thresholds[teacher], bound))

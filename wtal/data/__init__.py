@@ -1,4 +1,4 @@
-"""The user's files: annotations and features to batches of snippets."""
+"""From the user's files, annotations and features, to batches of snippets."""
 
 from typing import TYPE_CHECKING
 

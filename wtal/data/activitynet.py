@@ -43,7 +43,7 @@ class ActivityNet12DataModule(SnippetDataModule):
         content = read_annotations(annotations, class_names)
         if class_names is None and len(content.class_names) != self._num_classes:
             raise AnnotationError(
-                f"{annotations} has {len(content.class_names)} classes, ActivityNet {self._version} has "
+                f"{annotations} has {len(content.class_names)} classes, but ActivityNet {self._version} has "
                 f"{self._num_classes}: give its own annotations, name the classes in `data.class_names`, or use "
                 "CustomDataModule."
             )
@@ -55,6 +55,6 @@ class ActivityNet12DataModule(SnippetDataModule):
 
 
 class ActivityNet13DataModule(ActivityNet12DataModule):
-    """ActivityNet 1.3, as :class:`ActivityNet12DataModule`."""
+    """ActivityNet 1.3; otherwise like :class:`ActivityNet12DataModule`."""
 
     _version, _num_classes = "1.3", 200

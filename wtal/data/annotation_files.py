@@ -210,7 +210,7 @@ def _text(value: object) -> str:
 
 
 def _youtube_ids(folder: Path, count: int) -> list[str]:
-    """YouTube names of the videos if `url.npy` has them (3C-Net calls its ActivityNet videos `video_<n>`)."""
+    """YouTube ids of the videos if `url.npy` has them (3C-Net calls its ActivityNet videos `video_<n>`)."""
     if not (folder / "url.npy").is_file():
         return [""] * count
     return [url.partition("watch?v=")[2] for url in _strings(folder, "url")]
@@ -297,7 +297,7 @@ def _read_table(path: Path) -> Content:
             f"{path} has the columns {', '.join(columns) or 'none'}: its header must name `video,label` or "
             "`video,start,end,label`, and may name `subset` and `duration`."
         )
-    videos: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}  # equal rows of a video are one
+    videos: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}  # equal rows of a video count once
     for line, cells in table.records():
         if not cells["video"]:
             raise AnnotationError(f"{path}, line {line}: the video has no name.")

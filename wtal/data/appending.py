@@ -19,13 +19,13 @@ __all__ = ["StoreAppender"]
 
 
 class StoreAppender:
-    """A store that grows: each video is stored at once, whole, and stays whatever happens next.
+    """A store that grows: each video is stored at once, whole, and is kept whatever happens next.
 
-    Any number of processes may add to one store, also from several machines that share the folder.
+    Any number of processes may add to one store, even from several machines that share the folder.
 
     Args:
         folder: Folder of the store, which is created if necessary.
-        grid: Where snippets lie in time.
+        grid: Time grid of the snippets.
         origin: What the features are made from. Nothing is added to a store of another origin, grid or crop.
         crop: See :class:`~wtal.data.manifest.Manifest`.
         notes: See :class:`~wtal.data.manifest.Manifest`.
@@ -74,7 +74,7 @@ class StoreAppender:
             self._manifest.write(self.folder)
 
     def _update(self) -> None:
-        """Read the present state of the store.
+        """Read the current state of the store.
 
         Raises:
             FeatureError: If the folder is not a store, or one with other settings.
@@ -107,7 +107,7 @@ class StoreAppender:
 
 
 def _difference(stored: object, wanted: object) -> str:
-    """Where two settings differ, for a message."""
+    """The difference between two settings, for a message."""
     if isinstance(stored, dict) and isinstance(wanted, dict):
         key = next(key for key in [*stored, *wanted] if stored.get(key) != wanted.get(key))
         return f"{key}: {stored.get(key)}; now {wanted.get(key)}"

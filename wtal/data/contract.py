@@ -15,7 +15,7 @@ __all__ = ["VideoData", "data_of"]
 
 
 class VideoData(Protocol):
-    """The data of a training or a test; :class:`~wtal.data.datamodule.SnippetDataModule` is one."""
+    """The data of a training or a test, such as :class:`~wtal.data.datamodule.SnippetDataModule`."""
 
     class_names: list[str]
     benchmark: Benchmark
@@ -43,7 +43,7 @@ class VideoData(Protocol):
         ...
 
     def named_segments(self, split: Split) -> pd.DataFrame:
-        """The same with the names of videos and classes."""
+        """The same segments with the names of videos and classes."""
         ...
 
     def segments_for_supervision(self) -> pd.DataFrame:

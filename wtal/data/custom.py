@@ -1,4 +1,4 @@
-"""Videos of the user's own."""
+"""The user's own videos."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ __all__ = ["CustomDataModule"]
 
 
 class CustomDataModule(SnippetDataModule):
-    """Own videos with video-level labels, for example a table ``video,label``; only measuring needs segments.
+    """The user's own videos with video-level labels, such as a table ``video,label``; only evaluation needs segments.
 
-    Where the annotations name no subsets, all videos are for training and for testing too: the question is then where
-    in them the actions are. The benchmark's name says so.
+    If the annotations name no subsets, all videos are used for training and for testing: the task is then to find the
+    actions in the training videos. The benchmark's name says so.
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.

@@ -37,9 +37,9 @@ class SnippetDataModule(LightningDataModule):
     Args:
         annotations: Labels, subsets, and segments for evaluation.
         benchmark: How detections are measured.
-        i3d: Where the I3D features are; None if there are none.
-        clip: Where the CLIP features are; None if there are none.
-        streams: Where the features of any other streams are, by name. The first stream of all gives the time grid.
+        i3d: Source of the I3D features; None if there are none.
+        clip: Source of the CLIP features; None if there are none.
+        streams: Sources of any other streams, by name. The first stream of all gives the time grid.
         train_subset: Subset of the training videos; several names are alternatives.
         test_subset: Subset of the test videos; several names are alternatives.
         batch_size: Number of videos in a training batch.
@@ -48,16 +48,16 @@ class SnippetDataModule(LightningDataModule):
         eval_batch_size: Number of videos in a batch at full length.
         num_workers: Number of processes that load data; 0 loads in the main process.
         held_out: Share of the training videos that is kept for validation, in [0, 1).
-        held_out_seed: Seed of their choice. No class loses its last training video.
+        held_out_seed: Seed that chooses them. No class loses its last training video.
         validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
-            benchmark's name because it makes another benchmark.
+            benchmark's name because it changes the benchmark.
         drop_up_to: Leave out videos of this many snippets or fewer together with their ground truth; this becomes part
             of the benchmark's name. CO2-Net's loader does it with 10 on ActivityNet.
-        length_tolerance_s: By how many seconds the streams of a video may differ.
+        length_tolerance_s: Largest allowed difference in length between the streams of a video, in seconds.
         cache: Hold the training videos in memory. This helps on slow disks and where streams lie on different grids.
         seed: Seed of order and crops; None takes that of the run (``seed_everything``).
-        features_note: What the features are, for every table: ``simulated, seed 14`` or ``I3D + CLIP ViT-B/16``.
+        features_note: Description of the features in every table, such as ``simulated, seed 14``.
 
     Raises:
         ConfigError: If a number is out of range, or a stream is given twice.
@@ -119,7 +119,7 @@ class SnippetDataModule(LightningDataModule):
         return self.annotations.in_subset(self.test_subset)
 
     def open_stream(self, name: str, table: pd.DataFrame) -> FeatureStore:
-        """Features of one stream for the videos of a table, as far as they exist."""
+        """Features of one stream, for those videos of a table that have them."""
         names = self.annotations.path if (self.annotations.path / "videoname.npy").is_file() else None
         source = part_of(self.streams[name], name)
         store = open_features(source, [*table.index, *filter(None, table["alias"])], names)
@@ -147,8 +147,8 @@ class SnippetDataModule(LightningDataModule):
         """
         if stream not in self.streams:
             raise FeatureError(
-                f"The model reads the stream {stream!r}, but the data have {', '.join(self.streams)}: say in "
-                f"`data.{stream}.path` or `data.streams` where it is."
+                f"The model reads the stream {stream!r}, but the data have {', '.join(self.streams)}: give its "
+                f"source in `data.{stream}.path` or `data.streams`."
             )
         train = self.split("train")
         count, total, squares = 0, 0.0, 0.0
@@ -171,7 +171,7 @@ class SnippetDataModule(LightningDataModule):
         return self._segments(split)
 
     def named_segments(self, split: Split) -> pd.DataFrame:
-        """The same with names, ``video_id, label, start_s, end_s``; no rows where :meth:`ground_truth` has none."""
+        """The same with names, ``video_id, label, start_s, end_s``; empty where :meth:`ground_truth` returns None."""
         truth = self.ground_truth(split)
         if truth is None:
             return pd.DataFrame(columns=["video_id", "label", "start_s", "end_s"])
@@ -184,7 +184,7 @@ class SnippetDataModule(LightningDataModule):
         """Segments of the training videos, for training: the one door, which marks the benchmark as ``supervised``.
 
         Returns:
-            As :meth:`ground_truth`.
+            The table of :meth:`ground_truth`.
 
         Raises:
             AnnotationError: If the training videos have no segments.
@@ -218,7 +218,7 @@ class SnippetDataModule(LightningDataModule):
 
         Raises:
             ConfigError: If there are no held-out videos to validate on.
-            WTALError: As :meth:`split` does.
+            WTALError: See :meth:`split`.
         """
         if stage == "validate" and not self.held_out:
             raise ConfigError("`data.held_out` is 0, so there is nothing to validate on: set it to 0.1, for example.")
@@ -307,8 +307,8 @@ class SnippetDataModule(LightningDataModule):
         out = hold_out(self._multi_hot(table), self.held_out, self.held_out_seed)
         if self.held_out and not out.any():
             raise ConfigError(
-                f"`data.held_out` {self.held_out:g} of {len(table)} training videos leaves none to validate on, with "
-                "one of each class to learn from: raise it, or set it to 0."
+                f"`data.held_out` {self.held_out:g} of {len(table)} training videos leaves none to validate on, as "
+                "every class keeps one for training: raise it, or set it to 0."
             )
         return table[~out], table[out]
 
@@ -330,9 +330,7 @@ class SnippetDataModule(LightningDataModule):
 
     def _open(self, split: Split) -> SplitVideos:
         if not self.streams:
-            raise ConfigError(
-                "There are no features: say where they are, in `data.i3d`, `data.clip` or `data.streams`."
-            )
+            raise ConfigError("There are no features: give their source in `data.i3d`, `data.clip` or `data.streams`.")
         annotated = self.split_table(split)
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
         features = SnippetFeatures(stores, self.length_tolerance_s)
@@ -346,7 +344,7 @@ class SnippetDataModule(LightningDataModule):
             if absent and self.missing == "error":
                 raise FeatureNotFoundError(
                     f"{len(absent)} of {len(table)} {split} videos have no {name} features in {stream.path}: "
-                    f"{first(absent)}; extract them, name a benchmark without them, or leave them out with "
+                    f"{first(absent)}; extract them, choose a benchmark without them, or leave them out with "
                     "`data.missing: skip`."
                 )
             left_out.update(absent)
@@ -365,7 +363,7 @@ class SnippetDataModule(LightningDataModule):
         if truth is None:
             rank_zero_warn(
                 "The test videos have no segments, so the localization cannot be measured: add `start` and `end` to "
-                "the annotations. Detections are written nevertheless."
+                "the annotations. Detections are still written."
             )
             return
         videos = self.videos("test")

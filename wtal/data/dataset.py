@@ -28,11 +28,11 @@ class Item(NamedTuple):
 class SnippetFeatures:
     """All feature streams of each video on one grid, that of the first stream.
 
-    Nothing is read before it is asked for. A stream on another grid is resampled in time when it is read.
+    Features are read only on request. A stream on another grid is resampled in time when it is read.
 
     Args:
         streams: Features by name of the stream; the first stream gives the grid.
-        tolerance_s: By how many seconds the streams of a video may differ in length.
+        tolerance_s: Largest allowed difference in length between the streams of a video, in seconds.
 
     Raises:
         ValueError: If there is no stream.
@@ -51,7 +51,7 @@ class SnippetFeatures:
         return {name: store.dim for name, store in self.streams.items()}
 
     def grid(self, video_id: str) -> TimeGrid:
-        """Where the snippets of a video lie in time."""
+        """Time grid of the snippets of a video."""
         return self.streams[self._first].grid(video_id)
 
     def length(self, video_id: str) -> int:
@@ -86,7 +86,7 @@ class SnippetFeatures:
             index: Positions on its grid.
 
         Returns:
-            By name of the stream ``(T, D)``, in the precision in which it is stored.
+            Rows ``(T, D)`` by name of the stream, in the precision in which they are stored.
         """
         if (kept := self._kept.get(video_id)) is not None:
             return {name: rows[index] for name, rows in kept.items()}
@@ -106,7 +106,7 @@ def sample_snippets(length: int, num_snippets: int, sampling: Sampling, seed: in
 
     Args:
         length: Number of snippets of the video.
-        num_snippets: The most to take; a shorter video is taken whole.
+        num_snippets: Maximum number of snippets; a shorter video is taken whole.
         sampling: ``random`` takes consecutive snippets from a random start. ``uniform`` cuts the video into equal parts
             and takes one random snippet from each.
         seed: Seed of the random choice.
@@ -154,7 +154,7 @@ class SnippetDataset(Dataset[Item]):
         return len(self.video_ids)
 
     def __getitem__(self, key: int | tuple[int, int]) -> Item:
-        """The whole video of a row, or, for a pair ``(row, seed)``, a crop that the seed decides."""
+        """The whole video of a row, or, for a pair ``(row, seed)``, a crop that depends on the seed."""
         row, seed = key if isinstance(key, tuple) else (key, 0)
         video_id = self.video_ids[row]
         length = self.features.length(video_id)

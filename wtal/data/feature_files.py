@@ -1,4 +1,4 @@
-"""A file of snippet features in any format of the field; files may come from untrusted sources."""
+"""Readers of a file of snippet features in any format of the field; the file may come from an untrusted source."""
 
 import math
 import zipfile
@@ -131,7 +131,7 @@ def hdf5_names(path: Path) -> list[str]:
 
 @contextmanager
 def _hdf5_data(path: Path, name: str) -> Iterator[Any]:
-    """The matrix of a video, which is a data set or in a group."""
+    """The matrix of a video, which is a dataset, or one in a group."""
     import h5py
 
     with _naming_file(path), h5py.File(path) as file:

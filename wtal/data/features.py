@@ -35,24 +35,24 @@ Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip
 _SUBFOLDERS = ("", "train", "test", "val", "validation", "training", "testing")
 _NO_VIDEO = {"text", "classes"}  # text features beside the image features of CLIP
 _RATE_COLUMNS = {"video": ("video_id", "video_name"), "fps": ("frame_rate",)}
-_MAX_DIFFERENCE = 2  # in rows between RGB and flow, that rounding explains
+_MAX_DIFFERENCE = 2  # rows by which rounding may make RGB and flow differ
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """Where the features of a stream are, and how they were extracted.
+    """The location of a stream's features, and how they were extracted.
 
     Args:
         path: File or folder of the features.
         layout: Layout of the files; ``auto`` detects it, except ``clip_frame``, which looks like ``clip_snippet``.
-        fps: Frames per second at which the features were extracted. For features at the own rate of each video: a file,
-            either JSON ``{video: fps}``, ActivityNet JSON with ``fps``, or a table with columns ``video`` and ``fps``.
+        fps: Frames per second at which the features were extracted. If each video has its own rate: a file, either
+            JSON ``{video: fps}``, ActivityNet JSON with ``fps``, or a table with columns ``video`` and ``fps``.
         stride: Frames between neighbouring snippets; None means 16, or 1 for ``clip_frame``.
         window: Frames that a snippet sees; None means 16, or 1 for ``clip_frame``.
         offset_s: Time of the first frame of snippet 0.
-        dim: Number of channels; None takes that of most of the first videos.
-        transposed: Whether arrays are (D, T); None infers it from the channels, whose number is the same in all videos.
-        names: For ``wtalc``: the ``videoname.npy`` that gives the order, or its folder; None takes the one of the
+        dim: Number of channels; None takes the most common one of the first videos.
+        transposed: Whether arrays are (D, T); None infers it from the number of channels, which all videos share.
+        names: For ``wtalc``: path of the ``videoname.npy`` that gives the order, or its folder; None takes that of the
             annotations.
         store: For ``wtalc``: folder of the converted features; None puts it beside the file.
         columns: Channels to take, such as ``0:5, 15:20``, where one file holds several views; None takes all.
@@ -78,7 +78,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
         source: Description of the stream.
         video_ids: Names of the videos that are needed. If all are missing, an error says so at once and quotes names
             to compare.
-        names: ``videoname.npy`` of the annotations or its folder, used where the source gives none.
+        names: Path of the annotations' ``videoname.npy`` or its folder, used if the source gives none.
 
     Raises:
         FeatureError: If the path does not exist or has an unknown layout.
@@ -106,7 +106,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
 
 
 def part_of(source: FeatureSource, stream: str) -> FeatureSource:
-    """The source of one stream, where the path is a folder that ``wtal extract`` has written with all its streams."""
+    """The source of one stream, if the path is a folder that ``wtal extract`` wrote with all its streams."""
     part = Path(source.path) / stream
     return replace(source, path=part) if _exists(part / "manifest.json") else source
 
@@ -131,7 +131,7 @@ def _found_layout(path: Path) -> Layout:
 
 
 class _Array(NamedTuple):
-    """One video in a file, or a pair of files."""
+    """The features of one video, in a file or a pair of files."""
 
     read: Callable[[], np.ndarray]
     shape: Callable[[], tuple[int, ...]]

@@ -1,4 +1,4 @@
-"""Which annotations and features are found, missing or mismatched, before anyone waits for a training."""
+"""A check of which annotations and features are found, missing or mismatched, before a training starts."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +40,7 @@ class SplitReport:
 
 @dataclass
 class DataReport:
-    """All that was found; no training can run while there are ``problems``."""
+    """All findings; no training can run while there are ``problems``."""
 
     splits: dict[Split, SplitReport] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -124,7 +124,7 @@ def _inspect_features(
         worst = max(stream.off_duration, key=lambda video_id: abs(stream.off_duration[video_id]))
         remarks.append(
             f"{name} features of {len(stream.off_duration)} {split} videos differ by more than "
-            f"{data.length_tolerance_s:g} s from the annotated duration, most {worst} "
+            f"{data.length_tolerance_s:g} s from the annotated duration, {worst} the most "
             f"({stream.off_duration[worst]:+.1f} s)."
         )
 
@@ -137,7 +137,7 @@ def _inspect_stream(
     result.found, result.dim = len(present), store.dim if len(present) else 0
     videos: Iterable[tuple[Any, float]] = present["duration_s"].items()
     if scan:
-        console = Console(stderr=True)  # in a notebook it is no terminal, and a bar would ask for widgets
+        console = Console(stderr=True)  # a notebook is not a terminal, where a bar would need widgets
         videos = track(list(videos), title, console=console, transient=True, disable=not console.is_terminal)
     for video_id, duration_s in videos:
         try:

@@ -21,13 +21,13 @@ def convert_wtalc(path: Path, names: Path | None, folder: Path, grids: Grids) ->
     """Convert the joint feature file of W-TALC into a store, unless this was done before.
 
     The file is a pickled object array with one ``(T, D)`` array per video. It is read as a stream, so memory holds only
-    one video at a time. Of several processes one converts while the others wait.
+    one video at a time. If there are several processes, one converts while the others wait.
 
     Args:
         path: Path of the file ``<Set>-I3D-JOINTFeatures.npy``.
         names: The ``videoname.npy`` that names its rows, or the folder with it.
         folder: Folder of the store.
-        grids: Where the snippets lie in time; corrected in an existing store.
+        grids: Time grids of the videos; corrected in an existing store.
 
     Raises:
         FeatureError: If the file is damaged or holds anything but arrays, or its videos do not match the names.

@@ -21,14 +21,14 @@ class Manifest:
     """Description of a feature store.
 
     Args:
-        grid: Where snippets lie in time.
+        grid: Time grid of the snippets.
         dim: Number of channels.
         dtype: Data type of the arrays.
         videos: Number of snippets of each video.
-        fps: Frame rate of each video, where they do not all have that of the grid.
-        origin: What the features were made from, to detect that they are out of date.
-        crop: Part of a frame that was seen: ``center``, ``ten, averaged``, ...
-        notes: Anything else worth knowing, such as the order of colours that the network was given.
+        fps: Frame rate of each video; None if all have that of the grid.
+        origin: Description of what the features were made from, to detect that they are out of date.
+        crop: Part of each frame that was used: ``center``, ``ten, averaged``, ...
+        notes: Anything else worth knowing, such as the colour order of the network's input.
     """
 
     grid: TimeGrid
@@ -66,7 +66,7 @@ def _parsed(content: dict[str, Any]) -> Manifest:
     """The manifest in the content of a file.
 
     Raises:
-        ValueError: If it is of another version, a measure of its grids cannot be, or a name leads out of the folder.
+        ValueError: If it is of another version, a number of its grid is impossible, or a name leads out of the folder.
         AttributeError, KeyError, OverflowError, TypeError: If the content has another form.
     """
     if content.pop("version") != _VERSION:

@@ -14,7 +14,7 @@ from wtal.io.shipped import shipped_configs
 
 __all__ = ["configuration", "empty_list", "remarks"]
 
-_STEPS = 20  # of an epoch with 200 videos in batches of 10, for which the template's epochs were chosen
+_STEPS = 20  # steps of an epoch with 200 videos in batches of 10, for which the template's epochs were chosen
 
 
 def empty_list(names: Sequence[str]) -> str:
@@ -29,15 +29,15 @@ def empty_list(names: Sequence[str]) -> str:
 
 
 def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -> Iterator[str]:
-    """What a user should know of labels and videos that do not match.
+    """What a user should know about labels and videos that do not match.
 
     Args:
         annotations: The labels.
-        folder: Of the videos, for the messages.
-        found: The videos' files by name.
+        folder: Folder of the videos, for messages.
+        found: Files of the videos by name.
 
     Raises:
-        AnnotationError: If there is no label, or no label is of these videos.
+        AnnotationError: If there is no label, or none belongs to these videos.
     """
     if not annotations.class_names:
         raise AnnotationError(f"{annotations.path} has no label yet: write one beside each video.")
@@ -45,9 +45,10 @@ def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -
     labels = annotations.videos["labels"]
     unlabelled = [name for name in _training(annotations) if not labels[name]]
     if unlabelled:
-        yield f"{len(unlabelled)} videos have no label: {first(unlabelled)}; give them one, or the subset test."
+        names = first(unlabelled)
+        yield f"{len(unlabelled)} videos have no label: {names}; give them one, or put them into the subset `test`."
     if len(annotations.class_names) == 1:
-        yield "There is only one class: it is distinguished from background only, and VLP has no other text to compare."
+        yield "There is only one class: it is distinguished only from background, and VLP has no other text to compare."
 
 
 def _names_that_differ(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -> Iterator[str]:
@@ -57,12 +58,12 @@ def _names_that_differ(annotations: Annotations, folder: Path, found: Mapping[st
     if len(absent) == len(table):
         raise AnnotationError(
             f"None of the {len(table)} videos in {annotations.path}, such as {absent[0]}, is among the {len(found)} in "
-            f"{folder}, such as {unlisted[0]}: write their names as those of the files."
+            f"{folder}, such as {unlisted[0]}: name them as the files are named."
         )
     if absent:
         yield f"{len(absent)} videos of {annotations.path} have no file in {folder}: {first(absent)}."
     if unlisted:
-        yield f"{len(unlisted)} files in {folder} are not in {annotations.path}, and not used: {first(unlisted)}."
+        yield f"{len(unlisted)} files in {folder} are not in {annotations.path} and are not used: {first(unlisted)}."
 
 
 def _training(annotations: Annotations) -> list[str]:
@@ -75,13 +76,13 @@ def _training(annotations: Annotations) -> list[str]:
 def configuration(annotations: Annotations, folder: Path) -> str:
     """The shipped ``custom.yaml`` with the values that depend on the videos.
 
-    With few videos an epoch has few steps, so there are more epochs, for as many steps as with 200 videos. With 12
-    videos of the embedded benchmark, 3 times the epochs, somewhat fewer steps than that, bring the pair's mAP from 60.2
-    to 64.5 and, on that of another seed, from 48.5 to 60.6; 10 times as many are too many (59.0, 55.7).
+    With few videos an epoch has few steps, so there are more epochs, for as many steps as with 200 videos. On 12 videos
+    of the embedded benchmark, 3 times the epochs, which are somewhat fewer steps than that, raise the pair's mAP from
+    60.2 to 64.5 and, with another seed, from 48.5 to 60.6; 10 times the epochs are too many (59.0, 55.7).
 
     Args:
         annotations: The labels.
-        folder: Where the configuration will be; paths in it are relative to this folder.
+        folder: Folder of the configuration, to which its paths are relative.
     """
     text = shipped_configs()["custom.yaml"].read_text(encoding="utf-8")
     count = len(_training(annotations))

@@ -1,4 +1,4 @@
-"""Points: for each action instance one time at which it happens, as an annotator clicks it."""
+"""Points: one time inside each action instance, as an annotator clicks it."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ def read_points(path: Path) -> pd.DataFrame:
         One row per point: ``video_id``, ``label``, ``time_s`` and ``line``, its line in the file.
 
     Raises:
-        AnnotationError: If the file cannot be read, lacks a column, or has a time that is no number.
+        AnnotationError: If the file cannot be read, lacks a column, or has a time that is not a number.
     """
     table = read_table(path, AnnotationError)
     lacking = [name for name in _COLUMNS if name not in table.columns]
@@ -39,5 +39,5 @@ def _seconds(path: Path, line: int, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise AnnotationError(f"{path}, line {line}: the time {text!r} is no number of seconds; correct it.")
+        raise AnnotationError(f"{path}, line {line}: the time {text!r} is not a number of seconds; correct it.")
     return value

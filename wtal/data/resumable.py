@@ -29,7 +29,7 @@ def leave_sigterm(worker: int) -> None:
 
 
 class EpochSampler(DistributedSampler[tuple[int, int]]):
-    """Yields pairs of index and seed, in another order each epoch.
+    """Yields pairs of index and seed, in a different order each epoch.
 
     Random choices for an item depend on its seed alone, and thus neither on the worker nor on a restart.
 

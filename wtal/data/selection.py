@@ -17,7 +17,7 @@ def renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
 
     Args:
         store: Features of these videos and of others.
-        aliases: By new name of a video its name in the store.
+        aliases: Name of each video in the store, by its new name.
     """
     return FeatureStore(
         store.path,
@@ -29,11 +29,11 @@ def renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
 
 
 def with_columns(store: FeatureStore, columns: str) -> FeatureStore:
-    """The same videos with some channels alone.
+    """The same videos with only some of the channels.
 
     Args:
         store: Features.
-        columns: As for :func:`column_numbers`.
+        columns: See :func:`column_numbers`.
 
     Raises:
         FeatureError: If the columns cannot be read, or the features have fewer.

@@ -20,7 +20,7 @@ class SplitVideos:
     Args:
         table: Rows of :attr:`Annotations.videos`.
         features: Features of these videos.
-        videos: What is known of each video without features and segments.
+        videos: Each video without its features and segments.
         left_out: Annotated videos of this split that have no features.
     """
 
@@ -43,7 +43,7 @@ def open_split(
     Args:
         annotations: Source of the table, for messages.
         split: Name of the split.
-        table: Its rows of :attr:`Annotations.videos`.
+        table: Rows of :attr:`Annotations.videos` in the split.
         features: Features of its videos.
         left_out: Videos without features.
         drop_up_to: Leave out videos of this many snippets or fewer.
@@ -56,7 +56,7 @@ def open_split(
     table = table.assign(length=[features.length(video_id) for video_id in table.index])
     table = table[table["length"] > drop_up_to]
     if table.empty:
-        raise AnnotationError(f"{annotations.path}: no {split} video is left that has features.")
+        raise AnnotationError(f"{annotations.path}: no {split} video with features is left.")
     unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
     if split == "train" and unlabelled:
         raise AnnotationError(

@@ -65,12 +65,11 @@ class FeatureStore(Mapping[str, np.ndarray]):
 
     Args:
         path: File or folder of the features, for messages.
-        readers: By video, a function that reads its array.
-        shapes: By video, a function that returns the shape of its array, if possible without reading it.
-        grid: Maps the name of a video to its time grid.
-        dim: Number of channels; None takes that of most of the first videos.
-        transposed: Whether arrays are ``(D, T)``; None infers it from the channels, whose number is the same in all
-            videos.
+        readers: Functions that read the arrays, by video.
+        shapes: Functions that return the shapes of the arrays, if possible without reading them, by video.
+        grid: Function from the name of a video to its time grid.
+        dim: Number of channels; None takes the most common one of the first videos.
+        transposed: Whether arrays are ``(D, T)``; None infers it from the number of channels, which all videos share.
         files: File of each video, for messages.
         manifest: Manifest of a store on disk.
     """
@@ -97,7 +96,7 @@ class FeatureStore(Mapping[str, np.ndarray]):
         return isinstance(video_id, str) and any(name in self._readers for name in _spellings(video_id))
 
     def __iter__(self) -> Iterator[str]:
-        """Names as the files have them."""
+        """Names as in the files."""
         return iter(self._readers)
 
     def __len__(self) -> int:
@@ -143,13 +142,13 @@ class FeatureStore(Mapping[str, np.ndarray]):
             if channels != dim:
                 raise FeatureError(
                     f"{self._place(key)}: {channels} channels instead of {dim}; extract the video again with the "
-                    "model of the others, or correct `dim` or `transposed`."
+                    "same model as the others, or correct `dim` or `transposed`."
                 )
             self._lengths[key] = length
         return self._lengths[key]
 
     def grid(self, video_id: str) -> TimeGrid:
-        """Where the snippets of a video lie in time."""
+        """Time grid of the snippets of a video."""
         return self._grid(self._found(video_id))
 
     def _found(self, video_id: str) -> str:
@@ -204,7 +203,7 @@ class FeatureStore(Mapping[str, np.ndarray]):
 
 
 def _vote(shapes: Sequence[tuple[int, ...]], dim: int | None, transposed: bool | None) -> tuple[int, bool]:
-    """Number of channels and whether arrays are ``(D, T)``: as most shapes have it, where it is not given.
+    """Number of channels and whether arrays are ``(D, T)``: by majority of the shapes, where not given.
 
     >>> _vote([(7, 4), (9, 4)], None, None), _vote([(4, 7), (4, 9)], None, None), _vote([(4, 7)], 4, None)
     ((4, False), (4, True), (4, True))
@@ -298,7 +297,7 @@ class StoreWriter:
 
     Args:
         folder: Folder of the store. An existing store is replaced.
-        grid: Where snippets lie in time.
+        grid: Time grid of the snippets.
         origin: See :class:`Manifest`.
         crop: See :class:`Manifest`.
         notes: See :class:`Manifest`.

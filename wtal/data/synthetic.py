@@ -3,7 +3,7 @@
 It shows on a small scale what the method is about. I3D-like features carry the direction of a class in the climax of an
 instance and little of it in the rest, so a localizer built on them is incomplete. CLIP-like features resemble the text
 of a class during the whole instance, but nearly as much wherever its scene is shown, so a localizer built on them is
-over-complete. Results tell of the code and the idea, not of real video, and every table says so.
+over-complete. Results say something about the code and the idea, not about real video, and every table says so.
 """
 
 import json
@@ -30,7 +30,7 @@ _CLASSES = ("archery", "bowling", "diving", "fencing", "juggling", "rowing")
 
 @dataclass(frozen=True)
 class SyntheticParams:
-    """How the videos are made up. Lengths are in snippets, levels relative to full evidence.
+    """Parameters of the videos that are made up. Lengths are in snippets, levels relative to full evidence.
 
     Args:
         seed: Seed of everything; equal parameters give equal files.
@@ -81,9 +81,8 @@ class _World:
         self.rest = _unit(0.6 * self.climax + 0.4 * _unit(rng.standard_normal((count, params.i3d_dim))))
         common = _unit(rng.standard_normal(params.clip_dim))
         self.text = _unit(common + 0.9 * _unit(rng.standard_normal((count, params.clip_dim))))
-        self.image = _unit(
-            rng.standard_normal(params.clip_dim)
-        )  # the modality gap: images share a direction of their own
+        # the modality gap: images share a direction of their own
+        self.image = _unit(rng.standard_normal(params.clip_dim))
 
 
 def _video(
@@ -191,8 +190,8 @@ class SyntheticDataModule(SnippetDataModule):
     """The embedded benchmark, made when first used.
 
     Args:
-        root: Folder where it is written, or read if it is there already.
-        params: How the videos are made up.
+        root: Folder of the benchmark, which is written unless it exists.
+        params: Parameters of the videos.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
     """
 

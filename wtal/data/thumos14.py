@@ -18,12 +18,12 @@ __all__ = ["THUMOS14_CLASSES", "THUMOS14DataModule", "TestList"]
 class THUMOS14DataModule(SnippetDataModule):
     """THUMOS14 in any form of annotation.
 
-    The names of the videos divide them, because files call the subsets differently or not at all. The training videos
+    The videos are divided by their names, because files name the subsets differently or not at all. The training videos
     are the organisers' validation set. Detections are measured at tIoU 0.1 to 0.7.
 
     Args:
         annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
-        test_list: Which videos are tested. ``213``: all that the organisers name. ``212``: without 1292, which has only
+        test_list: List of the test videos. ``213``: all that the organisers name. ``212``: without 1292, which has only
             Ambiguous segments (W-TALC and its family). ``211``: also without 270 (OpenTAD). ``210``: also without 1496
             (BaS-Net, UM).
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.

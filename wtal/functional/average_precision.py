@@ -64,15 +64,15 @@ def average_precision(
 
     The classes are those of the ground truth. The detections of a class, over all videos, are ranked by score. A
     detection is a true positive if its tIoU with a free instance of its video and class reaches the threshold; it then
-    takes the one of largest tIoU, which is no longer free. All others are false positives, also those in videos
-    without ground truth.
+    takes the one of largest tIoU, which is no longer free. All others are false positives, including those in
+    videos without ground truth.
 
     Args:
         detections: ``(N, 5)`` rows of video, label, start, end, score.
         segments: Ground truth, ``(M, 4)`` rows of video, label, start, end.
         tious: Thresholds, ``(K,)``.
         ties: Which of several detections of equal score comes first, and which of several instances of equal tIoU is
-            taken. ``official``: as the official code does on this machine. ``last``: the last row, of both. ``first``:
+            taken. ``official``: as the official code does on this machine. ``last``: the last row of either. ``first``:
             the first of the detections, the last of the instances.
         interpolated: Whether the precision at a recall is the best one at that recall or a larger one.
         takes: See :func:`match`.
@@ -85,7 +85,7 @@ def average_precision(
 
     Source:
         activitynet/ActivityNet: Evaluation/eval_detection.py. It ranks by NumPy's ``argsort()[::-1]``, whose order of
-        equal values depends on the version of NumPy and on the processor, which has changed a mAP by 0.0004.
+        equal values depends on the version of NumPy and on the processor, which has changed an mAP by 0.0004.
         ``ties="last"`` is the result of a stable sort in its place, the same everywhere.
     """
     found, truth = _rows(detections, 5, "detections"), _rows(segments, 4, "segments")
@@ -149,9 +149,8 @@ def match(found: Floats, truth: Floats, tious: Sequence[float], ties: Ties = "la
     first = np.searchsorted(row, np.arange(len(found)))  # of the instances that a detection proposes to
     level, detection = np.nonzero(num_candidates)
     list_end = np.searchsorted(row, detection, side="right")
-    last = (
-        (first + num_candidates)[level, detection] if takes == "largest" else list_end
-    )  # the largest ones begin the list
+    # the instances of largest tIoU begin the list
+    last = (first + num_candidates)[level, detection] if takes == "largest" else list_end
     candidate = first[detection]
     best = np.full((len(thresholds), len(truth)), len(found))
     while len(detection):
@@ -193,7 +192,7 @@ def _overlapping(found: Floats, truth: Floats, least: float, ties: Ties) -> tupl
 
 
 def _official_turn(row: Ints, tiou: Floats) -> Ints:
-    """Rank of each instance in ``argsort()[::-1]`` of the tIoUs of a detection; those with equally many go at once."""
+    """Rank of each instance in ``argsort()[::-1]`` of a detection's tIoUs; equally long lists are ranked at once."""
     sizes = np.bincount(row)[row]
     turn = np.empty_like(row)
     for size in np.unique(sizes):

@@ -41,7 +41,7 @@ def read_text(path: Path, error: type[WTALError]) -> str:
     """
     try:
         return path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as problem:  # a ValueError also for a name that no file can have
+    except (OSError, ValueError) as problem:  # a ValueError for a name that no file can have
         raise error(f"{path} cannot be read as UTF-8 text: {problem}.") from problem
 
 
@@ -61,7 +61,7 @@ def read_yaml(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
     """Read a YAML file into plain values.
 
     Raises:
-        WTALError: Of the given type, if the file is missing, not YAML, too long, or expands too far by its aliases.
+        WTALError: Of the given type, if the file is missing, not YAML, too long, or its aliases expand too far.
     """
     text = read_text(path, error)
     if len(text) > _MAX_YAML_LENGTH:
@@ -71,7 +71,7 @@ def read_yaml(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
     except Exception as problem:  # a malformed date, number or key may raise anything
         raise error(f"{path} cannot be read as YAML: {' '.join(str(problem).split())}.") from problem
     if not is_bounded(content, _MAX_YAML_NODES):
-        raise error(f"{path} expands to more than {_MAX_YAML_NODES} values by its aliases: write them out.")
+        raise error(f"{path} expands to more than {_MAX_YAML_NODES} values through its aliases: write them out.")
     return content
 
 
@@ -147,7 +147,7 @@ def check_size(unpacked: int, stored: int) -> None:
 
     Args:
         unpacked: Size of the array in bytes, as the file states it.
-        stored: Size in bytes of what holds it.
+        stored: Size in bytes of the file or storage that holds it.
 
     Raises:
         ValueError: If the array is too large.
@@ -197,7 +197,7 @@ def read_checkpoint(path: Path, mmap: bool = False) -> Any:  # noqa: ANN401  any
 
 
 def is_file_name(name: str) -> bool:
-    r"""Whether a name can be that of a file in a folder, and cannot lead out of it.
+    r"""Whether a name is valid for a file in a folder, and cannot lead out of it.
 
     >>> [is_file_name(name) for name in ("video_1", "../video_1", "a\0b", "\ud800", "")]
     [True, False, False, False, False]

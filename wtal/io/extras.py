@@ -1,4 +1,4 @@
-"""Packages that only some need: what lacks is named with the extra that installs it."""
+"""Optional packages: the error about a missing one names the extra that installs it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ __all__ = ["MissingPackageError", "from_extra"]
 
 
 class MissingPackageError(WTALError, ImportError):
-    """A package is not installed that only some commands need."""
+    """A package that only some commands need is not installed."""
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def from_extra(extra: str) -> Iterator[None]:
     """Import packages of an extra.
 
     Args:
-        extra: Its name in ``pyproject.toml``.
+        extra: Name of the extra in ``pyproject.toml``.
 
     Raises:
         MissingPackageError: If one of them is not installed.

@@ -16,7 +16,7 @@ def drafted(path: Path) -> Iterator[Path]:
         Path of the draft, in the folder of the file, which is created if necessary.
 
     Raises:
-        OSError: If the file cannot be written. It names the file even where the system does not: on a full disk.
+        OSError: If the file cannot be written. It names the file even where the system does not, as on a full disk.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

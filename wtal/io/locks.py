@@ -11,7 +11,7 @@ __all__ = ["alone"]
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process is creating a folder, and delete the drafts ``.<name>.new-*`` that a killed one left.
+    """Wait until no other process is creating a folder, and delete the drafts ``.<name>.new-*`` of a killed one.
 
     This also holds between machines that share the folder, if their file system supports locks.
     """

@@ -1,4 +1,4 @@
-"""How the command line may write its options; no heavy import, as help must answer at once."""
+"""The two spellings of command-line options; no heavy import, as help must answer at once."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ def with_underscores(argv: Sequence[str]) -> list[str]:
     """Write the names of options with underscores; values stay as they are.
 
     Args:
-        argv: Words of the command line; what follows a lone ``--`` is no option.
+        argv: Words of the command line; what follows a lone ``--`` is not an option.
 
     >>> with_underscores(["fit", "--then-test", "true", "--name=my-run", "-c", "my-file.yaml"])
     ['fit', '--then_test', 'true', '--name=my-run', '-c', 'my-file.yaml']

@@ -11,9 +11,9 @@ __all__ = ["find_config", "shipped_configs", "summary_of"]
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Paths by name, such as ``thumos14/collaboration.yaml``."""
+    """Paths of the shipped configurations by name, such as ``thumos14/collaboration.yaml``."""
     package = Path(wtal.__file__).parent
-    inside, beside = package / "configs", package.parent / "configs"  # of a wheel, of a checkout
+    inside, beside = package / "configs", package.parent / "configs"  # in a wheel, in a checkout
     root = inside if inside.is_dir() else beside
     return {file.relative_to(root).as_posix(): file for file in sorted(root.rglob("*.yaml"))}
 
@@ -33,8 +33,8 @@ def find_config(path: Path) -> Path:
     if name in shipped:
         return shipped[name]
     alike = _alike(name, list(shipped))
-    way_out = f"did you mean {' or '.join(alike)}?" if alike else "`wtal configs` lists all of them."
-    raise ConfigError(f"{path} does not exist, and no shipped configuration has this name; {way_out}")
+    remedy = f"did you mean {' or '.join(alike)}?" if alike else "`wtal configs` lists all of them."
+    raise ConfigError(f"{path} does not exist, and no shipped configuration has this name; {remedy}")
 
 
 def _alike(name: str, known: list[str]) -> list[str]:
@@ -45,6 +45,6 @@ def _alike(name: str, known: list[str]) -> list[str]:
 
 
 def summary_of(path: Path) -> str:
-    """The first sentence of a configuration's first line of comment; empty if it has none."""
+    """The first sentence of a configuration's first comment line; empty if it has none."""
     comment = re.search(r"(?:^|\s)#\s*(.+)", path.read_text(encoding="utf-8"))
     return comment[1].partition(". ")[0].rstrip(" .:") if comment else ""

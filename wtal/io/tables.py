@@ -19,7 +19,7 @@ _DECLARED = re.compile(r'"?sep=([,;|\t])"?[,;|\t]*(?:\r\n|\r|\n|$)', re.IGNORECA
 class Row(NamedTuple):
     """One row of a table."""
 
-    line: int  # of the file, counted from 1, on which the row begins
+    line: int  # line of the file on which the row begins, counted from 1
     cells: tuple[str, ...]  # one per column
 
 
@@ -39,7 +39,7 @@ class Table:
     rows: Sequence[Row]
 
     def records(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Line number and cells by column, row by row; of several columns of one name the first counts."""
+        """Line number and cells by column, row by row; if several columns share a name, the first counts."""
         for line, cells in self.rows:
             yield line, dict(zip(reversed(self.columns), reversed(cells), strict=True))
 
@@ -66,21 +66,21 @@ def read_table(
     """Read a table whose first row names its columns.
 
     The file is UTF-8, with or without a byte-order mark, UTF-16 with one, or else Windows' cp1252. A first line such
-    as ``sep=;`` declares the separator; without it, ``.tsv`` is separated by tabs and any other file by what its
-    header has most of: commas, semicolons or tabs. Cells may be quoted. Spaces after a separator, blank rows and
+    as ``sep=;`` declares the separator; without it, ``.tsv`` is separated by tabs and any other file by whichever
+    its header has most of: commas, semicolons or tabs. Cells may be quoted. Spaces after a separator, blank rows and
     empty cells beyond the header are dropped.
 
     Args:
         path: The file.
         error: Type of the errors that are raised.
         names: Canonical names of the columns that the caller knows, each with its synonyms. A header matches in any
-            case, with spaces or hyphens for underscores: ``T-Start`` is ``t_start``. A canonical name goes before its
-            synonyms, and these in their order.
-        numbers: Columns of numbers, by canonical name: where semicolons separate, a decimal comma becomes a point.
+            case, with spaces or hyphens for underscores: ``T-Start`` is ``t_start``. A canonical name takes precedence
+            over its synonyms, and earlier synonyms over later ones.
+        numbers: Columns of numbers, by canonical name: with semicolons as separators, a decimal comma becomes a point.
 
     Raises:
         WTALError: Of the given type, naming the file and, if there is one, the line: if the file cannot be read or is
-            no text, a known column occurs twice, or a row has another number of cells than the header.
+            not text, a known column occurs twice, or a row and the header differ in their number of cells.
     """
     path = Path(path)
     separator, header, rows = _parse(path, _read_text(path, error), error)
@@ -107,7 +107,7 @@ def _read_text(path: Path, error: type[WTALError]) -> str:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if encoding != "cp1252" or "\0" not in text:  # almost any bytes are cp1252, a workbook's too
+        if encoding != "cp1252" or "\0" not in text:  # almost any bytes decode as cp1252, even a workbook's
             return text
     raise error(f'{path} cannot be read as text: save the table as "CSV UTF-8".')
 
@@ -130,7 +130,7 @@ def _parse(path: Path, text: str, error: type[WTALError]) -> tuple[str, Row, lis
 
 
 def _separator(path: Path, text: str) -> str:
-    """The separator that a header has most of, outside quotes."""
+    """The separator that occurs most often in the header, outside quotes."""
     if path.suffix.lower() == ".tsv":
         return "\t"
     header = re.sub(r'"[^"]*"', "", next(filter(None, map(str.strip, io.StringIO(text, newline=""))), ""))
@@ -138,7 +138,7 @@ def _separator(path: Path, text: str) -> str:
 
 
 def _cells(cells: Sequence[str], decimal: Sequence[bool]) -> tuple[str, ...]:
-    """Cells below a header, with decimal points in the columns that are marked so."""
+    """Cells below a header, with decimal points in the marked columns."""
     return tuple(
         cell.replace(",", ".") if is_decimal else cell for cell, is_decimal in zip(cells, decimal, strict=False)
     )
@@ -154,7 +154,7 @@ def _filled(cells: Sequence[str]) -> int:
 
 
 def _canonical(header: Sequence[str], names: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Names of the columns, as the caller calls those that it knows.
+    """Names of the columns, canonical for those that the caller knows.
 
     >>> _canonical(("Video-ID", "Class Name", "Note ", ""), {"video": ("video_id",), "label": ("class_name",)})
     ('video', 'label', 'Note')

@@ -1,4 +1,4 @@
-"""Pickled arrays of untrusted files, read without running code from them.
+"""Pickled arrays in untrusted files, read without running code from them.
 
 A pickle is a program that may call any function that it names. Here it may only build numbers, strings, lists, tuples,
 dictionaries and arrays of plain types. Anything else is refused by name; even numpy's own constructors are not called.
@@ -59,7 +59,7 @@ class _File:
 
 
 class _Unpickler(_Base):  # type: ignore[misc]
-    """Reads a pickle, with the strings of Python 2 as bytes.
+    """Reads a pickle, with Python 2 strings as bytes.
 
     Args:
         file: The pickle.
@@ -218,7 +218,7 @@ def _numbers(path: Path) -> np.ndarray:
 def load_object_array(path: Path) -> np.ndarray:
     """Read a ``.npy`` file, of objects or not, without running code from it.
 
-    Strings of Python 2 become bytes.
+    Python 2 strings become bytes.
 
     Raises:
         FeatureError: If the file is missing, damaged, or holds anything but plain data and arrays.
@@ -249,8 +249,8 @@ def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) ->
     """Hand over the arrays in a ``.npy`` file one by one, so that memory holds only one of them at a time.
 
     Args:
-        path: A one-dimensional object array of arrays, or one plain array whose first axis counts them.
-        take: Called with index and array, which must not be kept.
+        path: Path of a one-dimensional object array of arrays, or of one plain array whose first axis counts them.
+        take: Function of the index and the array; it must not keep the array.
 
     Returns:
         Number of arrays.
@@ -271,7 +271,7 @@ def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) ->
         if dtype.hasobject and len(shape) == 1:
             array = _load(path, file, hand_over)
             _check_indices(path, array, shape, indices)
-        elif len(shape) == 3:  # numpy makes this of videos of equal length
+        elif len(shape) == 3:  # how NumPy saves videos of equal length
             for array in _numbers(path) if dtype.hasobject else _read_plain(path, "r"):
                 hand_over(array)
         else:
@@ -282,7 +282,7 @@ def iterate_joint_arrays(path: Path, take: Callable[[int, np.ndarray], None]) ->
 
 
 def _check_indices(path: Path, array: object, shape: tuple[int, ...], indices: Sequence[int]) -> None:
-    """Check that an object array has the index of an array that was handed over in each of its places, in order."""
+    """Check that an object array holds, in order, the index of every array that was handed over."""
     is_whole = (
         isinstance(array, np.ndarray)
         and array.shape == shape

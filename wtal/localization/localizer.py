@@ -39,10 +39,10 @@ class Localizer:
         outer_ratio: Length of the margin on each side of a proposal, as a share of the length of the proposal.
         min_margin: Minimum length of the margin in snippets, and at least one step.
         min_length: Minimum length of a proposal in snippets, and at least one step.
-        class_threshold: A class is localized if its probability in the video is above this; if there is none, the most
-            probable class is.
+        class_threshold: Probability in the video above which a class is localized; if no class reaches it, the most
+            probable one is.
         video_weight: Weight of the probability of the class in the video, which is added to the score.
-        min_score: Detections of a lower score are dropped, before and after suppression.
+        min_score: Score below which detections are dropped, before and after suppression.
         max_proposals: Maximum number of proposals per class that enter the suppression.
         suppression: ``gaussian`` and ``linear`` lower the score of detections that overlap a better one of the class,
             ``hard`` drops them, ``none`` keeps all.

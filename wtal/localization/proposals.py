@@ -27,7 +27,7 @@ def upsample(values: Floats, factor: int) -> Floats:
 
     Args:
         values: Sequences, ``(..., T)``.
-        factor: Number of steps per step, at least 1.
+        factor: Number of new steps per step, at least 1.
 
     Returns:
         Sequences, ``(..., T * factor)``, constant before the first and after the last centre.
@@ -65,7 +65,7 @@ def propose(
     Args:
         sequences: Sequences to cut, ``S`` for each of ``R`` rows such as classes, ``(S, R, T)``.
         contrast: Sequence of each row whose inner and outer means are compared, ``(R, T)``.
-        thresholds: A run is where a sequence exceeds one of these, ``(K,)``.
+        thresholds: Thresholds that a sequence exceeds in a run, ``(K,)``.
         outer_ratio: Length of the margin on each side as a share of the length of the run.
         min_margin: Minimum length of the margin, in steps.
         min_length: Minimum length of a run, in steps.

@@ -24,7 +24,7 @@ class VideoScores:
             ``(T,)``, ``video`` ``(C,)``. The last source is the output of the model as a whole.
         class_names: Names of the classes by class index.
         localizer: Localizer of the model.
-        views: How figures show the sources, as the model declares it.
+        views: Titles and colours of the sources in figures, as the model declares them.
 
     >>> import torch
     >>> from wtal.types import TimeGrid

@@ -25,9 +25,9 @@ def attention_distillation(attention: Tensor, pseudo: PseudoLabels, balanced: bo
     """Binary cross-entropy of actionness on the labelled snippets.
 
     Args:
-        attention: In [0, 1], ``(B, T)``.
+        attention: Actionness in [0, 1], ``(B, T)``.
         pseudo: Labels of the snippets, ``(B, T)``.
-        balanced: Average foreground and background separately and add them; otherwise all snippets count alike.
+        balanced: Average foreground and background separately and add them; otherwise all snippets count equally.
 
     Returns:
         Scalar.
@@ -45,12 +45,12 @@ def attention_distillation(attention: Tensor, pseudo: PseudoLabels, balanced: bo
 
 
 def class_distillation(plain: Tensor, pseudo: PseudoLabels, balanced: bool = False) -> Tensor:
-    """Cross-entropy of the CAS on the labelled snippets: foreground to its class, background to the background class.
+    """Cross-entropy of the CAS on the labelled snippets; the target of background is the background class.
 
     Args:
         plain: Logits, background last, ``(B, T, C + 1)``.
         pseudo: Labels of the snippets, ``(B, T)``.
-        balanced: As for :func:`attention_distillation`.
+        balanced: See :func:`attention_distillation`.
 
     Returns:
         Scalar.
@@ -72,10 +72,10 @@ def contrastive_distillation(
     and its negatives are all background snippets and the foreground of other classes.
 
     Args:
-        embedding: ``(B, T, E)``.
+        embedding: Embedding of the snippets, ``(B, T, E)``.
         pseudo: Labels of the snippets, ``(B, T)``.
         temperature: Temperature of the cosine similarities.
-        max_snippets: The most snippets of each kind that take part, evenly thinned, to bound the memory.
+        max_snippets: Maximum number of snippets of each kind that take part, evenly thinned to bound memory.
 
     Returns:
         Scalar.

@@ -13,11 +13,11 @@ def with_background(labels: Tensor, present: bool) -> Tensor:
     """Append the background class, present or absent, to multi-hot labels.
 
     Args:
-        labels: ``(B, C)``.
-        present: Whether it is present: yes for the plain CAS, no for the one that actionness has suppressed.
+        labels: Multi-hot labels, ``(B, C)``.
+        present: Whether the background is present: yes for the plain CAS, no for the one suppressed by actionness.
 
     Returns:
-        ``(B, C + 1)``.
+        Multi-hot labels, ``(B, C + 1)``.
 
     Source:
         BaS-Net, arXiv:1911.09963, section 3.
@@ -30,7 +30,7 @@ def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: Video logits, ``(B, C)``.
-        labels: Multi-hot, ``(B, C)``; a video without a label adds nothing.
+        labels: Multi-hot labels, ``(B, C)``; a video without a label adds nothing.
 
     Returns:
         Scalar.
@@ -48,13 +48,13 @@ def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def background_mil_losses(
     plain: Tensor, suppressed: Tensor, mask: Tensor, labels: Tensor, ratio: int
 ) -> dict[str, Tensor]:
-    """MIL with a background class, present in the plain CAS and absent from the one that actionness has suppressed.
+    """MIL with a background class, present in the plain CAS and absent from the one suppressed by actionness.
 
     Args:
         plain: Logits, background last, ``(B, T, C + 1)``.
-        suppressed: The logits after suppression.
+        suppressed: Logits after suppression.
         mask: True on real snippets, ``(B, T)``.
-        labels: Multi-hot, ``(B, C)``.
+        labels: Multi-hot labels, ``(B, C)``.
         ratio: Snippets per vote, see :func:`~wtal.functional.pooling.topk_pool`.
 
     Returns:
@@ -73,7 +73,7 @@ def sparsity_loss(attention: Tensor, mask: Tensor) -> Tensor:
     """Mean actionness: most of an untrimmed video is background.
 
     Args:
-        attention: In [0, 1], ``(B, T)``.
+        attention: Actionness in [0, 1], ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
 
     Returns:
@@ -89,7 +89,7 @@ def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor, emphasis:
     """Make actionness and background probability of a snippet add up to one.
 
     Args:
-        attention: In [0, 1], ``(B, T)``.
+        attention: Actionness in [0, 1], ``(B, T)``.
         background: Probability of the background class, ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
         emphasis: Weight of each snippet, ``(B, T)``; None for equal weights.
@@ -105,15 +105,15 @@ def guidance_loss(attention: Tensor, background: Tensor, mask: Tensor, emphasis:
 
 
 def co_activity_loss(embedding: Tensor, cas: Tensor, labels: Tensor, mask: Tensor, margin: float = 0.5) -> Tensor:
-    """Make videos that share a class look alike where it happens, and unlike the remainder of each other.
+    """Make videos that share a class alike where it happens, and unlike each other's remainder.
 
     For each class and each pair of videos that share it, the class's attended embedding ``h`` of one video must be
-    nearer (cosine distance, by ``margin``) to that of the other than to the other's remainder ``l``.
+    closer (in cosine distance, by ``margin``) to that of the other than to the other's remainder ``l``.
 
     Args:
-        embedding: ``(B, T, E)``.
+        embedding: Embedding of the snippets, ``(B, T, E)``.
         cas: Class logits, ``(B, T, C)``.
-        labels: Multi-hot, ``(B, C)``.
+        labels: Multi-hot labels, ``(B, C)``.
         mask: True on real snippets, ``(B, T)``.
         margin: Margin of the ranking hinge.
 

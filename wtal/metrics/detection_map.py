@@ -22,7 +22,7 @@ class TemporalMAP(Metric):
     detections and ground truth may come in any order, in one update or several, and from several processes.
 
     Args:
-        benchmark: The benchmark, with its thresholds and the ranges of them to average over.
+        benchmark: Benchmark with the thresholds and the ranges over which to average.
         **kwargs: Arguments of :class:`torchmetrics.Metric`.
 
     Source:

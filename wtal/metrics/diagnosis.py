@@ -55,9 +55,8 @@ class Bins:
         """
         known = {"coverage": (self.coverage, ""), "length": (self.length_s, " s"), "instances": (self.instances, "")}
         edges, unit = known.get(characteristic, ((), ""))
-        beyond = int(
-            characteristic == "instances"
-        )  # counts are integers, so a group begins at the integer after its lower edge
+        # counts are integers, so a group begins at the integer after its lower edge
+        beyond = int(characteristic == "instances")
         texts = [f"{low + beyond:g} - {high:g}" for low, high in pairwise(edges)]
         if texts:
             texts[0] = f"≤ {edges[1]:g}"
@@ -77,13 +76,13 @@ class Diagnosis:
     mAP_N is the mean over the classes of the average precision that a class would have if all were equally frequent.
 
     Args:
-        false_positives: ``cut``, ``kind`` and its ``share`` of the detections of the cut. The ranked detections of each
-            class are cut into runs as long as the number of its instances (1G, 2G ...).
-        gains: ``kind`` of false positive, and the ``gain`` in mAP_N without it, for the detections of all cuts.
-        false_negatives: ``characteristic``, ``bin``, ``range`` of the bin, number of ``instances``, and the ``rate`` of
-            those that are missed: no detection of a normalized precision above 0.05 finds them.
-        sensitivity: ``characteristic``, ``bin``, ``range``, ``instances``, ``mAP_N`` on the instances of the bin only,
-            and the same ``relative`` to that on all instances.
+        false_positives: Columns ``cut``, ``kind`` and its ``share`` of the detections of the cut. The ranked detections
+            of each class are cut into runs as long as the number of its instances (1G, 2G ...).
+        gains: Columns ``kind`` of false positive, and the ``gain`` in mAP_N without it, for the detections of all cuts.
+        false_negatives: Columns ``characteristic``, ``bin``, ``range`` of the bin, number of ``instances``, and the
+            ``rate`` of those that are missed: no detection of a normalized precision above 0.05 finds them.
+        sensitivity: Columns ``characteristic``, ``bin``, ``range``, ``instances``, ``mAP_N`` on the instances of the
+            bin only, and the same ``relative`` to that on all instances.
         mAP_N: mAP_N of all detections.
         left_out: Number of instances without length, or longer than their video, which are ignored.
     """
@@ -151,7 +150,7 @@ class _Matched:
         self.labels, self.average = labels, len(truth) / max(len(labels), 1)
 
     def precision(self, is_true: Bools, is_false: Bools, instances: int) -> Floats:
-        """Precision at each detection of a class if it had the average number of instances of a class, ``(K, n)``."""
+        """Precision at each detection of a class if the class had the average number of instances, ``(K, n)``."""
         recalled = np.cumsum(is_true, axis=1) / max(instances, 1) * self.average
         counted = recalled + np.cumsum(is_false, axis=1)
         return np.asarray(np.divide(recalled, counted, out=np.zeros_like(recalled), where=counted > 0))
@@ -175,9 +174,9 @@ class _Matched:
 def kinds_of(found: Floats, truth: Floats, tiou: float, least: float = 0.1) -> Ints:
     """Kind of each detection, as an index in :data:`KINDS`.
 
-    A detection that takes no instance is judged by the instance of largest tIoU in the video, of any class. If it has
-    the same class: ``double detection`` from the threshold on, else ``localization``; if another class: ``wrong label``
-    from the threshold on, else ``confusion``; below ``least``: ``background``.
+    A detection that takes no instance is judged by the instance of largest tIoU in the video, of any class. If the
+    classes agree, it is a ``double detection`` from the threshold on, else ``localization``; if not, ``wrong label``
+    from the threshold on, else ``confusion``; below ``least``, ``background``.
 
     Args:
         found: ``(N, 5)`` rows of video, label, start, end, score, best first within a class.
@@ -279,10 +278,10 @@ def _false_negatives(matched: _Matched, groups: pd.DataFrame, least: float = 0.0
     missed = np.ones((len(matched.taken), len(groups)), dtype=bool)
     level, row = np.nonzero(counts)
     missed[level, matched.taken[level, row]] = False
-    everyone = ("all", "all", np.ones(len(groups), dtype=bool))
+    overall = ("all", "all", np.ones(len(groups), dtype=bool))
     rates = [
         (name, label, int(inside.sum()), float(missed[:, inside].mean()))
-        for name, label, inside in [everyone, *_by_bin(groups)]
+        for name, label, inside in [overall, *_by_bin(groups)]
         if inside.any()
     ]
     return pd.DataFrame(rates, columns=["characteristic", "bin", "instances", "rate"])

@@ -1,4 +1,4 @@
-"""Rule sets of the evaluators in use: the same detections have another mAP under each of them."""
+"""Rule sets of the evaluators in use: the same detections have a different mAP under each of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ class RuleSet:
         takes: Which free instance above the threshold a detection takes: that of ``largest`` tIoU, or the ``first``.
         ties: Which of several detections of equal score comes first.
         interpolated: Whether the precision at a recall is the best one at that recall or a larger one.
-        recall_multiples: Also compute the recall of the best detections of each video and class, as many as these
-            multiples of the number of its instances.
+        recall_multiples: Multiples ``k`` at which to compute recall as well: of the best detections of each video and
+            class, ``k`` times as many as it has instances.
     """
 
     name: RuleSetName

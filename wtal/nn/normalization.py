@@ -50,6 +50,6 @@ class FeatureNorm(nn.Module):
     def _check(self, channels: int) -> None:
         if channels != len(self.mean):
             raise FeatureError(
-                f"The features have {channels} channels where the head expects {len(self.mean)}: set the head's "
-                f"`in_dim` (of a text head its `dim`) to {channels}, or give other features."
+                f"The features have {channels} channels, but the head expects {len(self.mean)}: set the head's "
+                f"`in_dim` (`dim` for a text head) to {channels}, or give other features."
             )

@@ -16,10 +16,10 @@ __all__ = ["DetectionQuality", "LocalizationTask"]
 
 
 class DetectionQuality(TemporalMAP):
-    """The mAP and, beside it, how a method fails: the numbers of one row of a comparison."""
+    """The mAP and the error profile of a method: the numbers of one row of a comparison."""
 
     def compute(self) -> dict[str, Tensor]:
-        """MAP by tIoU and its averages, false-positive and false-negative rate, completeness, background share."""
+        """Measures by name: those of :class:`TemporalMAP` and of :class:`~wtal.metrics.error_analysis.ErrorProfile`."""
         profile = error_profile(*self.rows())
         return super().compute() | {
             name: torch.tensor(value, dtype=torch.float64) for name, value in vars(profile).items()

@@ -12,10 +12,10 @@ __all__ = ["Task"]
 
 
 class Task(Protocol):
-    """What is to be found in videos, and how the answer is measured and shown.
+    """What to find in videos, and how the answer is measured and shown.
 
-    A module asks its task for :meth:`truth`; where there is one, it makes one :meth:`metric` per source, gives it the
-    truth once and then the answer of each video.
+    A module asks its task for :meth:`truth`; if there is any, it makes one :meth:`metric` per source and adds
+    the truth once, then the answer for each video.
     """
 
     @property
@@ -32,17 +32,17 @@ class Task(Protocol):
         ...
 
     def add_truth(self, metric: Metric, truth: Tensor) -> None:
-        """Give a metric the ground truth, ``truth`` being what :meth:`truth` returned."""
+        """Add the ground truth from :meth:`truth` to a metric."""
         ...
 
     def add_video(self, metric: Metric, row: int, scores: SnippetScores, detections: Detections) -> None:
-        """Give a metric the answer for one video.
+        """Add the answer for one video to a metric.
 
         Args:
-            metric: What :meth:`metric` returned.
+            metric: Metric from :meth:`metric`.
             row: Index of the video in the split.
             scores: Scores of its snippets, without padding.
-            detections: What the localizer makes of them.
+            detections: Detections that the localizer derives from the scores.
         """
         ...
 
@@ -50,7 +50,7 @@ class Task(Protocol):
         """Titles of the columns that a table shows, by measure, in their order.
 
         Args:
-            benchmark: How the answer is measured.
-            short: Only the columns of a table that is printed after every epoch.
+            benchmark: Benchmark that the answer is measured on.
+            short: Whether to keep only the columns of the table that is printed after every epoch.
         """
         ...

@@ -1,4 +1,4 @@
-"""The clock of a video: seconds of each picture since the first, from time stamps that may be missing or wrong."""
+"""The clock of a video: seconds since its first picture, from time stamps that may be missing or wrong."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -48,7 +48,7 @@ def stated_time(container: InputContainer, stream: VideoStream) -> StatedTime:
 
 
 class Clock:
-    """Seconds of each picture since the first, never decreasing.
+    """Time of each picture in seconds since the first, never decreasing.
 
     Args:
         container: The opened file.
@@ -57,7 +57,7 @@ class Clock:
     Attributes:
         now: Seconds at which the latest picture appears; minus one period before the first.
         end: Seconds at which it ends.
-        shift: From the time of the file to that of the clock; None before the first time stamp.
+        shift: Offset from the time of the file to that of the clock; None before the first time stamp.
         stated: Start and duration as the header states them.
         jump: Size and place of the last jump of the time stamps that was left out; None without any.
     """

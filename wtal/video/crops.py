@@ -33,7 +33,7 @@ def crop(frames: Tensor, crops: Crops = "center", flow: bool = False, size: int 
 
     Source:
         Order and rounding are those of the public I3D extractors for ten crops (340 by 256 pixels, centre at 58 and
-        16), which mirror flow but do not negate it; that is as in TSN, arXiv:1608.00859.
+        16), which mirror flow but do not negate it; negation is as in TSN, arXiv:1608.00859.
     """
     height, width = frames.shape[2:4]
     if min(height, width) < size:

@@ -38,7 +38,7 @@ _CONTAINERS = (
 )
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", "max_pixels": str(2**26)}
 _MAX_ASPECT = 16  # long side over short side; beyond it a resized picture would be huge
-_MAX_S = 86400  # of the whole video
+_MAX_S = 86400  # length of the whole video
 
 Picture = NDArray[np.uint8]
 
@@ -120,7 +120,7 @@ class FrameReader:
     Args:
         path: Path of the video; its first video stream is read, cover pictures are skipped.
         fps: Frames per second to yield.
-        short_side: Pixels of the short side; the long side keeps the aspect ratio, rounded to even. None keeps the
+        short_side: Short side in pixels; the long side keeps the aspect ratio, rounded to even. None keeps the
             size.
         threads: Threads of the decoder.
 
@@ -261,7 +261,7 @@ class _Log:
     """Problems of one pass."""
 
     path: Path
-    packets: int = 0  # that could not be decoded
+    packets: int = 0  # packets that could not be decoded
     corrupt: int = 0  # pictures that the decoder repaired
     unreadable: bool = False
     longer_than_a_day: bool = False
@@ -276,11 +276,11 @@ class _Log:
             of = f" of {clock.stated.duration_s:.1f}" if clock.stated.duration_s else ""
             problems.append(f"ends after {float(clock.end):.1f}{of} s: the rest is cut off or damaged")
         if self.packets:
-            problems.append(f"has damaged pictures that are left out ({self.packets}), with the one before held")
+            problems.append(f"has damaged pictures that are left out ({self.packets}), each replaced by the one before")
         if self.corrupt:
             problems.append(f"has damaged pictures that the decoder has repaired ({self.corrupt})")
         if clock.jump:
-            problems.append(f"has time stamps that jump by {clock.jump}, which is left out")
+            problems.append(f"has time stamps that jump by {clock.jump}, which is ignored")
         return f"{self.path} {'; it '.join(problems)}." if problems else None
 
     def _ends_early(self, clock: Clock) -> bool:

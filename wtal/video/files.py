@@ -1,4 +1,4 @@
-"""Video files, and names of videos: those of their files, without folder and suffix."""
+"""Video files, and the names of videos: those of their files without folder and suffix."""
 
 import re
 from collections.abc import Iterable

@@ -43,7 +43,7 @@ def flow_stream(frames: Iterable[Frame], method: FlowMethod = "tvl1") -> Iterato
         arXiv:1603.03590, OpenCV's medium preset.
     """
     with from_extra("video"):
-        import cv2  # only who makes flow needs it
+        import cv2  # needed only to compute flow
 
     matcher = _matcher(method)
     before: Frame | None = None
@@ -59,15 +59,15 @@ def flow_stream(frames: Iterable[Frame], method: FlowMethod = "tvl1") -> Iterato
 
 
 def _matcher(method: FlowMethod) -> Any:  # noqa: ANN401  OpenCV names no common type
-    """What finds the flow between two grey frames."""
+    """The algorithm that computes the flow between two grey frames."""
     with from_extra("video"):
         import cv2
 
     cv2.setNumThreads(1)
-    if method == "tvl1" and not hasattr(cv2, "optflow"):  # overwritten by another package of OpenCV
+    if method == "tvl1" and not hasattr(cv2, "optflow"):  # overwritten by another OpenCV package
         raise ConfigError(
-            "TV-L1 flow needs the contributed modules of OpenCV, which are missing: uninstall all packages of OpenCV "
-            "and install opencv-contrib-python-headless again, or use `dis`."
+            "TV-L1 flow needs OpenCV's contributed modules, which are missing: uninstall all OpenCV packages and "
+            "install opencv-contrib-python-headless again, or use `dis`."
         )
     if method == "tvl1":
         return cv2.optflow.DualTVL1OpticalFlow.create()

@@ -28,7 +28,7 @@ class Cut:
     """How videos are cut into snippets.
 
     Args:
-        grid: Where snippets lie in time; stride and window are whole frames.
+        grid: Time grid of the snippets; stride and window are whole frames.
         flow: Method of optical flow.
         images: Number of frames per snippet that CLIP sees, spread evenly; a single one is the middle frame.
         short_side: Short side of the frames for I3D and the flow, in pixels.
@@ -76,7 +76,7 @@ def cut_snippets(
 
     Args:
         frames: Frames of the video at the rate of the grid, at least one.
-        cut: How to cut.
+        cut: Settings of the snippets.
         streams: The requested streams.
         to_image: Preprocessing of CLIP, if its stream is requested.
     """
@@ -128,7 +128,7 @@ def _mark_last(items: Iterable[_Item]) -> Iterator[tuple[_Item, bool]]:
 
 
 def _windows(items: Iterable[_Item], window: int, stride: int) -> Iterator[list[_Item]]:
-    """Yield windows of consecutive items; of fewer than ``window`` items a single one, with the last item repeated.
+    """Yield windows of consecutive items; fewer than ``window`` items give one window, with the last item repeated.
 
     >>> [*_windows("abcdefg", 3, 2)]
     [['a', 'b', 'c'], ['c', 'd', 'e'], ['e', 'f', 'g']]
@@ -161,26 +161,26 @@ class Job(NamedTuple):
 
 
 class Snippets(NamedTuple):
-    """Consecutive snippets of one video, or a message without snippets that the video has ended."""
+    """Consecutive snippets of one video, or, without snippets, the notice that the video has ended."""
 
     job: int
     rgb: Tensor | None = None  # (N, window, H, W, 3) uint8
     flow: Tensor | None = None  # (N, window, H, W, 2) uint8
     images: Tensor | None = None  # (N, images, 3, h, w)
-    frames: int = 0  # of this video decoded so far
+    frames: int = 0  # frames of this video decoded so far
     ended: Literal["", "whole", "damaged", "failed"] = ""
     problem: str = ""  # one sentence, if the video is damaged or has failed
 
 
 class SnippetBatches(IterableDataset[Snippets]):
-    """Batches of snippets, video after video; of ``n`` workers of a loader each reads every ``n``-th video.
+    """Batches of snippets, video after video; each of a loader's ``n`` workers reads every ``n``-th video.
 
     A video that cannot be read ends as ``failed``, and the others continue.
 
     Args:
         jobs: All videos.
         mine: Indices in ``jobs`` of the videos of this process.
-        cut: How to cut videos.
+        cut: Settings of the snippets.
         to_image: Preprocessing of CLIP, if its stream is requested.
         batch_size: Snippets per batch.
     """

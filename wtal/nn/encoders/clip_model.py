@@ -30,8 +30,8 @@ def load_clip(model: str, pretrained: str) -> ClipModel:
     Random weights are the same in every process and run, so that they need not be in the checkpoint.
 
     Args:
-        model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON with its configuration. For a local
-            file of OpenAI's weights it is ``ViT-B-16-quickgelu``; for their tag this is automatic.
+        model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON file with its configuration. For a
+            local file of OpenAI's weights, use ``ViT-B-16-quickgelu``; with their tag this is automatic.
         pretrained: Tag of open_clip's weights, path of a local checkpoint, or ``random`` for random weights.
 
     Raises:

@@ -1,4 +1,4 @@
-"""An ACM-Net head, which tells context from action and background: it looks like the action but is not."""
+"""An ACM-Net head, which separates action, background and context, which looks like action but is not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ __all__ = ["ACMHead", "ACMOutput", "ACMWeights", "separation_loss"]
 
 @dataclass(frozen=True)
 class ACMWeights:
-    """Weights of the terms beside the three MIL losses; those of the public code (THUMOS14), for means instead of sums.
+    """Weights of the terms beside the three MIL losses, from the public code (THUMOS14), for means instead of sums.
 
     Args:
         sparsity: Weight of the mean share of action and of context (2e-4 per snippet, 750 snippets, halved).

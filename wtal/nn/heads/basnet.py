@@ -1,4 +1,4 @@
-"""A BaS-Net-like head: one classifier sees each video twice, with its background and with the background filtered."""
+"""A BaS-Net-like head: one classifier sees each video twice, with its background and with it filtered out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ class CO2Weights:
 
 @dataclass
 class CO2Output(BranchOutput):
-    """Adds the actionness that each modality predicts by itself."""
+    """Adds the actionness that each modality predicts on its own."""
 
     rgb_attention: Tensor  # (B, T)
     flow_attention: Tensor  # (B, T)

@@ -1,4 +1,4 @@
-"""A DELU head, which trusts videos and snippets as far as their class evidence goes."""
+"""A DELU head, which trusts videos and snippets in proportion to their class evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class DELUHead(CO2Head):
         classifier_dropout: Dropout before the last layer.
         ratio: Snippets per vote of top-k pooling.
         evidence_ratio: Snippets of the video per snippet of high actionness that counts as evidence for it.
-        amplitude: How much more the easy snippets count at first and the hard ones in the end, below 1.
+        amplitude: Extra weight, below 1, of the easy snippets at first and of the hard ones in the end.
         steps: Number of training steps until the hard snippets count most; the weights stay there afterwards.
         weights: Weights of the loss terms.
 
@@ -96,10 +96,10 @@ def uncertainty(logits: Tensor) -> Tensor:
     """Share of belief without evidence, ``C / sum(exp(logits) + 1)`` over the classes and the background.
 
     Args:
-        logits: ``(..., C)``.
+        logits: Class logits, ``(..., C)``.
 
     Returns:
-        In (0, 1), ``(...)``.
+        Uncertainty in (0, 1), ``(...)``.
 
     Source:
         Subjective logic as in arXiv:1806.01768, with exponential evidence.
@@ -117,7 +117,7 @@ def evidential_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: Video logits without background, ``(B, C)``.
-        labels: Multi-hot, ``(B, C)``; a video without label adds nothing.
+        labels: Multi-hot labels, ``(B, C)``; a video without a label adds nothing.
 
     Returns:
         Scalar.
@@ -137,13 +137,13 @@ def easy_to_hard(uncertain: Tensor, mask: Tensor, progress: float, amplitude: fl
     """Weight each snippet: at first more on the certain ones of its video, in the end more on the uncertain ones.
 
     Args:
-        uncertain: ``(B, T)``.
+        uncertain: Uncertainty of the snippets, ``(B, T)``.
         mask: True on real snippets, ``(B, T)``.
         progress: Progress of the training: 0 at its start, 1 at its end and after it.
         amplitude: Largest distance of a weight from 1.
 
     Returns:
-        Mean 1 over the real snippets of a video, ``(B, T)``.
+        Weights, ``(B, T)``, whose mean over the real snippets of a video is 1.
 
     Source:
         The snippet-level progressive learning of DELU, ECCV 2022, section 3.

@@ -24,7 +24,7 @@ class Head(nn.Module):
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know of the weights, such as random ones in a text tower; else empty."""
+        """What a reader of a table must know about the weights, such as random ones in a text tower; else empty."""
         return ""
 
     @abstractmethod
@@ -32,7 +32,7 @@ class Head(nn.Module):
         """Score each snippet.
 
         Args:
-            features: ``(B, T, D)``.
+            features: Features of the snippets, ``(B, T, D)``.
             mask: True on real snippets, ``(B, T)``; padding must not change their scores.
         """
 
@@ -41,7 +41,7 @@ class Head(nn.Module):
         """Weighted loss terms; the loss is their sum.
 
         Args:
-            out: What :meth:`forward` returned.
+            out: Output of :meth:`forward`.
             mask: True on real snippets, ``(B, T)``.
             labels: Multi-hot labels of the videos, ``(B, C)``.
         """
@@ -94,7 +94,7 @@ def joint_background(cas: Tensor, attention: Tensor) -> Tensor:
         attention: Probability of action, ``(B, T)``.
 
     Returns:
-        ``(B, T)``, finite where actionness is 0 or 1.
+        Background logits, ``(B, T)``, finite even where actionness is 0 or 1.
 
     >>> import torch
     >>> cas, attention = torch.zeros(1, 1, 2), torch.tensor([[0.8]])

@@ -24,17 +24,17 @@ class TextHead(AttentionHead):
 
     Both modalities are centred, images by the mean of the training snippets and texts by that of the classes, because
     raw cosines of CLIP lie in a narrow band, and what all images or all texts share does not tell classes apart. ``V``
-    is the image feature plus what the temporal Transformer makes of its surroundings, which is zero at first. A learned
-    vector represents the background beside the texts; actionness comes from the Transformer.
+    is the image feature plus a residual that the temporal Transformer computes from its surroundings, zero at first. A
+    learned vector represents the background beside the texts; actionness comes from the Transformer.
 
     Args:
         class_names: Names of the action classes.
-        text: From class names to text features: learned prompts, templates, or a file.
+        text: Function from the class names to text features: learned prompts, templates, or a file.
         dim: Width of the CLIP features.
         width: Width of the temporal Transformer.
-        depth: Number of its layers; 0 for none.
-        heads: Number of its attention heads.
-        dropout: Its dropout.
+        depth: Number of layers of the Transformer; 0 for none.
+        heads: Number of attention heads of the Transformer.
+        dropout: Dropout in the Transformer and on its output.
         temperature: Initial value of ``tau``, which is learned.
         ratio: Snippets per vote of top-k pooling.
         weights: Weights of the loss terms.
@@ -60,8 +60,8 @@ class TextHead(AttentionHead):
         self.text = text(list(class_names))
         if self.text.dim != dim:
             raise ConfigError(
-                f"The class texts have {self.text.dim} channels, the head's `dim` is {dim}: both must be the width of "
-                "the CLIP features."
+                f"The class texts have {self.text.dim} channels, but the head's `dim` is {dim}: both must be the "
+                "width of the CLIP features."
             )
         self.norm = FeatureNorm(dim, scale=False)
         self.temporal = TemporalTransformer(dim + len(class_names), width, depth, heads, dropout=dropout)

@@ -108,8 +108,8 @@ def softmax_bce(logits: Tensor, target: Tensor) -> Tensor:
     """Binary cross-entropy of each class's probability under a softmax.
 
     Args:
-        logits: ``(B, C)``.
-        target: In [0, 1], ``(B, C)``.
+        logits: Class logits, ``(B, C)``.
+        target: Target probabilities in [0, 1], ``(B, C)``.
 
     Returns:
         Scalar, the mean over videos and classes.
@@ -144,7 +144,7 @@ def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
 
 
 def entropy_loss(logits: Tensor) -> Tensor:
-    """Make pseudo backgrounds show all classes alike.
+    """Make all classes equally likely in pseudo backgrounds.
 
     Args:
         logits: Mean class logits of each video's pseudo backgrounds, ``(B, C)``.

@@ -22,7 +22,7 @@ class ZeroShotHead(Head):
 
     Args:
         class_names: Names of the action classes.
-        text: From class names to text features: hand-written templates, or a file.
+        text: Function from the class names to text features: hand-written templates, or a file.
         temperature: ``tau``; CLIP's own is 0.01.
         ratio: Snippets per vote of top-k pooling.
 

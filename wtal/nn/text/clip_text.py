@@ -18,12 +18,12 @@ __all__ = ["TextTower"]
 class TextTower:
     """An open_clip model without its visual part, frozen, and its tokenizer.
 
-    It is deliberately not an ``nn.Module``: as part of one it is not saved, trained or broadcast. Random weights are
-    the same in every process and run, so that they need not be in the checkpoint.
+    It is deliberately not an ``nn.Module``: as an attribute of one, it is not saved, trained or broadcast. Random
+    weights are the same in every process and run, so that they need not be in the checkpoint.
 
     Args:
-        model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON with its configuration. For a local
-            file of OpenAI's weights it is ``ViT-B-16-quickgelu``; for their tag this is automatic.
+        model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON file with its configuration. For a
+            local file of OpenAI's weights, use ``ViT-B-16-quickgelu``; with their tag this is automatic.
         pretrained: Tag of open_clip's weights, path of a local checkpoint, or ``random`` for random weights.
 
     Raises:
@@ -54,7 +54,7 @@ class TextTower:
 
     @property
     def causal(self) -> bool:
-        """Whether no token attends to a later one, and the features are those of the end token, not the last place."""
+        """Whether no token attends to a later one, and features come from the end token, not the last position."""
         masked = getattr(self.text, "attn_mask", None) is not None and getattr(self.text, "cls_emb", None) is None
         return masked and self._pool in ("argmax", "eos")
 
@@ -87,7 +87,7 @@ class TextTower:
             places: Indices of the tokens that they replace, ``(N, P)``.
             shared: Number of leading tokens that are the same in all sentences, including their vectors.
             chunk: Number of sentences in one sequence, if they share a prefix.
-            checkpointed: Keep no activations for the backward pass, but compute them again chunk by chunk.
+            checkpointed: Keep no activations for the backward pass, but recompute them chunk by chunk.
 
         Returns:
             Features ``(N, D)``.

@@ -65,13 +65,13 @@ class PromptedText(TextSource):
 
     Args:
         class_names: Names of the classes.
-        model: Name of an open_clip model, or path of a JSON with its configuration.
+        model: Name of an open_clip model, or path of a JSON file with its configuration.
         pretrained: Tag of its weights, path of a local file, or ``random``.
-        prefix: Context vectors before the class name.
-        postfix: Context vectors after it.
+        prefix: Number of context vectors before the class name.
+        postfix: Number of context vectors after it.
         per_class: Whether each class has its own context.
-        checkpointed: Compute the tower's activations again in the backward pass instead of keeping them, chunk by
-            chunk: memory hardly grows with the number of classes, but a step takes longer.
+        checkpointed: Recompute the tower's activations in the backward pass instead of keeping them, chunk by chunk:
+            memory hardly grows with the number of classes, but a step takes longer.
         chunk: Number of classes that are encoded together.
 
     Raises:
@@ -117,7 +117,7 @@ class PromptedText(TextSource):
         self._cached: tuple[Tensor, bool, Tensor] | None = None
 
     def forward(self) -> Tensor:
-        """Features ``(C, D)``, cached until the context changes as long as no gradient is needed."""
+        """Features ``(C, D)``, cached until the context changes if no gradient is needed."""
         if torch.is_grad_enabled() and self.context.requires_grad:
             return self._encode(self.checkpointed)
         autocast = torch.is_autocast_enabled(self.context.device.type)
@@ -142,7 +142,7 @@ class TemplateText(TextSource):
 
     Args:
         class_names: Names of the classes.
-        model: Name of an open_clip model, or path of a JSON with its configuration.
+        model: Name of an open_clip model, or path of a JSON file with its configuration.
         pretrained: Tag of its weights, path of a local file, or ``random``.
         templates: Sentences with ``{}`` for the class name.
         tower: An existing tower, instead of ``model`` and ``pretrained``.
@@ -222,7 +222,9 @@ class FileText(TextSource):
             ConfigError: If neither a file nor a checkpoint has supplied them.
         """
         if self._awaited and self.features.isnan().any():
-            raise ConfigError("There are no text features: give the `path` of a .npy, or a checkpoint that holds them.")
+            raise ConfigError(
+                "There are no text features: give the `path` of a .npy file, or a checkpoint that holds them."
+            )
         self._awaited = False
         if self.residual is None:
             return self.features
