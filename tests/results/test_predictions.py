@@ -86,7 +86,7 @@ def one(**changes):
         ("x.json", one(label=3), "it must be a class name"),
         ("x.csv", "video,label,score\n", "lacks the column 'start_s'"),
         ("x.csv", "video,label,start,end,score\nv,a,0,x,1\n", "must be finite numbers"),
-        ("x.txt", "", "unknown ending for predictions"),
+        ("x.txt", "", "unknown extension for predictions"),
         ("x.csv", "", "lacks the column 'video_id'"),
         ("x.csv", "video,label,start,end,score\nv,a,0\n", "line 2: 5 columns expected, 3 found"),
     ],
