@@ -53,5 +53,5 @@ def test_runs_share_the_warm_up_unless_they_differ_in_it(compared):
 
 
 def test_a_file_named_like_a_method_is_refused():
-    with pytest.raises(ConfigError, match="f_only is a method: name it under `methods`"):
+    with pytest.raises(ConfigError, match="f_only is a method: name it in `--methods`"):
         compare([ROOT / "configs" / "synthetic.yaml"], ablations=[ABLATIONS / "f_only.yaml"])

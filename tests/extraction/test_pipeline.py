@@ -86,7 +86,7 @@ def test_finished_videos_are_not_touched(folder: Path, tmp_path: Path, capsys: p
     assert main(command) == 0
     assert file.stat().st_mtime_ns == before
     assert "2 videos written" in (said := capsys.readouterr().out)
-    assert "1 were there already" in said
+    assert "1 already had them" in said
     assert main(command) == 0
     assert "0 videos written" in capsys.readouterr().out
     assert main([*command, "--stride", "8"]) == 2
