@@ -10,7 +10,7 @@ Clone the code to compare, unchanged, and name the folders; methods without a fo
     python experiments/benchmarks/published.py --um um --basnet basnet --co2 co2 --delu delu --acm acm
 
 Clone only code that you trust: its model and loss run here. Forward, losses, backward and a step of Adam in float32,
-batch 10, 2048 channels, at the method's own number of snippets and at 320; the published code's options are those of its
+batch 10, 2048 channels, at the method's own number of snippets and at 320; published code has the options of its
 THUMOS14 training. One thread, interleaved, medians. Calls that would move published code to a GPU have no effect.
 """
 
