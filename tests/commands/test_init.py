@@ -203,7 +203,7 @@ def test_names_what_does_not_fit(place: Path, capsys):
         (None, AnnotationError, r"own.csv does not exist"),
     ],
 )
-def test_labels_that_are_of_no_use(place: Path, rows, error, message):
+def test_unusable_labels_are_refused(place: Path, rows, error, message):
     if rows is not None:
         Path("own.csv").write_text(rows)
     with pytest.raises(error, match=message):
@@ -256,7 +256,7 @@ def test_a_batch_may_be_larger_than_the_set(place: Path):
     assert batch.streams["clip"].shape == (2, 20, 32)
 
 
-def test_too_few_videos_to_hold_any_out_are_told(place: Path):
+def test_too_few_videos_to_hold_any_out_are_reported(place: Path):
     data = own("one,run\ntwo,jump\nthree,run\n", held_out=0.1)
     with pytest.raises(ConfigError, match=r"`data.held_out` 0.1 of 3 training videos leaves none to validate on"):
         data.setup("fit")

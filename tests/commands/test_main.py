@@ -171,7 +171,7 @@ def test_two_processes_share_one_folder(command: list[str]):
 
 
 @pytest.mark.slow
-def test_a_real_ctrl_c_leaves_with_130_and_a_checkpoint(command: list[str]):
+def test_a_real_ctrl_c_exits_with_130_and_leaves_a_checkpoint(command: list[str]):
     with subprocess.Popen([*command, "--trainer.max_epochs=-1"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("epoch 3"))
@@ -237,7 +237,7 @@ def test_debug_shows_where(toy: Path, monkeypatch):
         main(["fit", "-c", str(toy), "--data.broken=true"])
 
 
-def test_ctrl_c_leaves_with_130(toy: Path):
+def test_ctrl_c_exits_with_130(toy: Path):
     assert run("fit", "-c", str(toy), "--model.init_args.interrupt=true") == 130
 
 
@@ -264,7 +264,7 @@ def test_a_checkpoint_that_cannot_be_loaded(kind, toy: Path, capsys):
     assert not Path("executed").exists()
 
 
-def test_a_reader_that_has_enough_is_no_error(tmp_path):
+def test_a_closed_pipe_is_no_error(tmp_path):
     (tmp_path / "truth.csv").write_text("video,start,end,label\na,0,1,run\n")
     (tmp_path / "found.csv").write_text("video,start,end,label,score\na,0,1,run,0.5\n")
     wtal = f'{sys.executable} -c "import sys; from wtal.commands.main import main; sys.exit(main())"'

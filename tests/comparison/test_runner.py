@@ -41,7 +41,7 @@ def test_an_ablation_is_a_row_of_its_name(compared):
     assert list(rows["method"]) == ["late_fusion", "apart", "exchange", "unaveraged"]
 
 
-def test_what_a_file_and_a_method_say_alike_gives_the_same_numbers(compared):
+def test_a_file_and_a_method_with_equal_settings_give_the_same_numbers(compared):
     rows = pd.read_csv(compared / "comparison.csv").set_index("method")
     measures = [name for name in rows if name.startswith("mAP")]
     assert (rows.loc["late_fusion", measures] == rows.loc["apart", measures]).all()

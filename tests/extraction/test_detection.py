@@ -137,7 +137,7 @@ def test_either_a_checkpoint_or_labels(videos: Path, tmp_path: Path, capsys, wor
     assert "Give either `--checkpoint` or `--labels`" in capsys.readouterr().err
 
 
-def test_other_features_than_those_of_the_training_are_told(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_features_unlike_those_of_the_training_are_warned_about(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     command = ["detect", str(videos / "first.mp4"), "--checkpoint", str(checkpoint), "--output", str(tmp_path), *QUICK]
     with pytest.warns(UserWarning, match="The i3d features of the training have another grid"):
         assert main([*command, "--stride", "8"]) == 0

@@ -93,7 +93,7 @@ def test_finished_videos_are_not_touched(folder: Path, tmp_path: Path, capsys: p
     assert "was made with another grid" in capsys.readouterr().err
 
 
-def test_a_stream_that_is_asked_for_later_leaves_the_others(folder: Path, tmp_path: Path) -> None:
+def test_adding_a_stream_later_leaves_the_others_unchanged(folder: Path, tmp_path: Path) -> None:
     command = ["extract", str(folder / "more"), "--output", str(tmp_path / "out"), *QUICK, "--streams"]
     assert main([*command, "rgb", "flow"]) == 0
     before = (tmp_path / "out" / "i3d" / "b.npy").stat().st_mtime_ns
@@ -117,7 +117,7 @@ def test_workers_and_batches_change_nothing(folder: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("layout", ["two_stream", "joint"])
-def test_layouts_of_other_people_s_code(folder: Path, tmp_path: Path, layout: str) -> None:
+def test_layouts_for_other_programs(folder: Path, tmp_path: Path, layout: str) -> None:
     out = tmp_path / "out"
     assert main(["extract", str(folder / "more"), "--output", str(out), *QUICK, "--layout", layout]) == 0
     rgb_then_flow = (
@@ -133,7 +133,9 @@ def test_layouts_of_other_people_s_code(folder: Path, tmp_path: Path, layout: st
 # What goes wrong ----------------------------------------------------------------------------------------------------
 
 
-def test_bad_videos_are_told_and_the_others_go_on(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_bad_videos_are_reported_and_the_others_extracted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     (folder / "text.mp4").write_text("no video")
     (folder / "empty.mp4").touch()
     assert main(["extract", str(folder), "--output", str(tmp_path / "out"), *CLIP]) == 2
@@ -165,7 +167,7 @@ def test_a_truncated_video_gives_what_is_there(folder: Path, tmp_path: Path, cap
         (["{folder}", "--streams", "sound"], "sound"),
     ],
 )
-def test_senseless_settings(
+def test_invalid_settings_are_refused(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, words: list[str], said: str
 ) -> None:
     words = [word.format(folder=folder) for word in words]

@@ -52,7 +52,7 @@ def test_it_needs_no_data_and_no_configuration(trained, tmp_path: Path, monkeypa
     assert torch.equal(run.model.vlp.head.text(), it.model.vlp.head.text())
 
 
-def test_it_knows_what_the_training_was(trained):
+def test_it_holds_the_settings_of_the_training(trained):
     it = trained("collaboration")
     run = load(it.folder)
     assert run.path == it.checkpoint
@@ -139,7 +139,7 @@ def old_run(trained, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_checkpoint_of_before_loads_with_its_data_and_pseudo_labels(old_run: Path, trained):
+def test_a_checkpoint_from_before_version_0_2_loads_with_its_data_and_pseudo_labels(old_run: Path, trained):
     run, present = load(old_run), load(trained("collaboration").folder)
     assert run.hyperparameters == present.hyperparameters
     for name, weight in present.model.state_dict().items():
@@ -150,7 +150,7 @@ def test_a_checkpoint_of_before_loads_with_its_data_and_pseudo_labels(old_run: P
             assert torch.equal(run.pseudo_labels[student][video].class_index, expected.class_index)
 
 
-def test_the_configuration_of_before_makes_a_model_trained_in_python(old_run: Path):
+def test_a_configuration_from_before_version_0_2_makes_a_model_trained_in_python(old_run: Path):
     path = old_run / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     torch.save({**content, "hyper_parameters": {}}, path)
@@ -275,7 +275,7 @@ def test_a_hostile_configuration_beside_it_runs_nothing(data, trained, tmp_path:
     assert not Path("executed").exists()
 
 
-def test_own_heads_are_named_by_trust(trained, tmp_path: Path, monkeypatch):
+def test_own_heads_load_if_their_package_is_trusted(trained, tmp_path: Path, monkeypatch):
     (tmp_path / "my_heads.py").write_text(
         "from wtal.nn.heads import AttentionMILHead\nclass MyHead(AttentionMILHead):\n    '''Mine.'''\n"
     )
