@@ -192,7 +192,7 @@ def test_a_logger_with_options_of_its_own(toy: Path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         ("model: {init_args: {widht: 8}}", "bad.yaml: there is no option 'widht' of toy.ToyModel"),
         ("trainer: {max_epoch: 8}", "bad.yaml: there is no option 'trainer.max_epoch'"),
@@ -207,10 +207,10 @@ def test_a_logger_with_options_of_its_own(toy: Path):
         ("model: {init_args: {width: 0}}", "`width` must be at least 1, got 0."),
     ],
 )
-def test_a_wrong_configuration_is_one_sentence_that_names_the_file(content, said, toy: Path, capsys):
+def test_a_wrong_configuration_is_one_sentence_that_names_the_file(content, expected, toy: Path, capsys):
     Path("bad.yaml").write_text(content + "\n")
     assert run("fit", "-c", str(toy), "-c", "bad.yaml") == 2
-    assert said in only_line(capsys)
+    assert expected in only_line(capsys)
 
 
 def test_a_missing_configuration(toy: Path, capsys):

@@ -36,7 +36,7 @@ def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Trains under a name; returns the exit code."""
     monkeypatch.chdir(tmp_path)
     ours = WTALCLI._callbacks
-    monkeypatch.setattr(WTALCLI, "_callbacks", lambda *said: [*ours(*said), Terminate()])
+    monkeypatch.setattr(WTALCLI, "_callbacks", lambda *args: [*ours(*args), Terminate()])
 
     def run(name: str, *words: str, at: int = 0) -> int:
         Terminate.at = at
@@ -101,8 +101,8 @@ def test_a_real_sigterm_to_all_processes(tmp_path: Path, workers: int) -> None:
     while not metrics.exists() and process.poll() is None:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
-    assert b"Traceback" not in said
-    assert b"Ended by SIGTERM" in said
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert b"Traceback" not in errors
+    assert b"Ended by SIGTERM" in errors
     assert (metrics.parent / "checkpoints" / "last.ckpt").is_file()
