@@ -1,4 +1,4 @@
-# `make demo` and `make test` work in a fresh clone: what they need, they install first.
+# `make demo` and `make test` work in a fresh clone: they first install what they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,11 +10,11 @@ BENCHMARKS := prompts training evaluation data localization scale extraction
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow fuzz lint bench kills clean
 
-help:  ## List what there is to make
+help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 # The stamp comes last, so that an interrupted installation is repeated.
-# torch comes first and alone, so that a build for this machine (a local wheel, a CPU index) is kept by what depends on it.
+# torch comes first and alone, so that packages that depend on it keep a build for this machine (a local wheel, a CPU index).
 $(INSTALLED): pyproject.toml configs/constraints.txt
 	@echo "Installing into $(VENV), which takes a minute or more ..."
 	@$(PYTHON) -m venv $(VENV)
@@ -22,9 +22,9 @@ $(INSTALLED): pyproject.toml configs/constraints.txt
 	@$(PIP_INSTALL) --editable '.[all,dev]'
 	@touch $@
 
-install: $(INSTALLED)  ## Make .venv with everything in tested versions
+install: $(INSTALLED)  ## Make .venv with everything, in tested versions
 
-demo: install  ## Train every method on the embedded benchmark, end with their table and a page (a minute)
+demo: install  ## Train every method on the embedded benchmark, ending with a table and a page (a minute)
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo --seeds 0 1
 	@$(BIN)/wtal report runs/demo --output runs/demo/page
 
@@ -46,9 +46,9 @@ lint: install  ## Check style, formatting and types
 bench: install  ## Measure speed and memory; QUICK=--quick takes a minute for each file
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python experiments/benchmarks/$$name.py $(QUICK); done
 
-kills: install  ## Kill fit, compare, sweep, extract and conversion 50 times, and see that nothing is lost (half an hour)
+kills: install  ## Kill fit, compare, sweep, extract and conversion 50 times, and check that nothing is lost (half an hour)
 	@$(BIN)/python experiments/robustness/kills.py --kills 10
 
-clean:  ## Remove the caches and what was built, not the runs or .venv
+clean:  ## Remove caches and build outputs, but not runs or .venv
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

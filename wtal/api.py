@@ -1,6 +1,6 @@
 """What a notebook needs: ``load`` a checkpoint, ``predict`` scores, ``localize`` actions, ``evaluate``, ``plot``.
 
-All five, and the types ``Run`` and ``VideoScores``, are also names of the package itself:
+All five, and the types ``Run`` and ``VideoScores``, can also be imported from the package itself:
 
 >>> import wtal
 >>> run = wtal.load("runs/demo/seed_0/alternation")  # doctest: +SKIP
@@ -47,8 +47,8 @@ def predict(
     """Score the snippets of whole videos.
 
     Args:
-        run: From :func:`load`; ``run.model.cuda()`` moves the computation to a GPU.
-        data: The data; by default those of the training, ``run.data``.
+        run: A run from :func:`load`; ``run.model.cuda()`` moves the computation to a GPU.
+        data: The data to score; by default those of the training, ``run.data``.
         split: ``test``, ``train`` or, if videos are held out, ``val``.
         videos: Names of videos of the split; None for all.
 
@@ -73,9 +73,9 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
     """Localize actions in scored videos.
 
     Args:
-        scores: From :func:`predict`.
-        localizer: By default the model's own; ``dataclasses.replace(run.model.localizer, sigma=0.5)`` changes one
-            setting of it.
+        scores: Scores from :func:`predict`.
+        localizer: The localizer; by default the model's own, of which
+            ``dataclasses.replace(run.model.localizer, sigma=0.5)`` changes one setting.
 
     Returns:
         One row per detection: ``source``, ``video_id``, ``label``, ``start_s``, ``end_s``, ``score``; best first within
@@ -110,12 +110,12 @@ def evaluate(
     """Measure detections; the same numbers as ``wtal test`` and ``wtal evaluate``.
 
     Args:
-        detections: From :func:`localize` or :func:`~wtal.results.predictions.read_predictions`.
+        detections: Detections from :func:`localize` or :func:`~wtal.results.predictions.read_predictions`.
         truth: Data whose segments are known, an annotation file, or a table ``video_id, label, start_s, end_s``.
         protocol: The evaluator's rules, see ``wtal evaluate --help``; labels without instances are never refused here.
         tious: Thresholds of temporal IoU; by default those of the data's benchmark.
         split: Split of the data.
-        videos: Measure on these videos only; by default on all.
+        videos: Names of the only videos to measure on; by default all.
 
     Returns:
         Fractions: one row per source, one column per threshold (``0.5``) and usual range of thresholds (``0.1:0.7``).
@@ -150,7 +150,7 @@ def evaluate(
 
 
 def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split = "test") -> GroundTruth:
-    """The ground truth against which :func:`evaluate` measures.
+    """The ground truth that :func:`evaluate` measures against.
 
     Args:
         truth: As for :func:`evaluate`.
@@ -195,9 +195,9 @@ def plot(
 
     Args:
         scores: Scores of the video, from :func:`predict`.
-        detections: From :func:`localize`; by default those of the model's own localizer.
-        truth: Data, or a table as for :func:`evaluate`; None draws no ground truth.
-        label: The class; by default the most frequent one of the ground truth, without one the most probable.
+        detections: Detections from :func:`localize`; by default those of the model's own localizer.
+        truth: The data, or a table as for :func:`evaluate`; None draws no ground truth.
+        label: The class; by default the most frequent in the ground truth or, without one, the most probable.
         taught: Pseudo-labels by student, such as ``{"cbp": run.pseudo_labels["cbp"][name]}``, drawn below its curve.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Start-up, memory and waiting of the data: THUMOS14 in W-TALC's layout, read in three ways, by workers or by none.
+"""Start-up, memory and waiting of the data: THUMOS14 in W-TALC's layout, read in three ways, with or without workers.
 
 Give a folder with `Thumos14reduced-Annotations` and `Thumos14reduced-I3D-JOINTFeatures.npy`; without one, 100 made-up
-videos are written in that layout. The plain way is that of the published codes: `np.load` of the whole pickle. Each row
-of start-up is measured in a process of its own, after the imports; memory is what it adds. The page cache is warm.
+videos are written in that layout. The plain way is that of the published code: `np.load` of the whole pickle. Each row
+of start-up is measured in a process of its own, after the imports; memory is that added by it. The page cache is warm.
 """
 
 import argparse
@@ -26,7 +26,7 @@ FILE, NAMES = "Thumos14reduced-I3D-JOINTFeatures.npy", "Thumos14reduced-Annotati
 
 
 def write_joint(folder: Path, videos: int) -> None:
-    """Features in W-TALC's layout: one pickle of an array of arrays, the names apart."""
+    """Features in W-TALC's layout: one pickle of an array of arrays, with the names in another file."""
     random = np.random.default_rng(0)
     rows = np.empty(videos, dtype=object)
     for row, length in enumerate(thumos_lengths(videos)):
@@ -46,7 +46,7 @@ def opened(folder: Path, store: Path) -> SnippetFeatures:
 
 
 def start_up(way: str, folder: Path, store: Path) -> tuple[float, float, float, float]:
-    """Seconds of the CPU, and GiB resident, thereof not mapped from files, and at the peak."""
+    """CPU seconds, and GiB: resident, the part of it not mapped from files, and the peak."""
     before, private = held_gib(), held_gib("RssAnon")
     forget_peak()
     kept: list[object] = []
@@ -67,7 +67,7 @@ def start_up(way: str, folder: Path, store: Path) -> tuple[float, float, float, 
 
 
 def waiting(folder: Path, store: Path, workers: int, cached: bool, steps: int) -> tuple[float, float, float, float]:
-    """Seconds of a training step and thereof waiting for the batch, by the clock, then on this process's CPU."""
+    """Seconds of a training step, and of it waiting for the batch: wall seconds, then this process's CPU seconds."""
     features, names = opened(folder, store), names_of(folder)
     if cached:
         features.keep(names)
@@ -78,7 +78,7 @@ def waiting(folder: Path, store: Path, workers: int, cached: bool, steps: int) -
     )
     head = AttentionMILHead([str(label) for label in range(20)])
     optimizer = torch.optim.AdamW(head.parameters())
-    for batch in loader:  # an epoch before, as most have one: its pages are in memory then
+    for batch in loader:  # one epoch first, so that the pages are in memory, as for most of a training
         batch.streams["i3d"].sum()
     rows, batches = [], iter(loader)
     for _ in range(min(steps, len(loader))):
@@ -117,7 +117,7 @@ def measured(folder: Path, store: Path, args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", help="of THUMOS14 in W-TALC's layout")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of THUMOS14 in W-TALC's layout")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.folder

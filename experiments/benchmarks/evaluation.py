@@ -1,9 +1,9 @@
-"""Seconds of an evaluation: the vectorised one against the rule told one detection after another, in one run.
+"""Seconds of an evaluation: the vectorized one against the rule applied to one detection after another, in one run.
 
 Made-up detections: jittered copies of made-up instances and noise, with THUMOS14's and ActivityNet 1.3's numbers of
-videos and classes. The two slow ones are the references of the tests: plain Python, a detection and a threshold at a
-time, and arrays, a detection at a time. They do a tenth of the detections, and their seconds are times ten: they grow
-with the number of detections. CPU seconds, so that a busy machine does not flatter either; medians of three.
+videos and classes. The two slow ones are the references of the tests: plain Python, one detection and one threshold at
+a time, and arrays, one detection at a time. They process a tenth of the detections, and their seconds, which grow with
+the number of detections, are multiplied by ten. CPU seconds, so that a busy machine favours neither; medians of three.
 """
 
 import resource
@@ -24,7 +24,7 @@ TIOUS = np.linspace(0.5, 0.95, 10)
 
 
 def made_up(videos, classes, instances, detections, seed=0):
-    """Detections and instances; a video has one class, or two."""
+    """Detections and instances; a video has one class or two."""
     random = np.random.default_rng(seed)
     video = random.integers(videos, size=instances)
     label = (video + (random.random(instances) < 0.1)) % classes

@@ -1,8 +1,8 @@
-"""Frames a second of each stage of `wtal extract` alone, and of the whole of it, in one run.
+"""Frames per second of each stage of `wtal extract` alone, and of the whole, in one run.
 
 Decoding, flow and preparing images run in worker processes, the networks in the main one, at the same time: the whole
-should take as long as the slower of the two sides. The last column holds it against that. Random weights, which cost
-what trained ones do. A video of your own by `--video`; otherwise one is made, of moving noise.
+should take as long as the slower of the two sides. The last line compares it with that. Random weights cost as much as
+trained ones. `--video` takes a video of your own; otherwise one of moving noise is made.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from wtal.video.flow import flow_stream
 
 
 def moving_noise(path, frames, size=(340, 256)):
-    """A picture that slides and flickers."""
+    """Write a video of a picture that slides and flickers."""
     width, height = size
     picture = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8 + 60, 3)).astype(np.uint8)
     with av.open(str(path), "w") as file:
@@ -49,10 +49,10 @@ def seconds(function):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--video", type=Path)
-    parser.add_argument("--frames", type=int, default=320, help="of the video that is made")
+    parser.add_argument("--frames", type=int, default=320, help="number of frames of the made-up video")
     parser.add_argument("--flow", choices=["dis", "tvl1"], default="dis")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--quick", action="store_true", help="64 frames")
+    parser.add_argument("--quick", action="store_true", help="use 64 frames")
     args = parser.parse_args()
     threads = max(1, (os.cpu_count() or 2) // 2)
     torch.set_num_threads(threads)  # as the command leaves the other half to the workers

@@ -1,8 +1,9 @@
-"""Seconds from snippet scores to detections, numbers and files, and how they grow, against the same told plainly.
+"""Seconds from snippet scores to detections, numbers and files, and how they grow, against a plain implementation.
 
-Scores are made up: random walks with some noise, one class likely in a video, or two. Lengths are those of THUMOS14
-(lognormal, mean 338 snippets) and of ActivityNet (even, to four minutes). The plain localizer is the reference of the
-tests: Python, a threshold, a run and a pair at a time. It does every n-th video; its seconds are times n. CPU seconds.
+Scores are made up: random walks with some noise, with one or two likely classes in a video. Lengths are those of
+THUMOS14 (lognormal, mean 338 snippets) and of ActivityNet (uniform, up to four minutes). The plain localizer is the
+reference of the tests: Python, one threshold, run and pair at a time. It processes every n-th video, its seconds are
+multiplied by n. CPU seconds.
 """
 
 import tempfile
@@ -31,7 +32,7 @@ Scored = list[tuple[SnippetScores, Video]]
 
 
 def made_up(lengths: np.ndarray, classes: int, likely: int = 2) -> Scored:
-    """Scores of videos in which one class to ``likely`` are likely."""
+    """Scores of videos in which one to ``likely`` classes are likely."""
     return list(_each(lengths, classes, likely))
 
 
@@ -57,7 +58,7 @@ def plainly(localizer: Localizer, scored: Scored) -> None:
 
 
 def against_plain(quick: bool) -> None:
-    table = Table("localizing", "s", "ms a video", "detections", "plain s", "ratio")
+    table = Table("localizing", "s", "ms per video", "detections", "plain s", "ratio")
     for name, lengths, classes, every in (
         ("THUMOS14, 212 videos, 20 classes", thumos_lengths(212), 20, 4),
         ("ActivityNet, 2,383 videos, 100 classes", activitynet_lengths(2383), 100, 40),
@@ -77,7 +78,7 @@ def against_plain(quick: bool) -> None:
 
 
 def growth(quick: bool) -> None:
-    """Exponent 1: in proportion."""
+    """Measure growth; an exponent of 1 means growth in proportion."""
     table = Table("growth", "s", "s", "s", "exponent")
     videos = 50 if quick else 200
     for name, sizes, task in (
@@ -94,7 +95,7 @@ def growth(quick: bool) -> None:
 
 
 def after_the_network(quick: bool) -> None:
-    """What ``wtal test`` of a collaboration does beside scoring: three sources of 212 videos."""
+    """Measure what ``wtal test`` of a collaboration does besides scoring: three sources of 212 videos."""
     scored = made_up(thumos_lengths(212), 20)
     random = np.random.default_rng(0)
     video = random.integers(212, size=3358)
@@ -126,7 +127,7 @@ def after_the_network(quick: bool) -> None:
             "scores.npz": partial(write_scores, Path(folder) / "scores.npz", TestScores(grids, names, *arrays)),
         }
         took = interleaved(tasks, 1 if quick else 3)
-    table = Table("after the network, 212 videos", "s a source", "s, 3 sources")
+    table = Table("after the network, 212 videos", "s per source", "s, 3 sources")
     for name, spent in took.items():
         table.row(name, spent.cpu_s, 3 * spent.cpu_s)
     total = sum(spent.cpu_s for spent in took.values())

@@ -1,7 +1,7 @@
 """Made-up data of any size: annotations, features and texts on disk, and the command line's words to train on them.
 
-Videos of one length share one file, by hard links: many long ones fit on a small disk, while all else (names, opened
-files, arrays read) is as with features of their own.
+Videos of one length share one file, by hard links: many long ones fit on a small disk, and all else (names, opened
+files, arrays read) is as if each had its own features.
 """
 
 import json
@@ -15,14 +15,14 @@ from wtal.types import TimeGrid
 
 
 def thumos_lengths(videos: int, distinct: int | None = None) -> np.ndarray:
-    """Snippets of each video as in THUMOS14: lognormal, mean 338; a few are five times as long as most."""
+    """Number of snippets of each video as in THUMOS14: lognormal, mean 338; a few are five times as long as most."""
     random = np.random.default_rng(0)
     lengths = random.lognormal(5.5, 0.8, distinct or videos).clip(20, 3000).astype(int)
     return lengths if distinct is None else lengths[np.arange(videos) % distinct]
 
 
 def activitynet_lengths(videos: int) -> np.ndarray:
-    """Snippets of each video as in ActivityNet: even, to four minutes."""
+    """Number of snippets of each video as in ActivityNet: uniform, up to four minutes."""
     return np.random.default_rng(0).uniform(8, 375, videos).astype(int)
 
 
@@ -32,9 +32,9 @@ def write(
     """Write ``annotations.json``, ``i3d/``, ``clip/`` and ``text.npy``.
 
     Args:
-        folder: It must not exist.
-        train: Snippets of each training video.
-        test: Of each test video.
+        folder: Folder to make; it must not exist.
+        train: Number of snippets of each training video.
+        test: Number of snippets of each test video.
         classes: Number of classes.
         dims: Width of the I3D and of the CLIP features.
     """

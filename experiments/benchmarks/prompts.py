@@ -1,6 +1,6 @@
-"""Seconds and memory of a training step of learned prompts, against one run of the whole tower for every class.
+"""Seconds and memory of a training step of learned prompts, against running the whole tower for every class.
 
-ViT-B-16 with random weights: neither depends on their values. Each row is measured in a process of its own.
+ViT-B-16 with random weights, whose values affect neither. Each row is measured in a process of its own.
 Memory is the peak over that of the model (on a CPU: Linux alone). The last column is the largest difference of the
 context's gradient from that of the whole tower, as a share of that gradient's largest entry.
 """
@@ -18,7 +18,7 @@ WAYS = ("whole tower", "cut", "packed", "packed, checkpointed")
 
 
 def measure(way: str, classes: int, model: str, chunk: int, device: str, repeats: int) -> tuple[float, float, list]:
-    """Seconds of the CPU (of the clock on a GPU) of forward and backward, GiB, and the context's gradient."""
+    """CPU seconds (wall seconds on a GPU) of forward and backward, GiB, and the context's gradient."""
     torch.manual_seed(0)
     names = [f"class number {c}" for c in range(classes)]  # three words
     text = PromptedText(names, model, "random", checkpointed=way.endswith("checkpointed"), chunk=chunk).to(device)
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=2)
     args = parser.parse_args()
-    table = Table("classes, way", "s a step", "faster", "GiB", "gradient")
+    table = Table("classes, way", "s per step", "faster", "GiB", "gradient")
     for classes in [20] if args.quick else args.classes:
         base, plain = 0.0, torch.empty(0)
         for way in WAYS[::2] if args.quick else WAYS:

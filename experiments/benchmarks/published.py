@@ -1,6 +1,6 @@
 """Each head against the published code of its method: CPU seconds of one training iteration, on the same batch.
 
-Clone what is to be compared, unchanged, and name the folders; what is not named is not measured::
+Clone the code to compare, unchanged, and name the folders; methods without a folder are not measured::
 
     git clone https://github.com/Pilhyeon/WTAL-Uncertainty-Modeling um
     git clone https://github.com/Pilhyeon/BaSNet-pytorch basnet
@@ -9,9 +9,9 @@ Clone what is to be compared, unchanged, and name the folders; what is not named
     git clone https://github.com/ispc-lab/ACM-Net acm
     python experiments/benchmarks/published.py --um um --basnet basnet --co2 co2 --delu delu --acm acm
 
-Only clone what you trust: its model and loss run here. Forward, losses, backward and a step of Adam in float32, batch
-10, 2048 channels, at the method's own number of snippets and at 320; the published code's options are those of its
-THUMOS14 training. One thread, interleaved, medians. What the published code expects of a GPU stays on the CPU here.
+Clone only code that you trust: its model and loss run here. Forward, losses, backward and a step of Adam in float32,
+batch 10, 2048 channels, at the method's own number of snippets and at 320; published code has the options of its
+THUMOS14 training. One thread, interleaved, medians. Calls that would move published code to a GPU have no effect.
 """
 
 import importlib
@@ -40,14 +40,14 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # of features (B, T, D) and labels (B
 
 
 def um(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
-    """Its ``options.py``."""
+    """UM with the settings of its ``options.py``."""
     model, train = modules(folder, "model", "train")
     net, criterion = model.Model(CHANNELS, CLASSES, 9, 4), train.BMUE_loss(0.0005, 1, 100)
     return net, lambda features, labels: criterion(*net(features)[:4], labels)[0]
 
 
 def basnet(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
-    """Its ``options.py``."""
+    """BaS-Net with the settings of its ``options.py``."""
     model, train = modules(folder, "model", "train")
     net, criterion = model.BaS_Net(CHANNELS, CLASSES, snippets), train.BaS_Net_loss(0.0001)
 
@@ -59,7 +59,7 @@ def basnet(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
 
 
 def co2(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
-    """Its ``options.py`` and ``run.sh``; the model asks for a branch number that it never uses."""
+    """CO2-Net with the settings of its ``options.py`` and ``run.sh``; it requires a branch number but never uses it."""
     (model,) = modules(folder, "model", unused=("losses", "utils", "utils.wsad_utils"))
     weights = {"alpha1": 0.8, "alpha2": 0.8, "alpha3": 1, "alpha4": 1}
     opt = SimpleNamespace(
@@ -70,7 +70,7 @@ def co2(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
 
 
 def delu(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
-    """Its ``options.py``, half way through the training."""
+    """DELU with the settings of its ``options.py``, halfway through the training."""
     (model,) = modules(folder, "model")
     weights = {"alpha1": 0.8, "alpha2": 0.8, "alpha3": 1, "alpha4": 1, "alpha_edl": 1, "alpha_uct_guide": 0.4}
     sizes = {"num_class": CLASSES, "k": 7, "rat_atn": 9, "amplitude": 0.7, "max_iter": 20000}
@@ -80,7 +80,7 @@ def delu(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
 
 
 def acm(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
-    """Its ``config/model_config.py``."""
+    """ACM-Net with the settings of its ``config/model_config.py``."""
     model, utils = modules(folder, "model.ACMNet", "utils.net_utils")
     votes = {"ins_topk_seg": 8, "con_topk_seg": 3, "bak_topk_seg": 3}
     net = model.ACMNet(SimpleNamespace(feature_dim=CHANNELS, action_cls_num=CLASSES, dropout=0.7, **votes))
@@ -94,7 +94,7 @@ def acm(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
 
 
 class Method(NamedTuple):
-    """What is compared, and the number of snippets that the published code trains with."""
+    """Our head, the published code, and the number of snippets that the latter trains with."""
 
     title: str
     head: Callable[..., Head]
@@ -112,20 +112,20 @@ METHODS = {
 
 
 def modules(folder: Path, *names: str, unused: Sequence[str] = ()) -> list[ModuleType]:
-    """Modules of a clone, by their names there, which clones share: none stays behind.
+    """Import modules of a clone; as clones share names, none stays in ``sys.modules``.
 
     Args:
-        folder: The clone.
-        names: Of the modules.
-        unused: Of modules that they import and do without; empty ones take their place.
+        folder: Folder of the clone.
+        names: Names of the modules.
+        unused: Names of modules that they import but do not use; empty ones take their place.
 
     Raises:
-        SystemExit: A module is not there.
+        SystemExit: If a module is missing.
     """
     for name in names:
         if not (file := folder / f"{name.replace('.', '/')}.py").is_file():
             raise SystemExit(f"{file} is missing: name the folder of a clone, see the top of this script.")
-    no_gpu = mock.patch.object(torch, "set_default_tensor_type")  # a clone may ask for CUDA alone
+    no_gpu = mock.patch.object(torch, "set_default_tensor_type")  # a clone may insist on CUDA
     with no_gpu, mock.patch.dict(sys.modules), mock.patch.object(sys, "path", [str(folder), *sys.path]):
         for name in names:
             sys.modules.pop(name, None)
@@ -137,7 +137,7 @@ def modules(folder: Path, *names: str, unused: Sequence[str] = ()) -> list[Modul
 
 
 def ours(head: Head, features: Tensor, labels: Tensor) -> Tensor:
-    """The sum of a head's losses, no snippet padded."""
+    """The sum of a head's losses, without padded snippets."""
     mask = torch.ones(features.shape[:2], dtype=torch.bool)
     return torch.stack(list(head.losses(head(features, mask), mask, labels).values())).sum()
 
@@ -155,7 +155,7 @@ def iteration(net: nn.Module, loss: Loss, features: Tensor, labels: Tensor) -> C
 
 
 def compare(table: Table, method: Method, folder: Path, snippets: int, repeats: int) -> None:
-    """A row for our head at its defaults, and one at the published width."""
+    """Print a row for our head with its defaults, and one with the published width."""
     torch.manual_seed(0)
     features = torch.randn(BATCH, snippets, CHANNELS).relu()
     labels = nn.functional.one_hot(torch.arange(BATCH) // 2, CLASSES).float()  # in pairs, as CO2-Net draws them

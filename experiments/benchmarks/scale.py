@@ -1,8 +1,8 @@
 """How cost grows with the number of videos and with their length; two processes, accumulation, `torch.compile`.
 
-Narrow made-up features (I3D 64, CLIP 32), half of the videos for training, so that what is measured is the framework.
-Each size is measured in a process of its own; memory is the peak of a task over what was held before. CPU seconds. The
-plot goes to `experiments/figures/scale.png`. An exponent of 1 is growth in proportion.
+Narrow made-up features (I3D 64, CLIP 32), half of the videos for training, so that the framework is measured. Each
+size runs in a process of its own; memory is the peak of a task minus what was held before. CPU seconds. The plot is
+`experiments/figures/scale.png`. An exponent of 1 means growth in proportion.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PAGE_LIMIT = 2500  # videos
 
 
 def measure(videos: int, length: int, device: str, precision: str) -> dict[str, tuple[float, float]]:
-    """Seconds and GiB of each task, and for the page its MB as a third."""
+    """Seconds and GiB of each task, and the size of the page in MB."""
     from lightning_fabric.utilities import move_data_to_device
     from localization import localize, made_up
 
@@ -158,7 +158,7 @@ def _plot(curves: dict[str, dict[str, list[tuple[int, float, float]]]]) -> None:
 
 
 def page_of_activitynet(args: argparse.Namespace) -> None:
-    """A page of as many test videos as ActivityNet 1.2's validation set has."""
+    """Measure a page of as many test videos as ActivityNet 1.2's validation set has."""
     found = apart(measure, 20 if args.quick else 2 * 2383, 190, args.device, args.precision)
     seconds, memory = found["report page"]
     (size,), videos = found["page MB"], 10 if args.quick else 2383
@@ -166,8 +166,8 @@ def page_of_activitynet(args: argparse.Namespace) -> None:
 
 
 def processes(args: argparse.Namespace) -> None:
-    """Seconds of a step of two processes with gloo, each with half of the batch: longer runs minus shorter ones."""
-    table = Table("`wtal fit`, a step of batch 10", "s", "CPU s")
+    """Measure a step of two processes with gloo, each with half of the batch: longer runs minus shorter ones."""
+    table = Table("`wtal fit`, one step of batch 10", "s", "CPU s")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "data"
         write(folder, [320] * 80)
@@ -192,7 +192,7 @@ def _environment() -> dict[str, str]:
 
 
 def gradient(head: torch.nn.Module, labels: torch.Tensor, parts: int) -> torch.Tensor:
-    """Of a batch of eight made-up videos, or the mean of the gradients of its equal parts."""
+    """Gradient of a batch of eight made-up videos, or the mean of the gradients of its equal parts."""
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(8, 100, 128, generator=generator).to(labels.device)
     mask = torch.ones(8, 100, dtype=torch.bool, device=labels.device)
@@ -220,7 +220,7 @@ def accumulation(args: argparse.Namespace) -> None:
 
 
 def compiled(device: str, precision: str) -> str | tuple[float, float, float]:
-    """Seconds of a step of the plain head, and of the compiled one, and of its first two steps; or why not."""
+    """Seconds of a step of the plain head, of the compiled one, and of its first two steps; or the error."""
     from wtal.nn.heads import AttentionMILHead
 
     head = AttentionMILHead([str(label) for label in range(20)]).to(device)
@@ -237,7 +237,7 @@ def compiled(device: str, precision: str) -> str | tuple[float, float, float]:
     fast = torch.compile(head)
     try:
         first = spend(lambda: (step(fast), step(fast))).cpu_s
-    except Exception as error:  # whatever a compiler says
+    except Exception as error:  # a compiler can raise anything
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
     took = interleaved({"plain": partial(step, head), "compiled": partial(step, fast)}, 5)
     return took["plain"].cpu_s, took["compiled"].cpu_s, first
@@ -248,7 +248,7 @@ def compilation(args: argparse.Namespace) -> None:
     if isinstance(answer, str):
         print(f"\ntorch.compile fails: {answer}")
         return
-    table = Table("attention-MIL, batch 10", "s a step", "compiled", "faster", "to compile")
+    table = Table("attention-MIL, batch 10", "s per step", "compiled", "faster", "to compile")
     plain, fast, first = answer
     table.row("forward and backward", plain, fast, f"{plain / fast:.2f}x", first)
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved repetitions and their medians, processes of their own, and tables."""
+"""What the benchmarks share: interleaved repetitions and their medians, fresh processes, and tables."""
 
 import argparse
 import multiprocessing
@@ -14,14 +14,14 @@ import torch
 
 
 class Spent(NamedTuple):
-    """Seconds of one way to do something. On a busy machine those of the processor say more than those of the clock."""
+    """Wall and CPU seconds of one way to do something; on a busy machine CPU seconds are more telling."""
 
     wall_s: float
     cpu_s: float  # of this process and of the finished ones that it started
 
 
 def options(description: str, device: bool = False) -> argparse.ArgumentParser:
-    """Options that the benchmarks have in common; ``--quick`` ends within a minute."""
+    """The options that benchmarks have in common; with ``--quick`` one ends within a minute."""
     parser = argparse.ArgumentParser(description=description.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="less of everything, in under a minute")
     if device:
@@ -31,7 +31,7 @@ def options(description: str, device: bool = False) -> argparse.ArgumentParser:
 
 
 def spend(function: Callable[[], object]) -> Spent:
-    """Run it once."""
+    """Run a function once."""
     wall, cpu = time.perf_counter(), _cpu_s()
     function()
     if torch.cuda.is_initialized():
@@ -40,7 +40,7 @@ def spend(function: Callable[[], object]) -> Spent:
 
 
 def interleaved(ways: Mapping[str, Callable[[], object]], repeats: int, warm_up: int = 1) -> dict[str, Spent]:
-    """Medians of several repetitions, one of each way at a time: what else the machine does then hits all alike."""
+    """Medians of several repetitions, one of each way at a time, so that other load affects all alike."""
     taken: dict[str, list[Spent]] = {name: [] for name in ways}
     for repeat in range(warm_up + repeats):
         for name, function in ways.items():
@@ -68,7 +68,7 @@ def _answer(send: Any, function: Callable[..., Any], args: tuple[Any, ...], opti
 
 
 def forget_peak(device: str = "cpu") -> None:
-    """What is held now becomes the most that was held."""
+    """Reset the peak memory to what is held now."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -76,12 +76,12 @@ def forget_peak(device: str = "cpu") -> None:
 
 
 def peak_gib(device: str = "cpu") -> float:
-    """The most that was held so far (on a CPU: Linux alone)."""
+    """The peak memory so far (on a CPU: only on Linux)."""
     return torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else _status("VmHWM")
 
 
 def held_gib(kind: str = "VmRSS") -> float:
-    """What is resident now; ``RssAnon`` leaves out files that are mapped."""
+    """The resident memory; ``RssAnon`` leaves out mapped files."""
     return _status(kind)
 
 
@@ -99,8 +99,8 @@ class Table:
     """Prints rows as they come: a wide first column, then narrow ones.
 
     Args:
-        title: Of the first column.
-        columns: Titles of the others.
+        title: Title of the first column.
+        columns: Titles of the other columns.
     """
 
     def __init__(self, title: str, *columns: str) -> None:
@@ -109,7 +109,7 @@ class Table:
         self.row(title, *columns)
 
     def row(self, name: str, *cells: str | float) -> None:
-        """Numbers with three digits."""
+        """Print a row, numbers with three digits."""
         texts = [cell if isinstance(cell, str) else _three_digits(cell) for cell in cells]
         print(
             f"{name:<40}" + "".join(f"{text:>{width}}" for text, width in zip(texts, self.widths, strict=False)),

@@ -1,9 +1,9 @@
 """Training: each head under Lightning against a plain loop, the collaboration against its branches, the refresh.
 
 Made-up features in THUMOS14's lengths: batch 10, 320 snippets, I3D 2048 and CLIP 512, AdamW, gradients clipped, bf16.
-Both loops train the same module from loaders alike. The plain one runs between the epochs of the other, so what else
-the machine does hits both; it neither logs nor saves. For these two no video is shorter than 320 snippets: a batch of
-short ones costs less, and each loop has batches of its own. CPU seconds (on a GPU those of the clock), medians.
+Both loops train the same module from the same kind of loader. The plain one runs between the epochs of the other, so
+that other load affects both; it neither logs nor saves. For these two no video is shorter than 320 snippets: a batch of
+short ones costs less, and each loop has batches of its own. CPU seconds (on a GPU wall seconds), medians.
 """
 
 import copy
@@ -30,11 +30,11 @@ BATCH, SNIPPETS, ITERATIONS = 10, 320, 20  # THUMOS14's epoch
 
 
 class Stopwatch(Callback):
-    """Seconds of each epoch's steps, and of what Lightning and the other callbacks do between two epochs.
+    """Measures the seconds of each epoch's steps, and of Lightning and the other callbacks between two epochs.
 
     Args:
-        device: Where the trainer runs.
-        beside: Run after each epoch, and not counted.
+        device: Device of the trainer.
+        beside: Function that runs after each epoch and is not counted.
     """
 
     def __init__(self, device: str, beside: Any = None) -> None:
@@ -58,7 +58,7 @@ class Stopwatch(Callback):
 
 
 def fit(folder: Path, stopwatch: Stopwatch, epochs: int, iterations: int, args: Any, extra: list[str]) -> None:
-    """``wtal fit``, with all its callbacks."""
+    """Run ``wtal fit`` with all its callbacks."""
     options = {
         "seed_everything": 0,
         "trainer.accelerator": "gpu" if args.device == "cuda" else args.device,
@@ -80,7 +80,7 @@ def fit(folder: Path, stopwatch: Stopwatch, epochs: int, iterations: int, args: 
 
 
 def plain_epoch(iterations: int, precision: str, trainer: Trainer, module: LightningModule) -> None:
-    """The same iterations of a copy of the module, without Lightning."""
+    """Train a copy of the module for the same iterations, without Lightning."""
     head, average = copy.deepcopy(module.head), copy.deepcopy(module.average)
     optimizer = torch.optim.AdamW(head.parameters())
     device = module.device
@@ -99,15 +99,15 @@ def plain_epoch(iterations: int, precision: str, trainer: Trainer, module: Light
 
 
 def long_enough(videos: int) -> np.ndarray:
-    """THUMOS14's lengths, of which each fills a training crop."""
+    """THUMOS14's lengths, each long enough to fill a training crop."""
     return np.maximum(thumos_lengths(videos, distinct=20), SNIPPETS)
 
 
 def heads(folder: Path, args: Any) -> None:
-    """A step and an epoch of each head under Lightning, against the plain loop."""
+    """Measure a step and an epoch of each head under Lightning, against the plain loop."""
     data = folder.with_name("long")
     write(data, long_enough(50 if args.quick else 200))
-    table = Table("head", "s a step", "plain s", "Lightning", "s an epoch's end", "epoch", "attention-MIL")
+    table = Table("head", "s per step", "plain s", "Lightning", "s at epoch's end", "epoch", "attention-MIL")
     iterations, epochs = (2, 3) if args.quick else (args.iterations, 4)
     wide = [] if args.quick else ["attention-MIL, 2048 wide"]
     first = 0.0
@@ -128,7 +128,7 @@ def heads(folder: Path, args: Any) -> None:
 
 
 def fixed_cost(folder: Path, args: Any) -> None:
-    """What Lightning adds to a step of any size, seen at a head so narrow that its own work hardly counts."""
+    """Measure what Lightning adds to any step, with a head so narrow that its own work hardly counts."""
     narrow = folder.with_name("narrow")
     write(narrow, long_enough(200), dims=(64, 32))
     watch = Stopwatch(args.device, partial(plain_epoch, ITERATIONS, args.precision))
@@ -140,14 +140,14 @@ def fixed_cost(folder: Path, args: Any) -> None:
 
 
 def vlp(folder: Path, key: str) -> list[str]:
-    """The VLP branch with texts of a file."""
+    """Options for the VLP branch with text features of a file."""
     text = ["wtal.nn.text.prompts.FileText", f"path={folder / 'text.npy'}", "residual=1.0"]
     head = [f"--model.{part}" for part in (f"head.text={text[0]}", *(f"head.text.{rest}" for rest in text[1:]))]
     return [f"{key}=wtal.branches.VLPBranch", "--model.head=wtal.nn.heads.TextHead", *head]
 
 
 def collaboration(folder: Path, args: Any) -> None:
-    """Seconds of an epoch of each kind, and of a refresh: every training video at full length."""
+    """Measure an epoch of each kind, and a refresh: every training video at full length."""
     iterations = 5 if args.quick else ITERATIONS
     refreshes: list[tuple[str, float]] = []
     plain_refresh = CollaborationLoop.refresh
@@ -189,13 +189,13 @@ def collaboration(folder: Path, args: Any) -> None:
     }.items():
         table.row(name, seconds, f"{seconds / both:.2f}x")
     mean = sum(seconds for _, seconds in refreshes) / len(refreshes) / 2  # a turn is two epochs
-    print(f"refreshes, an epoch: {mean:.2f} s, {100 * mean / both:.1f} % of an epoch of both branches alone")
+    print(f"refreshes per epoch: {mean:.2f} s, {100 * mean / both:.1f} % of an epoch of both branches alone")
 
 
 def main() -> None:
     parser = options(__doc__, device=True)
     parser.set_defaults(precision="bf16-mixed")
-    parser.add_argument("--iterations", type=int, default=5, help="of an epoch of each head")
+    parser.add_argument("--iterations", type=int, default=5, help="iterations per epoch of each head")
     args = parser.parse_args()
     for library in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)

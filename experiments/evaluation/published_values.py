@@ -1,4 +1,4 @@
-"""Our value of every mAP of `expected_map.json`, which public evaluators gave on real predictions, and the difference.
+"""Our value of every mAP in `expected_map.json`, which public evaluators gave on real predictions, and the difference.
 
     python experiments/evaluation/published_values.py ../shared/data
 
@@ -24,7 +24,7 @@ OFFICIAL = RULE_SETS["activitynet-official"]
 
 
 def proposals_of(data, expected):
-    """Entry, value here and published value, on real THUMOS14 training proposals."""
+    """Entry, our value and published value, on real THUMOS14 training proposals."""
     values, tious = expected["thumos14_train_pmil_base"], expected["conventions"]["tiou_thumos14_values"]
     truth = load_truth(data / "thumos14/gt.json", "train")
     table = read_predictions(data / "predictions/detection_result_base_train.json")
@@ -64,7 +64,7 @@ def proposals_of(data, expected):
 
 
 def whole_videos_of(data, expected):
-    """The same on ActivityNet, one detection a video."""
+    """The same on ActivityNet, with one detection per video."""
     stale, tious = expected["activitynet_stale"], expected["conventions"]["tiou_activitynet_values"]
     guess = json.loads((data / "predictions/stale_best_score.json").read_text())
     guess = {name.removeprefix("v_"): value for name, value in guess.items()}

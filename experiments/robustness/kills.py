@@ -1,9 +1,9 @@
-"""SIGKILL at random moments of everything that takes long, again and again, until it has ended.
+"""SIGKILL at random moments of every long command, again and again, until the command ends.
 
 Each command runs once undisturbed. Then it is started, killed with all its processes after a random time, and started
-again as the README says, until it ends by itself. After each kill every file that has its final name must be whole; in
-the end results must equal the undisturbed ones bit for bit. `--kills N` for each command; the table tells how many
-there were, how often the command was started, and what differed.
+again as the README describes, until it ends. After each kill every file that has its final name must be whole; in the
+end results must equal the undisturbed ones bit for bit. `--kills N` sets the kills of each command; the table shows
+their number, how often the command was started, and what differed.
 """
 
 import argparse
@@ -39,13 +39,13 @@ WTAL = [sys.executable, "-m", "wtal"]
 
 @dataclass(frozen=True)
 class Scenario:
-    """A command and what it leaves.
+    """A command and its result.
 
     Args:
-        name: For the table.
-        words: The command; the same words start it and go on.
-        prepare: Makes its files in an empty folder, where it then runs.
-        result: Of an ended run in that folder, everything that must not depend on interruptions.
+        name: Name in the table.
+        words: Words of the command, which both start and continue it.
+        prepare: Makes the command's files in an empty folder, in which it then runs.
+        result: Everything in the folder of an ended run that must not depend on interruptions.
     """
 
     name: str
@@ -156,13 +156,13 @@ def damaged(folder):
                     assert len(np.load(path.parent / f"{name}.npy", allow_pickle=False)) == length
             elif path.suffix == ".json":
                 json.loads(path.read_text())
-        except Exception as error:  # whatever a reader of a half-written file meets
+        except Exception as error:  # a reader of a half-written file can raise anything
             bad.append(f"{path.relative_to(folder)}: {type(error).__name__}")
     return bad
 
 
 def start(scenario, folder):
-    """Run it in a process group of its own."""
+    """Start a scenario in a process group of its own."""
     with (folder / "output.txt").open("a") as output:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         if Path("/dev/shm").is_dir():  # a temporary folder on another file system, as on clusters
@@ -173,7 +173,7 @@ def start(scenario, folder):
 
 
 def torture(scenario, kills, rng, scratch):
-    """Kill it so often; one line of the table."""
+    """Kill a scenario ``kills`` times; returns its line of the table."""
     calm = scratch / scenario.name / "calm"
     calm.mkdir(parents=True)
     scenario.prepare(calm)
@@ -190,7 +190,7 @@ def torture(scenario, kills, rng, scratch):
         while True:
             process, starts = start(scenario, folder), starts + 1
             try:
-                # at least what a start needs, or no start would get on; the last ones are left alone
+                # long enough for a start to make progress; after the last kill it runs to its end
                 patience = rng.uniform(0.2, 1.0) * took if killed < kills else None
                 code = process.wait(patience)
             except subprocess.TimeoutExpired:
@@ -209,7 +209,7 @@ def torture(scenario, kills, rng, scratch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--kills", type=int, default=10, help="of each command")
+    parser.add_argument("--kills", type=int, default=10, help="number of kills of each command")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[one.name for one in SCENARIOS])
     args = parser.parse_args()

@@ -218,7 +218,7 @@ def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys, monk
     assert "different kinds" in capsys.readouterr().err.splitlines()[-1]
     assert main(["plot", "sensitivity", str(run.path), *out, "--split=val"]) == 2
     assert main(["plot", "sensitivity", str(tmp_path), *out]) == 2
-    assert "No last.ckpt is in" in capsys.readouterr().err.splitlines()[-1]
+    assert "There is no last.ckpt in" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_teachers_are_judged_as_they_label(run, scores, monkeypatch):

@@ -216,12 +216,12 @@ def test_overwrites_nothing(place: Path, capsys):
     init(Path("mine"), Path("clips"), Path("own.csv"))
     before = Path("mine/config.yaml").read_bytes()
     assert main(["init", "mine", "--videos", "clips", "--labels", "own.csv"]) == 2
-    assert capsys.readouterr().err.startswith("wtal: error: mine/config.yaml exists, and nothing is overwritten")
+    assert capsys.readouterr().err.startswith("wtal: error: mine/config.yaml already exists and is not overwritten")
     assert Path("mine/config.yaml").read_bytes() == before
 
 
 def test_folders_without_videos(place: Path):
-    with pytest.raises(VideoError, match=r"none is not a folder: give the folder of the videos as --videos"):
+    with pytest.raises(VideoError, match=r"none is not a folder: give the folder of the videos in --videos"):
         init(Path("mine"), Path("none"))
     Path("empty").mkdir()
     with pytest.raises(VideoError, match=r"empty holds no video \(.mp4, "):

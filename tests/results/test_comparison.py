@@ -24,7 +24,7 @@ def test_seeds_become_mean_and_deviation():
     assert summary.loc["alternation", "avg"] == "40.0"
 
 
-def test_the_terminal_gets_whole_numbers_and_what_they_were_made_on():
+def test_the_terminal_gets_uncut_numbers_and_their_origin():
     out = io.StringIO()
     print_comparison(table(), Console(file=out, width=150))
     assert "20.0 ± 7.1" in out.getvalue()
@@ -57,7 +57,7 @@ def test_columns_are_typed_by_their_cells(tmp_path):
     assert found["Weights"].isna().all()
 
 
-def test_the_column_of_before_version_0_2_is_the_benchmark(tmp_path):
+def test_the_protocol_column_from_before_version_0_2_is_the_benchmark(tmp_path):
     (tmp_path / "comparison.csv").write_text("method,protocol\ncbp,thumos14-212\n")
     assert read_csv(tmp_path / "comparison.csv")["benchmark"].tolist() == ["thumos14-212"]
 

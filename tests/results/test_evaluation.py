@@ -53,7 +53,7 @@ def test_writes_fractions_by_the_names_that_others_rely_on(files):
     assert content["dropped"] == {"empty instances": 1, "repeated instances": 0, "ambiguous detections": 0}
 
 
-def test_prints_a_table_and_what_to_know_of_it(files, capsys):
+def test_prints_a_table_with_its_notes(files, capsys):
     assert run("ours.json", "--per-class") == 0
     text = capsys.readouterr().out
     for words in (

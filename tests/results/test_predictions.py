@@ -40,7 +40,7 @@ def test_what_is_written_is_read_with_all_digits(tmp_path, name):
     assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
 
 
-def test_the_json_is_activitynets(tmp_path):
+def test_the_json_has_activitynets_format(tmp_path):
     write_predictions(tmp_path / "found.json", some(), CLASSES)
     content = json.loads((tmp_path / "found.json").read_text())
     assert set(content) == {"version", "results", "external_data"}
@@ -58,7 +58,7 @@ def test_reads_results_alone_and_columns_by_other_names(tmp_path):
         assert read_predictions(tmp_path / name).to_numpy().tolist() == [["v", "a", 0.0, 2.5, 1.0]]
 
 
-def test_reads_the_real_ones(shared):
+def test_reads_real_predictions(shared):
     table = read_predictions(shared / "data/predictions/detection_result_base_train.json")
     assert (len(table), table["video_id"].nunique(), table["label"].nunique()) == (33895, 200, 20)
 
@@ -86,7 +86,7 @@ def one(**changes):
         ("x.json", one(label=3), "it must be a class name"),
         ("x.csv", "video,label,score\n", "lacks the column 'start_s'"),
         ("x.csv", "video,label,start,end,score\nv,a,0,x,1\n", "must be finite numbers"),
-        ("x.txt", "", "unknown ending for predictions"),
+        ("x.txt", "", "unknown extension for predictions"),
         ("x.csv", "", "lacks the column 'video_id'"),
         ("x.csv", "video,label,start,end,score\nv,a,0\n", "line 2: 5 columns expected, 3 found"),
     ],

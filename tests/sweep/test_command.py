@@ -77,7 +77,7 @@ def test_runs_everything_once(sweep, capsys):
     assert len(log()) == 6
 
 
-def test_a_failure_is_a_row_with_the_reason_and_the_others_go_on(sweep, capsys):
+def test_a_failure_is_a_row_with_the_reason_and_the_others_continue(sweep, capsys):
     sweep(parameters={"x": {"values": [13, 1]}})
     with pytest.raises(SystemExit, match="2"):
         run()
@@ -91,7 +91,7 @@ def test_a_failure_is_a_row_with_the_reason_and_the_others_go_on(sweep, capsys):
     assert log() == ["1.0 0 begun", "13.0 0 begun", "13.0 0 begun"]
 
 
-def test_a_killed_sweep_goes_on_without_repeating(sweep, tmp_path):
+def test_a_killed_sweep_continues_without_repeating(sweep, tmp_path):
     (tmp_path / "sleep.txt").write_text("0.5")
     words = [sys.executable, "-m", "wtal", "sweep", "sweep.yaml", "--output", "out"]
     process = subprocess.Popen(words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -151,7 +151,7 @@ def test_two_sweeps_of_one_folder_share_the_work(sweep, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["random", "bayes"])
-def test_a_search_ends_and_goes_on(sweep, method):
+def test_a_search_ends_and_continues(sweep, method):
     sweep(method=method, run_cap=3, parameters={"x": {"min": 0.0, "max": 5.0}})
     assert run() == 0
     assert len(log()) == 3

@@ -78,7 +78,7 @@ def test_refuses_a_sweep_that_would_not_run(write, changes, message):
 
 
 def test_a_grid_of_ranges_is_refused(write):
-    with pytest.raises(ConfigError, match="needs `values` of a"):
+    with pytest.raises(ConfigError, match="needs `values` for a"):
         read_sweep(write(parameters={"a": {"min": 0.0, "max": 1.0}})).grid()
 
 

@@ -10,7 +10,9 @@ from wtal.errors import CheckpointError
 from wtal.training.atomic import AtomicCheckpoints
 
 
-def test_the_one_before_stays_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_former_checkpoint_stays_until_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, io = tmp_path / "new" / "last.ckpt", AtomicCheckpoints()
     io.save_checkpoint({"epoch": 1}, path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))  # nothing is written elsewhere

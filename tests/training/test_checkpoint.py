@@ -44,7 +44,7 @@ def test_it_needs_no_data_and_no_configuration(trained, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     try:
         run = load("alone.ckpt")
-        with pytest.raises(ConfigError, match=r"No config.yaml lies above alone.ckpt"):
+        with pytest.raises(ConfigError, match=r"There is no config.yaml above alone.ckpt"):
             _ = run.data
         assert list(run.pseudo_labels["cbp"])[:3] == ["0", "1", "2"]
     finally:
@@ -52,7 +52,7 @@ def test_it_needs_no_data_and_no_configuration(trained, tmp_path: Path, monkeypa
     assert torch.equal(run.model.vlp.head.text(), it.model.vlp.head.text())
 
 
-def test_it_knows_what_the_training_was(trained):
+def test_it_holds_the_settings_of_the_training(trained):
     it = trained("collaboration")
     run = load(it.folder)
     assert run.path == it.checkpoint
@@ -97,7 +97,7 @@ def test_the_newest_checkpoint_of_a_folder(trained, tmp_path: Path):
         time.sleep(0.02)
     assert load(tmp_path).path == tmp_path / "version_9" / "last.ckpt"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CheckpointError, match=r"No last.ckpt is in .*empty or below it"):
+    with pytest.raises(CheckpointError, match=r"There is no last.ckpt in .*empty or below it"):
         load(tmp_path / "empty")
 
 
@@ -109,7 +109,7 @@ def test_a_module_made_in_python_is_given(trained, tmp_path: Path):
     )
     trainer.fit(model, data)
     trainer.save_checkpoint(tmp_path / "own.ckpt")
-    with pytest.raises(CheckpointError, match="was trained in Python: make the model as there and give it"):
+    with pytest.raises(CheckpointError, match="was trained in Python: make the model as you did there"):
         load(tmp_path / "own.ckpt")
     other = CBPBranch(data.class_names, lambda names: AttentionMILHead(names, in_dim=64, hidden=8))
     run = load(tmp_path / "own.ckpt", other)
@@ -139,7 +139,7 @@ def old_run(trained, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_checkpoint_of_before_loads_with_its_data_and_pseudo_labels(old_run: Path, trained):
+def test_a_checkpoint_from_before_version_0_2_loads_with_its_data_and_pseudo_labels(old_run: Path, trained):
     run, present = load(old_run), load(trained("collaboration").folder)
     assert run.hyperparameters == present.hyperparameters
     for name, weight in present.model.state_dict().items():
@@ -150,7 +150,7 @@ def test_a_checkpoint_of_before_loads_with_its_data_and_pseudo_labels(old_run: P
             assert torch.equal(run.pseudo_labels[student][video].class_index, expected.class_index)
 
 
-def test_the_configuration_of_before_makes_a_model_trained_in_python(old_run: Path):
+def test_a_configuration_from_before_version_0_2_makes_a_model_trained_in_python(old_run: Path):
     path = old_run / "checkpoints" / "last.ckpt"
     content = torch.load(path, weights_only=True)
     torch.save({**content, "hyper_parameters": {}}, path)
@@ -173,8 +173,8 @@ class _Hostile:
         (b"", "is not a checkpoint, or a damaged one"),
         (b"just text\n", "is not a checkpoint, or a damaged one"),
         ({"state_dict": {}, "class_names": ["a"], "payload": _Hostile()}, "could run code"),
-        ({"weights": torch.zeros(1)}, "no checkpoint of this project"),
-        ([1, 2], "no checkpoint of this project"),
+        ({"weights": torch.zeros(1)}, "not a checkpoint of this project"),
+        ([1, 2], "not a checkpoint of this project"),
         ({"state_dict": {}, "class_names": ["a"]}, "trained in Python"),
         ({"state_dict": [], "class_names": ["a"]}, "damaged checkpoint: its state_dict are a list"),
         ({"state_dict": {}, "class_names": ["a"], "hyper_parameters": 7}, "damaged checkpoint"),
@@ -224,7 +224,7 @@ def test_settings_in_a_checkpoint_call_nothing_untrusted(key, value, trained, tm
     content = torch.load(bad, weights_only=True)
     content["class_names"] = ["touch", "executed"]
     torch.save(content, bad)
-    with pytest.raises(CheckpointError, match=r"bad.ckpt names \S+, which is no class of this project"):
+    with pytest.raises(CheckpointError, match=r"bad.ckpt names \S+, not a class of this project"):
         load(bad)
     assert not Path("executed").exists()
 
@@ -281,7 +281,7 @@ def test_a_hostile_configuration_beside_it_runs_nothing(data, trained, tmp_path:
     assert not Path("executed").exists()
 
 
-def test_own_heads_are_named_by_trust(trained, tmp_path: Path, monkeypatch):
+def test_own_heads_load_if_their_package_is_trusted(trained, tmp_path: Path, monkeypatch):
     (tmp_path / "my_heads.py").write_text(
         "from wtal.nn.heads import AttentionMILHead\nclass MyHead(AttentionMILHead):\n    '''Mine.'''\n"
     )

@@ -138,7 +138,7 @@ def test_dashes_reach_the_settings_of_classes(capsys):
 # Files written before version 0.2 ---------------------------------------------------------------------------------
 
 
-def test_a_run_s_configuration_of_before_is_tested(trained, tmp_path: Path, monkeypatch):
+def test_a_configuration_from_before_version_0_2_is_tested(trained, tmp_path: Path, monkeypatch):
     it = trained("collaboration")
     config = next(it.folder.rglob("config.yaml")).read_text()
     old = config.replace("wtal.nn.text.prompts.", "wtal.nn.prompts.")

@@ -95,7 +95,7 @@ def test_a_job_of_slurm_is_put_back_in_the_queue(fit, tmp_path: Path, monkeypatc
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
 
 
-def test_resuming_without_a_checkpoint_begins(fit, tmp_path: Path) -> None:
+def test_resuming_without_a_checkpoint_begins_a_new_run(fit, tmp_path: Path) -> None:
     assert fit("new", "--resume", "true", "--trainer.max_epochs=1") == 0
     assert (tmp_path / "runs" / "new" / "version_0" / "checkpoints" / "last.ckpt").is_file()
 

@@ -238,7 +238,7 @@ def test_printed_settings_read_again_are_the_same(file, resolved):
 
 
 @pytest.mark.parametrize(("parser_class", "ratio"), [(SettingsParser, 9), (ArgumentParser, 2)])
-def test_a_parser_of_someone_else_keeps_jsonargparse_s_rule(parser_class, ratio):
+def test_any_other_parser_keeps_jsonargparses_rule(parser_class, ratio):
     """It fails where jsonargparse no longer merges, or merges elsewhere: then look at `settings.py` again."""
     parser = parser_class(exit_on_error=False)
     parser.add_argument("--head", type=Callable[[list[str]], Head])
@@ -275,7 +275,7 @@ def test_classes_of_renamed_modules_get_their_present_names(settings, expected):
     assert with_present_names(settings) == expected
 
 
-def test_a_configuration_written_before_is_read(file, resolved):
+def test_a_configuration_from_before_version_0_2_is_read(file, resolved):
     place = "model.init_args.head.init_args.text"
     settings = resolved(file({"model": VLP, "data": DATA}), file(nested(place, OLD)))
     assert at(settings, f"{place}.class_path") == PRESENT["class_path"]

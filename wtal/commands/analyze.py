@@ -28,12 +28,12 @@ def run(
 
     Args:
         predictions: Files or folders as for `wtal evaluate`, one set per method.
-        annotations: Ground truth in any form; the coverage of videos needs their durations.
+        annotations: Ground truth in any format; the coverage of videos needs their durations.
         subset: Name of the subset in the annotations; may be left out if only one has instances.
-        test_list: Number of THUMOS14's test videos: 213, 212, 211 or 210; left out, all that the file has.
+        test_list: Number of THUMOS14's test videos: 213, 212, 211 or 210; by default all that the file has.
         subsets: Table `video,subset` for annotations without subsets.
         tious: Thresholds whose results are averaged; by default 0.5 for THUMOS14, otherwise 0.5 to 0.95, as in DETAD.
-        names: Names of the methods, in their order.
+        names: Names of the methods, in the order of the predictions.
         output: Folder for the tables (.csv, analysis.md) and figures (.pdf, .png).
 
     Raises:

@@ -16,7 +16,7 @@ def run(name: str | None = None, /) -> None:
         name: Name of the configuration to print.
 
     Raises:
-        ConfigError: If there is none of that name.
+        ConfigError: If no configuration has that name.
     """
     shipped = shipped_configs()
     if name is not None:

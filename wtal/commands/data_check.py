@@ -23,7 +23,7 @@ def run(config: Path, /, also: Sequence[Path] = (), scan: bool = True) -> None:
     Args:
         config: The configuration given to ``wtal fit``; only its ``data`` part is read.
         also: Further configurations, each merged over the ones before.
-        scan: Read every feature value to find NaN.
+        scan: Read all feature values to find NaN.
     """
     from wtal.data.inspection import inspect
     from wtal.training.settings import load_data

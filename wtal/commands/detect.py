@@ -35,38 +35,38 @@ def run(
 ) -> None:
     """Find when actions happen in videos: features, scores, detections, and a page that shows them.
 
-    OUTPUT gets ``detections.json`` (ActivityNet's form) and ``detections.csv`` of all videos, ``<video>.vtt``
+    OUTPUT gets ``detections.json`` (ActivityNet's format) and ``detections.csv`` of all videos, ``<video>.vtt``
     (subtitles) and ``<video>.eaf`` (ELAN) of each, ``page/index.html``, and what ``wtal report`` and ``wtal evaluate``
     read (``predictions``, ``scores``). Existing features are reused.
 
     Args:
-        videos: Files, and folders whose videos are all taken.
+        videos: Video files, or folders of which every video is used.
         output: Folder of the results.
         checkpoint: Checkpoint of ``wtal fit``, or the folder of a run.
-        labels: Instead of a checkpoint: names of any actions, which CLIP looks for without training.
+        labels: Names of any actions, which CLIP finds without training, in place of a checkpoint.
         features: Folder of the features; by default ``OUTPUT/features``.
-        formats: Which files to write.
-        page: Whether to write the page.
-        rgb_weights: See ``wtal extract``.
-        flow_weights: See ``wtal extract``.
-        clip_model: See ``wtal extract``; by default the model of the checkpoint's texts, else ViT-B-16.
-        clip_weights: See ``wtal extract``; by default the weights of the checkpoint's texts, else openai.
-        random_weights: See ``wtal extract``.
-        flow: See ``wtal extract``.
-        crops: See ``wtal extract``.
-        fps: See ``wtal extract``.
-        stride: See ``wtal extract``.
-        window: See ``wtal extract``.
-        workers: See ``wtal extract``.
-        trust: Packages beside this one whose classes the checkpoint may name, such as your own heads.
+        formats: Formats of the files to write.
+        page: Write the page.
+        rgb_weights: I3D's weights for frames; see ``wtal extract``.
+        flow_weights: I3D's weights for flow; see ``wtal extract``.
+        clip_model: Any model of open_clip; by default that of the checkpoint's text tower, else ViT-B-16.
+        clip_weights: Tag of its weights, or a file; by default those of the checkpoint's text tower, else openai.
+        random_weights: Use random weights; see ``wtal extract``.
+        flow: Method of optical flow; see ``wtal extract``.
+        crops: What I3D sees of a frame; see ``wtal extract``.
+        fps: Frames per second; see ``wtal extract``.
+        stride: Frames between neighbouring snippets; see ``wtal extract``.
+        window: Frames in a snippet; see ``wtal extract``.
+        workers: Processes that decode; see ``wtal extract``.
+        trust: Packages besides this one whose classes the checkpoint may name, such as your own heads.
 
     Raises:
-        ConfigError: If neither or both of checkpoint and labels are given.
+        ConfigError: If neither a checkpoint nor labels are given, or both.
         VideoError: At the end, if some videos could not be read.
         WTALError: As ``wtal extract`` and :func:`wtal.load` do.
     """
     if (checkpoint is None) == (not labels):
-        raise ConfigError("Give either `--checkpoint` or `--labels`: a trained model, or names of actions to look for.")
+        raise ConfigError("Give either `--checkpoint` or `--labels`: a trained model, or names of actions to find.")
     files = find_videos(videos)
 
     from wtal.extraction.detection import detect_actions, text_tower, zero_shot_model
@@ -98,7 +98,7 @@ def run(
 
 
 def _write_page(output: Path, videos: dict[str, Path]) -> None:
-    """The page of the detections; it links to the videos if they lie in one folder."""
+    """Write the page of the detections, with links to the videos if they lie in one folder."""
     from wtal.commands import report
 
     folders = {path.resolve().parent for path in videos.values()}

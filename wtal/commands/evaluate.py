@@ -29,20 +29,20 @@ def run(
     """Measure prediction files by the rules of a public evaluator.
 
     Args:
-        predictions: Files (.json in ActivityNet's form, .csv, .tsv), or folders of files that are parts of one set.
-            Several files are several sets, compared side by side.
-        annotations: Ground truth in any form: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV.
+        predictions: Files (.json in ActivityNet's format, .csv, .tsv), or folders of files that are parts of one set.
+            Several arguments are several sets, compared side by side.
+        annotations: Ground truth in any format: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV.
         subset: Name of the subset in the annotations; may be left out if only one has instances.
         protocol: The evaluator whose rules apply. `opentad` and `actionformer` leave out empty and repeated instances
-            and add the recall at 1x and 5x; `co2net`, also P-MIL's, rounds instances to snippets of 16/25 s and leaves
-            out detections that meet ambiguous segments; `wtalc` rounds detections too, takes the first instance of
-            sufficient tIoU and does not interpolate; all four ignore labels without an instance, which the official
-            rule refuses.
-        test_list: Number of THUMOS14's test videos: 213, 212, 211 or 210; left out, all that the file has.
+            and add the recall at 1x and 5x; `co2net`, also used by P-MIL, rounds instances to snippets of 16/25 s and
+            leaves out detections that overlap ambiguous segments; `wtalc` rounds detections too, takes the first
+            instance of sufficient tIoU and does not interpolate; all four ignore labels without an instance, which
+            `activitynet-official` refuses.
+        test_list: Number of THUMOS14's test videos: 213, 212, 211 or 210; by default all that the file has.
         subsets: Table `video,subset` for annotations without subsets, such as BSN's `video_info_new.csv`.
         ambiguous: THUMOS14's `Ambiguous_test.txt`, if it is not in the annotations' folder.
-        tious: Thresholds; by default 0.1 to 0.9 for THUMOS14, otherwise 0.5 to 0.95.
-        names: Names of the sets of predictions, in their order.
+        tious: Thresholds of temporal IoU; by default 0.1 to 0.9 for THUMOS14, otherwise 0.5 to 0.95.
+        names: Names of the sets, in the order of the predictions.
         per_class: Also print the average precision of each class.
         output: Write the numbers, as fractions, to this .json or .csv file, or as percentages to this .md file.
 
@@ -50,7 +50,7 @@ def run(
         WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
     """
     if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
-        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these forms.")
+        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these formats.")
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
     truth = load_truth(annotations, subset, test_list, subsets, ambiguous)

@@ -25,15 +25,15 @@ def run(
 
     Args:
         predictions: Files (ActivityNet's JSON, CSV), or folders of files that are parts of one set.
-        output: Folder of the results; with several sets each gets a folder of its own in it.
-        formats: What to write: vtt and eaf make one file per video, csv and json one file for all.
+        output: Folder of the results, with a subfolder for each of several sets.
+        formats: Formats to write: vtt and eaf make one file per video, csv and json one file for all.
         videos: Folder of the videos, to which the eaf files then link.
-        minimum: Least score in vtt and eaf; by default 0.3 times the best score of the video.
-        overlapping: Keep in vtt and eaf also what overlaps a better detection of the same class.
+        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video.
+        overlapping: Keep detections in vtt and eaf that overlap a better one of the same class.
         names: Names of the sets; by default their file names.
 
     Raises:
-        PredictionError: If a file cannot be read, or a time in it is beyond all videos.
+        PredictionError: If a file cannot be read, or a time in it is later than any video.
         ConfigError: If the folder of videos does not exist, or the names do not fit.
     """
     if videos is not None and not videos.is_dir():

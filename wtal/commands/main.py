@@ -1,4 +1,4 @@
-"""``wtal``: finds the command, runs it, and turns mistakes into one sentence and an exit code.
+"""``wtal``: finds the command, runs it, and turns a mistake into one sentence and an exit code.
 
 A command is a module of this package that has a function ``run``: ``wtal data check`` is ``data_check.py``. The first
 line of its docstring is the command's help. Nothing heavy is imported before a command is chosen, so that the overview
@@ -38,10 +38,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        args: Without the program's name; None takes them from the command line.
+        args: Arguments without the program's name; None takes them from the command line.
 
     Returns:
-        The exit code: 0, 2 after a mistake of the user, 130 after Ctrl-C, 141 if nobody reads the output, 143 after
+        The exit code: 0, 2 after a user's mistake, 130 after Ctrl-C, 141 if nobody reads the output, 143 after
         SIGTERM.
     """
     argv = list(sys.argv[1:] if args is None else args)
@@ -49,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         _run([word for word in argv if word != "--debug"])
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output, such as `head`, has enough; Python must not flush the rest
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe; Python must not flush the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
@@ -71,10 +71,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _code_of(stop: SystemExit) -> int | None:
-    """The exit code of an end that a library has made of another one; None if it is its own."""
-    if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has shut the training down, and leaves with 1
+    """The exit code of an interruption that a library has turned into ``SystemExit``; None for any other exit."""
+    if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning has shut the training down, and exits with 1
         return 130
-    if isinstance(stop.__context__, BrokenPipeError):  # rich has closed the output, and leaves with 1
+    if isinstance(stop.__context__, BrokenPipeError):  # rich has closed the output, and exits with 1
         return 141
     if type(stop).__name__ == "SIGTERMException":  # Lightning's, between two steps; the checkpoint is written
         return 143
@@ -82,7 +82,7 @@ def _code_of(stop: SystemExit) -> int | None:
 
 
 def _prepare_output() -> None:
-    """Take any text, and silence advertisements of libraries and warnings that do not apply here."""
+    """Make any text printable, and silence libraries' advertisements and warnings that do not apply here."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name from a file may not be valid text
     for library in ("pytorch_lightning", "lightning_fabric"):
@@ -91,7 +91,7 @@ def _prepare_output() -> None:
     for message in (
         r".*does not have many workers",  # features are memory-mapped: workers are no faster
         r"Total length of `list` across ranks is zero",  # without held-out videos there is nothing to validate on
-        r"The dirpath has changed",  # of a resumed run, which has a folder of its own
+        r"The dirpath has changed",  # a resumed run has a folder of its own
         r"`isinstance\(treespec, LeafSpec\)` is deprecated",
     ):
         warnings.filterwarnings("ignore", message)
@@ -99,7 +99,7 @@ def _prepare_output() -> None:
 
 def _run(argv: list[str]) -> None:
     if not {"", os.getcwd()} & set(sys.path):
-        sys.path.append(os.getcwd())  # where the classes are that a user's configuration names
+        sys.path.append(os.getcwd())  # where the classes named in a user's configuration are
     known = commands()
     for name in known:
         count = len(name.split())
@@ -133,7 +133,7 @@ def _run_command(name: str, help_text: str, words: list[str]) -> None:
 
 
 def _overview(known: dict[str, str]) -> argparse.ArgumentParser:
-    """The top level's help; it also reports an unknown command."""
+    """The parser of the top level, which shows the overview and reports an unknown command."""
     parser = argparse.ArgumentParser(
         "wtal",
         description="Weakly-supervised temporal action localization.",
@@ -147,7 +147,7 @@ def _overview(known: dict[str, str]) -> argparse.ArgumentParser:
 
 
 def _message(error: BaseException) -> str:
-    """One sentence about a mistake of the user; empty for a mistake of this program."""
+    """One sentence about a user's mistake; empty for a bug in this program."""
     if isinstance(error, WTALError):
         return _sentence(error)
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("wtal"):
@@ -156,7 +156,7 @@ def _message(error: BaseException) -> str:
 
 
 def _sentence(error: WTALError) -> str:
-    """An error's message; what a loader's worker process raised arrives with its whole traceback before it."""
+    """An error's message, without the traceback in front that comes with errors of a data loader's workers."""
     whole = Exception.__str__(error).strip()
     if "Traceback" not in whole:
         return str(error)
@@ -164,13 +164,13 @@ def _sentence(error: WTALError) -> str:
 
 
 def _of_the_system(error: OSError) -> str:
-    """What the system refuses, such as a write to a full disk: which file, why, and what to do."""
+    """A refusal by the system, such as a write to a full disk: which file, why, and what to do."""
     remedies = {
         errno.ENOSPC: "make room",
         errno.EDQUOT: "make room",
         errno.EFBIG: "make room",
-        errno.EACCES: "choose another place, or get the right to it",
-        errno.EPERM: "choose another place, or get the right to it",
+        errno.EACCES: "choose another place, or get permission",
+        errno.EPERM: "choose another place, or get permission",
         errno.EROFS: "choose another place",
         errno.ENOENT: "correct the path",
         errno.ENOTDIR: "correct the path",

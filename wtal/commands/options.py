@@ -1,6 +1,6 @@
 """The options of a command, made from the signature and the docstring of its function.
 
-Parameters before ``/`` are given by place, one of type ``Sequence`` as one word or more; all others are options.
+Parameters before ``/`` are positional, those of type ``Sequence`` with one word or more; all others are options.
 """
 
 import inspect
@@ -18,13 +18,13 @@ __all__ = ["call", "gather", "with_shipped"]
 
 
 def call(function: Callable[..., None], name: str, description: str, words: Sequence[str]) -> None:
-    """Call a command's function with what follows its name on the command line.
+    """Call a command's function with the words that follow its name on the command line.
 
     Args:
-        function: Its signature and docstring make the options.
-        name: Of the command.
-        description: Its help in one line.
-        words: What follows the name.
+        function: The function, whose signature and docstring define the options.
+        name: Name of the command.
+        description: Help for the command, in one line.
+        words: The words after the name.
 
     Raises:
         argparse.ArgumentError: If the words do not fit the options.
@@ -50,14 +50,14 @@ def call(function: Callable[..., None], name: str, description: str, words: Sequ
 
 
 def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
-    """Write a command line as jsonargparse takes it.
+    """Rewrite a command line in the form that jsonargparse takes.
 
-    The values of an option that is a list are joined: ``-c a -c b`` and ``--seeds 0 1``, as ``--seeds=[0, 1]``. A
-    switch needs no value, and an option may be written with dashes: ``--per-class``, as ``--per_class=true``.
+    The values of a list option, as in ``-c a -c b`` and ``--seeds 0 1``, are joined to ``--seeds=[0, 1]``. A switch
+    needs no value, and an option may be written with dashes: ``--per-class`` becomes ``--per_class=true``.
 
     Args:
-        function: Its parameters of type ``Sequence`` and ``bool`` are such options.
-        words: Of the command line.
+        function: The function, whose parameters of type ``Sequence`` and ``bool`` are such options.
+        words: Words of the command line.
 
     >>> def compare(config: Sequence[Path], seeds: Sequence[int] = (0,), dry_run: bool = False) -> None: ...
     >>> gather(compare, ["-c", "a.yaml", "--seeds", "0", "1", "--dry-run", "--config=b.yaml"])
@@ -100,14 +100,14 @@ def _plain_option(word: str, following: str, parameters: Mapping[str, inspect.Pa
 
 
 def with_shipped(words: Sequence[str]) -> Iterator[str]:
-    """Replace the names of shipped configurations after ``-c`` and ``--config`` by their paths.
+    """Replace names of shipped configurations after ``-c`` and ``--config`` by their paths.
 
     Raises:
-        ConfigError: If there is neither a file nor a shipped configuration of a name.
+        ConfigError: If a name is neither a file nor a shipped configuration.
     """
     before = ""
     for word in words:
-        given = re.fullmatch(r"(--config=|-c=)?([^{\n]+)", word)  # not settings that are themselves given as text
+        given = re.fullmatch(r"(--config=|-c=)?([^{\n]+)", word)  # not settings given as text
         if given and (given[1] or before in ("-c", "--config")):
             word = f"{given[1] or ''}{find_config(Path(given[2]))}"
         yield word

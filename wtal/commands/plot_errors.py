@@ -13,10 +13,10 @@ def run(runs: Sequence[Path], /, output: Path, show: ErrorFigure = "false_positi
     """Draw why methods fail on the test videos, as `wtal analyze` does from prediction files.
 
     Args:
-        runs: Checkpoints, or folders, whose newest `last.ckpt` is taken. With one run, its branches and their fusion
+        runs: Checkpoints, or folders whose newest `last.ckpt` is used. With one run, its branches and their fusion
             are compared; with several, the final detections of each.
         output: A .pdf, .png or .svg file.
-        show: Which figure: kinds of detections, what mAP gains without a kind of error, missed instances by
+        show: The figure: kinds of detections, what mAP gains without a kind of error, missed instances by
             characteristic, mAP by characteristic, or completeness and over-completeness.
 
     Raises:

@@ -19,7 +19,7 @@ def run(
     """Draw videos as the paper does: ground truth, CBP, VLP, and ours; curves above, detections below.
 
     Args:
-        run: A checkpoint, or a folder, whose newest `last.ckpt` is taken.
+        run: A checkpoint, or a folder whose newest `last.ckpt` is used.
         videos: Names of the videos, drawn one below the other.
         output: A .pdf, .png or .svg file.
         apart: Another run whose branches are drawn in place of the run's own, such as one without distillation.

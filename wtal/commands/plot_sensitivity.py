@@ -1,4 +1,4 @@
-"""Draw how much depends on the thresholds of localizer and teachers."""
+"""Draw how much the results depend on the thresholds of localizer and teachers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +10,16 @@ __all__ = ["run"]
 
 
 def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "test") -> None:
-    """Draw how much depends on thresholds: where the localizer cuts, and how sure a teacher must be.
+    """Draw how much the results depend on thresholds: where the localizer cuts, and how sure a teacher must be.
 
     Nothing is trained: the scores of the checkpoints stay as they are. For the localizer's thresholds this is the whole
-    effect. For the teachers' it is which labels they would give, not what a student would learn from these.
+    effect; for the teachers' it shows which labels they would give, not what a student would learn from them.
 
     Args:
-        runs: Checkpoints, or folders, whose newest `last.ckpt` is taken. Several, such as seeds, become a mean and a
-            band from the least to the largest.
+        runs: Checkpoints, or folders whose newest `last.ckpt` is used. Several, such as seeds, become a mean and a
+            band from the smallest to the largest value.
         output: A .pdf, .png or .svg file.
-        split: The videos: those for `test`, or the held-out ones, `val`, on whose segments thresholds may be chosen.
+        split: Split of the videos: `test`, or `val` for the held-out ones, on which thresholds may be chosen.
 
     Raises:
         WTALError: If a file does not exist, or the videos' segments may not be seen.
@@ -33,7 +33,7 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
 
     loaded = [load(path) for path in runs]
     if len({one.model.sources for one in loaded}) > 1:
-        raise ConfigError(f"{runs[0]} and {runs[1]} hold models of different kinds: give runs of one kind.")
+        raise ConfigError(f"{runs[0]} and {runs[1]} hold models with different branches: give runs of one kind.")
     data = loaded[0].data
     segments = data.named_segments(split)
     if segments.empty:

@@ -18,17 +18,17 @@ def run(
 ) -> None:
     """Write one HTML page that shows runs or predictions: tables, errors, training, and a timeline of every video.
 
-    The page needs no other file and opens by a double click. Its numbers are computed from the predictions.
+    The page needs no other file and opens with a double click. Its numbers are computed from the predictions.
 
     Args:
         sources: Run folders, folders of `wtal compare`, or prediction files.
         output: Folder of the page, `index.html`.
-        annotations: Ground truth for prediction files. Runs bring that of their test videos; for runs this is the
-            ground truth of the training videos, which is then shown beside their pseudo-labels.
+        annotations: Ground truth for prediction files. Runs hold that of their test videos; for them this is the
+            ground truth of the training videos, shown beside their pseudo-labels.
         subset: Subset of the annotations against which prediction files are measured.
         tious: Thresholds of temporal IoU; by default those of the run's benchmark, otherwise 0.1 to 0.7.
-        videos: Folder of the video files, named as the videos; the page links to them where they are.
-        title: Of the page; by default the sources' names.
+        videos: Folder of the video files, named like the videos; the page links to them where they are.
+        title: Title of the page; by default the sources' names.
 
     Raises:
         WTALError: If a source cannot be read, or a tIoU lies outside (0, 1].

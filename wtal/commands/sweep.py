@@ -25,19 +25,19 @@ def run(
 ) -> None:
     """Run a sweep file without any server; `wandb sweep` takes the same file.
 
-    Finished runs are never repeated, interrupted ones go on from their last checkpoint, and a failed one is a row with
-    the reason. Start it again, or on a second machine with the same folder, at any time.
+    Finished runs are never repeated, interrupted ones continue from their last checkpoint, and a failed one is shown
+    with the reason. Start it again, or on a second machine with the same folder, at any time.
 
     Args:
-        file: Sweep in wandb's form: `method` (grid, random, bayes), `parameters`, `command` with `${args}`.
+        file: Sweep in wandb's format: `method` (grid, random, bayes), `parameters`, `command` with `${args}`.
         output: Folder of the runs; `wtal table` reads it.
-        jobs: How many trainings at a time.
-        seeds: Run everything with each seed; the search takes their mean.
+        jobs: Number of trainings at a time.
+        seeds: Seeds, each of which everything is run with; a search uses their mean.
         retry: Try failed runs again.
-        slurm: Submit this many workers as jobs of SLURM instead, and leave; each runs one training at a time.
+        slurm: Number of workers to submit as SLURM jobs instead; each runs one training at a time.
         slurm_partition: Partition of the workers.
-        slurm_minutes: Time limit of a worker; another start takes up what it leaves unfinished.
-        slurm_gpus: GPUs of each worker.
+        slurm_minutes: Time limit of a worker; starting again continues what it leaves unfinished.
+        slurm_gpus: Number of GPUs of each worker.
 
     Raises:
         ConfigError: If the file cannot be run.
@@ -47,7 +47,7 @@ def run(
     path = find_config(file)
     sweep = read_sweep(path)
     if seeds and any(parameter.name == SEED for parameter in sweep.parameters):
-        raise ConfigError(f"{file} varies {SEED} already: leave out --seeds.")
+        raise ConfigError(f"{file} varies {SEED} already: omit --seeds.")
     output.mkdir(parents=True, exist_ok=True)
     if slurm:
         ids = submit(path, output, seeds, Slurm(slurm, slurm_partition, slurm_minutes, slurm_gpus))

@@ -1,1 +1,1 @@
-"""Every method of the paper's argument, trained and tested alike."""
+"""Every method of the paper's argument, trained and tested in the same way."""

@@ -1,4 +1,4 @@
-"""Every method of the paper's argument, trained and tested alike, in one table."""
+"""Every method of the paper's argument, trained and tested in the same way, in one table."""
 
 import copy
 import hashlib
@@ -34,25 +34,25 @@ class _Run:
         name: Name of its folder.
         pattern: Pattern of the schedule after the warm-up; None for the configuration's own, empty to train nothing.
         answers: The source whose results stand for a method, by method.
-        goes_on: Whether it trains after the warm-up, each branch for as many epochs as in an alternation.
+        continues: Whether it trains after the warm-up, each branch for as many epochs as in an alternation.
         overlay: A file that is merged over the configuration.
     """
 
     name: str
     pattern: str | None
     answers: Mapping[str, str]
-    goes_on: bool = True
+    continues: bool = True
     overlay: Path | None = None
 
     @property
     def variant(self) -> str:
-        """What of the run its configuration does not say: that its VLP is the untrained one."""
+        """What the configuration does not say about the run: that its VLP is untrained; otherwise empty."""
         return self.name if self.pattern == "" else ""
 
 
 _RUNS = (
     _Run("vanilla", "", {"vlp_vanilla": VLP.name}),
-    _Run("warm_up", "W", {"cbp_warm_up": CBP.name, "late_fusion_warm_up": FUSED.name}, goes_on=False),
+    _Run("warm_up", "W", {"cbp_warm_up": CBP.name, "late_fusion_warm_up": FUSED.name}, continues=False),
     _Run("apart", "W", {"cbp": CBP.name, "vlp": VLP.name, "late_fusion": FUSED.name}),
     _Run("b_only", "B", {"b_only": FUSED.name}),
     _Run("f_only", "F", {"f_only": FUSED.name}),
@@ -66,7 +66,7 @@ class _WarmUp(Callback):
 
     Args:
         folder: Folder of the seed.
-        config: The configuration; one that differs in a setting that affects the warm-up has another warm-up.
+        config: The configuration, whose settings that affect the warm-up identify it.
         epochs: Length of the warm-up.
     """
 
@@ -80,7 +80,7 @@ class _WarmUp(Callback):
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Duration of the warm-up."""
         return float(self.checkpoint.with_suffix(".seconds").read_text())
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -126,12 +126,12 @@ def compare(
         One row per method and seed, also written to ``comparison.csv`` and ``comparison.md`` of ``output``.
 
     Raises:
-        ConfigError: If an ablation has the name of a method or of another one.
+        ConfigError: If an ablation has the name of a method or of another ablation.
     """
     names = [path.stem for path in ablations]
     for path in ablations:
         if path.stem in get_args(Method):
-            raise ConfigError(f"{path}: {path.stem} is a method: name it under `methods`, or rename the file.")
+            raise ConfigError(f"{path}: {path.stem} is a method: name it in `--methods`, or rename the file.")
         if names.count(path.stem) > 1:
             raise ConfigError(f"{path}: two ablations are called {path.stem}, and each needs a row of its own.")
     records, wanted = [], [*methods, *names]
@@ -151,14 +151,14 @@ def compare(
 
 
 class _Settings(WTALCLI):
-    """The settings of a run alone: parsed, with nothing made of them."""
+    """Parses the settings of a run without making anything from them."""
 
     def instantiate_classes(self) -> None:
         """Make nothing."""
 
 
 def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Record:
-    """Results of a run: those on disk if it had the same identity and length, else by training it."""
+    """Results of a run: those on disk if they have the same identity and length, else those of a new training."""
     config = [*config, run.overlay] if run.overlay else config
     arguments = [f"--config={path}" for path in config]
     arguments += [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder / run.name}"]
@@ -180,7 +180,7 @@ def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Recor
 
 
 def _epochs(run: _Run, settings: Mapping[str, Any], path: Path) -> int:
-    """How many epochs a run trains for."""
+    """Number of epochs of a run."""
     model = settings["model"]
     schedule = model["init_args"].get("schedule")
     if not isinstance(schedule, dict):
@@ -192,7 +192,7 @@ def _epochs(run: _Run, settings: Mapping[str, Any], path: Path) -> int:
     if len(set(pattern)) > 1:
         return epochs
     after = epochs - int(schedule["warm_up"])  # each epoch trains what an alternation trains in every other one
-    return int(schedule["warm_up"]) + (-(-after // 2) if run.goes_on else 0)
+    return int(schedule["warm_up"]) + (-(-after // 2) if run.continues else 0)
 
 
 def _train_and_test(run: _Run, arguments: list[str], folder: Path) -> Record:
@@ -218,7 +218,7 @@ def _train_and_test(run: _Run, arguments: list[str], folder: Path) -> Record:
 
 
 def _fit(cli: WTALCLI, warm_up: _WarmUp) -> float:
-    """Train, from the seed's warm-up if it is there; the seconds that it would have taken from the start."""
+    """Train, from the seed's warm-up if it exists, and return the seconds that training from the start would take."""
     trainer: Trainer = cli.trainer
     shared = warm_up.exists
     trainer.callbacks.append(warm_up)  # type: ignore[attr-defined]

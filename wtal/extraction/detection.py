@@ -1,4 +1,4 @@
-"""From videos to detections: features, a model's scores, and what its localizer makes of them."""
+"""From videos to detections: features, a model's scores, and its localizer's detections."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -37,10 +37,10 @@ class Found:
     """What was found in videos.
 
     Args:
-        table: Detections of the model's final answer, :data:`~wtal.results.predictions.COLUMNS`.
+        table: Detections of the model's last source, with the columns :data:`~wtal.results.predictions.COLUMNS`.
         videos: Files of the videos that could be read, by name.
         failed: Names of the others.
-        note: What a reader of the detections must know; empty for nothing.
+        note: A warning to readers of the detections; empty if there is none.
     """
 
     table: pd.DataFrame
@@ -61,13 +61,13 @@ def detect_actions(
     """Localize actions in videos.
 
     Args:
-        model: Any; only the features that its branches read are made.
-        videos: Files by name.
+        model: Any model; only the features that its branches read are made.
+        videos: Video files by name.
         output: Folder for the detections of every source and for all scores, as ``wtal report`` reads them.
-        making: How features are made.
+        making: Settings of the features.
         store: Folder of the features; existing ones are reused.
         workers: Processes that decode; None for a number that suits the machine.
-        trained: The model's training; a warning is given if its features were made in another way.
+        trained: The model's run; a warning is given if its features were made in another way.
 
     Raises:
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
@@ -107,7 +107,7 @@ def _streams_of(model: LocalizationModule) -> set[str]:
     unknown = streams - set(_KINDS.values())
     if unknown:
         raise ConfigError(
-            f"The model reads the stream {min(unknown)!r}, which is not extracted from video: extract its features by "
+            f"The model reads the stream {min(unknown)!r}, which cannot be extracted from video: make its features by "
             "other means, and run `wtal predict` on them."
         )
     return streams
@@ -140,7 +140,7 @@ def _unlabelled(
 
 
 def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -> pd.DataFrame:
-    """Detections of the model's final answer; those of every source and all scores are written for ``wtal report``."""
+    """Detections of the model's last source; those of every source and all scores are written for ``wtal report``."""
     trainer = Trainer(
         devices=1,
         logger=False,
@@ -158,7 +158,7 @@ def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -
 
 
 def _warn_of_other_features(run: Run, data: SnippetDataModule) -> None:
-    """Warn if features were made in another way than those that the model has learned from."""
+    """Warn if features were made in another way than those that the model learned from."""
     for kind in data.streams:
         try:
             learned, here = (known.streams.get(kind) for known in (run.data, data))

@@ -18,16 +18,16 @@ __all__ = ["Extractor"]
 
 
 class Extractor(pl.LightningModule):
-    """The networks, and the videos that they are shown.
+    """The networks, and the videos that they process.
 
     Args:
         jobs: All videos; each process takes its share of them.
-        cut: How they are cut.
-        i3d: The networks of the streams ``rgb`` and ``flow``, as far as they are wanted.
-        clip: The image tower, if it is wanted.
+        cut: How the videos are cut into snippets.
+        i3d: The networks of those of the streams ``rgb`` and ``flow`` that are extracted.
+        clip: The image tower; None if ``clip`` is not extracted.
         crops: What I3D sees of a frame; the features of several crops are averaged.
-        bgr: See :class:`~wtal.nn.encoders.clip_image.Preprocess`.
-        batch_size: Snippets of a batch.
+        bgr: Whether to swap red and blue, see :class:`~wtal.nn.encoders.clip_image.Preprocess`.
+        batch_size: Number of snippets in a batch.
         num_workers: Processes that decode and compute flow while this one computes features; 0 for none.
     """
 
@@ -49,7 +49,7 @@ class Extractor(pl.LightningModule):
 
     @property
     def mine(self) -> range:
-        """Which jobs are this process's."""
+        """Indices of this process's jobs."""
         return range(self.trainer.global_rank, len(self.jobs), self.trainer.world_size)
 
     def predict_dataloader(self) -> DataLoader[Snippets]:
@@ -64,7 +64,7 @@ class Extractor(pl.LightningModule):
 
     @torch.no_grad()
     def predict_step(self, batch: Snippets, batch_idx: int) -> dict[Stream, Tensor]:
-        """Features of each stream that is there, ``(N, D)`` float32 on the CPU."""
+        """Features of each stream in the batch, ``(N, D)`` float32 on the CPU."""
         found: dict[Stream, Tensor] = {}
         pixels: dict[I3DStream, Tensor | None] = {"rgb": batch.rgb, "flow": batch.flow}
         for stream, frames in pixels.items():

@@ -34,22 +34,22 @@ _CROPS = {"center": "center", "ten": "ten, averaged"}
 
 @dataclass(frozen=True)
 class Extraction:
-    """What features are made from; all of it becomes part of their store's manifest.
+    """How features are made; all of it becomes part of their store's manifest.
 
     Args:
-        streams: I3D's and CLIP's.
+        streams: Streams to extract, I3D's ``rgb`` and ``flow``, and ``clip``.
         rgb_weights: I3D's weights for frames.
         flow_weights: I3D's weights for optical flow.
         clip_model: Name of an open_clip model.
         clip_weights: Tag of its weights, or path of a file.
-        random_weights: Use random weights.
+        random_weights: Whether to use random weights.
         flow: Method of optical flow.
         crops: What I3D sees of a frame.
-        bgr: Swap red and blue for CLIP.
+        bgr: Whether to swap red and blue for CLIP.
         fps: Frames per second.
         stride: Frames between neighbouring snippets.
         window: Frames in a snippet.
-        images: Frames of a snippet that CLIP sees.
+        images: Number of frames of a snippet that CLIP sees.
     """
 
     streams: Sequence[Stream] = ("rgb", "flow", "clip")
@@ -67,10 +67,10 @@ class Extraction:
     images: int = 1
 
     def __post_init__(self) -> None:
-        """Check.
+        """Check the values.
 
         Raises:
-            ConfigError: For a number out of range, or no stream.
+            ConfigError: If a number is out of range, or there is no stream.
         """
         for name in ("fps", "stride", "window", "images"):
             if not 0 < getattr(self, name) < 1e6:
@@ -93,12 +93,12 @@ class Running:
     """How the work is spread.
 
     Args:
-        batch_size: Snippets in a batch.
-        workers: Processes that decode; None for a number that suits the machine.
-        precision: As Lightning names it; None for bfloat16 on a GPU.
+        batch_size: Number of snippets in a batch.
+        workers: Number of processes that decode; None for a number that suits the machine.
+        precision: Precision, as Lightning names it; None for bfloat16 on a GPU.
         devices: GPUs, as Lightning names them.
         nodes: Number of machines.
-        strategy: As Lightning names it.
+        strategy: Strategy, as Lightning names it.
     """
 
     batch_size: int = 8
@@ -112,17 +112,17 @@ class Running:
 def extract_features(
     videos: Mapping[str, Path], output: Path, making: Extraction, running: Running, layout: Layout = "store"
 ) -> "Outcome":
-    """Make the features of videos that are not there yet.
+    """Make the features of videos that have none yet.
 
     Args:
-        videos: By name.
+        videos: Video files by name.
         output: Folder of the features.
-        making: From what.
+        making: How the features are made.
         running: How the work is spread.
-        layout: How they are laid out.
+        layout: Layout of the folder.
 
     Returns:
-        What became of the videos; in one of several processes, of its own.
+        The outcome for the videos; in one of several processes, for its share of them.
 
     Raises:
         ConfigError: If weights do not exist or a setting is wrong.
@@ -142,7 +142,7 @@ def extract_features(
 
 
 def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], StoreAppender]") -> "list[Job]":
-    """What is missing, the largest files first, so that the processes' shares are alike."""
+    """The missing features, those of the largest files first, so that processes get similar shares."""
     from wtal.video.snippets import Job
 
     jobs = []
@@ -156,7 +156,7 @@ def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], Store
 def _compute(
     jobs: "Sequence[Job]", making: Extraction, running: Running, networks: "_Networks", writer: "WriteFeatures"
 ) -> bool:
-    """Compute and write the features; whether this is the first of the processes."""
+    """Compute and write the features, and return whether this is the first of the processes."""
     import torch
     from pytorch_lightning import Trainer
 
@@ -176,7 +176,7 @@ def _compute(
         callbacks=[writer, ShowProgress(_seconds([job.path for job in jobs]))],
     )
     workers = _workers(trainer.num_devices) if running.workers is None else running.workers
-    if not torch.cuda.is_available():  # what computes features leaves the workers their share
+    if not torch.cuda.is_available():  # leave the workers their share of the cores
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
     module = Extractor(
         jobs,
@@ -199,15 +199,15 @@ def _report(
     from rich.console import Console
 
     folders = ", ".join(str(store.folder) for store in stores.values())
-    there = f"; {present} were there already" if present else ""
+    there = f"; {present} already had them" if present else ""
     text = f"{len(outcome.written)} videos written to {folders}{there}."
     Console().print(text, soft_wrap=True, highlight=False, markup=False)
     if making.random_weights:
-        Console(stderr=True).print("These features are of random weights and mean nothing.", highlight=False)
+        Console(stderr=True).print("These features come from random weights and mean nothing.", highlight=False)
 
 
 def _workers(devices: int) -> int:
-    """Processes that decode: half of the machine, or with GPUs all of it."""
+    """Number of processes that decode: half of the cores, or with GPUs each device's share of all of them."""
     import torch
 
     cores = os.cpu_count() or 1
@@ -242,7 +242,7 @@ def _load(making: Extraction) -> _Networks:
 def _open_stores(
     output: Path, making: Extraction, layout: Layout, networks: _Networks
 ) -> "dict[tuple[Stream, ...], StoreAppender]":
-    """The stores of the streams that are asked for."""
+    """The stores of the chosen streams."""
     from wtal.data.appending import StoreAppender
 
     stores = {}
@@ -266,7 +266,7 @@ def _open_stores(
 
 
 def _seconds(paths: Iterable[Path]) -> float:
-    """Total duration of the videos, as far as their files give it."""
+    """Total duration of the videos whose files can be read."""
     from wtal.video.decode import probe
 
     total_s = 0.0

@@ -21,11 +21,11 @@ __all__ = ["Outcome", "ShowProgress", "WriteFeatures"]
 
 @dataclass
 class Outcome:
-    """What became of the videos, by name; each problem is one sentence.
+    """The outcome for each video, by name; each problem is one sentence.
 
     Args:
         written: Number of snippets of each finished video.
-        damaged: Finished videos, a part of which could not be read.
+        damaged: Finished videos of which a part could not be read.
         failed: Videos that have no features.
     """
 
@@ -71,7 +71,7 @@ class WriteFeatures(Callback):
                 self.outcome.written[job.video_id] = len(rows)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Gather from all processes what became of the videos."""
+        """Gather the outcomes of all processes."""
         if trainer.world_size > 1:
             outcomes: list[Any] = [None] * trainer.world_size
             torch.distributed.all_gather_object(outcomes, self.outcome)
@@ -81,10 +81,10 @@ class WriteFeatures(Callback):
 
 
 class ShowProgress(Callback):
-    """A bar with the time that is left where somebody looks on, else a line a video; on standard error.
+    """Shows a bar with the time left on a terminal, one line per video elsewhere, both on standard error.
 
     Args:
-        total_s: Of all videos of all processes, as their files say.
+        total_s: Total duration of the videos of all processes, as stated in their files.
     """
 
     def __init__(self, total_s: float) -> None:
@@ -101,7 +101,7 @@ class ShowProgress(Callback):
         )
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count."""
+        """Start the bar."""
         assert isinstance(pl_module, Extractor)
         self._began, self._frames, self._running, self._ended = time.monotonic(), 0, dict[int, int](), 0
         self._share = max(1.0, self.total_s * pl_module.cut.grid.fps / trainer.world_size)
@@ -112,7 +112,7 @@ class ShowProgress(Callback):
     def on_predict_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: Extractor, outputs: dict[Stream, Tensor], batch: Snippets, *_: object
     ) -> None:
-        """Move on."""
+        """Advance the bar, or print a line for a finished video."""
         self._frames += max(0, batch.frames - self._running.get(batch.job, 0))
         self._running[batch.job] = batch.frames
         rate = self._frames / (time.monotonic() - self._began)
@@ -131,11 +131,11 @@ class ShowProgress(Callback):
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End the bar."""
+        """Close the bar."""
         self._bar.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """End the bar, so that the message after it is legible."""
+        """Close the bar, so that the message after it is legible."""
         self._bar.stop()
 
 

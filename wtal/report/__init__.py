@@ -1,4 +1,4 @@
-"""Figures and pages, drawn from tables and arrays; no network is needed here."""
+"""Figures and pages, drawn from tables and arrays, without a model."""
 
 from typing import TYPE_CHECKING
 

@@ -43,7 +43,7 @@ class Track:
     """Scores and detections of one source for one class in one video.
 
     Args:
-        source: Name of the source, which determines name and colour where these are empty.
+        source: Name of the source, which gives the name and the colour where those are empty.
         curve: Score of each snippet in [0, 1], ``(T,)``.
         segments: Detections, best first, ``(N, 2)`` seconds.
         labels: Pseudo-labels that it learned from, ``(T,)`` of 1, 0 and -1; None draws none.
@@ -92,7 +92,7 @@ def panel_of(
         detections: Table ``source, video_id, label, start_s, end_s``, for each source best first; by default the
             detections of the model's own localizer.
         truth: Table ``video_id, label, start_s, end_s`` of this and other videos; None draws no ground truth.
-        label: The class; by default the most frequent class of the ground truth, or else the most probable class.
+        label: The class; by default the most frequent in the ground truth or, without one, the most probable.
         taught: Pseudo-labels by source, ``(T,)`` each.
 
     Raises:
@@ -124,13 +124,13 @@ def panel_of(
 
 
 def panel_of_both(ours: "VideoScores", apart: "VideoScores", truth: pd.DataFrame | None, label: str | None) -> Panel:
-    """One class of a video: the branches of another run, each called alone, above the fusion of this one.
+    """Make the panel of one class: the branches of another run, each marked as alone, above the fusion of this run.
 
     Args:
-        ours: Of the run whose fusion is shown.
-        apart: Of the run whose branches are shown, of the same video.
-        truth: See :func:`panel_of`.
-        label: See :func:`panel_of`.
+        ours: Scores of the run whose fusion is shown.
+        apart: Scores of the run whose branches are shown, for the same video.
+        truth: Ground truth; see :func:`panel_of`.
+        label: The class; see :func:`panel_of`.
     """
     panel = panel_of(ours, truth=truth, label=label)
     shown = panel.title.removeprefix(f"{ours.video.video_id}: ")
@@ -221,7 +221,7 @@ class Line:
     Args:
         name: Name in the legend; empty for none.
         x: Positions, ``(K,)``.
-        values: Values of ``R`` runs, ``(R, K)``: their mean is drawn, with a band from the least to the largest.
+        values: Values of ``R`` runs, ``(R, K)``: their mean is drawn, with a band from the smallest to the largest.
         colour: A colour of matplotlib.
         dashed: Whether the line is dashed.
     """

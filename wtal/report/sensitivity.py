@@ -1,4 +1,4 @@
-"""The figure of what depends on thresholds."""
+"""The figure that shows how results depend on thresholds."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -23,11 +23,11 @@ _SYMBOLS = {"foreground": "δ$_h$", "background": "δ$_l$"}
 def sensitivity_figure(
     cuts: Sequence[CutCurve], teachers: Sequence[TeacherCurve], caption: str, views: Sequence[View] = ()
 ) -> "Figure":
-    """Charts side by side: the localizer's threshold, then those of each kind of pseudo-label.
+    """Draw charts side by side: the localizer's threshold, then those of each kind of pseudo-label.
 
     Args:
-        cuts: One per source.
-        teachers: One per teacher and kind of label, in the order of the kinds; none for a branch alone.
+        cuts: One curve per source.
+        teachers: One curve per teacher and kind of label, in the order of the kinds; none for a branch alone.
         caption: Text below the charts.
         views: How the model declares its sources.
     """
@@ -48,7 +48,7 @@ def _teacher_chart(curves: Sequence[TeacherCurve], views: Sequence[View]) -> Cha
     lines, marks = [], []
     for place, curve in enumerate(curves):
         title, colour = shown(curve.teacher, place, views)
-        lines.append(Line(f"{title}: right", curve.thresholds, curve.right, colour))
+        lines.append(Line(f"{title}: correct", curve.thresholds, curve.right, colour))
         lines.append(Line(f"{title}: share of all", curve.thresholds, curve.share, colour, dashed=True))
         marks.append((curve.used, colour))
     kind = curves[0].kind

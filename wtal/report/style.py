@@ -68,7 +68,7 @@ def shown(source: str, place: int, views: Sequence[View] = ()) -> tuple[str, str
     """Title and colour of a source.
 
     Args:
-        source: Its name.
+        source: Name of the source.
         place: Its place among the sources, which gives the colour where none is declared.
         views: The views that a model declares.
 
@@ -100,7 +100,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as ``.pdf``, ``.png`` or ``.svg``, completely or not at all.
 
     Raises:
-        ConfigError: If the path has another ending.
+        ConfigError: If the path has another extension.
     """
     if path.suffix.lower() not in {".pdf", ".png", ".svg"}:
         raise ConfigError(f"{path} must end in .pdf, .png or .svg: figures are written in these formats.")

@@ -32,8 +32,8 @@ _EXPLAINED = (
     "FPR: share of the detected time outside instances. FNR: share of the instances' time that is undetected. "
     "completeness: share of an instance that its best detection covers. background: share of a detection outside "
     "instances. swallowing: share of detections that cover half of two or more instances. length ratio: median length "
-    "of a detection relative to its instance. All for the best detections of each class, as many as it has instances "
-    "(1G); in % except for the length ratio."
+    "of a detection relative to its instance. All are for the best detections of each class, as many as it has "
+    "instances (1G), and in % except for the length ratio."
 )
 
 

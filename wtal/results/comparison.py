@@ -47,14 +47,14 @@ NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "tra
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table from the folder of a run: one column per name, of numbers where its cells are numbers.
+    """Read a table from the folder of a run: one column per name, numeric where all cells are numbers.
 
     Raises:
-        PredictionError: If the file is no such table.
+        PredictionError: If the file is not such a table.
     """
     table = read_table(path, PredictionError, {"benchmark": ("protocol",)})  # called protocol before version 0.2
     if len(table.columns) > _MOST_COLUMNS:
-        raise PredictionError(f"{path} is no table of a run, as it has {len(table.columns)} columns: delete it.")
+        raise PredictionError(f"{path} is not a table of a run, as it has {len(table.columns)} columns: delete it.")
     columns = {name: [cell for (cell,) in table.select(name)] for name in table.columns}
     return pd.DataFrame(
         {name: pd.Series(cells, dtype=object) if name in _TEXT else _typed(cells) for name, cells in columns.items()}
@@ -77,7 +77,7 @@ def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFram
 
     Args:
         path: The file.
-        numbers: Required columns of numbers, the seed and the average among them.
+        numbers: Required numeric columns, including the seed and the average.
 
     Raises:
         PredictionError: If a column is missing or has values of the wrong kind.
@@ -85,13 +85,13 @@ def read_comparison(path: Path, numbers: Sequence[str] = NUMBERS) -> pd.DataFram
     table = read_csv(path)
     bad = _bad_column(table, numbers)
     if bad:
-        raise PredictionError(f"{path} has no good column {bad!r}: run `wtal compare` again.")
+        raise PredictionError(f"{path} has no valid column {bad!r}: run `wtal compare` again.")
     table = table.reindex(columns=[*table.columns, *(name for name in _TEXT if name not in table)])
     return table.astype(dict.fromkeys(_TEXT, object)).fillna(dict.fromkeys(_TEXT, ""))
 
 
 def _bad_column(table: pd.DataFrame, numbers: Sequence[str]) -> str | None:
-    """The first column of a comparison that is missing, not numeric, or, for an empty table, has no rows."""
+    """The first column of a comparison that is missing or has values of the wrong kind; None if all are good."""
     for name in ("method", "features", "benchmark", *numbers):
         if name not in table:
             return name

@@ -1,4 +1,4 @@
-"""The detections that people look at, as cues with a text, from which subtitles and annotations are made."""
+"""Detections for people to look at, as cues with a text, from which subtitles and annotations are made."""
 
 import re
 from bisect import bisect
@@ -40,7 +40,7 @@ def shown(table: pd.DataFrame, minimum: float | None = None, overlapping: bool =
 
     Args:
         table: Detections of one video: ``label``, ``start_s``, ``end_s``, ``score``.
-        minimum: Least score; by default :data:`SHARE_OF_BEST` of the best score of the video.
+        minimum: Lowest score; by default :data:`SHARE_OF_BEST` of the best score of the video.
         overlapping: Whether to keep detections that overlap a better one of their class.
 
     Source:
@@ -56,7 +56,7 @@ def shown(table: pd.DataFrame, minimum: float | None = None, overlapping: bool =
 
 
 def _without_better(table: pd.DataFrame) -> np.ndarray:
-    """For detections, best first: whether each overlaps no better one of its class that is kept."""
+    """Whether each detection, best first, is kept because it overlaps no better kept one of its class."""
     taken: dict[str, tuple[list[float], list[float]]] = {}  # disjoint and ordered by time
     kept = []
     for label, start_s, end_s in zip(table["label"], table["start_s"], table["end_s"], strict=True):

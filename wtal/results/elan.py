@@ -19,7 +19,7 @@ __all__ = ["as_eaf"]
 
 
 def as_eaf(cues: Sequence[Cue], path: Path, media: Path | None, note: str) -> str:
-    """Format cues as a document of ELAN.
+    """Format cues as an ELAN document.
 
     Args:
         cues: The cues of one video, ordered by time.
@@ -54,7 +54,7 @@ def _link(document: "Eaf", media: Path, path: Path) -> None:
 
 
 def _add_tiers(document: "Eaf", cues: Sequence[Cue]) -> None:
-    """One tier per class, and further ones for cues that overlap, as those of one tier must not."""
+    """Add one tier per class, and further ones for overlapping cues, because cues in one tier must not overlap."""
     tiers: set[str] = set()
     for label in sorted({cue.label for cue in cues}):
         own = [cue for cue in cues if cue.label == label]

@@ -59,7 +59,7 @@ class Evaluation:
 
     @property
     def recall(self) -> dict[str, dict[str, float]]:
-        """The recall by multiple of the instances, then by threshold; empty if the rules include none."""
+        """The recall by multiple of the number of instances, then by threshold; empty if the rules include none."""
         columns = zip(self.rules.recall_multiples, self.score.recall.T, strict=True)
         return {f"{multiple}x": _by_tiou(self.tious, column) for multiple, column in columns}
 
@@ -107,7 +107,7 @@ def _ranges(tious: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
-    """Name sets of predictions: as given, or by their file names, with the folder where these are equal.
+    """Name sets of predictions: as given, or by file name, with the folder in front where file names are equal.
 
     Raises:
         ConfigError: If the numbers of names and sets differ, or two sets have the same name.
@@ -123,7 +123,7 @@ def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
     labels = list(names) or longer
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
-        raise ConfigError(f"{len(twice)} sets of predictions are named {twice[0]}: distinguish them by --names.")
+        raise ConfigError(f"{len(twice)} sets of predictions are named {twice[0]}: distinguish them with --names.")
     return labels
 
 
@@ -153,7 +153,7 @@ def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, ti
             f"{score.ambiguous} detections meet ambiguous segments and were left out."
             if len(truth.ambiguous)
             else f"{rules.name} leaves out detections that meet ambiguous segments, but none are known: give them with "
-            "--ambiguous if the data set has some."
+            "--ambiguous if the data set has any."
         )
     return Evaluation(label, path, truth, rules, tuple(tious), score, tuple(notes))
 
@@ -191,7 +191,7 @@ def show_evaluations(results: Sequence[Evaluation], per_class: bool = False) -> 
 
 
 def save_evaluations(results: Sequence[Evaluation], output: Path, per_class: bool = False) -> None:
-    """Write fractions as ``.json`` or ``.csv``, or percentages as ``.md``, by the ending of the file."""
+    """Write fractions as ``.json`` or ``.csv``, or percentages as ``.md``, depending on the file extension."""
     if output.suffix.lower() == ".json":
         content = [result.as_json() for result in results]
         text = json.dumps(content[0] if len(content) == 1 else content, indent=1, ensure_ascii=False)

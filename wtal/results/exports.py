@@ -1,4 +1,4 @@
-"""Detections for other programs: subtitles (WebVTT), annotations of ELAN (EAF), JSON and CSV."""
+"""Detections for other programs: subtitles (WebVTT), ELAN annotations (EAF), JSON and CSV."""
 
 import hashlib
 import re
@@ -23,7 +23,7 @@ __all__ = ["Format", "export", "export_table", "file_name", "media_files"]
 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
-_LONGEST = 209  # bytes of the name of a file, without its ending and that of a draft
+_LONGEST = 209  # bytes of a file name, without its extension and that of a draft
 
 
 def export(
@@ -36,7 +36,7 @@ def export(
     minimum: float | None = None,
     overlapping: bool = False,
 ) -> list[Path]:
-    """Write the detections of videos, as :func:`export_table`; a video without detections gets empty files."""
+    """Write the detections of videos, as :func:`export_table` does; a video without detections gets empty files."""
     table = as_table(detections, class_names)
     return export_table(table, folder, formats, list(detections), media, minimum=minimum, overlapping=overlapping)
 
@@ -58,20 +58,20 @@ def export_table(
     ``detections.csv``. ``vtt`` and ``eaf`` are for people: one file per video, named like the video, with the
     detections that :func:`~wtal.results.cues.shown` chooses, their classes and scores, and times in milliseconds. A
     subtitle is one line of plain text, so players can also use the file for chapters. In an ELAN file each class has a
-    tier, and further ones, ``class (2)``, for detections that overlap, because those of one tier must not.
+    tier, and further ones, ``class (2)``, for overlapping detections, because those in one tier must not overlap.
 
     Args:
-        table: :data:`~wtal.results.predictions.COLUMNS`.
+        table: Detections, with the columns :data:`~wtal.results.predictions.COLUMNS`.
         folder: Folder of the files; no name of a video or class leads out of it. Existing files are replaced.
         formats: The formats to write.
         videos: Names of all videos; by default those in the table.
         media: Video files by name of the video, which ``eaf`` links to.
-        minimum: See :func:`~wtal.results.cues.shown`.
-        overlapping: See :func:`~wtal.results.cues.shown`.
+        minimum: Lowest score; see :func:`~wtal.results.cues.shown`.
+        overlapping: Whether to keep overlapping detections; see :func:`~wtal.results.cues.shown`.
         note: A remark for readers, such as that the weights are random; written to every file.
 
     Returns:
-        The files, first those that hold all videos.
+        The files, those that hold all videos first.
 
     Raises:
         PredictionError: If a value is not finite or a time is later than any video.
@@ -122,6 +122,6 @@ def file_name(name: str) -> str:
 
 
 def media_files(folder: Path, videos: Sequence[str]) -> dict[str, Path]:
-    """Find the files of videos, named like the videos apart from their endings."""
+    """Find the files of videos, named like the videos apart from their extensions."""
     files = {file.stem: file for file in reversed(video_files(folder))}  # the first of several
     return {video: files[video] for video in videos if video in files}

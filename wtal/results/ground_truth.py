@@ -30,7 +30,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Conventions = Literal["thumos14", "activitynet"]
 
-# As in the public evaluators: the third of the first is 0.30000000000000004, which matters for whole snippets.
+# As in the public evaluators: THUMOS14's third is 0.30000000000000004, which matters for whole snippets.
 _TIOUS = {
     "thumos14": tuple(np.linspace(0.1, 0.9, 9).tolist()),
     "activitynet": tuple(np.linspace(0.5, 0.95, 10).tolist()),
@@ -73,8 +73,8 @@ class GroundTruth:
         Args:
             content: The annotations.
             videos: The chosen rows of ``content.videos``.
-            name: See the class.
-            left_out: See the class.
+            name: Name of the subset or list, as shown in captions.
+            left_out: Names of videos that the chosen list leaves out.
         """
         segments = content.segments[content.segments["video_id"].isin(videos.index)]
         ambiguous = content.ambiguous[content.ambiguous["video_id"].isin(videos.index)]
@@ -99,7 +99,7 @@ class GroundTruth:
 
     @property
     def conventions(self) -> Conventions:
-        """THUMOS14's if every video is named like one of its videos, else ActivityNet's."""
+        """Those of THUMOS14 if every video is named like one of its videos, otherwise those of ActivityNet."""
         is_thumos = all(name.startswith(("video_test_", "video_validation_")) for name in self.video_ids)
         return "thumos14" if is_thumos else "activitynet"
 
@@ -193,7 +193,7 @@ def _only_subset(content: Annotations) -> str:
 
 
 def numbered(names: pd.Series, known: Iterable[str]) -> pd.Series:
-    """Replace names by numbers: known names by their position, unknown ones by numbers of their own after these.
+    """Replace names by numbers: known names by their position, unknown ones by numbers after these.
 
     >>> numbered(pd.Series(["b", "new", "a"]), ["a", "b"]).tolist()
     [1, 2, 0]
@@ -212,7 +212,7 @@ def detection_rows(
     """Turn detections into rows that match the ground truth, and note what a reader should know about them.
 
     A video is also found by its name with or without ``v_``, or by its alias. Detections in a video that the ground
-    truth lacks stay and are false, as in every public evaluator; each such video gets a number above those of the
+    truth lacks are kept and count as false, as in every public evaluator; such a video gets a number above those of the
     known videos. Detections in a video that the chosen list leaves out are dropped.
 
     Args:
@@ -231,7 +231,7 @@ def detection_rows(
     other = other_names(table["video_id"], (*truth.video_ids, *truth.left_out), truth.aliases)
     names = table["video_id"].map(lambda name: other.get(name, name))
     if other:
-        notes.append(f"{len(other)} videos were found by another name of theirs, such as with or without {_PREFIX!r}.")
+        notes.append(f"{len(other)} videos were found under another name, such as with or without {_PREFIX!r}.")
     blocked = names.isin(truth.left_out)
     if blocked.any():
         notes.append(f"{blocked.sum()} detections lie in videos that the list leaves out; they are not counted.")
@@ -270,7 +270,7 @@ def _unknown_labels(unknown: pd.DataFrame, truth: GroundTruth, policy: Literal["
 
 
 def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping[str, str]) -> dict[str, str]:
-    """Which predicted videos are known by another name: an alias, or the name with or without ``v_``.
+    """Find the predicted videos that are known by another name: an alias, or the name with or without ``v_``.
 
     A name that is itself predicted never stands for another video.
 
@@ -287,7 +287,7 @@ def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping
 
 
 def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[str]:
-    """What lowers the numbers without being an error."""
+    """Notes on what lowers the numbers without being an error."""
     notes = []
     if rows.empty:
         notes.append("There are no detections at all: every number is 0.")
@@ -309,12 +309,12 @@ def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[
 
 
 def write_ground_truth(path: Path, segments: pd.DataFrame, durations_s: Mapping[str, float], subset: str) -> None:
-    """Write segments in ActivityNet's form.
+    """Write segments in ActivityNet's format.
 
     Args:
         path: Path of the JSON file.
         segments: One row per instance: ``video_id``, ``label``, ``start_s``, ``end_s``.
-        durations_s: Duration of each video of the subset, those without an instance included; NaN is left out.
+        durations_s: Duration of each video of the subset, including those without an instance; NaN is left out.
         subset: Name of the subset.
     """
     videos: dict[str, list[dict[str, object]]] = {video: [] for video in durations_s}

@@ -85,7 +85,7 @@ class Identity:
     def difference(self, here: "Identity") -> str:
         """What differs between this identity ("there") and that of the present run ("here"); empty if nothing does.
 
-        What follows from another class, its own settings, is not listed.
+        If a class differs, the settings of the class are not listed.
         """
         there = self.settings
         names = [n for n in {**there, **here.settings} if n not in there or there[n] != here.settings.get(n, _MISSING)]
@@ -123,7 +123,7 @@ def _is_observer(callback: object) -> bool:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401  a value as JSON has it
-    """A value as JSON knows it; a whole number is one, however it was written."""
+    """A value as JSON has it; whole numbers are integers, however they were written."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

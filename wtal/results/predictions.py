@@ -65,22 +65,22 @@ def write_predictions(path: Path, detections: Mapping[str, "Detections"], class_
     """Write the detections of videos, with all digits.
 
     Args:
-        path: Path with the ending ``.json`` (ActivityNet's format; a video without detections has an empty list) or
+        path: Path with the extension ``.json`` (ActivityNet's format; a video without detections has an empty list) or
             ``.csv`` (one row per detection). An existing file is replaced once the new one is complete.
         detections: Detections by name of the video.
         class_names: Class names by index of the label.
 
     Raises:
-        PredictionError: If the path has another ending, or a value is not finite.
+        PredictionError: If the path has another extension, or a value is not finite.
     """
     write_table(path, as_table(detections, class_names), list(detections))
 
 
 def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str], note: str = "") -> None:
-    """Write a table of detections; otherwise, and with the same errors, as :func:`write_predictions`.
+    """Write a table of detections in the formats, and with the errors, of :func:`write_predictions`.
 
     Args:
-        path: Path with the ending ``.json`` or ``.csv``.
+        path: Path with the extension ``.json`` or ``.csv``.
         table: One row per detection: :data:`COLUMNS`.
         videos: Names of all videos, including those without detections.
         note: A remark for readers: ``external_data`` of the JSON, a last column of the CSV.
@@ -136,7 +136,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise PredictionError(f"{path} does not exist: give a prediction file.")
     if path.suffix.lower() not in _READERS:
-        raise PredictionError(f"{path} has an unknown ending for predictions: give a .json, .csv or .tsv file.")
+        raise PredictionError(f"{path} has an unknown extension for predictions: give a .json, .csv or .tsv file.")
     return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
 
 
@@ -186,7 +186,7 @@ def _read_table(path: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its columns' types; the first row with an impossible value raises."""
+    """Check the values and give the columns their types; the first impossible value raises."""
     is_name = table["label"].map(lambda label: isinstance(label, str) and bool(label)).astype(bool)
     for video, label in table.loc[~is_name, ["video_id", "label"]].itertuples(index=False, name=None):
         raise PredictionError(
@@ -194,7 +194,7 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         )
     for name in {*table["video_id"], *table["label"]}:
         if re.search("[\ud800-\udfff]", name):
-            raise PredictionError(f"{path}: {name!r} is not valid text, as half of a character is missing.")
+            raise PredictionError(f"{path}: {name!r} is not valid text, as it holds half of a surrogate pair.")
     numbers = table[list(COLUMNS[2:])].map(_number).astype(float)
     for row in map(int, np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1))):
         video, _, *values = table.loc[row]

@@ -1,4 +1,4 @@
-"""What a run says of itself: the record of its training, and what its predictions were made on."""
+"""What a run states about itself: the record of its training, and what its predictions were made on."""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _LARGEST = 1e12  # no measure is larger
 
 @dataclass(frozen=True)
 class Record:
-    """All that a row of a table must be able to say of a run; ``record.json`` in plain values.
+    """All that a table may show about a run; ``record.json`` in plain values.
 
     Args:
         metrics: Results of the last checkpoint by name, such as ``test/fused/mAP``: of the held-out videos if there was
@@ -48,8 +48,8 @@ class Record:
         weights: Where pretrained weights come from; empty without any.
         memory_mib: Peak memory, of the GPU if there is one; None if it was not measured.
         git: Revision of the code, with a plus sign if it was changed since; empty outside a repository.
-        versions: Versions of this package and of those it stands on.
-        methods: Methods of a comparison that the run stands for, with the source that answers for each.
+        versions: Versions of this package and of those it depends on.
+        methods: Methods of a comparison that the run stands for, with the source of each one's results.
     """
 
     metrics: Mapping[str, float]
@@ -80,14 +80,14 @@ class Record:
 
 
 def length_of(config: Mapping[str, Any]) -> tuple[object, ...]:
-    """What a configuration says of the length of a training: epochs, steps and time at most."""
+    """The length of a training in a configuration: largest numbers of epochs and steps, and the time limit."""
     trainer = config.get("trainer")
     trainer = trainer if isinstance(trainer, Mapping) else {}
     return tuple(trainer.get(name) for name in ("max_epochs", "max_steps", "max_time"))
 
 
 def config_texts_digest(texts: object) -> str:
-    """By what a comparison knew its runs before version 0.2: the texts of the configuration files, in their order."""
+    """The identity of a comparison's run before version 0.2: a digest of its configuration files, in their order."""
     return sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
@@ -97,10 +97,10 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record | None:
-    """Read what :func:`write_record` has written, in this version or an older one.
+    """Read a record of this version or an older one.
 
     Returns:
-        The record; None if the file is another program's.
+        The record; None if the file belongs to another program.
 
     Raises:
         ConfigError: If the file is damaged or was written by a newer version.
@@ -110,10 +110,10 @@ def read_record(path: Path) -> Record | None:
 
 
 def parse_record(content: dict[str, Any], place: str) -> Record:
-    """A record out of the content of its file, of this version or an older one.
+    """Make a record from the content of its file, of this version or an older one.
 
     Args:
-        content: Values by name, the metrics among them.
+        content: Values by name, including the metrics.
         place: Path of the file, or name of the run, for the message.
 
     Raises:
@@ -139,10 +139,10 @@ def _as_schema_2(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(content: dict[str, Any]) -> Record:
-    """A record of which every value has its type.
+    """A record whose values all have the right type.
 
     Raises:
-        ValueError: If one has not; it names the value.
+        ValueError: If one does not; the message names the value.
     """
     config, seed, selected = content.get("config", {}), content.get("seed"), content.get("selected")
     if not isinstance(config, dict):
@@ -184,15 +184,15 @@ def _number(name: object, value: object) -> float:
 
 @dataclass(frozen=True)
 class About:
-    """What every table of a run's numbers must say.
+    """What every table of a run's numbers must state.
 
     Args:
         features: Where the features come from.
         benchmark: Name of the benchmark.
         tious: Its thresholds of temporal IoU.
-        weights: What a reader must know of the weights; else empty.
+        weights: What a reader must know about the weights; otherwise empty.
         checkpoint: Name of the file that the weights come from, or ``as in memory``.
-        views: How figures show each source, where it is known.
+        views: How figures show each source, if known.
     """
 
     features: str = ""
@@ -224,7 +224,7 @@ def write_about(path: Path, about: About) -> None:
 
 
 def read_about(path: Path) -> About:
-    """Read what :func:`write_about` has written.
+    """Read a file of :func:`write_about`.
 
     Raises:
         PredictionError: If the file has another form.

@@ -73,7 +73,7 @@ class RunFolder:
 
     @classmethod
     def below(cls, home: Path) -> "list[RunFolder]":
-        """The runs directly in a folder that have a ``last.ckpt``, by the age of that, the newest one last."""
+        """The runs directly in a folder that have a ``last.ckpt``, sorted by its age, the newest one last."""
         return [cls(file.parent.parent) for file in _by_age(home.glob(f"*/checkpoints/{_LAST}"))]
 
     @property
@@ -96,7 +96,7 @@ class RunFolder:
 
     @property
     def record(self) -> Path:
-        """What the run was and reached; see :class:`~wtal.results.record.Record`."""
+        """The run's settings and results; see :class:`~wtal.results.record.Record`."""
         return self.path / _RECORD
 
     @property
@@ -116,17 +116,17 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The checkpoint of the last epoch, from which a training goes on."""
+        """The checkpoint of the last epoch, from which a training continues."""
         return self.checkpoints / _LAST
 
     @property
     def selected(self) -> Path | None:
-        """The checkpoint that was chosen on held-out videos: the newest one beside the last; None without any."""
+        """The checkpoint that was chosen on held-out videos: the newest one besides the last; None without any."""
         return next(reversed(_by_age(f for f in self.checkpoints.glob("*.ckpt") if f.name != _LAST)), None)
 
     @property
     def pseudo_labels(self) -> Path:
-        """The labels that each student was last taught."""
+        """The pseudo-labels that each student last learned from."""
         return self.path / "pseudo_labels.npz"
 
     @property
@@ -156,7 +156,7 @@ class RunFolder:
 
     @property
     def run_name(self) -> str:
-        """The run's name: the ``--name`` it was started with, or its model's; empty if nothing here tells."""
+        """The run's name: the ``--name`` it was started with, or its model's; empty if unknown."""
         try:
             return str(read_json(self.identity, ConfigError)["name"])
         except (WTALError, KeyError, TypeError):
@@ -184,5 +184,5 @@ def records_below(folder: Path) -> list[Path]:
 
 
 def _by_age(files: Iterable[Path]) -> list[Path]:
-    """Files by the time of their last change; those of one time by their path."""
+    """Files sorted by the time of their last change, and those of the same time by their path."""
     return sorted(files, key=lambda file: (file.stat().st_mtime, str(file)))

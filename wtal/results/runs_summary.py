@@ -1,4 +1,4 @@
-"""Runs as a paper's table: mean and deviation over seeds, in text, Markdown, CSV and LaTeX."""
+"""Runs as a table for a paper: mean and deviation over seeds, in text, Markdown, CSV and LaTeX."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class RunsTable:
 
     Args:
         summary: See :func:`summarize_runs`.
-        text: The cells that are shown: percentages, the best of each column in bold.
+        text: The cells as shown: percentages, the best of each column in bold.
         caption: Features, benchmark, code, seeds and checkpoint of the runs.
     """
 
@@ -54,7 +54,7 @@ class RunsTable:
     caption: str
 
     def save(self, output: Path) -> None:
-        """Write the table as ``.csv`` (fractions), ``.md`` or ``.tex``, by the ending of the path."""
+        """Write the table as ``.csv`` (fractions), ``.md`` or ``.tex``, depending on the extension of the path."""
         kind = output.suffix.lower()
         content = {
             ".csv": lambda: self.summary.to_csv(),
@@ -85,7 +85,7 @@ def summarize_runs(rows: Sequence[Row], baseline: str | None = None) -> pd.DataF
     """Summarize runs with one row per variant: ``seeds``, mean and ``sd`` of every measure.
 
     Args:
-        rows: One per run.
+        rows: The runs.
         baseline: Name of a variant; adds the ``difference`` of the average from it, and ``p`` of a paired t-test over
             their common seeds, NaN for fewer than two.
 

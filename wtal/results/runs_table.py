@@ -49,14 +49,14 @@ def table_of_runs(
 
 
 def _local(folders: Sequence[Path]) -> list[tuple[Path, Record]]:
-    """The records of runs; of those with the same identity, seed and length the newest one.
+    """The records of runs, only the newest of those with the same identity, seed and length.
 
-    The runs of a comparison are left out where its table says the same.
+    Runs of a comparison that has its table are left out, because the table already holds their results.
     """
     found: dict[object, tuple[Path, Record]] = {}
     for folder in folders:
         if not folder.exists():
-            raise ConfigError(f"{folder} does not exist: give the folder of runs.")
+            raise ConfigError(f"{folder} does not exist: give a folder of runs.")
         for path in records_below(folder):
             record = read_record(path)
             if record is None or not record.config or (record.methods and _is_in_a_table(path)):
@@ -106,12 +106,12 @@ def _from_wandb(name: str) -> Iterator[tuple[Path, Record]]:
 
 
 def collect(records: Sequence[tuple[Path, Record]], source: str | None = None, checkpoint: str = "last") -> list[Row]:
-    """Make one row per record with test results; of equal variant and seed the last one.
+    """Make one row per record with test results; of records with the same variant and seed, the last one counts.
 
     Args:
-        records: Paths and contents.
-        source: See ``wtal table``.
-        checkpoint: See ``wtal table``.
+        records: Paths and contents of the records.
+        source: Name of the source; see ``wtal table``.
+        checkpoint: ``last`` or ``selected``; see ``wtal table``.
     """
     rows: dict[tuple[str, int], Row] = {}
     settings = [_flat(record.config) for _, record in records]
@@ -132,7 +132,7 @@ def _varied(settings: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _values(measured: Mapping[str, float], source: str | None) -> dict[str, float]:
-    """The mAP of one source by threshold or range, by default of the first source that has any."""
+    """The mAP of one source, by default the first that has any, by threshold or range."""
     for name in [source] if source is not None else _SOURCES:
         prefix = f"test/{name}/" if name else "test/"
         found = {key.removeprefix(prefix): value for key, value in measured.items() if key.startswith(f"{prefix}mAP")}
@@ -142,7 +142,7 @@ def _values(measured: Mapping[str, float], source: str | None) -> dict[str, floa
 
 
 def _swept(path: Path) -> str:
-    """What a sweep has varied for this run, apart from the seed; empty for other runs."""
+    """The settings that a sweep varied for this run, apart from the seed; empty for other runs."""
     for folder in list(path.parents)[:6]:
         try:
             assignment = dict(read_json(folder / "outcome.json", ConfigError)["assignment"].items())

@@ -30,7 +30,7 @@ class CutCurve:
         source: Name of the source.
         cuts: The thresholds, ``(K,)``.
         values: Fractions for each of ``R`` runs, ``(R, K)``.
-        own: With all thresholds of the model's own localizer, ``(R,)``.
+        own: Fractions with all thresholds of the model's own localizer, ``(R,)``.
     """
 
     source: str
@@ -41,15 +41,15 @@ class CutCurve:
 
 @dataclass(frozen=True)
 class TeacherCurve:
-    """What a teacher would label, were its threshold another.
+    """What a teacher would label if its threshold were different.
 
     Args:
         teacher: Name of the branch.
-        kind: Which labels.
-        thresholds: For the foreground score, ``(K,)``.
-        right: Share of the labelled snippets whose label is right, ``(R, K)``; NaN where none is labelled.
+        kind: Kind of label.
+        thresholds: Thresholds of the foreground score, ``(K,)``.
+        right: Share of the labelled snippets whose label is correct, ``(R, K)``; NaN where none is labelled.
         share: Share of all snippets that are labelled, ``(R, K)``.
-        used: The threshold of the training.
+        used: The threshold used in training.
     """
 
     teacher: str
@@ -63,10 +63,10 @@ class TeacherCurve:
 def cut_curves(
     scores: Sequence[Mapping[str, "VideoScores"]], truth: GroundTruth, tious: Sequence[float]
 ) -> list[CutCurve]:
-    """One curve per source.
+    """Compute one curve per source.
 
     Args:
-        scores: Of each run, by video.
+        scores: Scores of each run, by video.
         truth: Ground truth of these videos.
         tious: Thresholds of temporal IoU over which average precision is averaged.
     """

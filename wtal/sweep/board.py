@@ -51,7 +51,7 @@ class Board:
 
 
 def _table(sweep: Sweep, outcomes: Sequence[Outcome]) -> Group:
-    """One row per run, and below it how many runs have each status."""
+    """One row per run, and below them the number of runs with each status."""
     varied = _varied(sweep, outcomes)
     table = Table(box=None, pad_edge=False)
     for name in [*varied, "status", sweep.metric or "metric", "s"]:

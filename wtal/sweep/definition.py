@@ -34,7 +34,7 @@ class Parameter:
     Args:
         name: Name as on the command line, such as ``model.init_args.schedule.pattern``.
         values: The values to choose from; empty for a range.
-        low: Least value of a range.
+        low: Smallest value of a range.
         high: Largest value of a range.
         distribution: Distribution over a range, by wandb's names.
         step: Step of ``q_uniform``.
@@ -78,11 +78,11 @@ class Sweep:
         """
         for parameter in self.parameters:
             if not parameter.values:
-                raise ConfigError(f"{self.path}: a grid needs `values` of {parameter.name}, not a range.")
+                raise ConfigError(f"{self.path}: a grid needs `values` for {parameter.name}, not a range.")
         names = [parameter.name for parameter in self.parameters]
         combinations = itertools.product(*(parameter.values for parameter in self.parameters))
         if self.run_cap is None and math.prod(len(parameter.values) for parameter in self.parameters) > _MOST_RUNS:
-            raise ConfigError(f"{self.path}: the grid has more than {_MOST_RUNS} runs; limit them by `run_cap`.")
+            raise ConfigError(f"{self.path}: the grid has more than {_MOST_RUNS} runs; limit them with `run_cap`.")
         return [dict(zip(names, values, strict=True)) for values in itertools.islice(combinations, self.run_cap)]
 
     def run_name(self, assignment: Assignment) -> str:
@@ -123,7 +123,7 @@ def read_sweep(path: Path) -> Sweep:
         path: YAML with ``method``, ``parameters`` and ``command``, and optionally ``metric`` and ``run_cap``.
 
     Raises:
-        ConfigError: If it is not YAML, or holds something that would not be run as wandb runs it.
+        ConfigError: If it is not YAML, or holds something that could not be run as wandb runs it.
     """
     content = read_yaml(path, ConfigError)
     if not isinstance(content, dict):
@@ -147,7 +147,7 @@ def _command(path: Path, command: object) -> tuple[str, ...]:
 
 
 def _metric(path: Path, metric: object) -> tuple[str, bool]:
-    """Name of the metric, and whether more of it is better."""
+    """Name of the metric, and whether a larger value is better."""
     if not isinstance(metric, dict) or not isinstance(metric.get("name", ""), str):
         raise ConfigError(f"{path}: `metric` must have a `name` and a `goal`, not be {brief(metric)}.")
     return metric.get("name", ""), metric.get("goal", "maximize") == "maximize"
@@ -155,7 +155,7 @@ def _metric(path: Path, metric: object) -> tuple[str, bool]:
 
 def _run_cap(path: Path, cap: object, method: Method) -> int | None:
     if cap is None and method != "grid":
-        raise ConfigError(f"{path}: `{method}` has no end; limit the number of runs by `run_cap`.")
+        raise ConfigError(f"{path}: `{method}` has no end; limit the number of runs with `run_cap`.")
     if cap is not None and (not isinstance(cap, int) or cap < 1):
         raise ConfigError(f"{path}: `run_cap` must be a number of runs, not {brief(cap)}.")
     return cap

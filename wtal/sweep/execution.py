@@ -55,7 +55,7 @@ def run_sweep(sweep: Sweep, output: Path, jobs: int = 1, seeds: Sequence[int] = 
 
 @contextmanager
 def _ended_by_term(pool: Executor) -> Iterator[None]:
-    """On SIGTERM, terminate the trainings, start no other, and exit; the next start continues from there."""
+    """On SIGTERM, terminate the trainings, start no more, and exit; the next start continues from there."""
 
     def end(*_: object) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -69,9 +69,9 @@ def _ended_by_term(pool: Executor) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _until_ended(read: Sweep, assignment: Assignment, output: Path, retry: bool) -> Outcome:
+def _until_ended(sweep: Sweep, assignment: Assignment, output: Path, retry: bool) -> Outcome:
     """Run an assignment, or wait while another process does."""
-    while (outcome := perform(read, assignment, output, retry)) is None:
+    while (outcome := perform(sweep, assignment, output, retry)) is None:
         time.sleep(POLL_S)
     return outcome
 
@@ -100,7 +100,7 @@ def _mean_over(seeds: Sequence[int], board: Board, retry: bool, assignment: Assi
 
 @dataclass(frozen=True)
 class Slurm:
-    """Jobs of SLURM.
+    """SLURM jobs.
 
     Args:
         workers: Number of jobs; each runs one training at a time.
@@ -116,12 +116,12 @@ class Slurm:
 
 
 def submit(file: Path, output: Path, seeds: Sequence[int], slurm: Slurm) -> list[str]:
-    """Start workers through SLURM, which share the work through the folder.
+    """Start workers through SLURM that share the work through the folder.
 
     Args:
         file: The sweep file.
         output: Folder of the runs.
-        seeds: See :func:`run_sweep`.
+        seeds: Seeds to run everything with.
         slurm: The jobs.
 
     Returns:

@@ -20,7 +20,7 @@ from wtal.sweep.definition import Assignment, Sweep
 
 __all__ = ["Outcome", "end_all", "is_claimed", "outcome_of", "perform"]
 
-_ENDED_FROM_OUTSIDE = (143, -signal.SIGTERM)  # as when a cluster takes its machine back
+_ENDED_FROM_OUTSIDE = (143, -signal.SIGTERM)  # as when a cluster reclaims the machine
 _running: set[subprocess.Popen[bytes]] = set()
 _terminating = threading.Event()
 
@@ -71,7 +71,7 @@ def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> 
         sweep: The sweep with its command.
         assignment: Values of the parameters.
         folder: Folder of all runs.
-        retry: Whether to run again what failed.
+        retry: Whether to run a failed run again.
 
     Returns:
         The outcome; None if another process works on the run.

@@ -17,7 +17,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint to a draft in the same folder and then renames it, in one step of the file system.
 
     Lightning writes into the system's temporary folder. If that is another file system, as on most clusters, its move
-    is a copy over the former checkpoint, and a kill or a full disk in the middle of it destroys both.
+    copies over the former checkpoint, and a kill or a full disk in the middle of it destroys both.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ANN401
@@ -37,5 +37,5 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 draft.write_bytes(whole.getbuffer())
         except OSError as error:
             raise CheckpointError(
-                f"{path} cannot be written ({error.strerror}): make room; --resume continues from the former one."
+                f"{path} cannot be written ({error.strerror}): make room, then --resume continues from the former one."
             ) from error

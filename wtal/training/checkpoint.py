@@ -1,4 +1,4 @@
-"""``wtal.load``: a checkpoint as a model, with all that it tells of the training."""
+"""``wtal.load``: a checkpoint as a model, with all that it holds about its training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,11 +35,11 @@ class Run:
         path: Path of the checkpoint.
         model: The trained model, in evaluation mode on the CPU.
         class_names: Names of the classes, in the order of the labels.
-        hyperparameters: Settings that the model was made with; ``{}`` where the checkpoint holds none.
+        hyperparameters: Settings that the model was made with; ``{}`` if the checkpoint holds none.
         epoch: The last epoch, counted from 0 as in :meth:`Schedule.step`.
         schedule: Schedule of a collaboration; None for a branch that was trained alone.
-        config: Path of the run's ``config.yaml``; None where there is none.
-        trust: Packages beside this one whose classes may be named, see :func:`load`.
+        config: Path of the run's ``config.yaml``; None if there is none.
+        trust: Packages besides this one whose classes may be named, see :func:`load`.
         buffers: State of each student's :class:`PseudoLabelBuffer`.
     """
 
@@ -62,16 +62,16 @@ class Run:
             WTALError: If the data are no longer where they were.
         """
         if self.config is None:
-            raise ConfigError(f"No config.yaml lies above {self.path}: make the data module yourself, and pass it on.")
+            raise ConfigError(f"There is no config.yaml above {self.path}: make the data module and pass it as `data`.")
         data = _read_config(self.config).get("data")
-        if not isinstance(data, dict):  # the name of another file would be read unseen
-            raise ConfigError(f"{self.config} has no `data` part: make the data module yourself, and pass it on.")
+        if not isinstance(data, dict):  # the name of another file would be read unchecked
+            raise ConfigError(f"{self.config} has no `data` part: make the data module and pass it as `data`.")
         refuse_untrusted(data, self.config, self.trust)
         try:
             made = load_data([self.config])
         except WTALError:
             raise
-        except Exception as error:  # wrong settings fail in any way there is
+        except Exception as error:  # wrong settings can raise anything
             cause = origin(error)
             if isinstance(cause, WTALError):
                 raise cause from cause.__cause__
@@ -84,7 +84,7 @@ class Run:
     def pseudo_labels(self) -> dict[str, dict[str, PseudoLabels]]:
         """Each student's latest pseudo-labels by training video, ``(T,)`` on the video's grid.
 
-        Where the training videos are not at hand, they are named ``0``, ``1`` and so on, in their order.
+        If the training data cannot be read, the videos are named ``0``, ``1`` and so on, in their order.
         """
         labels = {}
         for student, state in self.buffers.items():
@@ -122,19 +122,19 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     """Load any checkpoint of this project: of a branch that was trained alone, or of a collaboration.
 
     The checkpoint of a training on the command line holds all settings of its model, so neither data nor configuration
-    are needed. Nothing in the file can run code.
+    is needed. Nothing in the file can run code.
 
     Args:
-        path: The checkpoint, or a folder whose newest ``last.ckpt`` is taken.
+        path: The checkpoint, or a folder whose newest ``last.ckpt`` is used.
         model: A module of the checkpoint's architecture; needed after a training in Python, as the functions that made
-            its parts are in no checkpoint.
-        trust: Packages beside this one whose classes checkpoint and configuration may name, such as your own heads.
+            its parts are not in the checkpoint.
+        trust: Packages besides this one whose classes checkpoint and configuration may name, such as your own heads.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, hostile or no checkpoint of this project, or if it lacks the
+        CheckpointError: If the file is missing, damaged, hostile or not a checkpoint of this project, or lacks the
             settings of its model.
 
-    ``run = wtal.load("runs/demo/seed_0/alternation")`` is all; see :class:`Run`, and
+    For example ``run = wtal.load("runs/demo/seed_0/alternation")``; see :class:`Run`, and
     ``experiments/notebooks/inspect_checkpoint.ipynb``.
     """
     path = _find(Path(path))
@@ -149,8 +149,8 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
             settings = _part(_read_config(config), "model")
         if settings.get("class_path") is None:
             raise CheckpointError(
-                f"{path} does not hold the settings of its model, as it was trained in Python: make the model as there "
-                "and give it as `model`."
+                f"{path} does not hold the settings of its model, as it was trained in Python: make the model as you "
+                "did there, and pass it as `model`."
             )
         model = rebuild(settings, checkpoint["class_names"], checkpoint["state_dict"], path, trust)
     _fill(model, checkpoint, path)
@@ -175,18 +175,18 @@ def _find(path: Path) -> Path:
         return path
     newest = newest_checkpoint(path)
     if newest is None:
-        raise CheckpointError(f"No last.ckpt is in {path} or below it: give the checkpoint itself.")
+        raise CheckpointError(f"There is no last.ckpt in {path} or below it: give the checkpoint itself.")
     return newest
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A checkpoint's tensors and plain values, classes under their present names."""
+    """A checkpoint's tensors and plain values, with classes under their present names."""
     try:
         checkpoint = read_checkpoint(path)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist: give a checkpoint, or the folder of a run.") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
-        raise CheckpointError(f"{path} is no checkpoint of this project: it has no weights with class names.")
+        raise CheckpointError(f"{path} is not a checkpoint of this project: it has no weights with class names.")
     parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0, "marks": []}
     checkpoint = {name: checkpoint.get(name, empty) for name, empty in parts.items()}
     wrong = [name for name, empty in parts.items() if not isinstance(checkpoint[name], type(empty))]
@@ -195,15 +195,15 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} is a damaged checkpoint: its {wrong[0]} are a {type(checkpoint[wrong[0]]).__name__}."
         )
     if not is_bounded([checkpoint[name] for name in ("class_names", "hyper_parameters", "marks")], _MOST_SETTINGS):
-        raise CheckpointError(f"{path} is a damaged checkpoint: its settings have no end.")
+        raise CheckpointError(f"{path} is a damaged checkpoint: its settings hold too many values.")
     try:
         return {**checkpoint, "hyper_parameters": with_present_names(checkpoint["hyper_parameters"])}
     except RecursionError as error:
-        raise CheckpointError(f"{path} is a damaged checkpoint: its settings are nested too deep.") from error
+        raise CheckpointError(f"{path} is a damaged checkpoint: its settings are nested too deeply.") from error
 
 
 def _part(content: object, *keys: str) -> dict[str, Any]:
-    """The dictionary below nested keys; an empty one where there is none."""
+    """The dictionary under nested keys; an empty one if there is none."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content if isinstance(content, dict) else {}
@@ -241,7 +241,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _fill(model: LocalizationModule, checkpoint: dict[str, Any], path: Path) -> None:
-    """Put in the weights.
+    """Load the weights into the model.
 
     Raises:
         CheckpointError: If they belong to another model.
@@ -251,6 +251,5 @@ def _fill(model: LocalizationModule, checkpoint: dict[str, Any], path: Path) -> 
         model.load_state_dict(checkpoint["state_dict"])
     except (RuntimeError, AttributeError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(
-            f"The weights of {path} belong to another model than its settings make: a {type(model).__name__} was made; "
-            "give the right one as `model`."
+            f"The weights of {path} do not fit a {type(model).__name__} with these settings: pass the right `model`."
         ) from error

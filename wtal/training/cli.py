@@ -44,7 +44,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "log_every_n_steps": 1,
     "max_epochs": 100,
     "num_sanity_val_steps": 0,
-    "use_distributed_sampler": False,  # the data modules' samplers know the process themselves, and how to resume
+    "use_distributed_sampler": False,  # the data modules' samplers handle processes and resumption themselves
 }
 
 
@@ -55,8 +55,8 @@ class WTALCLI(LightningCommands):
     :class:`~wtal.results.run_folder.RunFolder`.
 
     Args:
-        args: What follows ``wtal`` on the command line; without ``run``, the options alone.
-        run: Whether to run a command; else model, data module and trainer are made and kept as attributes.
+        args: The words after ``wtal`` on the command line; without ``run``, the options alone.
+        run: Whether to run a command; otherwise model, data module and trainer are made and kept as attributes.
 
     Raises:
         WTALError: For settings, files and checkpoints that the user can correct.
@@ -89,13 +89,13 @@ class WTALCLI(LightningCommands):
         parser.add_argument(
             "--logger",
             type=Literal["csv", "tensorboard", "wandb"] | None,
-            help="Where metrics go (default: csv, under wandb's agent wandb); `trainer.logger` takes loggers with "
+            help="Where metrics go (default: csv, or wandb under its agent); `trainer.logger` takes loggers with "
             "options of their own.",
         )
         parser.add_argument(
             "--name",
             type=str | None,
-            help="Name of the run, a folder of `trainer.default_root_dir` (default: the model's).",
+            help="Name of the run and of its folder in `trainer.default_root_dir` (default: the model's class).",
         )
 
         parser.add_argument(
@@ -116,7 +116,7 @@ class WTALCLI(LightningCommands):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """All settings in plain values, as ``config.yaml`` has them."""
+        """All settings as plain values, as in ``config.yaml``."""
         return self._as_plain_values(self.config.get(str(self.subcommand), self.config))
 
     def _as_plain_values(self, config: Any) -> dict[str, Any]:  # noqa: ANN401  a Namespace of jsonargparse
@@ -140,7 +140,7 @@ class WTALCLI(LightningCommands):
     before_validate = before_test = before_predict = claim_folder
 
     def before_fit(self) -> None:
-        """Find the run to go on with, or give the new one its folder."""
+        """Find the run to continue, or give a new one its folder."""
         settings = self.config_init[self.subcommand]
         self._start = begin(
             self.trainer,
@@ -158,7 +158,7 @@ class WTALCLI(LightningCommands):
             self.trainer.fit(**kwargs)
 
     def after_fit(self) -> None:
-        """Leave ``record.json`` in the run's folder."""
+        """Write ``record.json`` into the run's folder."""
         if self._start.finished or leaves_no_files(self.trainer):
             return
         trainer, known = self.trainer, self._start.record
@@ -180,12 +180,12 @@ class WTALCLI(LightningCommands):
         """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""
         try:
             read = self.command_parser.parse_args([f"--config={config}"])
-        except Exception:  # what a file of an older version, or a damaged one, makes of the parser
+        except Exception:  # a file of an older version, or a damaged one, can raise anything
             return None
         return Identity.of(self._as_plain_values(read), self.trainer.world_size)
 
     def instantiate_classes(self) -> None:
-        """Make model, data module and trainer; a ``ValueError`` of their constructors is a wrong setting."""
+        """Make model, data module and trainer; a ``ValueError`` from a constructor means a wrong setting."""
         try:
             super().instantiate_classes()
         except ValueError as error:
@@ -200,7 +200,7 @@ class WTALCLI(LightningCommands):
         precision = str(settings["precision"])
         if precision.startswith("transformer-engine") or precision in ("16-true", "bf16-true"):
             raise ConfigError(
-                f"trainer.precision: {precision} is too coarse for the losses; take bf16-mixed, 16-mixed or 32-true."
+                f"trainer.precision: {precision} is too coarse for the losses; use bf16-mixed, 16-mixed or 32-true."
             )
         if settings["logger"] in (None, True):
             kwargs["logger"] = self._logger(settings["default_root_dir"])
@@ -215,7 +215,7 @@ class WTALCLI(LightningCommands):
         name = self.run_name
         kind = self.setting("logger") or ("wandb" if "WANDB_SWEEP_ID" in os.environ else "csv")
         if kind == "wandb":
-            Path(root).mkdir(parents=True, exist_ok=True)  # wandb would take the system's temporary folder
+            Path(root).mkdir(parents=True, exist_ok=True)  # otherwise wandb uses the system's temporary folder
             with from_extra("wandb"):
                 return WandbLogger(name=name, save_dir=root, project="wtal")
         if kind == "tensorboard":

@@ -1,4 +1,4 @@
-"""Lets a trainer write into a folder that was chosen for it, a new one or that of a run that goes on."""
+"""Makes a trainer write into a chosen folder: a new one, or that of a run that continues."""
 
 import csv
 import io
@@ -51,12 +51,12 @@ def _home(trainer: Trainer, name: str) -> Path:
 
 
 def move_to(trainer: Trainer, folder: RunFolder, step: int | None = None) -> None:
-    """Let a trainer, its first logger and its checkpoints write into a folder.
+    """Make a trainer, its first logger and its checkpoints write into a folder.
 
     Args:
         trainer: A trainer that has not begun.
         folder: ``<home>/<version>``, with the home that the trainer's logger has.
-        step: The step from which the run in that folder goes on: what was logged before it is kept. None for a new run.
+        step: The step from which the run in that folder continues; earlier log entries are kept. None for a new run.
     """
     number = re.fullmatch(r"version_(\d+)", folder.path.name)
     version: int | str = int(number[1]) if number else folder.path.name
@@ -76,9 +76,9 @@ def move_to(trainer: Trainer, folder: RunFolder, step: int | None = None) -> Non
 
 
 class _ContinuedMetrics(ExperimentWriter):
-    """Keeps the rows that are in ``metrics.csv``, where Lightning's class deletes the file.
+    """Keeps the rows of ``metrics.csv``, where Lightning's class deletes the file.
 
-    Rows of steps that are repeated, since the run was ended after its last checkpoint, are left out.
+    Rows of steps that are repeated, because the run ended after its last checkpoint, are left out.
     """
 
     def __init__(self, log_dir: str, step: int) -> None:

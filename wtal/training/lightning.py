@@ -1,4 +1,4 @@
-"""The one adapter to Lightning: its private parts are touched here, in the collaboration's loop, and nowhere else."""
+"""The one adapter to Lightning: its private parts are used only here and in the collaboration's loop."""
 
 import pickle
 import re
@@ -16,7 +16,7 @@ __all__ = ["LightningCommands", "as_own_errors", "batches_trained"]
 
 
 class LightningCommands(LightningCLI):
-    """Lightning's command line without what this project does in its own way.
+    """Lightning's command line without the parts that this project replaces.
 
     Takes the arguments of ``LightningCLI``.
     """
@@ -31,7 +31,7 @@ class LightningCommands(LightningCLI):
         return self._get(self.config, key)
 
     def instance(self, key: str) -> Any:  # noqa: ANN401
-        """What was made from the settings under a key; plain settings as they are."""
+        """The object made from the settings under a key; a plain setting as it is."""
         return self._get(self.config_init, key)
 
     @property
@@ -41,18 +41,18 @@ class LightningCommands(LightningCLI):
         return parser
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
-        """Leave out Lightning's own long table of results, as this project prints a short one."""
+        """Switch off Lightning's long table of results, as this project prints a short one."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if "verbose" in self._subcommand_method_arguments[subcommand]:
             parser.set_defaults(verbose=False)
         return parser
 
     def _parse_ckpt_path(self) -> None:
-        """Keep the settings as given: Lightning would put those saved in the checkpoint over them."""
+        """Keep the settings as given: Lightning would replace them by those saved in the checkpoint."""
 
 
 def batches_trained(trainer: Trainer) -> int:
-    """Training batches since the first epoch, those before a resumption among them."""
+    """Number of training batches since the first epoch, including those before a resumption."""
     return trainer.fit_loop.epoch_loop.total_batch_idx + 1
 
 
@@ -90,7 +90,7 @@ def _own_error(error: Exception) -> WTALError | None:
 
 
 def _foreign_weights(message: str) -> str:
-    """One sentence for torch's list of all weights that do not fit."""
+    """One sentence in place of torch's list of all weights that do not fit."""
     shapes = re.findall(
         r"size mismatch for (\S+): .*?torch.Size\((.*?)\) from checkpoint.*?torch.Size\((.*?)\)", message
     )
@@ -102,7 +102,7 @@ def _foreign_weights(message: str) -> str:
 
 
 def _wrong_width(message: str) -> FeatureError | None:
-    """The error of a head that does not check the width of its features, as those of this project do."""
+    """The error for a head that, unlike those of this project, does not check the width of its features."""
     linear = re.search(r"mat1 and mat2 shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", message)
     convolution = re.search(r"to have (?P<expects>\d+) channels, but got (?P<has>\d+) channels", message)
     if linear:

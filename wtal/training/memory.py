@@ -1,4 +1,4 @@
-"""Keeping the memory that one training step frees for the next one."""
+"""Keeping the memory that a training step frees, for use by the next step."""
 
 import ctypes
 import sys
@@ -13,8 +13,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
 class KeepFreedMemory(Callback):
     """Makes a fit on a CPU reuse the same memory for the activations of every step.
 
-    PyTorch caches freed memory on a GPU only. On a CPU the activations go back to the system after each step, which
-    hands out zeroed pages again in the next; for a light head this takes a tenth of the time.
+    PyTorch caches freed memory on a GPU only. On a CPU the activations go back to the system after each step, and
+    the next step gets freshly zeroed pages; for a light head this takes a tenth of the time.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -24,10 +24,10 @@ class KeepFreedMemory(Callback):
 
 
 def keep_freed_memory(kept: int = 1 << 30, small: int = 1 << 25) -> bool:
-    """Let this process keep the memory that it frees.
+    """Make this process keep the memory that it frees.
 
     Args:
-        kept: How many bytes are kept at most; memory freed beyond goes back to the system.
+        kept: Largest number of bytes to keep; memory freed beyond that goes back to the system.
         small: Size in bytes of the largest block that is kept; glibc allows no more than 32 MiB.
 
     Returns:

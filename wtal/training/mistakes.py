@@ -1,4 +1,4 @@
-"""What went wrong with options and settings, in one sentence that names the file."""
+"""Mistakes in options and settings, explained in one sentence that names the file."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ __all__ = ["mistake", "origin"]
 def origin(error: BaseException) -> BaseException:
     """The first error of this project in a chain of causes, or the very first cause if there is none.
 
-    jsonargparse wraps an error of a constructor in a list of everything else that the setting could have been.
+    jsonargparse wraps a constructor's error in a list of everything else that the setting could have been.
     """
     while error.__cause__ is not None and not isinstance(error, WTALError):
         error = error.__cause__
@@ -26,7 +26,7 @@ def mistake(message: str, argv: Sequence[str]) -> str:
 
     Args:
         message: The error's message, usually of many lines.
-        argv: Words of the command line; the configuration files among them are searched for the option.
+        argv: Words of the command line, whose configuration files are searched for the option.
     """
     paths = [Path(word.rpartition("=")[2]) for word in argv if word.endswith((".yaml", ".yml"))]
     files = [path for path in paths if path.is_file()]

@@ -27,9 +27,9 @@ __all__ = ["ResultsTable", "WritePredictions", "WritePseudoLabels"]
 class WritePredictions(Callback):
     """Writes the results of ``test`` and ``predict`` into the run's folder, gathered from all processes.
 
-    The files are ``predictions/<source>.json`` (detections in ActivityNet's form), ``predictions/ground_truth.json``
+    The files are ``predictions/<source>.json`` (detections in ActivityNet's format), ``predictions/ground_truth.json``
     where the segments are known, ``scores/<source>.npz`` and ``about.json`` (benchmark, features, checkpoint): all that
-    a page or figure needs, so that none of them needs the network.
+    pages and figures need, so that they do not need the model.
     """
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -90,7 +90,7 @@ class WritePredictions(Callback):
 
 
 class WritePseudoLabels(Callback):
-    """Writes the labels that the students of a collaboration were last taught, as ``<run>/pseudo_labels.npz``."""
+    """Writes the labels that a collaboration's students last learned from, as ``<run>/pseudo_labels.npz``."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the buffers of the collaboration's loop, which are the same in every process."""
@@ -117,7 +117,7 @@ def _joined(grids: VideoGrids, class_names: list[str], results: list[VideoResult
 class ResultsTable(Callback):
     """Prints one row per source after ``validate`` and ``test``: mAP in %, features and benchmark.
 
-    After each validation inside a fit the table is short, and its caption is the epoch.
+    After a validation inside a fit the table is short, and its caption is the epoch.
     """
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -26,8 +26,8 @@ _BINS = np.linspace(0, 1, 21)
 class LogPanels(Callback):
     """Logs timelines of a few videos as images, and the distribution of pseudo-labels over videos as histograms.
 
-    The videos are held-out ones, with their segments where validation may see them, or else training videos. Only
-    TensorBoard and wandb can show them: with other loggers nothing is computed.
+    The videos are held-out ones, with their segments if validation may see them, or else training videos. Only
+    TensorBoard and wandb can show images: with other loggers nothing is computed.
 
     Args:
         every_n_epochs: Interval in epochs; the last epoch is always shown. 0 switches the callback off.

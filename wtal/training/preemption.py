@@ -1,4 +1,4 @@
-"""A training that is terminated keeps its last step, and under SLURM is put back into the queue."""
+"""A terminated training keeps its last step, and under SLURM goes back into the queue."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ __all__ = ["CheckpointOnTerm"]
 
 
 class CheckpointOnTerm(Callback):
-    """Writes ``checkpoints/last.ckpt`` when SIGTERM ends a fit, as when a cluster takes its machine back.
+    """Writes ``checkpoints/last.ckpt`` when SIGTERM ends a fit, as when a cluster reclaims the machine.
 
     Lightning ends the fit between two steps, so ``--resume true`` continues from there as if there had been no
     interruption. After Ctrl-C, which may come in the middle of a step, the checkpoint of the last epoch stays.

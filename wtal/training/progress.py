@@ -1,4 +1,4 @@
-"""Progress of a run: the current step, the time left of the whole fit, and the losses by name."""
+"""Progress of a run: the current step, the time left for the whole fit, and the losses by name."""
 
 import time
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class FitProgress(ProgressBar):
     (``train/...``) of an epoch are shown, and the validation metrics that were logged with ``prog_bar=True``.
 
     Args:
-        console: Console to write to; None is standard error.
+        console: Console to write to; None for standard error.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -53,7 +53,7 @@ class FitProgress(ProgressBar):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start counting batches."""
         self._began, self._done = time.monotonic(), 0
-        self._before = batches_trained(trainer)  # batches of the run that is resumed
+        self._before = batches_trained(trainer)  # batches before the resumption
         self._total = _batches_of_fit(trainer)
         self._open(pl_module, self._total, self._before)
 

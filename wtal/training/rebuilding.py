@@ -1,4 +1,4 @@
-"""The model that a checkpoint's settings describe; they can neither run foreign code nor exhaust the memory."""
+"""The model that a checkpoint's settings describe; they can neither run untrusted code nor exhaust the memory."""
 
 import importlib.util
 import math
@@ -23,8 +23,8 @@ from wtal.training.settings import SettingsParser
 __all__ = ["rebuild", "refuse_untrusted"]
 
 _TRUSTED = ("wtal", "torch.optim")
-_ALLOWANCE = 1 << 30  # numbers that a model may have beside those in its checkpoint, such as a frozen text tower's
-_LEAST = 1 << 16  # numbers that a tensor counts for at least, as making very many small ones takes long, too
+_ALLOWANCE = 1 << 30  # numbers that a model may have besides those in its checkpoint, such as a frozen text tower's
+_LEAST = 1 << 16  # least numbers that a tensor counts for, because making very many small ones takes long, too
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
@@ -35,17 +35,17 @@ def rebuild(
     path: Path,
     trust: Sequence[str] = (),
 ) -> LocalizationModule:
-    """Make a checkpoint's model; its weights are not put in yet.
+    """Make a checkpoint's model, without loading its weights.
 
     Args:
         model: ``class_path`` and ``init_args``.
-        class_names: In the order of the labels.
-        weights: Those of the checkpoint. They bound what the model may take, and hold the text features of a file.
-        path: The checkpoint, for messages.
-        trust: Packages beside this one whose classes the settings may name.
+        class_names: Class names, in the order of the labels.
+        weights: Weights of the checkpoint, which bound the model's size and hold the text features of a file.
+        path: Path of the checkpoint, for messages.
+        trust: Packages besides this one whose classes the settings may name.
 
     Raises:
-        CheckpointError: If the settings name another class, or make no model.
+        CheckpointError: If the settings name an untrusted class, or no model can be made from them.
         WTALError: If the model itself refuses its settings.
     """
     arguments = model.get("init_args")
@@ -58,19 +58,19 @@ def rebuild(
     try:
         with _Allowance(_ALLOWANCE + 2 * sum(sizes)):
             made: LocalizationModule = parser.instantiate(parser.parse_object({"model": settings})).model
-    except Exception as error:  # wrong settings fail in any way there is
+    except Exception as error:  # wrong settings can raise anything
         cause = origin(error)
         if isinstance(cause, WTALError):
             raise cause from cause.__cause__
         raise CheckpointError(
             f"The model of {path} cannot be made from its settings ({mistake(str(error), ())}): make it yourself, and "
-            "give it as `model`."
+            "pass it as `model`."
         ) from error
     return made
 
 
 class _Allowance(TorchFunctionMode):
-    """Bounds the numbers of all tensors made inside it together: settings may ask for more than any machine has."""
+    """Bounds the total size of all tensors made inside it: settings may ask for more than any machine has."""
 
     def __init__(self, numbers: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ def _without_files(settings: dict[str, Any], width: int) -> dict[str, Any]:
 
 
 def refuse_untrusted(settings: object, path: Path, trust: Sequence[str]) -> None:
-    """Refuse settings that name anything but classes of trusted packages, as what they name is called.
+    """Refuse settings that name anything but classes of trusted packages, because whatever they name is called.
 
     A file's name such as ``weights.pt`` also looks like a Python name; it passes unless a module of that name can be
     imported.
@@ -119,20 +119,20 @@ def refuse_untrusted(settings: object, path: Path, trust: Sequence[str]) -> None
     Args:
         settings: Nested plain values.
         path: The file that they come from.
-        trust: Packages beside this one.
+        trust: Packages besides this one.
 
     Raises:
-        CheckpointError: If another name stands there.
+        CheckpointError: If they name anything else.
     """
     for name in filter(_NAME.fullmatch, _strings(settings)):
         if not _is_trusted(name, (*_TRUSTED, *trust)) and _can_be_imported(name.partition(".")[0]):
             raise CheckpointError(
-                f"{path} names {name}, which is no class of this project: if you know it, give its package in `trust`."
+                f"{path} names {name}, not a class of this project: if you know it, name its package in `trust`."
             )
 
 
 def _strings(settings: object) -> Iterator[str]:
-    """All strings in nested settings but the names of the classes, and what jsonargparse would read in them as YAML."""
+    """All strings in nested settings, also in what jsonargparse would read as YAML, except for the class names."""
     if isinstance(settings, dict):
         settings = [value for key, value in settings.items() if key != "class_names"]
     if isinstance(settings, list | tuple):
@@ -147,7 +147,7 @@ def _strings(settings: object) -> Iterator[str]:
 
 
 def _is_trusted(name: str, trusted: Sequence[str]) -> bool:
-    """Whether a name is that of a class which a trusted package has defined, not only imported."""
+    """Whether a name is that of a class that a trusted package defines, not only imports."""
     if not _is_below(name, trusted):
         return False
     words = name.split(".")

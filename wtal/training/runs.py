@@ -1,4 +1,4 @@
-"""How a training begins and ends: its identity, the run that it goes on with, and its record."""
+"""How a training begins and ends: its identity, the run that it continues, and its record."""
 
 import platform
 import resource
@@ -33,20 +33,20 @@ ReadIdentity = Callable[[Path], Identity | None]  # the identity that a config.y
 
 
 class KeepIdentity(Callback):
-    """Writes the run's identity into its folder and checkpoints, and lets all processes use one folder.
+    """Writes the run's identity into its folder and checkpoints, and makes all processes use one folder.
 
     Args:
-        config: All settings of the run in plain values.
+        config: All settings of the run as plain values.
         name: Name of the run.
     """
 
     def __init__(self, config: Mapping[str, Any], name: str) -> None:
         self.config, self.name = config, name
-        self.seconds = 0.0  # of this run's training, its former parts included
+        self.seconds = 0.0  # of this run's training, including its former parts
         self._former_s, self._began = 0.0, time.monotonic()
 
     def identity(self, trainer: Trainer) -> Identity:
-        """The identity with the number of processes that really run."""
+        """The identity, with the actual number of processes."""
         return Identity.of(self.config, trainer.world_size)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -76,7 +76,7 @@ class KeepIdentity(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Count the seconds from where they stood."""
+        """Continue counting the seconds."""
         self._former_s = float(checkpoint.get("run", {}).get("seconds", 0.0))
 
     def _elapsed(self) -> float:
@@ -91,9 +91,9 @@ class Start:
     """How a training begins.
 
     Args:
-        checkpoint: Path of the checkpoint that it goes on from; None if it begins.
-        record: The record of the run that goes on, if it was already trained as long as is wanted now.
-        finished: Whether nothing is left to do, neither to train nor to test.
+        checkpoint: Path of the checkpoint that it continues from; None for a new training.
+        record: Record of the continued run, if it was already trained for the requested length.
+        finished: Whether nothing is left to train or to test.
     """
 
     checkpoint: str | None = None
@@ -113,9 +113,9 @@ def begin(
 
     Args:
         trainer: The trainer, before it fits.
-        keeper: Its callback.
-        checkpoint: A checkpoint that the user has named to go on from; nothing is looked for then.
-        resume: Whether an earlier run may go on.
+        keeper: The trainer's callback.
+        checkpoint: A checkpoint that the user has named to continue from; if given, no run is looked for.
+        resume: Whether an earlier run may be continued.
         then_test: Whether results on the test videos are wanted.
         read_identity: Gives the identity of a ``config.yaml``, for checkpoints from before version 0.2.
     """
@@ -150,7 +150,7 @@ def _continued(trainer: Trainer, keeper: KeepIdentity, folder: RunFolder, step: 
 
 
 def _compare(checkpoint: Path, here: Identity, read_identity: ReadIdentity) -> tuple[str, int]:
-    """What distinguishes a checkpoint's identity from the present one, empty if nothing; and the step it stands at."""
+    """What distinguishes a checkpoint's identity from the present one, empty if nothing; and its step."""
     try:
         content = read_checkpoint(checkpoint, mmap=True)
     except CheckpointError:
@@ -178,7 +178,7 @@ def _stored_identity(checkpoint: Mapping[str, Any]) -> Identity | None:
 
 
 def _batches(checkpoint: Mapping[str, Any]) -> int:
-    """The number of optimized batches, by which loggers count."""
+    """The number of batches with an optimizer step, by which loggers count."""
     try:
         return int(checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"])
     except (KeyError, TypeError, ValueError):
@@ -187,7 +187,7 @@ def _batches(checkpoint: Mapping[str, Any]) -> int:
 
 
 def _trained_as_long(folder: RunFolder, config: Mapping[str, Any]) -> Record | None:
-    """A run's record, if the run was trained as long as a configuration wants."""
+    """A run's record, if the run was trained for the length in a configuration."""
     try:
         record = read_record(folder.record) if folder.record.is_file() else None
     except ConfigError:  # damaged: it is written again
@@ -213,17 +213,17 @@ def make_record(
     seconds: float,
     methods: Mapping[str, str] | None = None,
 ) -> Record:
-    """Put together what a run leaves in its ``record.json``.
+    """Make the record that a run leaves in its ``record.json``.
 
     Args:
-        config: The run's whole configuration in plain values.
-        identity: What of it decides the result.
-        model: What was trained.
-        data: What it was trained on.
+        config: The run's whole configuration as plain values.
+        identity: Identity of the run.
+        model: The trained model.
+        data: The data that it was trained on.
         metrics: Results of the last checkpoint.
         selected: Results of the checkpoint chosen on held-out videos; None if none was chosen.
         seconds: Duration of the training alone.
-        methods: Methods of a comparison, with the source that answers for each.
+        methods: Methods of a comparison, with the source of each one's results.
     """
     features, benchmark = "", type(data).__name__
     if isinstance(data, SnippetDataModule):

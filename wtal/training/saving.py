@@ -14,7 +14,7 @@ __all__ = ["SaveConfig"]
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes the whole configuration into the run's own folder, and to wandb where it logs.
+    """Writes the whole configuration into the run's own folder, and to wandb if it is used.
 
     Takes the arguments of Lightning's callback.
     """

@@ -18,11 +18,11 @@ from wtal.io.bounds import is_bounded, read_yaml
 
 __all__ = ["RENAMED", "SettingsParser", "load_data", "with_present_names"]
 
-RENAMED = {  # modules whose classes configurations and checkpoints written before version 0.2 name
+RENAMED = {  # modules that configurations and checkpoints written before version 0.2 name
     "wtal.nn.prompts": "wtal.nn.text.prompts",
 }
 
-_MOST_VALUES = 1_000_000  # of a file, those of aliases counted as often as they are used
+_MOST_VALUES = 1_000_000  # in a file; those behind an alias count each time it is used
 
 for name in wtal.data.__all__:
     getattr(wtal.data, name)  # classes that are imported can be named without their module
@@ -57,9 +57,9 @@ set_loader("wtal", _load, (yaml.YAMLError,))
 class SettingsParser(LightningArgumentParser):
     """Lightning's parser, in which a new class starts from its own defaults.
 
-    jsonargparse keeps the former class's arguments, a default's among them, where the new class knows the names too:
-    a head would silently be trained with the values of another method. Here they are dropped when ``class_path``
-    changes; an overlay that names the same class again, or none, changes single values as ever.
+    jsonargparse keeps the former class's arguments, even those of a default class, where the new class has the same
+    names: a head would silently be trained with the values of another method. Here they are dropped when
+    ``class_path`` changes; an overlay that names the same class again, or none, changes single values as usual.
 
     Takes the arguments of jsonargparse's ``ArgumentParser``.
     """
@@ -69,7 +69,7 @@ class SettingsParser(LightningArgumentParser):
 
 
 # The one place that files, options, defaults and nested factories all pass through; `test_settings.py` fails if a
-# later jsonargparse has another. Other parsers of the process keep jsonargparse's behaviour.
+# later jsonargparse moves it. Other parsers in the process keep jsonargparse's behaviour.
 _discard_what_does_not_fit: Callable[[Any, Any, Any], None] = _typehints.discard_init_args_on_class_path_change
 
 
@@ -89,7 +89,7 @@ def _is_same_class(one: str, other: str) -> bool:
 
 
 def load_data(configs: Sequence[Path]) -> SnippetDataModule:
-    """Make the data module that these YAML files describe, and nothing else of them.
+    """Make the data module that these YAML files describe, ignoring the rest of the files.
 
     Raises:
         ConfigError: If a file cannot be read, or none has a ``data`` part.

@@ -55,5 +55,5 @@ def test_a_damaged_table_of_a_comparison_is_refused(comparison, column, value):
     (table.drop(columns=column) if value is None else table.assign(**{column: value})).to_csv(
         comparison / "comparison.csv", index=False
     )
-    with pytest.raises(PredictionError, match=rf"comparison.csv has no good column '{column}'"):
+    with pytest.raises(PredictionError, match=rf"comparison.csv has no valid column '{column}'"):
         gather([comparison])

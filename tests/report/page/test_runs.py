@@ -48,7 +48,7 @@ def test_a_test_is_joined_with_the_run_whose_checkpoint_it_tested(made, tmp_path
         (lambda f: (f / "about.json").write_text("[]"), "about.json is damaged"),
         (lambda f: (f / "about.json").write_text('{"tious": ["x"]}'), "about.json is damaged"),
         (lambda f: (f / "scores" / "cbp.npz").write_bytes(b"PK"), "cbp.npz is damaged"),
-        (lambda f: [shutil.rmtree(f / "predictions"), *(p.unlink() for p in f.glob("*.*"))], "is no run"),
+        (lambda f: [shutil.rmtree(f / "predictions"), *(p.unlink() for p in f.glob("*.*"))], "is not a run"),
     ],
 )
 def test_a_damaged_file_is_one_sentence(made, tmp_path, change, message):

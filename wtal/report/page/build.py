@@ -13,7 +13,7 @@ from wtal.io.extras import from_extra
 from wtal.io.files import drafted
 from wtal.video.files import video_files
 
-if TYPE_CHECKING:  # the command's help waits for nothing
+if TYPE_CHECKING:  # not needed by the command's help
     from wtal.report.page.material import Material
 
 __all__ = ["render", "write_page"]
@@ -37,7 +37,7 @@ def write_page(
         The page, ``index.html`` in ``output``.
 
     Raises:
-        WTALError: As :func:`~wtal.report.page.material.gather` says, or if a tIoU lies outside (0, 1].
+        WTALError: As :func:`~wtal.report.page.material.gather` raises, or if a tIoU lies outside (0, 1].
     """
     from wtal.report.page.material import gather, label
 

@@ -1,4 +1,4 @@
-"""Reading of the folder of a comparison for a page."""
+"""Reading the folder of a comparison for a page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -40,7 +40,7 @@ def read_compared(source: Path, seed: Path) -> Material:
     runs = {run: read_run(found[-1], run) for run, found in versions.items() if found}
     if not any(run.methods for run in runs.values()):
         raise PredictionError(
-            f"{source} holds no predictions of `apart` or `{_MAIN}`: run `wtal compare` again with an empty folder."
+            f"{source} holds no predictions of `apart` or `{_MAIN}`: run `wtal compare` again into an empty folder."
         )
     main = runs.get(_MAIN, next(iter(runs.values())))
     files = [folder / "comparison.csv" for folder in (source, source.parent)]

@@ -57,7 +57,7 @@ class Material:
 
     Args:
         methods: The methods, in the order of the tables.
-        truth: Ground truth of the test videos; None where it is unknown, and then nothing is measured.
+        truth: Ground truth of the test videos; None if it is unknown, in which case nothing is measured.
         about: Features, benchmark and checkpoint behind the numbers.
         training: One entry per run that was trained.
         comparison: One row per method and seed, as in ``comparison.csv``.

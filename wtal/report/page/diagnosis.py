@@ -86,7 +86,7 @@ def diagnosis_tables(material: Material, diagnosed: Mapping[str, Diagnosis]) -> 
             {name: rows["rate"].tolist() for name, rows in missed.items()},
             [True] * len(groups),
             material,
-            f"In %, at tIoU {TIOU:g}, of the instances in brackets; by DETAD; `wtal analyze` gives the full analysis.",
+            f"In %, at tIoU {TIOU:g}, of the instances in brackets, as in DETAD; `wtal analyze` gives a full analysis.",
         ),
     ]
 

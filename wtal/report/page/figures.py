@@ -13,7 +13,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 _WIDTH, _HEIGHT = 400.0, 224.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 92.0, 22.0, 26.0
-_LABEL_STEP = 12.5  # least distance between the names at the ends of lines
+_LABEL_STEP = 12.5  # smallest distance between the names at the ends of lines
 
 
 @dataclass(frozen=True)
@@ -140,14 +140,14 @@ def line_chart(
     x_ticks: Mapping[float, str] | None = None,
     percent: bool = False,
 ) -> Chart:
-    """Lines over one another, each named at its end.
+    """Draw lines in one chart, each named at its end.
 
     Args:
         title: Title of the chart.
         lines: Lines in data units.
         x_title: Name of the x axis.
-        y_range: Least and largest value; None takes zero and the largest value.
-        x_range: Least and largest x; None takes those of the points.
+        y_range: Smallest and largest value; None takes zero and the largest value.
+        x_range: Smallest and largest x; None takes those of the points.
         shaded: Shaded ranges of the x axis.
         x_ticks: Positions and texts of the ticks; None for round numbers.
         percent: Whether the y axis is labelled in per cent.
@@ -219,7 +219,7 @@ def _spread(ends: list[tuple[Line, float, float]], top: float, bottom: float) ->
 
 
 def scatter(title: str, x_title: str, y_title: str, marks: Sequence[Mark], names: Mapping[str, str]) -> Chart:
-    """Dots at shares in [0, 1], and the mean of those of one colour.
+    """Draw dots at shares in [0, 1], and the mean of the dots of each colour.
 
     Args:
         title: Title of the chart.
@@ -261,7 +261,7 @@ def _centres(
 
 
 def tiou_chart(means: Mapping[str, tuple[str, bool, Mapping[float, float]]]) -> Chart:
-    """The mAP of each method over the threshold of temporal IoU.
+    """Draw the mAP of each method over the threshold of temporal IoU.
 
     Args:
         means: For each method its colour, whether it is a leading one, and its mAP in [0, 1] by threshold.

@@ -73,14 +73,14 @@ def _part(source: Path) -> Material:
     folder = RunFolder([source, *numbered_folders(source, "version")][-1])
     if not is_run(folder):
         raise PredictionError(
-            f"{source} is no run: it has no `predictions`, `metrics.csv` or `pseudo_labels.npz`; give the folder that "
-            "`wtal fit`, `wtal test` or `wtal compare` has written."
+            f"{source} is not a run: it has no `predictions`, `metrics.csv` or `pseudo_labels.npz`; give the folder "
+            "that `wtal fit`, `wtal test` or `wtal compare` has written."
         )
     return read_run(folder)
 
 
 def _joined(parts: Sequence[Material]) -> Material:
-    """The parts together; the first of what a page shows only once. Methods and ground truth need more care."""
+    """The parts joined, without methods and ground truth; the first one for what a page shows only once."""
     return Material(
         methods=[],
         truth=None,
@@ -108,7 +108,7 @@ def _ground_truth(annotations: Annotations, subset: str | None) -> GroundTruth:
 
 
 def _common_truth(parts: Sequence[Material], sources: Sequence[Path]) -> GroundTruth | None:
-    """The ground truth that the runs bring; None if none of them does.
+    """The ground truth that the runs hold; None if none of them holds any.
 
     Raises:
         PredictionError: If they were measured on different ground truth.

@@ -36,7 +36,7 @@ class Measured:
 
     Args:
         mean_ap: The mAP by threshold of temporal IoU, in [0, 1].
-        average: Mean of these.
+        average: Mean over the thresholds.
         profile: Errors in all videos.
         videos: Errors in each video that has an instance.
     """
@@ -48,7 +48,7 @@ class Measured:
 
 
 def rows_of(table: pd.DataFrame, truth: GroundTruth) -> Floats:
-    """Detections as the metric functions take them.
+    """Detections in the form that the metric functions take.
 
     Args:
         table: Rows of :data:`~wtal.results.predictions.COLUMNS`, with the names of videos that the ground truth uses.

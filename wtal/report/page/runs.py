@@ -1,4 +1,4 @@
-"""Reading of a run folder for a page."""
+"""Reading a run folder for a page."""
 
 import math
 import re

@@ -25,7 +25,7 @@ __all__ = [
 FEWER_IS_BETTER = {"FPR", "FNR", "false_positive_rate", "false_negative_rate", "background_share", "swallowing"}
 _RATES = (
     "FPR: share of the detected time outside the instances. FNR: share of the instances' time that no detection "
-    "covers. Both of the best detections of each class, as many as it has instances. Bold: best of the column."
+    "covers. Both are for the best detections of each class, as many as it has instances. Bold: best of the column."
 )
 
 
@@ -112,8 +112,8 @@ def profile_table(material: Material, measured: Mapping[str, Measured]) -> Table
     """The measures of :class:`~wtal.metrics.error_analysis.ErrorProfile` that are shares."""
     shares = {name: [getattr(m.profile, key) for key in MEASURES] for name, m in measured.items()}
     caption = (
-        "In %, of the best-scored detections of each class, as many as it has instances. Swallowing: share that "
-        "cover half of two instances or more."
+        "In %, of the best-scored detections of each class, as many as it has instances. Swallowing: share of "
+        "those that cover half of two or more instances."
     )
     less = [key in FEWER_IS_BETTER for key in MEASURES]
     return table_of("Error profile", list(MEASURES.values()), shares, less, material, caption)

@@ -34,7 +34,7 @@ def bands(training: Training) -> list[Band]:
 
 
 def _turn(students: Sequence[str], training: Training) -> tuple[str, str]:
-    """Letter and colour of a turn by those who learn in it."""
+    """Letter and colour of a turn, from the students that learn in it."""
     if len(students) > 1:
         return "J", FUSED.name
     letters = ("B", "F") if training.exchange else ("F", "B")

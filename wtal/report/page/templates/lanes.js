@@ -26,7 +26,7 @@ function open(i) {
   try {
     history.replaceState(null, "", `#video=${encodeURIComponent(video.id)}`);
   } catch {
-    // the name does not fit into an address, or the page may not change its own address
+    // the name is not valid in a URL, or the page may not change its own URL
   }
   const best = Math.max(0, ...decode(video).found.flat().map((d) => d.score));
   $("score").max = best > 0 ? best.toPrecision(2) : 1;
@@ -273,7 +273,7 @@ function overview(g, one, x, width) {
   }
 }
 
-// Share of the pseudo-labels that are right: the middle of a snippet decides, whatever the class.
+// Share of the pseudo-labels that are correct: the middle of a snippet decides, whatever the class.
 function rightness(index) {
   const { video } = state;
   if (!video.truth.length) return "";

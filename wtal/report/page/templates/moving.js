@@ -198,6 +198,6 @@ try {
     start = found;
   }
 } catch {
-  // a broken address
+  // a malformed URL
 }
 open(start);
