@@ -91,9 +91,18 @@ def page_name(source: str, views: Sequence[View]) -> str:
     return PAGE_NAMES.get(source) or declared.get(source, source)
 
 
-def page_colour(source: str, place: int) -> str:
-    """Name of the page's colour for a source: its own, or else that of its place in the palette."""
-    return source if source in PAGE_NAMES else f"p{place % len(PALETTE)}"
+def page_colour(source: str, place: int, views: Sequence[View] = ()) -> str:
+    """Name of the page's colour for a source.
+
+    It is the source's own, or that of its declared colour in the palette, or else that of its place.
+
+    >>> page_colour("vlp", 1), page_colour("hand", 0, [View("hand", colour=PALETTE[3])]), page_colour("arm", 1)
+    ('vlp', 'p3', 'p1')
+    """
+    if source in PAGE_NAMES:
+        return source
+    colour = shown(source, place, views)[1]
+    return f"p{PALETTE.index(colour) if colour in PALETTE else place % len(PALETTE)}"
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

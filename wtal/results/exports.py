@@ -80,7 +80,7 @@ def export_table(
     for kind in formats:
         if kind not in get_args(Format):
             raise ConfigError(f"{kind!r} is not a format of detections: choose from {', '.join(get_args(Format))}.")
-    names = list(table["video_id"].unique()) if videos is None else videos
+    names = list(dict.fromkeys(table["video_id"])) if videos is None else videos
     tables = [folder / f"detections.{kind}" for kind in formats if kind in ("json", "csv")]
     for path in tables:
         write_table(path, table, names, note)

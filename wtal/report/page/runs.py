@@ -67,7 +67,7 @@ def _method(folder: RunFolder, source: str, place: int, views: Sequence[View]) -
     return Method(
         source,
         page_name(source, views),
-        page_colour(source, place) if any(view.name == source for view in views) else "",
+        page_colour(source, place, views) if any(view.name == source for view in views) else "",
         read_predictions(folder.predictions_of(source)),
         read_scores(scores) if scores.is_file() else None,
     )

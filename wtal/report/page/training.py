@@ -39,7 +39,7 @@ def _turn(students: Sequence[str], training: Training) -> tuple[str, str]:
         return "J", FUSED.name
     letters = ("B", "F") if training.exchange else ("F", "B")
     place = [view.name for view in training.pair].index(students[0])
-    return letters[place], page_colour(students[0], place)
+    return letters[place], page_colour(students[0], place, training.pair)
 
 
 def training_charts(training: Training) -> list[Chart]:
@@ -48,7 +48,7 @@ def training_charts(training: Training) -> list[Chart]:
     draw = partial(
         line_chart, x_title="epoch", x_range=(numbers.min() - 0.5, numbers.max() + 0.5), shaded=bands(training)
     )
-    colours = {view.name: page_colour(view.name, place) for place, view in enumerate(training.pair)}
+    colours = {view.name: page_colour(view.name, place, training.pair) for place, view in enumerate(training.pair)}
     colours |= {FUSED.name: FUSED.name}
     titles = {view.name: view.title for view in training.pair}
     losses = _losses(table, colours)
