@@ -135,4 +135,4 @@ def test_activitynets_anonymous_videos_are_found_by_their_names_on_youtube(share
     found = table(*((name, "Archery", 0.0, 1.0, 0.5) for name in official.video_ids))
     rows, notes = detection_rows(found, truth)
     assert rows[:, 0].max() < 2383
-    assert "2383 videos were found by another name" in notes[0]
+    assert "2383 videos were found under another name" in notes[0]

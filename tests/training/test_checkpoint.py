@@ -115,7 +115,7 @@ def test_a_module_made_in_python_is_given(trained, tmp_path: Path):
     run = load(tmp_path / "own.ckpt", other)
     assert run.model is other
     assert all(torch.equal(a, b) for a, b in zip(other.parameters(), model.parameters(), strict=True))
-    with pytest.raises(CheckpointError, match="belong to another model"):
+    with pytest.raises(CheckpointError, match="do not fit a CBPBranch"):
         load(tmp_path / "own.ckpt", CBPBranch(data.class_names, lambda n: AttentionMILHead(n, in_dim=64, hidden=4)))
 
 
@@ -288,7 +288,7 @@ def test_own_heads_load_if_their_package_is_trusted(trained, tmp_path: Path, mon
     monkeypatch.syspath_prepend(str(tmp_path))
     head = {"class_path": "my_heads.MyHead", "init_args": {"in_dim": 64, "hidden": 16}}
     path = altered(trained("cbp").checkpoint, tmp_path / "mine.ckpt", "head", head)
-    with pytest.raises(CheckpointError, match=r"names my_heads.MyHead.*give its package in `trust`"):
+    with pytest.raises(CheckpointError, match=r"names my_heads.MyHead.*name its package in `trust`"):
         load(path)
     assert "my_heads" not in sys.modules
     assert type(load(path, trust=["my_heads"]).model.head).__name__ == "MyHead"

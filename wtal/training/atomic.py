@@ -37,5 +37,5 @@ class AtomicCheckpoints(TorchCheckpointIO):
                 draft.write_bytes(whole.getbuffer())
         except OSError as error:
             raise CheckpointError(
-                f"{path} cannot be written ({error.strerror}): make room, then --resume continues from the former one."
+                f"{path} cannot be written ({error.strerror}); make room, then --resume continues from the former one."
             ) from error
