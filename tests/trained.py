@@ -16,9 +16,9 @@ TINY_CLIP = ROOT / "tests" / "nn" / "model_configs" / "tiny-clip.json"
 
 _OPTIMIZER = "{class_path: torch.optim.Adam, init_args: {lr: 0.002}}"
 _CBP = "{class_path: wtal.nn.heads.AttentionMILHead, init_args: {in_dim: 64, hidden: 16}}"
-_TEXT = "{class_path: wtal.nn.text.prompts.FileText, init_args: {path: DATA/text/text.npy}}"
+_TEXT = "{class_path: wtal.nn.text.FileText, init_args: {path: DATA/text/text.npy}}"
 _PROMPTS = (
-    f"{{class_path: wtal.nn.text.prompts.PromptedText, init_args: {{model: {TINY_CLIP}, pretrained: random, prefix: 2, "
+    f"{{class_path: wtal.nn.text.PromptedText, init_args: {{model: {TINY_CLIP}, pretrained: random, prefix: 2, "
     "postfix: 1}}"
 )
 MODELS = {

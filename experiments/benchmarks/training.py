@@ -141,7 +141,7 @@ def fixed_cost(folder: Path, args: Any) -> None:
 
 def vlp(folder: Path, key: str) -> list[str]:
     """Options for the VLP branch with text features of a file."""
-    text = ["wtal.nn.text.prompts.FileText", f"path={folder / 'text.npy'}", "residual=1.0"]
+    text = ["wtal.nn.text.FileText", f"path={folder / 'text.npy'}", "residual=1.0"]
     head = [f"--model.{part}" for part in (f"head.text={text[0]}", *(f"head.text.{rest}" for rest in text[1:]))]
     return [f"{key}=wtal.branches.VLPBranch", "--model.head=wtal.nn.heads.TextHead", *head]
 
@@ -164,7 +164,7 @@ def collaboration(folder: Path, args: Any) -> None:
         fit(folder, watch, 3, iterations, args, [*model, f"--model.optimizer={optimizer}"])
         alone[name] = median(watch.steps[1:]) + median(watch.between)
     pair = folder / "pair.yaml"
-    text = f"{{class_path: wtal.nn.text.prompts.FileText, init_args: {{path: {folder / 'text.npy'}, residual: 1.0}}}}"
+    text = f"{{class_path: wtal.nn.text.FileText, init_args: {{path: {folder / 'text.npy'}, residual: 1.0}}}}"
     adam = f"optimizer: {{class_path: {optimizer}}}"
     pair.write_text(
         "class_path: wtal.collaboration.CollaborationModule\ninit_args:\n"

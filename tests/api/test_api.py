@@ -193,7 +193,7 @@ def test_a_plot_takes_any_detections_and_class_and_what_was_taught(run):
     figure = wtal.plot(one, found, run.data, label="rowing", taught=taught)  # segments of training videos stay hidden
     (part,) = figure.subfigs
     assert [axis.get_ylabel() for axis in part.axes] == ["CBP", "VLP", "ours"]
-    with pytest.raises(ConfigError, match="'swimming' is none of the 6 classes: archery"):
+    with pytest.raises(ConfigError, match="'swimming' is not one of the 6 classes: archery"):
         wtal.plot(one, label="swimming")
 
 
@@ -209,13 +209,13 @@ def test_the_command_draws_videos(run, scores, trained, tmp_path: Path):
 
 
 def test_the_command_draws_thresholds(run, trained, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(sensitivity, "_CUTS", np.array([0.2, 0.5, 1.0]))  # nothing is above 1
+    monkeypatch.setattr("wtal.results.sensitivity._CUTS", np.array([0.2, 0.5, 1.0]))  # nothing is above 1
     out = ["--output", str(tmp_path / "s.png")]
     assert main(["plot", "sensitivity", str(run.path), str(run.path), *out]) == 0
     assert (tmp_path / "s.png").stat().st_size > 10_000
     assert main(["plot", "sensitivity", str(trained("cbp").checkpoint), *out]) == 0  # has no teachers
     assert main(["plot", "sensitivity", str(run.path), str(trained("cbp").checkpoint), *out]) == 2
-    assert "different kinds" in capsys.readouterr().err.splitlines()[-1]
+    assert "different branches" in capsys.readouterr().err.splitlines()[-1]
     assert main(["plot", "sensitivity", str(run.path), *out, "--split=val"]) == 2
     assert main(["plot", "sensitivity", str(tmp_path), *out]) == 2
     assert "There is no last.ckpt in" in capsys.readouterr().err.splitlines()[-1]

@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from wtal.commands.table import run as table
 from wtal.comparison import runner
 from wtal.comparison.runner import compare
 from wtal.errors import ConfigError
 from wtal.results import read_record
-from wtal.results.runs_table import table
 
 ROOT = Path(__file__).resolve().parents[2]
 ABLATIONS = ROOT / "configs" / "ablations"
@@ -64,7 +64,7 @@ def test_a_run_leaves_a_record_in_its_own_folder(compared):
     }
     assert record.identity
     assert record.is_tested
-    with pytest.raises(ConfigError, match="No row is called 'run'"):  # its rows are those of comparison.csv alone
+    with pytest.raises(ConfigError, match="No row is named 'run'"):  # its rows are those of comparison.csv alone
         table([compared], baseline="run")
 
 

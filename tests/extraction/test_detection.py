@@ -42,7 +42,7 @@ def checkpoint(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(["extract", str(videos), "--output", str(home / "features"), "--clip-model", TINY, *QUICK]) == 0
     (home / "labels.csv").write_text("video,label\nfirst,open a door\nsecond,pour tea\n")
     prompts = {"model": TINY, "pretrained": "random", "prefix": 2, "postfix": 2}
-    text = {"class_path": "wtal.nn.text.prompts.PromptedText", "init_args": prompts}
+    text = {"class_path": "wtal.nn.text.PromptedText", "init_args": prompts}
     heads = {
         "cbp": {"class_path": "wtal.nn.heads.AttentionMILHead", "init_args": {"hidden": 8}},
         "vlp": {"class_path": "wtal.nn.heads.TextHead", "init_args": {"dim": 32, "width": 8, "heads": 2, "text": text}},

@@ -208,7 +208,7 @@ def test_full_disk(folder: Path, tmp_path: Path) -> None:
     )
     assert ended.returncode == 2, ended.stderr
     assert ended.stderr.strip().splitlines()[-1].startswith("wtal: error: ")
-    assert "cannot be written (File too large); make room" in ended.stderr
+    assert "cannot be written (File too large); free space" in ended.stderr
     left = read_manifest(tmp_path / "out" / "clip")
     assert left is not None
     assert all((tmp_path / "out" / "clip" / f"{name}.npy").is_file() for name in left.videos)

@@ -169,7 +169,7 @@ def texts(path: Path) -> None:
 
 
 def checkpoint(path: Path) -> None:
-    with mock.patch("wtal.nn.text.prompts.TextTower", side_effect=ConfigError("the weights are on another machine")):
+    with mock.patch("wtal.nn.text.TextTower", side_effect=ConfigError("the weights are on another machine")):
         run = load(path)
     run.prompts()
     for labels in run.pseudo_labels.values():
@@ -293,7 +293,7 @@ def _manifest() -> dict[str, Any]:
 
 
 _HEAD = {"class_path": "wtal.nn.heads.AttentionMILHead", "init_args": {"in_dim": 4, "hidden": 4}}
-_TEXT = {"class_path": "wtal.nn.text.prompts.FileText", "init_args": {"path": "gone.npy", "residual": 0.5, "dim": 4}}
+_TEXT = {"class_path": "wtal.nn.text.FileText", "init_args": {"path": "gone.npy", "residual": 0.5, "dim": 4}}
 _TEXT_HEAD = {
     "class_path": "wtal.nn.heads.TextHead",
     "init_args": {"text": _TEXT, "dim": 4, "width": 8, "heads": 2, "depth": 1},

@@ -47,14 +47,15 @@ def test_every_version_is_claimed_once_and_numbers_only_grow(tmp_path: Path):
 
 
 def test_the_newest_is_that_by_time_not_by_name(tmp_path: Path):
-    old, new = RunFolder(tmp_path / "version_10"), RunFolder(tmp_path / "version_2")
+    home = tmp_path / "runs"
+    old, new = RunFolder(home / "version_10"), RunFolder(home / "version_2")
     for run, time in ((old, 1), (new, 2)):
         touch(run.last, time)
         touch(run.record, time)
-    assert RunFolder.below(tmp_path) == [old, new]
-    assert newest_checkpoint(tmp_path.parent) == new.last
-    assert records_below(tmp_path) == [old.record, new.record]
-    assert newest_checkpoint(tmp_path / "version_3") is None
+    assert RunFolder.below(home) == [old, new]
+    assert newest_checkpoint(tmp_path) == new.last
+    assert records_below(home) == [old.record, new.record]
+    assert newest_checkpoint(home / "version_3") is None
 
 
 def test_the_selected_checkpoint_is_the_newest_beside_the_last(tmp_path: Path):

@@ -68,7 +68,7 @@ def test_a_run_is_named_by_its_command_and_settings(write, tmp_path):
         ({"parameters": {}}, "must name the options"),
         ({"parameters": {"a": {"min": 2, "max": 1}}}, "parameter a must have"),
         ({"parameters": {"a": {"values": []}}}, "parameter a must have"),
-        ({"method": "random"}, "by `run_cap`"),
+        ({"method": "random"}, "with `run_cap`"),
         ({"method": "bayes", "metric": None, "run_cap": 2}, "needs a `metric`"),
     ],
 )

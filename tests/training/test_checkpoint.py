@@ -128,7 +128,7 @@ def old_run(trained, tmp_path: Path) -> Path:
     it = trained("collaboration")
     content = torch.load(it.checkpoint, weights_only=True)
     text = content["hyper_parameters"]["vlp"]["init_args"]["head"]["init_args"]["text"]
-    assert text["class_path"] == "wtal.nn.text.prompts.FileText"
+    assert text["class_path"] == "wtal.nn.text.FileText"
     text["class_path"] = "wtal.nn.prompts.FileText"
     for state in content["loops"]["fit_loop"]["state_dict"]["pseudo_labels"].values():
         state["klass"] = state.pop("class_index")

@@ -141,11 +141,11 @@ def test_dashes_reach_the_settings_of_classes(capsys):
 def test_a_configuration_from_before_version_0_2_is_tested(trained, tmp_path: Path, monkeypatch):
     it = trained("collaboration")
     config = next(it.folder.rglob("config.yaml")).read_text()
-    old = config.replace("wtal.nn.text.prompts.", "wtal.nn.prompts.")
+    old = config.replace("wtal.nn.text.", "wtal.nn.prompts.")
     assert old != config
     monkeypatch.chdir(tmp_path)
     Path("old.yaml").write_text(old)
     words = [f"--ckpt_path={it.checkpoint}", f"--trainer.default_root_dir={tmp_path / 'runs'}", "--name=again"]
     assert main(["test", "-c", "old.yaml", *words]) == 0
     text = settings_of("again")["model"]["init_args"]["vlp"]["init_args"]["head"]["init_args"]["text"]
-    assert text["class_path"] == "wtal.nn.text.prompts.FileText"
+    assert text["class_path"] == "wtal.nn.text.FileText"

@@ -25,7 +25,7 @@ model:
         head:
           class_path: wtal.nn.heads.TextHead
           init_args:
-            text: {class_path: wtal.nn.text.prompts.FileText, init_args: {path: data/text/text.npy}}
+            text: {class_path: wtal.nn.text.FileText, init_args: {path: data/text/text.npy}}
             dim: 48
             width: 16
             heads: 2

@@ -14,9 +14,9 @@ import yaml
 
 import wtal
 from wtal.commands.main import main
+from wtal.commands.table import run as table
 from wtal.report.page.material import gather
 from wtal.results import RunFolder, read_record
-from wtal.results.runs_table import table
 from wtal.training.checkpoint import load
 
 ROOT = Path(wtal.__file__).parents[1]

@@ -42,8 +42,8 @@ KINDS: dict[str, tuple[dict[str, Any], str, dict[str, Any], str]] = {  # model, 
     "text": (
         VLP,
         "model.init_args.head.init_args.text",
-        {"class_path": "wtal.nn.text.prompts.TemplateText", "init_args": {"model": "ViT-L-14"}},
-        "wtal.nn.text.prompts.PromptedText",
+        {"class_path": "wtal.nn.text.TemplateText", "init_args": {"model": "ViT-L-14"}},
+        "wtal.nn.text.PromptedText",
     ),
     "optimizer": (
         CBP,
@@ -258,14 +258,14 @@ def test_data_of_a_later_file_start_from_their_own_defaults(tmp_path: Path, monk
 # Names of before version 0.2 --------------------------------------------------------------------------------------
 
 OLD = {"class_path": "wtal.nn.prompts.TemplateText", "init_args": {"model": "ViT-B-32"}}
-PRESENT = {"class_path": "wtal.nn.text.prompts.TemplateText", "init_args": {"model": "ViT-B-32"}}
+PRESENT = {"class_path": "wtal.nn.text.TemplateText", "init_args": {"model": "ViT-B-32"}}
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"head": [OLD, {"text": OLD}]}, {"head": [PRESENT, {"text": PRESENT}]}),
-        ("wtal.nn.prompts.TemplateText", "wtal.nn.text.prompts.TemplateText"),
+        ("wtal.nn.prompts.TemplateText", "wtal.nn.text.TemplateText"),
         ("see wtal.nn.prompts.TemplateText", "see wtal.nn.prompts.TemplateText"),
         ("wtal.nn.prompts_of_mine.Text", "wtal.nn.prompts_of_mine.Text"),
         ({"ratio": 2, "path": None}, {"ratio": 2, "path": None}),

@@ -19,7 +19,7 @@ from wtal.io.bounds import is_bounded, read_yaml
 __all__ = ["RENAMED", "SettingsParser", "load_data", "with_present_names"]
 
 RENAMED = {  # modules that configurations and checkpoints written before version 0.2 name
-    "wtal.nn.prompts": "wtal.nn.text.prompts",
+    "wtal.nn.prompts": "wtal.nn.text",
 }
 
 _MOST_VALUES = 1_000_000  # in a file; those behind an alias count each time it is used
@@ -32,7 +32,7 @@ def with_present_names(settings: Any) -> Any:  # noqa: ANN401  nested plain valu
     """Settings in which classes of renamed modules have their present names.
 
     >>> with_present_names({"text": {"class_path": "wtal.nn.prompts.FileText", "init_args": {"path": "text.npy"}}})
-    {'text': {'class_path': 'wtal.nn.text.prompts.FileText', 'init_args': {'path': 'text.npy'}}}
+    {'text': {'class_path': 'wtal.nn.text.FileText', 'init_args': {'path': 'text.npy'}}}
     """
     if isinstance(settings, dict):
         return {key: with_present_names(value) for key, value in settings.items()}

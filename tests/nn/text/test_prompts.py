@@ -248,7 +248,7 @@ def parser() -> jsonargparse.ArgumentParser:
 
 
 def test_a_source_from_a_class_path_and_its_arguments(parser, config, file):
-    given = {"class_path": "wtal.nn.text.prompts.FileText", "init_args": {"path": str(file), "residual": 0}}
+    given = {"class_path": "wtal.nn.text.FileText", "init_args": {"path": str(file), "residual": 0}}
     text = parser.instantiate(parser.parse_object({"text": given})).text(["HighJump"])
     torch.testing.assert_close(text(), torch.tensor([[0.0, 1]]))
     arguments = ["--text.pretrained=random", "--text.prefix=2", "--text.model", config("tiny-clip")]

@@ -44,7 +44,7 @@ def test_a_test_is_joined_with_the_run_whose_checkpoint_it_tested(made, tmp_path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: (f / "metrics.csv").write_bytes(b"\xff\xfe,"), "metrics.csv is no table"),
+        (lambda f: (f / "metrics.csv").write_bytes(b"\xff\xfe,"), "metrics.csv cannot be read as text"),
         (lambda f: (f / "about.json").write_text("[]"), "about.json is damaged"),
         (lambda f: (f / "about.json").write_text('{"tious": ["x"]}'), "about.json is damaged"),
         (lambda f: (f / "scores" / "cbp.npz").write_bytes(b"PK"), "cbp.npz is damaged"),
