@@ -113,7 +113,7 @@ def test_a_checkpoint_that_was_named_is_taken_with_a_warning(toy: Path, capsys) 
     assert fit(toy, f"--ckpt_path={run().last}", "--model.lr=0.2", "--trainer.max_epochs=3") == 0
     assert (
         "runs/a/version_0/checkpoints/last.ckpt was trained with other settings (lr: 0.1 there, 0.2 here): training "
-        "goes on from it as asked." in capsys.readouterr().err
+        "continues from it as asked." in capsys.readouterr().err
     )
     assert (versions(), epochs(run(1))) == (["version_0", "version_1"], 3)
     assert fit(toy, f"--ckpt_path={run().last}", "--trainer.max_epochs=3") == 0
