@@ -10,7 +10,7 @@ from wtal.errors import AnnotationError, FeatureError
 
 class _Broken(TensorDataset):
     def __getitem__(self, index):
-        raise FeatureError("Video v1 in v1.npy has NaN in row 3: extract it anew.")
+        raise FeatureError("Video v1 in v1.npy has NaN in row 3: extract it again.")
 
 
 class ToyData(LightningDataModule):

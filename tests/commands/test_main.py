@@ -229,7 +229,7 @@ def test_a_missing_configuration(toy: Path, capsys):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_deep_inside_is_one_sentence(workers, toy: Path, capsys):
     assert run("fit", "-c", str(toy), "--data.broken=true", f"--data.workers={workers}") == 2
-    assert only_line(capsys) == "wtal: error: Video v1 in v1.npy has NaN in row 3: extract it anew."
+    assert only_line(capsys) == "wtal: error: Video v1 in v1.npy has NaN in row 3: extract it again."
 
 
 def test_an_error_of_a_constructor_is_one_sentence(toy: Path, capsys):

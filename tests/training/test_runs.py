@@ -1,4 +1,4 @@
-"""What a run goes on from, and where it lies."""
+"""Which run a training continues, and in which folder."""
 
 import csv
 import json
@@ -68,12 +68,12 @@ def test_another_configuration_and_another_seed_are_other_runs(logger, tmp_path:
     monkeypatch.chdir(tmp_path)
     words = ["fit", "-c", str(ROOT / "configs" / "synthetic.yaml")]
     overlay = ["-c", str(ROOT / "configs" / "ablations" / "b_only.yaml")]
-    said: list[str] = []
+    errors: list[str] = []
     for change in ([], overlay, [*overlay, "--seed_everything=1"], []):
-        said.append(errors_of([*words, *change, *SHORT, logger], capsys))
-    assert "schedule.pattern: FB there, B here): a new run begins." in said[1]
-    assert "seed_everything: 0 there, 1 here): a new run begins." in said[2]
-    assert "is finished: nothing is left to train." in said[3]
+        errors.append(errors_of([*words, *change, *SHORT, logger], capsys))
+    assert "schedule.pattern: FB there, B here): a new run begins." in errors[1]
+    assert "seed_everything: 0 there, 1 here): a new run begins." in errors[2]
+    assert "is finished: nothing is left to train." in errors[3]
     records = [read_record(path) for path in Path("runs").rglob("record.json")]
     assert len(records) == len({record.identity for record in records}) == 3
     assert len({record.metrics["test/fused/mAP"] for record in records}) == 3

@@ -68,7 +68,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, dict[str, Any], str]] = {  # model, 
 
 @pytest.fixture(scope="module")
 def parser() -> SettingsParser:
-    """The parts of `wtal fit` that name classes; making all of it anew for each test would take a minute."""
+    """The parts of `wtal fit` that name classes; making all of it again for each test would take a minute."""
     parser = SettingsParser()
     parser.add_argument("--config", action=ActionConfigFile)
     parser.add_lightning_class_args(LightningModule, "model", subclass_mode=True)

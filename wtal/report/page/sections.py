@@ -12,7 +12,7 @@ from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis
 from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
 from wtal.report.page.measures import MEASURES, Measured, measure
 from wtal.report.page.tables import FEWER_IS_BETTER, Table, compared_table, percent, profile_table, results_table
-from wtal.report.page.training import training_charts
+from wtal.report.page.training import legend, training_charts
 from wtal.report.style import COMPARED_COLOURS, COMPARED_NAMES, PAGE_NAMES
 from wtal.results.comparison import caption, summarize
 
@@ -57,7 +57,7 @@ class Sections:
     videos: Chart | None
     missed: Chart | None
     error_tables: list[Table]
-    training: list[tuple[str, list[Chart]]]
+    training: list[tuple[str, list[Chart], str]]  # name, charts, and what the shades mean
     measured: dict[str, Measured] = field(default_factory=dict)
 
 
@@ -82,7 +82,7 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
         videos=_scatter(material, measured),
         missed=missed_chart(material, diagnosed),
         error_tables=error_tables(material, measured, diagnosed),
-        training=[(training.name, training_charts(training)) for training in material.training],
+        training=[(one.name, training_charts(one), legend(one)) for one in material.training],
         measured=measured,
     )
 

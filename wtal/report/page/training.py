@@ -10,7 +10,7 @@ from wtal.report.page.figures import Band, Chart, Line, line_chart
 from wtal.report.style import page_colour
 from wtal.views import FUSED
 
-__all__ = ["bands", "training_charts"]
+__all__ = ["bands", "legend", "training_charts"]
 _KINDS = {"foreground": "fg", "background": "bg", "ignored": "quiet"}
 
 
@@ -31,6 +31,18 @@ def bands(training: Training) -> list[Band]:
             turns.append(Band(before.start if before else start, start + 1, letter, colour))
     first = float(training.epochs.index.min()) + 0.5
     return [Band(first, turns[0].start, "warm-up", "none"), *turns] if turns and turns[0].start > first else turns
+
+
+def legend(training: Training) -> str:
+    """What the letters of the turns mean; empty if neither branch learned from the other.
+
+    >>> legend(Training("run", pd.DataFrame({"pseudo_labels/cbp/ignored": [0.5]}, index=[3])))
+    'B: CBP teaches VLP; F: VLP teaches CBP; J: both at once.'
+    """
+    if not bands(training):
+        return ""
+    first, second = (view.title for view in (training.pair[::-1] if training.exchange else training.pair))
+    return f"B: {first} teaches {second}; F: {second} teaches {first}; J: both at once."
 
 
 def _turn(students: Sequence[str], training: Training) -> tuple[str, str]:
