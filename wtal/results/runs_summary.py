@@ -1,7 +1,8 @@
 """Runs as a table for a paper: mean and deviation over seeds, in text, Markdown, CSV and LaTeX."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from wtal.io.files import write_text
 from wtal.results.published import PUBLISHED
 from wtal.results.tables import markdown, print_table
 
-__all__ = ["Row", "RunsTable", "present", "summarize_runs"]
+__all__ = ["Row", "RunsTable", "present", "summarize_runs", "with_other_benchmarks_named"]
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,25 @@ def present(rows: Sequence[Row], baseline: str | None, checkpoint: str, publishe
     Raises:
         ConfigError: If the baseline is not among the variants.
     """
+    rows = with_other_benchmarks_named(rows)
     summary = summarize_runs(rows, baseline)
     text = _as_text(summary, baseline)
     if published:
         text = pd.concat([text, _published({row.benchmark for row in rows}, list(text.columns))])
     return RunsTable(summary, text, _caption(rows, checkpoint, baseline))
+
+
+def with_other_benchmarks_named(rows: Sequence[Row]) -> list[Row]:
+    """Name the benchmark in the variant of every run that was not measured on the most frequent one.
+
+    Numbers of different benchmarks are then neither averaged nor mistaken for each other.
+
+    >>> row = Row("F only", 0, {}, "", "toy", "", "")
+    >>> [r.variant for r in with_other_benchmarks_named([row, row, replace(row, benchmark="toy, supervised")])]
+    ['F only', 'F only', 'F only [toy, supervised]']
+    """
+    ((usual, _),) = Counter(row.benchmark for row in rows).most_common(1)
+    return [row if row.benchmark == usual else replace(row, variant=f"{row.variant} [{row.benchmark}]") for row in rows]
 
 
 def summarize_runs(rows: Sequence[Row], baseline: str | None = None) -> pd.DataFrame:
@@ -160,7 +175,7 @@ def _published(benchmarks: set[str], columns: list[str]) -> pd.DataFrame:
 def _caption(rows: Sequence[Row], checkpoint: str, baseline: str | None) -> str:
     parts = []
     for name in ("features", "benchmark", "git"):
-        parts.append(f"{name}: {', '.join(sorted({getattr(row, name) for row in rows} - {''})) or 'unknown'}")
+        parts.append(f"{name}: {' and '.join(sorted({getattr(row, name) for row in rows} - {''})) or 'unknown'}")
     chosen = "last checkpoint" if checkpoint == "last" else "checkpoint chosen on held-out training videos"
     parts += [f"seeds: {', '.join(map(str, sorted({row.seed for row in rows})))}", chosen, "mAP in %"]
     if baseline is not None:
