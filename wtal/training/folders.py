@@ -1,18 +1,13 @@
 """Makes a trainer write into a chosen folder: a new one, or that of a run that continues."""
 
-import csv
-import io
 import re
 from pathlib import Path
 
 from pytorch_lightning import Trainer
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger, WandbLogger
-from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loggers import WandbLogger
 
-from wtal.errors import CheckpointError
-from wtal.io.files import write_text
-from wtal.io.tables import read_table
 from wtal.results.run_folder import RunFolder
+from wtal.training.lightning import chooses_version, write_into
 
 __all__ = ["claim", "earlier_runs", "leaves_no_files", "move_to"]
 
@@ -25,8 +20,7 @@ def claim(trainer: Trainer, name: str) -> None:
     """
     if leaves_no_files(trainer) or not trainer.is_global_zero:
         return
-    logger = trainer.loggers[0] if trainer.loggers else None
-    if logger is None or (isinstance(logger, CSVLogger | TensorBoardLogger) and logger._version is None):
+    if not trainer.loggers or chooses_version(trainer.loggers[0]):
         move_to(trainer, RunFolder.claim(_home(trainer, name)))
 
 
@@ -60,44 +54,4 @@ def move_to(trainer: Trainer, folder: RunFolder, step: int | None = None) -> Non
     """
     number = re.fullmatch(r"version_(\d+)", folder.path.name)
     version: int | str = int(number[1]) if number else folder.path.name
-    logger = trainer.loggers[0] if trainer.loggers else None
-    if logger is None:
-        trainer._default_root_dir = str(folder.path)  # type: ignore[attr-defined]  # where Lightning keeps the rest
-    elif isinstance(logger, WandbLogger):
-        logger._id = logger._wandb_init["id"] = str(version)
-    elif isinstance(logger, CSVLogger):
-        logger._version = version
-        if step is not None and trainer.is_global_zero:
-            logger._experiment = _ContinuedMetrics(logger.log_dir, step)
-    elif isinstance(logger, TensorBoardLogger):
-        logger._version = version
-        if step is not None:
-            logger._kwargs["purge_step"] = step
-
-
-class _ContinuedMetrics(ExperimentWriter):
-    """Keeps the rows of ``metrics.csv``, where Lightning's class deletes the file.
-
-    Rows of steps that are repeated, because the run ended after its last checkpoint, are left out.
-    """
-
-    def __init__(self, log_dir: str, step: int) -> None:
-        self.first_step = step
-        super().__init__(log_dir)
-
-    def _check_log_dir_exists(self) -> None:
-        file = Path(self.metrics_file_path)
-        if not file.is_file():
-            return
-        table = read_table(file, CheckpointError)
-        rows = [row for _, row in table.records() if not self._is_repeated(row)]
-        self.metrics_keys = list(table.columns)
-        kept = io.StringIO(newline="")
-        writer = csv.DictWriter(kept, self.metrics_keys)
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(file, kept.getvalue())
-
-    def _is_repeated(self, row: dict[str, str]) -> bool:
-        step = row.get("step", "")
-        return step.isdecimal() and int(step) >= self.first_step
+    write_into(trainer, folder.path, version, step)

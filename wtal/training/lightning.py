@@ -1,18 +1,25 @@
 """The one adapter to Lightning: its private parts are used only here and in the collaboration's loop."""
 
+import csv
+import io
 import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 from wtal.errors import CheckpointError, ConfigError, FeatureError, WTALError
+from wtal.io.files import write_text
+from wtal.io.tables import read_table
 
-__all__ = ["LightningCommands", "as_own_errors", "batches_trained"]
+__all__ = ["LightningCommands", "as_own_errors", "batches_trained", "chooses_version", "write_into"]
 
 
 class LightningCommands(LightningCLI):
@@ -54,6 +61,63 @@ class LightningCommands(LightningCLI):
 def batches_trained(trainer: Trainer) -> int:
     """Number of training batches since the first epoch, including those before a resumption."""
     return trainer.fit_loop.epoch_loop.total_batch_idx + 1
+
+
+def chooses_version(logger: Logger) -> bool:
+    """Whether a logger of files will choose the version of its run itself."""
+    return isinstance(logger, CSVLogger | TensorBoardLogger) and logger._version is None
+
+
+def write_into(trainer: Trainer, folder: Path, version: int | str, step: int | None) -> None:
+    """Make a trainer and its first logger write into the folder of a run.
+
+    Args:
+        trainer: A trainer that has not begun.
+        folder: Folder of the run.
+        version: Version of the run, which the logger makes the folder of.
+        step: The step from which the run in that folder continues; earlier log entries are kept. None for a new run.
+    """
+    logger = trainer.loggers[0] if trainer.loggers else None
+    if logger is None:
+        trainer._default_root_dir = str(folder)  # type: ignore[attr-defined]  # where Lightning keeps the rest
+    elif isinstance(logger, WandbLogger):
+        logger._id = logger._wandb_init["id"] = str(version)
+    elif isinstance(logger, CSVLogger):
+        logger._version = version
+        if step is not None and trainer.is_global_zero:
+            logger._experiment = _ContinuedMetrics(logger.log_dir, step)
+    elif isinstance(logger, TensorBoardLogger):
+        logger._version = version
+        if step is not None:
+            logger._kwargs["purge_step"] = step
+
+
+class _ContinuedMetrics(ExperimentWriter):
+    """Keeps the rows of ``metrics.csv``, where Lightning's class deletes the file.
+
+    Rows of steps that are repeated, because the run ended after its last checkpoint, are left out.
+    """
+
+    def __init__(self, log_dir: str, step: int) -> None:
+        self.first_step = step
+        super().__init__(log_dir)
+
+    def _check_log_dir_exists(self) -> None:
+        file = Path(self.metrics_file_path)
+        if not file.is_file():
+            return
+        table = read_table(file, CheckpointError)
+        rows = [row for _, row in table.records() if not self._is_repeated(row)]
+        self.metrics_keys = list(table.columns)
+        kept = io.StringIO(newline="")
+        writer = csv.DictWriter(kept, self.metrics_keys)
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(file, kept.getvalue())
+
+    def _is_repeated(self, row: dict[str, str]) -> bool:
+        step = row.get("step", "")
+        return step.isdecimal() and int(step) >= self.first_step
 
 
 @contextmanager
