@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wtal.io.options import with_underscores
+from wtal.io.options import plain_options
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
     ],
 )
 def test_names_of_options_take_underscores_and_values_stay(word: str, expected: str):
-    assert with_underscores([word]) == [expected]
+    assert plain_options([word]) == [expected]
 
 
 def test_what_follows_a_lone_double_dash_stays():
-    assert with_underscores(["--a-b", "--", "--a-b"]) == ["--a_b", "--", "--a-b"]
+    assert plain_options(["--a-b", "--", "--a-b"]) == ["--a_b", "--", "--a-b"]
 
 
 def test_it_imports_nothing_heavy():

@@ -118,7 +118,7 @@ def test_features_of_another_width_are_one_sentence(head, own_heads: Path, capsy
 
 
 def test_options_are_taken_with_dashes_and_with_underscores(toy: Path):
-    words = ["--then-test=true", "--seed-everything", "3", "--trainer.max-epochs=1", "--name", "my-run"]
+    words = ["--then-test", "--seed-everything", "3", "--trainer.max-epochs=1", "--name", "my-run"]
     assert main(["fit", "-c", str(toy), *words, "--data.workers", "0", "--trainer.log-every-n-steps=2"]) == 0
     settings = settings_of("my-run")
     assert (settings["then_test"], settings["seed_everything"], settings["name"]) == (True, 3, "my-run")

@@ -6,12 +6,13 @@ Parameters before ``/`` are positional, those of type ``Sequence`` with one word
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import yaml
 
+from wtal.io.options import plain_options
 from wtal.io.shipped import find_config
 
 __all__ = ["call", "gather", "with_shipped"]
@@ -64,8 +65,7 @@ def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
     ['--dry_run=true', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
     """
     parameters = inspect.signature(function).parameters
-    pairs = zip(words, [*words, ""][1:], strict=True)
-    words = [_plain_option(word, following, parameters) for word, following in pairs]
+    words = plain_options(words, [name for name, parameter in parameters.items() if parameter.annotation is bool])
     lists: dict[str, list[Any]] = {
         name: [] for name, parameter in parameters.items() if get_origin(parameter.annotation) is Sequence
     }
@@ -87,16 +87,6 @@ def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
         if values
     }
     return rest + [f"--{name}={values.strip()}" for name, values in joined.items()]
-
-
-def _plain_option(word: str, following: str, parameters: Mapping[str, inspect.Parameter]) -> str:
-    option, equals, value = word.partition("=")
-    name = option.removeprefix("--").replace("-", "_")
-    if not option.startswith("--") or name not in parameters:
-        return word
-    if parameters[name].annotation is bool and not equals and following.lower() not in {"true", "false"}:
-        return f"--{name}=true"
-    return f"--{name}{equals}{value}"
 
 
 def with_shipped(words: Sequence[str]) -> Iterator[str]:

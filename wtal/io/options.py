@@ -1,26 +1,33 @@
-"""The two spellings of command-line options; no heavy import, as help must answer at once."""
+"""The spellings of command-line options; no heavy import, as help must answer at once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-__all__ = ["with_underscores"]
+__all__ = ["plain_options"]
 
 
-def with_underscores(argv: Sequence[str]) -> list[str]:
-    """Write the names of options with underscores; values stay as they are.
+def plain_options(argv: Sequence[str], switches: Collection[str] = ()) -> list[str]:
+    """Write the names of options with underscores, and switches with a value; other values stay as they are.
 
     Args:
         argv: Words of the command line; what follows a lone ``--`` is not an option.
+        switches: Names of options that mean ``true`` when no value follows.
 
-    >>> with_underscores(["fit", "--then-test", "true", "--name=my-run", "-c", "my-file.yaml"])
-    ['fit', '--then_test', 'true', '--name=my-run', '-c', 'my-file.yaml']
+    >>> plain_options(["fit", "--then-test", "--name=my-run", "-c", "my-file.yaml"], ["then_test"])
+    ['fit', '--then_test=true', '--name=my-run', '-c', 'my-file.yaml']
+    >>> plain_options(["--then-test", "false", "--seed-everything", "3"], ["then_test"])
+    ['--then_test', 'false', '--seed_everything', '3']
     """
     words = list(argv)
     end = words.index("--") if "--" in words else len(words)
-    return [_underscored(word) for word in words[:end]] + words[end:]
+    pairs = zip(words[:end], [*words[:end], ""][1:], strict=True)
+    return [_plain(word, following, switches) for word, following in pairs] + words[end:]
 
 
-def _underscored(word: str) -> str:
+def _plain(word: str, following: str, switches: Collection[str]) -> str:
     if not word.startswith("--"):
         return word
     name, equals, value = word.removeprefix("--").partition("=")
-    return f"--{name.replace('-', '_')}{equals}{value}"
+    name = name.replace("-", "_")
+    if name in switches and not equals and following.lower() not in ("true", "false"):
+        return f"--{name}=true"
+    return f"--{name}{equals}{value}"

@@ -19,7 +19,7 @@ import wtal.collaboration  # noqa: F401
 from wtal._version import __version__
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
-from wtal.io.options import with_underscores
+from wtal.io.options import plain_options
 from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
@@ -46,6 +46,9 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "num_sanity_val_steps": 0,
     "use_distributed_sampler": False,  # the data modules' samplers handle processes and resumption themselves
 }
+
+
+_SWITCHES = ("then_test", "resume")
 
 
 class WTALCLI(LightningCommands):
@@ -79,7 +82,7 @@ class WTALCLI(LightningCommands):
                 parser_class=SettingsParser,
                 parser_kwargs={"prog": "wtal", "version": f"wtal {__version__}"},
                 trainer_defaults=TRAINER_DEFAULTS,
-                args=None if args is None else with_underscores(args),
+                args=None if args is None else plain_options(args, _SWITCHES),
                 run=run,
             )
 
