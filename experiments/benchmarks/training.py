@@ -87,7 +87,7 @@ def plain_epoch(iterations: int, precision: str, trainer: Trainer, module: Light
     for number, batch in enumerate(trainer.datamodule.train_dataloader()):
         if number == iterations:
             return
-        features, mask, labels = (t.to(device) for t in (getattr(batch, module.streams[0]), batch.mask, batch.labels))
+        features, mask, labels = (t.to(device) for t in (batch.streams[module.streams[0]], batch.mask, batch.labels))
         with torch.autocast(device.type, torch.bfloat16, enabled=precision.startswith("bf16")):
             out = head(features, mask)
             loss = torch.stack(list(head.losses(out, mask, labels).values())).sum()
