@@ -81,12 +81,11 @@ def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
         elif text:
             value = yaml.safe_load(text)
             current += value if isinstance(value, list) else [value]
-    joined = {
-        name: yaml.safe_dump(values, default_flow_style=True, width=sys.maxsize)
-        for name, values in lists.items()
-        if values
-    }
-    return rest + [f"--{name}={values.strip()}" for name, values in joined.items()]
+    return rest + [_as_list(name, values) for name, values in lists.items() if values]
+
+
+def _as_list(option: str, values: Sequence[Any]) -> str:
+    return f"--{option}={yaml.safe_dump(values, default_flow_style=True, width=sys.maxsize).strip()}"
 
 
 def with_shipped(words: Sequence[str]) -> Iterator[str]:
