@@ -66,7 +66,7 @@ def test_every_command_suggests_what_is_meant(words, capsys):
 
 def test_data_check_and_sweep_take_names(capsys, monkeypatch):
     assert main(["data", "check", "synthetic.yaml", "--no-such-option", "1"]) == 2
-    assert "no_such_option" in capsys.readouterr().err
+    assert "no-such-option" in capsys.readouterr().err
     assert main(["sweep", "sweeps/synthetic.yaml", "--seeds", "0", "--output", "runs", "--jobs", "x"]) == 2
     assert "jobs" in capsys.readouterr().err
     assert main(["data", "check", "configs/synthetic.yaml"]) == 0

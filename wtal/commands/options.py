@@ -65,7 +65,8 @@ def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:
     ['--dry_run=true', '--config=[a.yaml, b.yaml]', '--seeds=[0, 1]']
     """
     parameters = inspect.signature(function).parameters
-    words = plain_options(words, [name for name, parameter in parameters.items() if parameter.annotation is bool])
+    switches = [name for name, parameter in parameters.items() if parameter.annotation is bool]
+    words = plain_options(words, switches, parameters)
     lists: dict[str, list[Any]] = {
         name: [] for name, parameter in parameters.items() if get_origin(parameter.annotation) is Sequence
     }
