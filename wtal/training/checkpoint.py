@@ -19,7 +19,7 @@ from wtal.nn.text.prompts import PromptedText, nearest_words
 from wtal.results.run_folder import RunFolder, newest_checkpoint
 from wtal.training.mistakes import mistake, origin
 from wtal.training.rebuilding import rebuild, refuse_untrusted
-from wtal.training.settings import load_data, with_present_names
+from wtal.training.settings import load_data, up_to_date
 from wtal.types import PseudoLabels
 
 __all__ = ["Run", "load"]
@@ -197,7 +197,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not is_bounded([checkpoint[name] for name in ("class_names", "hyper_parameters", "marks")], _MOST_SETTINGS):
         raise CheckpointError(f"{path} is a damaged checkpoint: its settings hold too many values.")
     try:
-        return {**checkpoint, "hyper_parameters": with_present_names(checkpoint["hyper_parameters"])}
+        return {**checkpoint, "hyper_parameters": up_to_date(checkpoint["hyper_parameters"])}
     except RecursionError as error:
         raise CheckpointError(f"{path} is a damaged checkpoint: its settings are nested too deeply.") from error
 
@@ -236,7 +236,7 @@ def _with_class_index(state: object) -> object:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    content = with_present_names(read_yaml(path, ConfigError))
+    content = up_to_date(read_yaml(path, ConfigError))
     return content if isinstance(content, dict) else {}
 
 
