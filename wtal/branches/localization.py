@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pytorch_lightning import LightningModule
 from torchmetrics import Metric
-from torchmetrics.classification import MultilabelAveragePrecision
 
 from wtal.data.contract import data_of
 from wtal.errors import CheckpointError
 from wtal.localization.localizer import Localizer
+from wtal.metrics.video_map import VideoMAP
 from wtal.tasks.localization import LocalizationTask
 from wtal.tasks.task import Task
 from wtal.types import Detections, SnippetBatch, SnippetScores, Video, VideoResult
@@ -38,7 +38,7 @@ class LocalizationModule(LightningModule):
         super().__init__()
         self.class_names, self.localizer = list(class_names), localizer
         self._quality: dict[str, Metric] = {}
-        self._video_map: dict[str, MultilabelAveragePrecision] = {}
+        self._video_map: dict[str, VideoMAP] = {}
         self._loaded_marks: tuple[str, ...] = ()
 
     @abstractmethod
@@ -101,7 +101,7 @@ class LocalizationModule(LightningModule):
         self._quality, self._video_map = {}, {}
         for source in self.sources:
             if len(self.class_names) > 1:
-                self._video_map[source] = MultilabelAveragePrecision(len(self.class_names)).to(self.device)
+                self._video_map[source] = VideoMAP().to(self.device)
             if truth is None:
                 continue
             self._quality[source] = quality = self.task.metric(data.benchmark).to(self.device)
@@ -110,7 +110,7 @@ class LocalizationModule(LightningModule):
 
     def _measure_videos(self, scores: dict[str, SnippetScores], batch: SnippetBatch) -> None:
         for source, metric in self._video_map.items():
-            metric.update(scores[source].video.float(), batch.labels.long())
+            metric.update(scores[source].video, batch.labels)
 
     def _measure(
         self, scores: dict[str, SnippetScores], found: dict[str, list[Detections]], batch: SnippetBatch
