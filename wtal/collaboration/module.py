@@ -153,20 +153,20 @@ class CollaborationModule(LocalizationModule):
         super().on_train_start()
         last = self.trainer.max_epochs
         if self.schedule.teaches and last is not None and 0 <= last <= self.schedule.first_lesson:
-            self._warn_of_no_lesson(f"max_epochs {last} ends the training")
+            self._warn_of_no_lesson(f"max_epochs {last} ends the training", "teaches")
 
     def on_train_end(self) -> None:
         """Warn if the training has ended before the first lesson, whatever ended it."""
         last = self.trainer.max_epochs
         is_known = last is not None and 0 <= last <= self.schedule.first_lesson
         if self.is_warm_up_only and not is_known:
-            self._warn_of_no_lesson(f"Training ended in epoch {self.trainer.current_epoch}")
+            self._warn_of_no_lesson(f"Training ended in epoch {self.trainer.current_epoch}", "taught")
 
-    def _warn_of_no_lesson(self, end: str) -> None:
+    def _warn_of_no_lesson(self, end: str, teaches: str) -> None:
         if not getattr(self.trainer, "fast_dev_run", False):
             rank_zero_warn(
-                f"{end} within the warm-up (schedule.warm_up {self.schedule.warm_up}): no branch teaches the other, "
-                "and the fused scores are a late fusion. Train longer, or warm up shorter."
+                f"{end} within the warm-up (schedule.warm_up {self.schedule.warm_up}): no branch {teaches} the "
+                "other, and the fused scores are a late fusion. Train longer, or warm up shorter."
             )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
