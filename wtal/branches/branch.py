@@ -111,6 +111,12 @@ class Branch(LocalizationModule):
         own = (self.labels.mark,) if self.labels and self.labels.mark else ()
         return tuple(dict.fromkeys((*super().marks, *own)))
 
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """The branch's name if it has something to train and its weights were neither trained nor loaded."""
+        is_random = any(p.requires_grad for p in self.head.parameters()) and not getattr(self.head, "is_trained", False)
+        return (self.name,) if is_random else ()
+
     # Inference --------------------------------------------------------------------------------------------------
 
     def forward(self, batch: SnippetBatch) -> BranchOutput:
@@ -201,7 +207,8 @@ class Branch(LocalizationModule):
         return self.learn(batch, self.labels)
 
     def after_step(self) -> None:
-        """Update the average of the weights."""
+        """Update the average of the weights, which from now on are trained."""
+        self.head.is_trained = True
         if self.average is not None:
             self.average.update(self.head)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -23,7 +24,7 @@ from wtal.collaboration.schedule import Schedule, Step
 from wtal.errors import ConfigError
 from wtal.localization.localizer import Localizer
 from wtal.types import SnippetBatch, SnippetScores
-from wtal.views import FUSED, View
+from wtal.views import FUSED, WARM_UP_ONLY, View
 
 __all__ = ["BranchFactory", "CollaborationModule"]
 
@@ -82,6 +83,7 @@ class CollaborationModule(LocalizationModule):
         self.step = schedule.step(0, (self.cbp.view, self.vlp.view))
         self._lessons: Mapping[str, PseudoLabelBuffer] = {}
         self._agreement = math.nan
+        self._was_taught: bool | None = None  # whether a branch has taught the other; None before a training
 
     @property
     def branches(self) -> dict[str, Branch]:
@@ -95,8 +97,20 @@ class CollaborationModule(LocalizationModule):
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know about the branches' weights and labels."""
-        return "; ".join(branch.note for branch in self.branches.values() if branch.note)
+        """What a reader of a table must know about the training, and about the branches' weights and labels."""
+        warning = WARM_UP_ONLY if self.is_warm_up_only else ""
+        return "; ".join(filter(None, [warning, *(branch.note for branch in self.branches.values())]))
+
+    @property
+    def is_warm_up_only(self) -> bool:
+        """Whether the training ended, or was saved, before the first lesson: both together are a late fusion."""
+        return self._was_taught is False and self.schedule.teaches
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Branches whose weights were neither trained nor loaded, and the fusion with them."""
+        names = tuple(name for branch in self.branches.values() for name in branch.untrained)
+        return (*names, FUSED.name) if names else ()
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -132,6 +146,36 @@ class CollaborationModule(LocalizationModule):
             agreement: Agreement of the teachers, see :meth:`PseudoLabelBuffer.agreement`.
         """
         self.step, self._lessons, self._agreement = step, lessons, agreement
+        self._was_taught = bool(self._was_taught or lessons)
+
+    def on_train_start(self) -> None:
+        """Warn if the number of epochs leaves no time for a lesson."""
+        super().on_train_start()
+        last = self.trainer.max_epochs
+        if self.schedule.teaches and last is not None and 0 <= last <= self.schedule.first_lesson:
+            self._warn_of_no_lesson(f"max_epochs {last} ends the training", "teaches")
+
+    def on_train_end(self) -> None:
+        """Warn if the training has ended before the first lesson, whatever ended it."""
+        last = self.trainer.max_epochs
+        is_known = last is not None and 0 <= last <= self.schedule.first_lesson
+        if self.is_warm_up_only and not is_known:
+            self._warn_of_no_lesson(f"Training ended in epoch {self.trainer.current_epoch}", "taught")
+
+    def _warn_of_no_lesson(self, end: str, teaches: str) -> None:
+        if not getattr(self.trainer, "fast_dev_run", False):
+            rank_zero_warn(
+                f"{end} within the warm-up (schedule.warm_up {self.schedule.warm_up}): no branch {teaches} the "
+                "other, and the fused scores are a late fusion. Train longer, or warm up shorter."
+            )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As any module, and remember whether a branch has taught the other."""
+        super().on_load_checkpoint(checkpoint)
+        try:
+            self._was_taught = checkpoint["loops"]["fit_loop"]["turn_progress"]["refreshes"] > 0
+        except (KeyError, TypeError):  # weights alone
+            self._was_taught = None
 
     def on_train_epoch_start(self) -> None:
         """Log which share of the snippets the teachers have labelled."""

@@ -16,6 +16,7 @@ from wtal.data.annotations import Annotations, read_annotations, with_ambiguous,
 from wtal.data.thumos14_lists import LEFT_OUT, TestList, lacking_videos
 from wtal.errors import AnnotationError, PredictionError
 from wtal.io.files import write_text
+from wtal.results.implausible import time_notes
 
 __all__ = [
     "Conventions",
@@ -24,6 +25,7 @@ __all__ = [
     "load_truth",
     "numbered",
     "other_names",
+    "unlikely_times",
     "write_ground_truth",
 ]
 
@@ -112,6 +114,12 @@ class GroundTruth:
     def rows(self) -> dict[str, int]:
         """The row of each video."""
         return {name: row for row, name in enumerate(self.video_ids)}
+
+    @cached_property
+    def last_end_s(self) -> dict[str, float]:
+        """The end of the last instance of each video that has one."""
+        rows, ends = self.segments[:, 0].astype(int), self.segments[:, 3]
+        return {self.video_ids[row]: float(ends[rows == row].max()) for row in np.unique(rows)}
 
     @property
     def table(self) -> pd.DataFrame:
@@ -286,9 +294,19 @@ def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping
     return other
 
 
+def unlikely_times(detections: pd.DataFrame, truth: GroundTruth) -> list[str]:
+    """Notes on times that cannot be seconds of the videos, see :func:`~wtal.results.implausible.time_notes`.
+
+    Args:
+        detections: One row per detection, with the names of videos that the ground truth uses.
+        truth: The ground truth.
+    """
+    return time_notes(detections, dict(zip(truth.video_ids, truth.duration_s, strict=True)), truth.last_end_s)
+
+
 def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[str]:
     """Notes on what lowers the numbers without being an error."""
-    notes = []
+    notes = unlikely_times(rows.assign(video_id=names), truth)
     if rows.empty:
         notes.append("There are no detections at all: every number is 0.")
     empty = (rows["end_s"] <= rows["start_s"]).sum()

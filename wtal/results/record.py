@@ -192,6 +192,7 @@ class About:
         tious: Its thresholds of temporal IoU.
         weights: What a reader must know about the weights; otherwise empty.
         checkpoint: Name of the file that the weights come from, or ``as in memory``.
+        part: How many of the videos were measured, such as ``2 of 8 videos``; empty if all were.
         views: How figures show each source, if known.
     """
 
@@ -200,6 +201,7 @@ class About:
     tious: tuple[float, ...] = ()
     weights: str = ""
     checkpoint: str = ""
+    part: str = ""
     views: tuple[View, ...] = ()
 
     @property
@@ -209,9 +211,9 @@ class About:
         >>> About("made up", "toy", (0.5,)).caption
         'features: made up; benchmark: toy'
         """
-        parts = {"features": self.features, "benchmark": self.benchmark, "": self.weights}
-        parts |= {"checkpoint": self.checkpoint}
-        return "; ".join(f"{name}: {value}" if name else value for name, value in parts.items() if value)
+        parts = {"features: ": self.features, "benchmark: ": self.benchmark, "": self.weights, "only ": self.part}
+        parts |= {"checkpoint: ": self.checkpoint}
+        return "; ".join(f"{name}{value}" for name, value in parts.items() if value)
 
 
 def _view(content: Mapping[str, Any]) -> View:

@@ -154,6 +154,7 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
             )
         model = rebuild(settings, checkpoint["class_names"], checkpoint["state_dict"], path, trust)
     _fill(model, checkpoint, path)
+    model.checkpoint_name = path.name
     return Run(
         path,
         model.eval(),

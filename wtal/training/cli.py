@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -26,13 +27,20 @@ from wtal.results.run_folder import RunFolder
 from wtal.training.atomic import AtomicCheckpoints
 from wtal.training.folders import claim, leaves_no_files
 from wtal.training.lightning import LightningCommands, as_own_errors
+from wtal.training.measuring import (
+    chosen_on_held_out,
+    keep_results,
+    measured_checkpoint,
+    measured_part,
+    refuse_untrained,
+)
 from wtal.training.memory import KeepFreedMemory
 from wtal.training.mistakes import origin
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
 from wtal.training.preemption import CheckpointOnTerm
 from wtal.training.progress import FitProgress
-from wtal.training.runs import KeepIdentity, begin, make_record
+from wtal.training.runs import KeepIdentity, begin, make_record, say
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
 from wtal.training.settings import SettingsParser
@@ -140,7 +148,26 @@ class WTALCLI(LightningCommands):
         """Give the run a new folder of its own; ``fit``, ``validate``, ``test`` and ``predict`` do so themselves."""
         claim(self.trainer, self.run_name)
 
-    before_validate = before_test = before_predict = claim_folder
+    def before_test(self) -> None:
+        """Find the checkpoint to measure, and give the run a new folder.
+
+        Raises:
+            CheckpointError: If the weights would be random, or ``last`` or ``best`` is not clear.
+        """
+        command, given = str(self.subcommand), self.setting("ckpt_path")
+        if given is None:
+            refuse_untrained(self.trainer, self.model, self.run_name, command)
+        else:
+            found = measured_checkpoint(self.trainer, self.settings, self.run_name, str(given), self._identity_of_file)
+            self.config[command]["ckpt_path"] = self.config_init[command]["ckpt_path"] = found
+        self.claim_folder()
+
+    before_validate = before_predict = before_test
+
+    def after_test(self) -> None:
+        """Keep the numbers for ``wtal table``."""
+        checkpoint = self.config_init[self.subcommand]["ckpt_path"]
+        keep_results(self.trainer, self.model, self.datamodule, self.settings, checkpoint)
 
     def before_fit(self) -> None:
         """Find the run to continue, or give a new one its folder."""
@@ -166,18 +193,26 @@ class WTALCLI(LightningCommands):
             return
         trainer, known = self.trainer, self._start.record
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        metrics = self._whole(metrics, "val")
         metrics = {**known.metrics, **metrics} if known else metrics
-        selected: Mapping[str, float] | None = None
         if self.setting("then_test"):
             (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
-            metrics |= tested
-            callback = trainer.checkpoint_callback
-            if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
-                (selected,) = trainer.test(self.model, self.datamodule, callback.best_model_path, verbose=False)
+            metrics |= self._whole(tested, "test")
+        identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
+        record = make_record(self.settings, identity, self.model, self.datamodule, metrics, None, seconds)
+        best = chosen_on_held_out(trainer) if self.setting("then_test") else ""
+        if best:  # its weights take the place of the last ones
+            (tested,) = trainer.test(self.model, self.datamodule, best, verbose=False)
+            record = replace(record, selected=self._whole(tested, "test") or None)
         if trainer.is_global_zero:
-            identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
-            record = make_record(self.settings, identity, self.model, self.datamodule, metrics, selected, seconds)
             write_record(RunFolder.of(trainer).record, record)
+
+    def _whole(self, metrics: Mapping[str, float], split: Literal["val", "test"]) -> dict[str, float]:
+        """The metrics of a split if all its videos were measured; otherwise none, which is said."""
+        part = measured_part(self.model, split)
+        if part and metrics:
+            say(self.trainer, f"Only {part} of {split} were measured, so their numbers are kept out of the record.")
+        return {} if part else dict(metrics)
 
     def _identity_of_file(self, config: Path) -> Identity | None:
         """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -67,10 +67,13 @@ class WritePredictions(Callback):
             write_predictions(folder.predictions_of(source), detections, class_names)
             grids = VideoGrids.of([videos[name] for name in of_source])
             write_scores(folder.scores_of(source), _joined(grids, class_names, list(of_source.values())))
-        if data.ground_truth("test") is not None:
-            durations_s = {name: video.duration_s for name, video in videos.items()}
-            write_ground_truth(folder.ground_truth, data.named_segments("test"), durations_s, "test")
-        write_about(folder.about, _about(trainer, pl_module, data))
+        found = {name for of_source in results.values() for name in of_source}
+        if data.ground_truth("test") is not None:  # of these videos alone: no instance of another could be found
+            durations_s = {name: video.duration_s for name, video in videos.items() if name in found}
+            segments = data.named_segments("test")
+            segments = segments[segments["video_id"].isin(found)]
+            write_ground_truth(folder.ground_truth, segments, durations_s, "test")
+        write_about(folder.about, _about(trainer, pl_module, data, part_of_videos(len(found), len(videos))))
         Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
 
     on_test_end = on_predict_end
@@ -128,7 +131,7 @@ class ResultsTable(Callback):
         """Print the table of ``validate``, also inside a fit."""
         self._print(trainer, pl_module, "val")
 
-    def _print(self, trainer: Trainer, module: LightningModule, split: str) -> None:
+    def _print(self, trainer: Trainer, module: LightningModule, split: Literal["val", "test"]) -> None:
         data = getattr(trainer, "datamodule", None)
         rows = _measures_by_source(trainer.callback_metrics, split, type(module).__name__)
         if not rows or not trainer.is_global_zero or not isinstance(data, SnippetDataModule):
@@ -139,8 +142,12 @@ class ResultsTable(Callback):
         titles = module.task.columns(data.benchmark, short=inside)
         table = pd.DataFrame.from_dict(rows, orient="index")
         table = percent(table[[name for name in titles if name in table]], 1).rename(columns=titles)
-        caption = f"epoch {trainer.current_epoch}" if inside else _about(trainer, module, data).caption
-        print_table(table.rename_axis(module.task.heading), caption)
+        part = part_of_videos(*module.measured.get(split, (0, 0)))
+        caption = f"epoch {trainer.current_epoch}" + (f"; only {part}" if part else "")
+        print_table(
+            table.rename_axis(module.task.heading),
+            caption if inside else _about(trainer, module, data, part).caption,
+        )
 
 
 def _measures_by_source(metrics: Mapping[str, Any], split: str, alone: str) -> dict[str, dict[str, float]]:
@@ -154,13 +161,21 @@ def _measures_by_source(metrics: Mapping[str, Any], split: str, alone: str) -> d
     return rows
 
 
-def _about(trainer: Trainer, module: LightningModule, data: VideoData) -> About:
+def part_of_videos(measured: int, total: int) -> str:
+    """How many of the videos were measured, such as ``2 of 8 videos``; empty if all were."""
+    return "" if measured == total else f"{measured} of {total} videos"
+
+
+def _about(trainer: Trainer, module: LocalizationModule, data: VideoData, part: str) -> About:
     path = getattr(trainer, "ckpt_path", None)
+    in_memory = "as in memory" if any(p.requires_grad for p in module.parameters()) else "none, as nothing is trained"
+    untrained = f"untrained weights of {', '.join(module.untrained)}, which mean nothing" if module.untrained else ""
     return About(
         features=data.features_note,
         benchmark=data.benchmark.name,
         tious=data.benchmark.tious,
-        weights=getattr(module, "note", ""),
-        checkpoint=Path(path).name if path else "as in memory",
-        views=getattr(module, "views", ()),
+        weights="; ".join(filter(None, [untrained, module.note])),
+        checkpoint=Path(path).name if path else module.checkpoint_name or in_memory,
+        part=part,
+        views=module.views,
     )
