@@ -205,7 +205,7 @@ def _regions(task: Mapping[str, Any]) -> Iterator[_Region]:
 def _region(value: Mapping[str, Any]) -> Iterator[_Region]:
     for label in value.get("timelinelabels") or ():
         for times in value.get("ranges") or ():
-            yield label_text(label), times["start"], times["end"], True
+            yield label_text(label), int(times["start"]) - 1, times["end"], True  # the first frame is 1
     for label in value.get("labels") or ():
         if "start" in value and "end" in value:
             yield label_text(label), value["start"], value["end"], False
