@@ -267,7 +267,7 @@ def test_says_what_is_wrong_with_a_wtalc_folder(tmp_path: Path, changed: dict[st
             {"a": {"annotations": [{"label": "Run", "segment": [2, 1]}]}},
             r"video a ends before it starts: \[2, 1\]",
         ),
-        ("own.csv", "name,label\n", "has the columns name, label"),
+        ("own.csv", "title,label\n", "has the columns title, label"),
         ("own.csv", "", "has the columns none"),
         ("own.csv", "video,label,start\n", "has the columns"),
         ("own.csv", "video,label,Label\na,run,jump\n", "names the column `label` twice"),

@@ -55,7 +55,7 @@ def test_sound_data(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         in remarks
     )
     assert "1 test segments start after the end of their video: t." in remarks
-    check(config)
+    check(str(config))
     assert "A training can run." in capsys.readouterr().out
 
 
@@ -73,7 +73,7 @@ def test_says_all_that_is_wrong_at_once(config: Path, capsys: pytest.CaptureFixt
     assert "1 of 2 test videos have no features, with 1 instances that can never be found: u." in remarks
     assert "1 of 3 classes have no training video: swim." in remarks
     with pytest.raises(SystemExit) as stop:
-        check(config)
+        check(str(config))
     assert stop.value.code == 2
     assert "Cannot train: 1 of 3 train videos have no features: c." in capsys.readouterr().out
 

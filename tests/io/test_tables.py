@@ -68,7 +68,7 @@ def test_other_columns_keep_their_spelling(tmp_path):
 def test_decimal_commas_where_semicolons_separate(tmp_path):
     text = "video;start;label\na,b;1,5;run, fast\n"
     assert read(tmp_path, text, numbers=("start", "end")).rows == [Row(2, ("a,b", "1.5", "run, fast"))]
-    assert read(tmp_path, text.replace(";", "\t"), numbers=("start",)).rows[0].cells[1] == "1,5"
+    assert read(tmp_path, text.replace(";", "\t"), numbers=("start",)).rows[0].cells[1] == "1.5"
 
 
 def test_columns_are_read_by_name(tmp_path):
@@ -91,7 +91,7 @@ def test_a_file_without_rows_has_no_columns(tmp_path):
         ("sep=,\nvideo,label\n\na,run,jump\n", "line 4: 2 columns expected, 3 found"),
         ("video,Video\n", "names the column `video` twice"),
         ("video,label\na,run\nb," + "x" * 200_000, r"line 3: field larger than"),
-        (b"PK\x03\x04\0\0\xff\xfe", "cannot be read as text: save the table"),
+        (b"PK\x03\x04\0\0\xff\xfe", "cannot be read as text: save it in UTF-8"),
         (b"\xff\xfe\0", "cannot be read as text"),
         (b"video\n\x81\n", "cannot be read as text"),
     ],

@@ -24,6 +24,8 @@ def run(
     tious: Sequence[float] = (),
     names: Sequence[str] = (),
     output: Path | None = None,
+    fps: float | None = None,
+    classes: Path | None = None,
 ) -> None:
     """Explain why methods fail: kinds of false detections, missed instances, incompleteness, over-completeness.
 
@@ -36,6 +38,8 @@ def run(
         tious: Thresholds whose results are averaged; by default 0.5 for THUMOS14, otherwise 0.5 to 0.95, as in DETAD.
         names: Names of the methods, in the order of the predictions.
         output: Folder for the tables (.csv, analysis.md) and figures (.pdf, .png).
+        fps: Frame rate of the videos, for annotations whose times are frames (Label Studio, CVAT).
+        classes: Class list for predictions whose labels are numbers: one name a line, in the order of the numbers.
 
     Raises:
         WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
@@ -43,7 +47,7 @@ def run(
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
     paths = each_set(predictions)
-    truth = load_truth(annotations or truth_of_runs(paths), subset, test_list, subsets)
+    truth = load_truth(annotations or truth_of_runs(paths), subset, test_list, subsets, fps=fps, classes=classes)
     sets = {label: read_predictions(path) for label, path in zip(labels_of(paths, names), paths, strict=True)}
     analysis = analyze_sets(sets, truth, tious)
     if output is not None:

@@ -9,6 +9,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from wtal.commands.options import call
+from wtal.errors import ConfigError
+from wtal.io.options import plain_options
 from wtal.io.shipped import find_config
 
 if TYPE_CHECKING:
@@ -16,22 +19,64 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_OWN = ("config", "also", "scan", "help")
+_SWITCHES = ("then_test", "resume")  # of `fit`
 
-def run(config: Path, /, also: Sequence[Path] = (), scan: bool = True) -> None:
+
+def run(*words: str) -> None:
     """Report which annotations and features are found, missing or mismatched; exit with 2 if no training could run.
 
-    Args:
-        config: The configuration given to ``wtal fit``; only its ``data`` part is read.
-        also: Further configurations, each merged over the ones before.
-        scan: Read all feature values to find NaN.
+    Takes what ``wtal fit`` takes, and ignores what does not concern the data.
     """
-    from wtal.data.inspection import inspect
-    from wtal.training.settings import load_data
+    own, data = _parts(words)
 
-    report = inspect(load_data(list(map(find_config, [config, *also]))), scan)
-    _show(report)
-    if report.problems:
-        sys.exit(2)
+    def check(
+        configs: Sequence[Path] = (), /, config: Sequence[Path] = (), also: Sequence[Path] = (), scan: bool = True
+    ) -> None:
+        """Report on the data.
+
+        Args:
+            configs: Configurations as given to `wtal fit`, each merged over the ones before; only their `data` part is
+                read. `--data...` changes single values.
+            config: The same, as `-c`.
+            also: Further configurations.
+            scan: Read all feature values to find NaN.
+        """
+        from wtal.data.inspection import inspect
+        from wtal.training.settings import load_data
+
+        files = list(map(find_config, [*configs, *config, *also]))
+        if not files and not data:
+            raise ConfigError("Give the configuration that `wtal fit` is given: wtal data check config.yaml.")
+        report = inspect(load_data(files, data), scan)
+        _show(report)
+        if report.problems:
+            sys.exit(2)
+
+    call(check, "data check", __doc__ or "", own)
+
+
+def _parts(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words for this command, and those that change the data module; other options of ``wtal fit`` are dropped.
+
+    >>> _parts(["-c", "a.yaml", "--data.cache", "true", "--trainer.max_epochs", "3", "--resume", "b.yaml"])
+    (['-c', 'a.yaml', 'b.yaml'], ['--data.cache', 'true'])
+    """
+    own: list[str] = []
+    data: list[str] = []
+    part = own
+    for word in plain_options(words, _SWITCHES):
+        if not word.startswith("-"):
+            part.append(word)
+            part = part if part is own else own  # an option of `fit` takes one value
+            continue
+        name, equals, _ = word.removeprefix("--").partition("=")
+        kind = name.partition(".")[0]
+        part = data if kind == "data" else own if kind in _OWN or not word.startswith("--") else []
+        part.append(word)
+        if equals and part is not own:
+            part = own
+    return own, data
 
 
 def _show(report: "DataReport") -> None:

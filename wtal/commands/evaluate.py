@@ -26,14 +26,18 @@ def run(
     names: Sequence[str] = (),
     per_class: bool = False,
     output: Path | None = None,
+    fps: float | None = None,
+    classes: Path | None = None,
 ) -> None:
     """Measure prediction files by the rules of a public evaluator.
 
     Args:
-        predictions: Files (.json in ActivityNet's format, .csv, .tsv), or folders of files that are parts of one set.
-            Several arguments are several sets, compared side by side; a run's folder holds one set per branch.
-        annotations: Ground truth in any format: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV. May be left
-            out for runs that were tested on known segments, together with the thresholds.
+        predictions: Files (.json in ActivityNet's format, .csv, .tsv, ActionFormer's .pkl), or folders of files that
+            are parts of one set. Several arguments are several sets, compared side by side; a run's folder holds one
+            set per branch.
+        annotations: Ground truth in any format: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV, or a file
+            of ELAN, VIA, Label Studio or CVAT. May be left out for runs that were tested on known segments, together
+            with the thresholds.
         subset: Name of the subset in the annotations; may be left out if only one has instances.
         protocol: The evaluator whose rules apply. `opentad` and `actionformer` leave out empty and repeated instances
             and add the recall at 1x and 5x; `co2net`, also used by P-MIL, rounds instances to snippets of 16/25 s and
@@ -47,6 +51,9 @@ def run(
         names: Names of the sets, in the order of the predictions.
         per_class: Also print the average precision of each class.
         output: Write the numbers, as fractions, to this .json or .csv file, or as percentages to this .md file.
+        fps: Frame rate of the videos, for annotations whose times are frames (Label Studio, CVAT).
+        classes: Class list for predictions whose labels are numbers: one name a line, in the order of the numbers from
+            0; by default the `label_id` of the annotations.
 
     Raises:
         WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
@@ -56,7 +63,7 @@ def run(
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
     sets = each_set(predictions)
-    truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous)
+    truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
     of_runs = thresholds_of_runs(sets) if annotations is None else ()
     thresholds = tuple(sorted(set(tious))) or of_runs or truth.tious
     labels = labels_of(sets, names)

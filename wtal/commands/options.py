@@ -1,6 +1,7 @@
 """The options of a command, made from the signature and the docstring of its function.
 
-Parameters before ``/`` are positional, those of type ``Sequence`` with one word or more; all others are options.
+Parameters before ``/`` are positional, those of type ``Sequence`` with one word or more (any number if the default is
+empty); all others are options.
 """
 
 import inspect
@@ -41,7 +42,7 @@ def call(function: Callable[..., None], name: str, description: str, words: Sequ
         parser.add_argument(
             parameter.name,
             type=get_args(parameter.annotation)[0] if many else parameter.annotation,
-            nargs="+" if many else "?" if optional else None,
+            nargs=("*" if parameter.default == () else "+") if many else "?" if optional else None,
             help=help_of[parameter.name],
         )
     parser.add_function_arguments(function, as_positional=False, skip={p.name for p in places})

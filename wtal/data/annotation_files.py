@@ -1,58 +1,25 @@
 """The annotation formats in use, each read into records: the content of a file, video by video, not yet checked."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from wtal.data.annotation_tables import read_label_table, read_rows
+from wtal.data.annotation_tools import read_cvat, read_eaf, read_elan_text, read_label_studio, read_via, tool_of
+from wtal.data.records import Content, Record, Segment, Span, label_text
 from wtal.errors import AnnotationError, FeatureError, brief
 from wtal.io.bounds import read_json, read_text
-from wtal.io.tables import Row, Table, read_table
+from wtal.io.folders import files_below
+from wtal.io.text import plain
 from wtal.io.unpickle import load_object_array
 from wtal.video.files import video_name
 
-__all__ = ["Content", "Record", "Segment", "Span", "read_ambiguous", "read_video_table", "reader_of"]
+__all__ = ["read_ambiguous", "reader_of"]
 
-
-class Segment(NamedTuple):
-    """One instance of an action."""
-
-    label: str
-    start_s: Any  # not yet checked
-    end_s: Any
-
-
-class Span(NamedTuple):
-    """A segment of a video in which it is unclear whether there is an action."""
-
-    video_id: str
-    start_s: Any
-    end_s: Any
-
-
-class Record(NamedTuple):
-    """One video."""
-
-    video_id: str
-    segments: Sequence[Segment]
-    labels: Sequence[str] | None = None  # None for those of the segments
-    subset: str = ""
-    duration_s: Any = None
-    alias: str = ""
-
-    def video_labels(self) -> set[str]:
-        """The video-level labels: those given for the video, else those of its segments."""
-        return {s.label for s in self.segments} if self.labels is None else set(self.labels)
-
-
-class Content(NamedTuple):
-    """The content of a file or folder."""
-
-    records: list[Record]
-    class_names: tuple[str, ...] = ()
-    ambiguous: Sequence[Span] = ()
+_TABLES = (".csv", ".tsv", ".txt")
+_WORKBOOKS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 def reader_of(path: Path) -> Callable[[Path], Content]:
@@ -68,29 +35,78 @@ def reader_of(path: Path) -> Callable[[Path], Content]:
             return _read_wtalc
         if any(_thumos_files(path)):
             return _read_thumos_text
+        if any(_parts(path)):
+            return _read_parts
         raise AnnotationError(
             f"{path} holds neither `videoname.npy` (a W-TALC folder) nor files `<Class>_val.txt` or `<Class>_test.txt` "
-            "(THUMOS14)."
+            "(THUMOS14), nor files of annotations (.json, .csv, .tsv, .eaf)."
         )
-    readers = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
-    if path.suffix.lower() not in readers:
+    suffix = path.suffix.lower()
+    if suffix in _WORKBOOKS:
         raise AnnotationError(
-            f"{path} has no known format of annotations: give a .json, .csv or .tsv file, or a folder."
+            f'{path} has no known format of annotations: a workbook is not read; save its table as "CSV UTF-8".'
         )
-    return readers[path.suffix.lower()]
+    readers = {".json": _read_json, ".eaf": read_eaf, ".xml": read_cvat, **dict.fromkeys(_TABLES, _read_table)}
+    if suffix not in readers:
+        raise AnnotationError(
+            f"{path} has no known format of annotations: give a .json, .csv, .tsv, .txt, .eaf (ELAN) or .xml (CVAT) "
+            "file, or a folder."
+        )
+    return readers[suffix]
+
+
+def _read_table(path: Path) -> Content:
+    tool = tool_of(path)
+    readers = {"elan": read_elan_text, "via": read_via}
+    return readers[tool](path) if tool else read_label_table(path)
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    """Files of annotations in a folder, such as one of ELAN or one table a video."""
+    return (path for path in files_below(folder) if path.suffix.lower() in (".json", ".eaf", ".xml", ".csv", ".tsv"))
+
+
+def _read_parts(folder: Path) -> Content:
+    contents = [reader_of(path)(path) for path in _parts(folder)]
+    return Content(
+        [record for content in contents for record in content.records],
+        notes=tuple(dict.fromkeys(note for content in contents for note in content.notes)),
+    )
 
 
 # ActivityNet JSON and similar ---------------------------------------------------------------------------------------
 
 
 def _read_json(path: Path) -> Content:
-    content = read_json(path, AnnotationError)
+    content = read_json(path, AnnotationError, join=True)
+    if isinstance(content, dict) and {"metadata", "file", "view"} <= content.keys():
+        return read_via(path)
+    if isinstance(content, list) and content and all(isinstance(entry, dict) for entry in content):
+        if any({"annotations", "completions"} & entry.keys() or "id" in entry and _has_lists(entry) for entry in content):
+            return read_label_studio(path, content)
+        return read_rows(path, content)
     database = content.get("database", content) if isinstance(content, dict) else None
     if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
         raise AnnotationError(
             f"{path} has no `database` of videos: give an annotation file in the format of ActivityNet."
         )
-    return Content([_json_record(path, name, entry) for name, entry in database.items()])
+    ids = dict(pair for entry in database.values() for pair in _class_ids(entry))
+    return Content([_json_record(path, name, entry) for name, entry in database.items()], class_ids=ids)
+
+
+def _has_lists(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a list has lists of objects, as those of Label Studio's short form."""
+    return any(isinstance(value, list) and value and isinstance(value[0], dict) for value in entry.values())
+
+
+def _class_ids(entry: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Numbers and names of classes, as ActionFormer's files give them."""
+    annotations = entry.get("annotations")
+    for annotation in annotations if isinstance(annotations, list) else ():
+        if isinstance(annotation, dict) and isinstance(annotation.get("label"), str):
+            number = annotation.get("label_id")
+            if isinstance(number, int):
+                yield number, plain(annotation["label"])
 
 
 def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
@@ -105,14 +121,15 @@ def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
     for annotation in annotations:
         try:
             start, end = annotation["segment"]
-            segments.append(Segment(_label(annotation["label"]), start, end))
+            labels = annotation["label"] if isinstance(annotation["label"], list) else [annotation["label"]]
+            segments += [Segment(_label(label), start, end) for label in labels]
         except (KeyError, TypeError, ValueError) as error:
             raise AnnotationError(
                 f"{path}: an annotation of video {name} is not {{'label': ..., 'segment': [start, end]}}: "
                 f"{brief(annotation)}."
             ) from error
     duration = entry.get("duration", entry.get("duration_second"))
-    return Record(name, segments, subset=_subset(entry.get("subset")), duration_s=duration)
+    return Record(video_name(name), segments, subset=_subset(entry.get("subset")), duration_s=duration)
 
 
 def _label(value: object) -> str:
@@ -121,9 +138,9 @@ def _label(value: object) -> str:
     Raises:
         TypeError: If the value cannot be a label.
     """
-    if not isinstance(value, str | int | float) or value == "":
-        raise TypeError(f"{brief(value)} is not a label")
-    return str(value)
+    if value == "":
+        raise TypeError("an empty text is not a label")
+    return label_text(value)
 
 
 def _subset(value: object) -> str:
@@ -223,9 +240,9 @@ _THUMOS_SUBSETS = {"_val": "validation", "_test": "test"}  # by the end of the f
 
 def _thumos_files(folder: Path) -> Iterator[tuple[Path, str, str]]:
     """Yield the path, class and subset of each file."""
-    for path in sorted(folder.rglob("*.txt")):
+    for path in files_below(folder):
         for end, subset in _THUMOS_SUBSETS.items():
-            if path.stem.endswith(end):
+            if path.suffix == ".txt" and path.stem.endswith(end):
                 yield path, path.stem.removesuffix(end), subset
 
 
@@ -259,67 +276,3 @@ def _read_thumos_text(folder: Path) -> Content:
                 instances.append(Segment(label, line.start_s, line.end_s))
     records = [Record(video, found, subset=subset) for (video, subset), found in sorted(segments.items())]
     return Content(records, ambiguous=ambiguous)
-
-
-# Tables -------------------------------------------------------------------------------------------------------------
-
-
-_COLUMNS = {  # with the synonyms that other tools use
-    "video": ("video_id", "video_name", "filename", "file_name", "file"),
-    "label": ("labels", "class", "classes", "class_name", "category", "action"),
-    "start": ("start_s", "t_start"),
-    "end": ("end_s", "t_end"),
-    "subset": ("split",),
-    "duration": ("duration_s",),
-}
-
-
-def read_video_table(path: Path) -> Table:
-    """Read a table of videos, without spaces around its cells; a video ``run.mp4`` is called ``run``.
-
-    Raises:
-        AnnotationError: See :func:`~wtal.io.tables.read_table`.
-    """
-    table = read_table(path, AnnotationError, _COLUMNS, numbers=("start", "end", "duration"))
-    names = [video_name if column == "video" else str for column in table.columns]
-    rows = [
-        Row(line, tuple(name(cell.strip()) for name, cell in zip(names, cells, strict=True)))
-        for line, cells in table.rows
-    ]
-    return replace(table, rows=rows)
-
-
-def _read_table(path: Path) -> Content:
-    table = read_video_table(path)
-    columns = table.columns
-    if not {"video", "label"} <= set(columns) or ("start" in columns) != ("end" in columns):
-        raise AnnotationError(
-            f"{path} has the columns {', '.join(columns) or 'none'}: its header must name `video,label` or "
-            "`video,start,end,label`, and may name `subset` and `duration`."
-        )
-    videos: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}  # equal rows of a video count once
-    for line, cells in table.records():
-        if not cells["video"]:
-            raise AnnotationError(f"{path}, line {line}: the video has no name.")
-        videos.setdefault(cells["video"], {})[tuple(cells.values())] = cells
-    return Content([_table_record(path, name, list(rows.values())) for name, rows in videos.items()])
-
-
-def _table_record(path: Path, name: str, rows: Sequence[Mapping[str, str]]) -> Record:
-    def only(column: str) -> str:
-        values = list(dict.fromkeys(row[column] for row in rows if row.get(column)))
-        if len(values) > 1:
-            raise AnnotationError(
-                f"{path}: video {name} has {len(values)} different values of `{column}`: {', '.join(values)}."
-            )
-        return values[0] if values else ""
-
-    def labels_in(row: Mapping[str, str]) -> list[str]:
-        return [label for label in map(str.strip, row["label"].split(";")) if label]
-
-    labels = [label for row in rows for label in labels_in(row)]
-    in_time = [row for row in rows if row.get("start") or row.get("end")]
-    segments = [Segment(label, row["start"], row["end"]) for row in in_time for label in labels_in(row) or [""]]
-    if any(not segment.label for segment in segments):
-        raise AnnotationError(f"{path}: a segment of video {name} has no label.")
-    return Record(name, segments, labels, only("subset"), only("duration") or None)

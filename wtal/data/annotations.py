@@ -1,15 +1,21 @@
 """Annotations of any format in use, as tables in seconds."""
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
-from wtal.data.annotation_files import Record, Span, read_ambiguous, read_video_table, reader_of
+from wtal.data.annotation_files import read_ambiguous, reader_of
+from wtal.data.annotation_tables import read_video_table
+from wtal.data.labels import tidy_labels
+from wtal.data.records import Record, Segment, Span
 from wtal.errors import AnnotationError, brief
+from wtal.io.text import plain
+from wtal.io.times import seconds
 
 __all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_subsets"]
 
@@ -27,6 +33,8 @@ class Annotations:
         class_names: Names of the classes by class index.
         ambiguous: Segments in which it is unclear whether there is an action: ``video_id``, ``start_s``, ``end_s``. For
             evaluation by rules that ignore such segments.
+        notes: What a user should know about how the file was read.
+        class_ids: Names of the classes by the numbers that the file gives them, where it does.
     """
 
     path: Path
@@ -34,14 +42,20 @@ class Annotations:
     segments: pd.DataFrame
     class_names: tuple[str, ...]
     ambiguous: pd.DataFrame  # no default: jsonargparse compares defaults, and a table has no truth value
+    notes: tuple[str, ...] = ()
+    class_ids: Mapping[int, str] = field(default_factory=dict)
 
-    def in_subset(self, names: Sequence[str]) -> pd.DataFrame:
+    def in_subset(self, names: Sequence[str], setting: str = "") -> pd.DataFrame:
         """Rows of the videos whose subset has one of these names, ignoring case.
+
+        Args:
+            names: The names.
+            setting: The setting that names them, for the message.
 
         Raises:
             AnnotationError: If there are none; it lists the existing subsets.
         """
-        wanted = {name.lower() for name in names}
+        wanted = {name.strip().lower() for name in names}
         found = self.videos[self.videos["subset"].str.lower().isin(wanted)]
         if found.empty:
             counts = self.videos["subset"].value_counts().items()
@@ -49,25 +63,35 @@ class Annotations:
                 f"{name!r} ({count} videos)" if name else f"{count} without one" for name, count in counts
             )
             raise AnnotationError(
-                f"{self.path} has no video of subset {' or '.join(map(repr, names))}; its subsets are: {existing}."
+                f"{self.path} has no video of subset {' or '.join(map(repr, names))}; its subsets are: {existing}"
+                + (f": name one of them in `{setting}`." if setting else ".")
             )
         return found
 
 
-def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> Annotations:
+def read_annotations(
+    path: Path, class_names: Sequence[str] | None = None, fps: float | None = None
+) -> Annotations:
     """Read annotations, in a format that is detected from the file.
 
     Formats: ActivityNet JSON (with or without the level ``database``, ``duration`` or ``duration_second``, numbers or
     strings), the W-TALC folder of ``.npy`` files, the THUMOS14 text files of the organisers (in one folder or several
-    below the path), and a table ``video,label`` or ``video,start,end,label`` with optional ``subset`` and ``duration``
-    (CSV or TSV). In a table, a video may be given by its file, ``run.mp4``; several labels of a video go on several
-    lines or into one cell, ``run;jump``; repeated lines count once.
+    below the path), a table ``video,label`` or ``video,start,end,label`` with optional ``subset`` and ``duration``
+    (CSV, TSV or a JSON list of objects), and the files of ELAN (``.eaf`` and tab-delimited text), VIA 3, Label Studio
+    and CVAT; or a folder of such files. Names of columns may be those of other programs
+    (:data:`~wtal.io.columns.COLUMNS`), and times may be written ``01:15.5``. A video may be given by its file,
+    ``run.mp4``; several labels of a video go on several lines or into one cell, ``run;jump``; repeated lines count once.
+
+    Labels that differ only in case, spaces, hyphens or underscores are one class, and those such as ``none`` are no
+    action: see :func:`~wtal.data.labels.tidy_labels`.
 
     Video-level labels are those in ``labels_all`` of W-TALC or in a table, elsewhere all labels of the segments.
 
     Args:
         path: A file or a folder.
         class_names: Order of the classes. By default that of W-TALC's ``classlist``, else alphabetical.
+        fps: Frame rate of the videos, for annotations in frames that do not state it themselves. Without it, such
+            segments are left out, and their labels remain.
 
     Raises:
         AnnotationError: If the path does not exist, the format is unknown, a value is missing or impossible, or a label
@@ -75,8 +99,15 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> An
     """
     path = Path(path)
     content = reader_of(path)(path)
-    names = tuple(class_names or content.class_names or _sorted_labels(content.records))
-    return replace(_tabulate(path, content.records, names), ambiguous=_spans(path, content.ambiguous))
+    timed, notes = _in_seconds(path, content.records, fps)
+    records, names, more = tidy_labels(timed, class_names or content.class_names)
+    table = _tabulate(path, records, names or tuple(_sorted_labels(records)))
+    return replace(
+        table,
+        ambiguous=_spans(path, content.ambiguous),
+        notes=(*content.notes, *notes, *more),
+        class_ids=content.class_ids,
+    )
 
 
 def with_ambiguous(annotations: Annotations, path: Path) -> Annotations:
@@ -104,7 +135,7 @@ def with_subsets(annotations: Annotations, path: Path) -> Annotations:
         raise AnnotationError(
             f"{path} has the columns {', '.join(table.columns) or 'none'}: it must name `video` and `subset`."
         )
-    subsets = {video: subset for video, subset in table.select("video", "subset")}
+    subsets = dict(table.select("video", "subset"))
     if not subsets.keys() & set(annotations.videos.index):
         raise AnnotationError(f"{path} names none of the videos of {annotations.path}.")
     videos = annotations.videos
@@ -123,6 +154,34 @@ def first(names: Sequence[str]) -> str:
 # From records to tables ---------------------------------------------------------------------------------------------
 
 
+def _in_seconds(path: Path, records: Sequence[Record], fps: float | None) -> tuple[list[Record], list[str]]:
+    """Records with times in seconds; where no frame rate is known, only the labels of segments in frames remain."""
+    found, untimed = [], 0
+    for record in records:
+        if record.in_frames:
+            rate = fps if record.fps is None else _number(record.fps, path, record.video_id, "frame rate")
+            if rate is not None and not rate > 0:
+                raise AnnotationError(f"{path}: the frame rate of video {record.video_id} is {rate:g}; it must be positive.")
+            untimed += len(record.segments) if rate is None else 0
+            record = record._replace(labels=sorted(record.video_labels()), segments=_of_frames(path, record, rate))
+        found.append(record)
+    if not untimed:
+        return found, []
+    return found, [
+        f"The times of {untimed} instances in {path} are frames, and without a frame rate only their labels are read: "
+        "give it in `fps`, or in a column of that name."
+    ]
+
+
+def _of_frames(path: Path, record: Record, fps: float | None) -> list[Segment]:
+    if fps is None:
+        return []
+    return [
+        Segment(label, *(_number(frame, path, record.video_id, "segment") / fps for frame in (start, end)))
+        for label, start, end in record.segments
+    ]
+
+
 def _sorted_labels(records: Iterable[Record]) -> list[str]:
     return sorted({label for r in records for label in [*(s.label for s in r.segments), *r.video_labels()]})
 
@@ -130,6 +189,7 @@ def _sorted_labels(records: Iterable[Record]) -> list[str]:
 def _tabulate(path: Path, records: Sequence[Record], class_names: tuple[str, ...]) -> Annotations:
     if not records:
         raise AnnotationError(f"{path} names no video.")
+    records = [record._replace(video_id=_name(record.video_id)) for record in records]
     _check_unique(path, class_names, "The class list of {path} names {name!r} twice.")
     _check_unique(path, [record.video_id for record in records], "{path} names the video {name} twice.")
     order = {name: index for index, name in enumerate(class_names)}
@@ -144,6 +204,10 @@ def _tabulate(path: Path, records: Sequence[Record], class_names: tuple[str, ...
     )
     segments = segments.astype({"start_s": float, "end_s": float})
     return Annotations(path, videos, segments, class_names, _spans(path, ()))
+
+
+def _name(video_id: str) -> str:
+    return unicodedata.normalize("NFC", video_id)
 
 
 def _check_unique(path: Path, names: Sequence[str], message: str) -> None:
@@ -168,7 +232,7 @@ def _video_row(path: Path, record: Record, order: Mapping[str, int]) -> tuple[st
         raise AnnotationError(
             f"{path}: the duration of video {record.video_id} is {duration_s:g} s; it must be positive."
         )
-    return record.subset, duration_s, tuple(sorted(labels, key=order.__getitem__)), record.alias
+    return plain(record.subset), duration_s, tuple(sorted(labels, key=order.__getitem__)), record.alias
 
 
 def _segment_rows(path: Path, record: Record) -> Iterator[tuple[str, str, float, float]]:
@@ -189,10 +253,7 @@ def _spans(path: Path, spans: Iterable[Span]) -> pd.DataFrame:
 
 
 def _number(value: object, path: Path, video_id: str, what: str) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+    number = seconds(value)
     if not math.isfinite(number):
         raise AnnotationError(
             f"{path}: the {what} of video {video_id} has {brief(value)} instead of a number of seconds."

@@ -27,6 +27,7 @@ class CustomDataModule(SnippetDataModule):
         class_names: Names of the classes in their order; None takes those of the annotations.
         name: Name of the benchmark in tables.
         tious: Temporal IoU thresholds.
+        fps: Frame rate of the videos, for annotations whose times are frames (Label Studio, CVAT, ``start_frame``).
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
     Raises:
@@ -41,13 +42,14 @@ class CustomDataModule(SnippetDataModule):
         class_names: Sequence[str] | None = None,
         name: str = "custom",
         tious: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
+        fps: float | None = None,
         **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
-        content = read_annotations(annotations, class_names)
+        content = read_annotations(annotations, class_names, fps)
         if subsets is not None:
             content = with_subsets(content, subsets)
         if test_annotations is not None:
-            content = _joined(content, read_annotations(test_annotations, content.class_names))
+            content = _joined(content, read_annotations(test_annotations, content.class_names, fps))
         self._undivided = not content.videos["subset"].any()
         if self._undivided:
             name += " (the training videos)"
@@ -72,4 +74,5 @@ def _joined(train: Annotations, test: Annotations) -> Annotations:
         pd.concat([train.segments, test.segments], ignore_index=True),
         train.class_names,
         pd.concat([train.ambiguous, test.ambiguous], ignore_index=True),
+        (*train.notes, *test.notes),
     )

@@ -1,8 +1,8 @@
 """What every data set has in common: splits, held-out videos, loaders, the pass at full length."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Literal
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
+from wtal.data.remarks import in_no_split, of_unfindable
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
 from wtal.data.splits import SplitVideos, hold_out, open_split
@@ -112,11 +113,11 @@ class SnippetDataModule(LightningDataModule):
 
     def train_table(self) -> pd.DataFrame:
         """Rows of :attr:`Annotations.videos` that may be trained on, held-out ones included."""
-        return self.annotations.in_subset(self.train_subset)
+        return self.annotations.in_subset(self.train_subset, "data.train_subset")
 
     def test_table(self) -> pd.DataFrame:
         """Rows of :attr:`Annotations.videos` that are tested on."""
-        return self.annotations.in_subset(self.test_subset)
+        return self.annotations.in_subset(self.test_subset, "data.test_subset")
 
     def open_stream(self, name: str, table: pd.DataFrame) -> FeatureStore:
         """Features of one stream, for those videos of a table that have them."""
@@ -125,6 +126,15 @@ class SnippetDataModule(LightningDataModule):
         store = open_features(source, [*table.index, *filter(None, table["alias"])], names)
         aliases = {str(v): alias for v, alias in table["alias"].items() if alias and v not in store and alias in store}
         return renamed(store, aliases) if aliases else store
+
+    def remarks(self) -> list[str]:
+        """What a user should know about how the annotations were read, and about videos in no split."""
+        used: set[str] = set()
+        for table in (self.train_table, self.test_table):
+            with suppress(AnnotationError):  # a split that nobody may need is empty
+                used.update(table().index)
+        names = (*self.train_subset, *self.test_subset)
+        return [*self.annotations.notes, *in_no_split(self.annotations, used, names)]
 
     # What modules ask of their data, see `VideoData` ------------------------------------------------------------
 
@@ -226,12 +236,15 @@ class SnippetDataModule(LightningDataModule):
         for split in splits.get(stage, ["test"]):
             if split != "val" or self.held_out:
                 self.split(split)
+        for remark in self.remarks() if stage == "fit" else ():
+            rank_zero_warn(remark)
         if stage == "fit" and self.cache:
             train = self.split("train")
             train.features.keep(list(train.table.index))
         if stage == "test":
             self._name_skipped()
-            self._warn_of_unfindable()
+            for remark in of_unfindable(self.ground_truth("test"), self.videos("test")):
+                rank_zero_warn(remark)
 
     # Loaders ----------------------------------------------------------------------------------------------------
 
@@ -357,23 +370,6 @@ class SnippetDataModule(LightningDataModule):
             name = f"{name} without {len(left_out)} videos{comma}{marks}"
             self.benchmark = replace(self.benchmark, name=name)
             rank_zero_warn(f"{len(left_out)} test videos have no features and are left out: {first(left_out)}.")
-
-    def _warn_of_unfindable(self) -> None:
-        truth = self.ground_truth("test")
-        if truth is None:
-            rank_zero_warn(
-                "The test videos have no segments, so the localization cannot be measured: add `start` and `end` to "
-                "the annotations. Detections are still written."
-            )
-            return
-        videos = self.videos("test")
-        late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
-        if late.any():
-            counts = Counter(videos[row].video_id for row in truth["video"][late])
-            names = [f"{video_id} ({count})" for video_id, count in counts.most_common()]
-            rank_zero_warn(
-                f"{late.sum()} test segments start after the end of their video and can never be found: {first(names)}."
-            )
 
 
 def _joined(

@@ -54,7 +54,7 @@ def inspect(data: SnippetDataModule, scan: bool = True) -> DataReport:
         data: The data module.
         scan: Read every feature value to find NaN.
     """
-    report = DataReport()
+    report = DataReport(remarks=data.remarks())
     splits: list[Split] = ["train", "val", "test"] if data.held_out else ["train", "test"]
     for split in splits:
         try:

@@ -41,6 +41,7 @@ def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -
     """
     if not annotations.class_names:
         raise AnnotationError(f"{annotations.path} has no label yet: write one beside each video.")
+    yield from annotations.notes
     yield from _names_that_differ(annotations, folder, found)
     labels = annotations.videos["labels"]
     unlabelled = [name for name in _training(annotations) if not labels[name]]

@@ -71,6 +71,10 @@ class THUMOS14DataModule(SnippetDataModule):
             table.loc[WITHOUT_CLASS] = pd.Series({"subset": "test", "duration_s": np.nan, "labels": (), "alias": ""})
         return table
 
+    def remarks(self) -> list[str]:
+        """What a user should know about how the annotations were read; the lists leave out videos on purpose."""
+        return list(self.annotations.notes)
+
     def _named(self, prefix: str) -> pd.DataFrame:
         videos = self.annotations.videos
         table = videos[videos.index.str.startswith(prefix)]

@@ -5,6 +5,7 @@ import math
 import os
 import pickle
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import yaml
 
 from wtal.errors import CheckpointError, FeatureError, WTALError, brief
+from wtal.io.text import read_any_text
 
 __all__ = [
     "check_size",
@@ -45,16 +47,48 @@ def read_text(path: Path, error: type[WTALError]) -> str:
         raise error(f"{path} cannot be read as UTF-8 text: {problem}.") from problem
 
 
-def read_json(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401
+def read_json(path: Path, error: type[WTALError], join: bool = False) -> Any:  # noqa: ANN401
     """Read a JSON file.
 
+    Args:
+        path: The file.
+        error: Type of the errors that are raised.
+        join: Whether to join the lists and objects of a name that an object has twice, rather than to take the last one;
+            of equal items in lists, one is kept.
+
     Raises:
-        WTALError: Of the given type, if the file is missing, not JSON or nested too deeply.
+        WTALError: Of the given type, if the file is missing, not JSON or nested too deeply, or if a name has two values
+            that cannot be joined.
     """
     try:
-        return json.loads(read_text(path, error))
+        text = read_any_text(path, error)[0]
+        return json.loads(text, object_pairs_hook=_joined_pairs if join else None)
     except (ValueError, RecursionError) as problem:
         raise error(f"{path} is not valid JSON: {problem}.") from problem
+
+
+def _joined_pairs(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        content = {}
+        for name, value in pairs:
+            content[name] = _joined(name, content[name], value) if name in content else value
+    return content
+
+
+def _joined(name: str, one: Any, other: Any) -> Any:  # noqa: ANN401
+    """The values of one name, joined.
+
+    Raises:
+        ValueError: If they differ and are neither lists nor objects.
+    """
+    if isinstance(one, list) and isinstance(other, list):
+        return one + [item for item in other if item not in one]
+    if isinstance(one, dict) and isinstance(other, dict):
+        return _joined_pairs([*one.items(), *other.items()])
+    if one != other:
+        raise ValueError(f"{name!r} is given twice, as {brief(one)} and as {brief(other)}; keep one of them")
+    return one
 
 
 def read_yaml(path: Path, error: type[WTALError]) -> Any:  # noqa: ANN401

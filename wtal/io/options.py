@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Sequence
 
+from wtal.io.text import expanded
+
 __all__ = ["plain_options"]
 
 
 def plain_options(
     argv: Sequence[str], switches: Collection[str] = (), known: Collection[str] | None = None
 ) -> list[str]:
-    """Write the names of options with underscores, and switches with a value; other values stay as they are.
+    """Write the names of options with underscores, switches with a value, and paths with the home folder for ``~``.
 
     Args:
         argv: Words of the command line; what follows a lone ``--`` is not an option.
@@ -30,6 +32,7 @@ def _plain(word: str, following: str, switches: Collection[str], known: Collecti
     if not word.startswith("--"):
         return word
     name, equals, value = word.removeprefix("--").partition("=")
+    value = expanded(value)  # a shell does so only in a word of its own
     name = name.replace("-", "_")
     if known is not None and name not in known:
         return word

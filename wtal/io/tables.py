@@ -3,17 +3,23 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from wtal.errors import WTALError
+from wtal.errors import WTALError, brief
+from wtal.io.columns import canonical
+from wtal.io.text import read_any_text
+from wtal.io.times import seconds
 
-__all__ = ["Row", "Table", "read_table"]
+__all__ = ["Row", "Table", "in_seconds", "read_table"]
 
-_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte-order marks
 _DECLARED = re.compile(r'"?sep=([,;|\t])"?[,;|\t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)  # a first line for Excel
+_SEPARATORS = ",;\t|"
+_HEADER_WITHIN = 30  # rows: a program may write a title or comments above the header
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 class Row(NamedTuple):
@@ -32,11 +38,13 @@ class Table:
         columns: Names of the columns in the order of the file: canonical ones where the caller knows the column,
             others as they are spelled in the header.
         rows: Every row that is not blank.
+        notes: What a user should know about how the file was read.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: Sequence[Row]
+    notes: tuple[str, ...] = ()
 
     def records(self) -> Iterator[tuple[int, dict[str, str]]]:
         """Line number and cells by column, row by row; if several columns share a name, the first counts."""
@@ -65,58 +73,81 @@ def read_table(
 ) -> Table:
     """Read a table whose first row names its columns.
 
-    The file is UTF-8, with or without a byte-order mark, UTF-16 with one, or else Windows' cp1252. A first line such
-    as ``sep=;`` declares the separator; without it, ``.tsv`` is separated by tabs and any other file by whichever
-    its header has most of: commas, semicolons or tabs. Cells may be quoted. Spaces after a separator, blank rows and
-    empty cells beyond the header are dropped.
+    The file is UTF-8 or UTF-16, with or without a byte-order mark, or else Windows' cp1252. A first line such as
+    ``sep=;`` declares the separator; without it, the separator is whichever gives the header the most known columns, and
+    otherwise a tab in ``.tsv``, and elsewhere whichever the header has most of: commas, semicolons or tabs. Cells may be
+    quoted. Spaces after a separator, blank rows and empty cells beyond the header are dropped, as are comments (``#``)
+    and titles above the header.
 
     Args:
         path: The file.
         error: Type of the errors that are raised.
-        names: Canonical names of the columns that the caller knows, each with its synonyms. A header matches in any
-            case, with spaces or hyphens for underscores: ``T-Start`` is ``t_start``. A canonical name takes precedence
-            over its synonyms, and earlier synonyms over later ones.
-        numbers: Columns of numbers, by canonical name: with semicolons as separators, a decimal comma becomes a point.
+        names: Canonical names of the columns that the caller knows, each with its synonyms; see
+            :func:`~wtal.io.columns.canonical`.
+        numbers: Columns of numbers, by canonical name: where commas do not separate, a decimal comma becomes a point.
 
     Raises:
         WTALError: Of the given type, naming the file and, if there is one, the line: if the file cannot be read or is
             not text, a known column occurs twice, or a row and the header differ in their number of cells.
     """
-    path = Path(path)
-    separator, header, rows = _parse(path, _read_text(path, error), error)
-    columns = _canonical(header.cells, names or {})
-    for name in names or {}:
+    path, names = Path(path), names or {}
+    text, encoding = read_any_text(path, error)
+    separator, rows = _parse(path, text, names, error)
+    place = _header_at(rows, names)
+    header = _uncommented(rows[place].cells) if rows else ()
+    columns = canonical(header[: _filled(header)], names)
+    for name in names:
         if columns.count(name) > 1:
             raise error(f"{path} names the column `{name}` twice: keep one of them.")
-    for line, cells in rows:
+    below = [row for row in rows[place + 1 :] if not _is_comment(row, columns)]
+    for line, cells in below:
         if len(cells) != len(columns) and not len(cells) > len(columns) >= _filled(cells):
-            raise error(f"{path}, line {line}: {len(columns)} columns expected, {len(cells)} found.")
-    decimal = [separator == ";" and name in numbers for name in columns]
-    return Table(path, columns, [Row(line, _cells(cells, decimal)) for line, cells in rows])
+            raise error(
+                f"{path}, line {line}: {len(columns)} columns expected, {len(cells)} found; if line "
+                f"{rows[place].line} is not the header, delete the lines above it."
+            )
+    decimal = [separator != "," and name in numbers for name in columns]
+    notes = [f"{path} is not in UTF-8 and was read as Windows' {encoding}."] if encoding == "cp1252" else []
+    return Table(path, columns, [Row(line, _cells(cells, decimal)) for line, cells in below], tuple(notes))
 
 
-def _read_text(path: Path, error: type[WTALError]) -> str:
-    try:
-        content = path.read_bytes()
-    except (OSError, ValueError) as problem:  # a ValueError for a name that no file can have
-        reason = getattr(problem, "strerror", None) or problem
-        raise error(f"{path} cannot be read: {reason}.") from problem
-    marked = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), None)
-    for encoding in [marked] if marked else ["utf-8", "cp1252"]:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if encoding != "cp1252" or "\0" not in text:  # almost any bytes decode as cp1252, even a workbook's
-            return text
-    raise error(f'{path} cannot be read as text: save the table as "CSV UTF-8".')
+def in_seconds(table: Table, error: type[WTALError]) -> Table:
+    """The table with times in seconds, where it has only ``start_ms`` and ``end_ms``, in milliseconds.
+
+    Raises:
+        WTALError: Of the given type, if one of them is not a number.
+    """
+    renamed = {f"{name}_ms": name for name in ("start", "end") if name not in table.columns}
+    if not renamed.keys() & set(table.columns):
+        return table
+
+    def converted(row: Row) -> Row:
+        cells = [
+            _of_ms(table.path, row.line, cell, error) if name in renamed else cell
+            for name, cell in zip(table.columns, row.cells, strict=True)
+        ]
+        return Row(row.line, tuple(cells))
+
+    columns = tuple(renamed.get(name, name) for name in table.columns)
+    return replace(table, columns=columns, rows=list(map(converted, table.rows)))
 
 
-def _parse(path: Path, text: str, error: type[WTALError]) -> tuple[str, Row, list[Row]]:
-    """Separator, header and the rows below it."""
+def _of_ms(path: Path, line: int, cell: str, error: type[WTALError]) -> str:
+    if not cell.strip():
+        return ""
+    value = seconds(cell) / 1000
+    if value != value:
+        raise error(f"{path}, line {line}: {brief(cell)} is not a number of milliseconds; correct it.")
+    return repr(value)
+
+
+def _parse(
+    path: Path, text: str, names: Mapping[str, Collection[str]], error: type[WTALError]
+) -> tuple[str, list[Row]]:
+    """Separator, and all rows that are not blank."""
     declared = _DECLARED.match(text)
-    above, text = (1, text[declared.end() :]) if declared else (0, text)  # lines above the header
-    separator = declared[1] if declared else _separator(path, text)
+    above, text = (1, text[declared.end() :]) if declared else (0, text)  # lines above the rows
+    separator = declared[1] if declared else _separator(path, text, names)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     rows, begin = [], above + 1
     try:
@@ -126,21 +157,50 @@ def _parse(path: Path, text: str, error: type[WTALError]) -> tuple[str, Row, lis
             begin = above + reader.line_num + 1
     except csv.Error as problem:
         raise error(f"{path}, line {above + reader.line_num}: {problem}.") from problem
-    return separator, rows[0] if rows else Row(1, ()), rows[1:]
+    return separator, rows
 
 
-def _separator(path: Path, text: str) -> str:
-    """The separator that occurs most often in the header, outside quotes."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    header = re.sub(r'"[^"]*"', "", next(filter(None, map(str.strip, io.StringIO(text, newline=""))), ""))
-    return max(",;\t", key=header.count)
+def _separator(path: Path, text: str, names: Mapping[str, Collection[str]]) -> str:
+    """The separator that makes most known columns of a header, else the most frequent in the first line."""
+    lines = filter(None, map(str.strip, io.StringIO(text, newline="")))
+    start = list(islice((re.sub(r'"([^"]*)"', r"\1", line.lstrip("# ")) for line in lines), _HEADER_WITHIN))
+    first = re.sub(r'"[^"]*"', "", next(filter(None, map(str.strip, io.StringIO(text, newline=""))), ""))
+
+    def fit(separator: str) -> tuple[int, bool, int]:
+        best = max((_known(line.split(separator), names) for line in start), default=0)
+        is_usual = path.suffix.lower() == ".tsv" and separator == "\t"
+        return best if best > 1 else 0, is_usual, first.count(separator) if separator != "|" else 0
+
+    return max(_SEPARATORS, key=fit)
 
 
-def _cells(cells: Sequence[str], decimal: Sequence[bool]) -> tuple[str, ...]:
+def _header_at(rows: Sequence[Row], names: Mapping[str, Collection[str]]) -> int:
+    """Place of the header: the first row with two known columns, else the first one."""
+    counts = [_known(_uncommented(row.cells), names) for row in rows[:_HEADER_WITHIN]]
+    if counts and counts[0]:
+        return 0
+    return next((place for place, count in enumerate(counts) if count > 1), 0)
+
+
+def _known(cells: Sequence[str], names: Mapping[str, Collection[str]]) -> int:
+    """Number of cells that name a known column."""
+    return len(set(canonical(cells, names)) & names.keys())
+
+
+def _uncommented(cells: Sequence[str]) -> tuple[str, ...]:
+    """Cells of a header, which ``numpy.savetxt`` writes as a comment."""
+    return (cells[0].lstrip("# "), *cells[1:])
+
+
+def _is_comment(row: Row, columns: Sequence[str]) -> bool:
+    return row.cells[0].startswith("#") and _filled(row.cells) < len(columns)
+
+
+def _cells(cells: Iterable[str], decimal: Sequence[bool]) -> tuple[str, ...]:
     """Cells below a header, with decimal points in the marked columns."""
     return tuple(
-        cell.replace(",", ".") if is_decimal else cell for cell, is_decimal in zip(cells, decimal, strict=False)
+        cell.replace(",", ".") if is_decimal and _DECIMAL_COMMA.fullmatch(cell) else cell
+        for cell, is_decimal in zip(cells, decimal, strict=False)
     )
 
 
@@ -152,16 +212,3 @@ def _filled(cells: Sequence[str]) -> int:
     """
     return max((place for place, cell in enumerate(cells, start=1) if cell.strip()), default=0)
 
-
-def _canonical(header: Sequence[str], names: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Names of the columns, canonical for those that the caller knows.
-
-    >>> _canonical(("Video-ID", "Class Name", "Note ", ""), {"video": ("video_id",), "label": ("class_name",)})
-    ('video', 'label', 'Note')
-    """
-    columns = [name.strip() for name in header[: _filled(header)]]
-    spelled = [re.sub(r"[\s-]+", "_", name.lower()) for name in columns]
-    for ours, others in names.items():
-        found = next((name for name in (ours, *others) if name in spelled), None)
-        columns = [ours if name == found else column for name, column in zip(spelled, columns, strict=True)]
-    return tuple(columns)

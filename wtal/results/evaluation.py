@@ -150,7 +150,7 @@ def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, ti
     """
     rows, notes = detection_rows(read_predictions(path), truth, rules.unknown_labels)
     score = score_of(rows, truth.segments, tious, rules, truth.ambiguous)
-    notes.insert(0, f"{score.detections} detections.")
+    notes = [f"{score.detections} detections.", *truth.notes, *notes]
     if score.empty or score.repeated:
         notes.append(
             f"{score.empty} instances that end where they start and {score.repeated} repeated instances were left out, "

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,9 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wtal.data.annotations import Annotations, read_annotations, with_ambiguous, with_subsets
+from wtal.data.labels import label_key
 from wtal.data.thumos14_lists import LEFT_OUT, TestList, lacking_videos
 from wtal.errors import AnnotationError, PredictionError
 from wtal.io.files import write_text
+from wtal.results.class_list import read_class_list
 from wtal.results.implausible import time_notes
 
 __all__ = [
@@ -54,6 +56,8 @@ class GroundTruth:
         ambiguous: ``(A, 3)`` rows of video, start, end in seconds.
         left_out: Names of videos of the subset that the chosen list leaves out; detections in them are not counted.
         aliases: Other names of the videos, and the video that each belongs to.
+        class_ids: Names of classes by number, for predictions whose labels are numbers.
+        notes: What a reader should know about how the file was read.
     """
 
     path: Path
@@ -65,6 +69,8 @@ class GroundTruth:
     ambiguous: Floats = field(default_factory=lambda: np.empty((0, 3)))
     left_out: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    class_ids: Mapping[int, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -97,6 +103,8 @@ class GroundTruth:
             ambiguous=_columns(numbered(ambiguous["video_id"], videos.index), ambiguous["start_s"], ambiguous["end_s"]),
             left_out=left_out,
             aliases={alias: str(video) for video, alias in videos["alias"].items() if alias},
+            class_ids=content.class_ids,
+            notes=content.notes,
         )
 
     @property
@@ -141,6 +149,8 @@ def load_truth(
     test_list: TestList | None = None,
     subsets: Path | None = None,
     ambiguous: Path | None = None,
+    fps: float | None = None,
+    classes: Path | None = None,
 ) -> GroundTruth:
     """Read ground truth.
 
@@ -152,12 +162,17 @@ def load_truth(
             subset.
         subsets: A table ``video,subset``, for files without subsets or to replace theirs.
         ambiguous: Lines ``video start end``, for files that come without ambiguous segments.
+        fps: Frame rate of the videos, for annotations whose times are frames.
+        classes: A class list for predictions whose labels are numbers, see
+            :func:`~wtal.results.class_list.read_class_list`; by default the ``label_id`` of the annotations.
 
     Raises:
         AnnotationError: If a file is unreadable, if the subset does not exist or has to be named, or if it has no
             instance.
     """
-    content = read_annotations(annotations)
+    content = read_annotations(annotations, fps=fps)
+    if classes is not None:
+        content = replace(content, class_ids=read_class_list(classes))
     if subsets is not None:
         content = with_subsets(content, subsets)
     if ambiguous is not None:
@@ -166,6 +181,7 @@ def load_truth(
     if not len(truth.segments):
         raise AnnotationError(
             f"{content.path} has no instance in the subset {subset or 'test'!r}: nothing can be measured there."
+            + "".join(f" {note}" for note in content.notes)
         )
     return truth
 
@@ -190,12 +206,13 @@ def _of_test_list(content: Annotations, subset: str, test_list: TestList) -> Gro
 
 def _only_subset(content: Annotations) -> str:
     annotated = content.videos[content.videos.index.isin(content.segments["video_id"])]
-    names = sorted(annotated["subset"].unique())
+    names = sorted({name.lower(): name for name in annotated["subset"].unique()}.values())
     if len(names) != 1:
         raise AnnotationError(
             f"{content.path} has instances in {len(names)} subsets: name one with --subset ({', '.join(names)})."
             if names
             else f"{content.path} has no instances, only video-level labels: nothing can be measured with it."
+            + "".join(f" {note}" for note in content.notes)
         )
     return str(names[0])
 
@@ -233,13 +250,16 @@ def detection_rows(
         ``(N, 5)`` rows of video, label, start, end in seconds, score, in the order of the table; and the notes.
 
     Raises:
-        PredictionError: If a label has no instance and ``unknown_labels`` is ``refuse``.
+        PredictionError: If a label has no instance and ``unknown_labels`` is ``refuse``, or if the labels are numbers
+            whose classes are not known.
     """
-    notes = []
+    notes: list[str] = []
     other = other_names(table["video_id"], (*truth.video_ids, *truth.left_out), truth.aliases)
     names = table["video_id"].map(lambda name: other.get(name, name))
     if other:
         notes.append(f"{len(other)} videos were found under another name, such as with or without {_PREFIX!r}.")
+    spelled, more = _in_words_of(table["label"], truth)
+    table, notes = table.assign(label=spelled), [*notes, *more]
     blocked = names.isin(truth.left_out)
     if blocked.any():
         notes.append(f"{blocked.sum()} detections lie in videos that the list leaves out; they are not counted.")
@@ -257,6 +277,39 @@ def detection_rows(
         )
     columns = numbered(names, truth.video_ids), numbered(rows["label"], truth.class_names)
     return _columns(*columns, rows["start_s"], rows["end_s"], rows["score"]), [*notes, *_oddities(rows, names, truth)]
+
+
+def _in_words_of(labels: pd.Series, truth: GroundTruth) -> tuple[pd.Series, list[str]]:
+    """Labels as the ground truth has them, where they are numbers of classes or other spellings; and notes.
+
+    Raises:
+        PredictionError: If all labels are numbers, those of the ground truth are not, and no numbers are known.
+    """
+    unknown = set(labels.unique()) - set(truth.class_names)
+    if (
+        unknown
+        and all(label.isdecimal() for label in labels.unique())
+        and not any(map(str.isdecimal, truth.class_names))
+    ):
+        lacking = sorted(int(label) for label in unknown if int(label) not in truth.class_ids)
+        if lacking:
+            raise PredictionError(
+                f"The predicted labels are numbers such as {lacking[0]}, and {truth.path} does not say which classes they "
+                "stand for: give a class list, a text with one name a line in the order of the numbers, in `--classes`."
+            )
+        return labels.map({label: truth.class_ids[int(label)] for label in unknown}), [
+            f"The predicted labels are numbers; {min(unknown)} is read as {truth.class_ids[int(min(unknown))]!r}."
+        ]
+    keys: dict[str, list[str]] = {}
+    for name in truth.class_names:
+        keys.setdefault(label_key(name), []).append(name)
+    meant = {label: keys[label_key(label)][0] for label in sorted(unknown) if len(keys.get(label_key(label), ())) == 1}
+    if not meant:
+        return labels, []
+    label = next(iter(meant))
+    return labels.map(lambda name: meant.get(name, name)), [
+        f"{len(meant)} predicted labels are spelled otherwise in the ground truth: {label!r} is read as {meant[label]!r}."
+    ]
 
 
 def _unknown_labels(unknown: pd.DataFrame, truth: GroundTruth, policy: Literal["refuse", "ignore"]) -> str:

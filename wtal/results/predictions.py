@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from wtal.errors import PredictionError, brief
+from wtal.data.records import label_text
+from wtal.errors import FeatureError, PredictionError, brief
 from wtal.io.bounds import read_json
+from wtal.io.columns import canonical, known
 from wtal.io.files import write_text
-from wtal.io.tables import read_table
+from wtal.io.tables import in_seconds, read_table
+from wtal.io.text import plain
+from wtal.io.times import seconds
+from wtal.io.unpickle import load_pickle
+from wtal.video.files import video_name
 
 if TYPE_CHECKING:  # evaluating a file needs no torch
     from wtal.types import Detections
@@ -22,7 +28,7 @@ if TYPE_CHECKING:  # evaluating a file needs no torch
 __all__ = ["COLUMNS", "as_detections", "as_table", "read_predictions", "write_predictions", "write_table"]
 
 COLUMNS = ("video_id", "label", "start_s", "end_s", "score")
-_SYNONYMS = {"video_id": ("video",), "start_s": ("start", "t_start"), "end_s": ("end", "t_end")}
+_NAMES = {"video_id": "video", "label": "label", "start_s": "start", "end_s": "end", "score": "score"}  # in tables
 
 
 def as_table(detections: Mapping[str, "Detections"], class_names: Sequence[str]) -> pd.DataFrame:
@@ -118,10 +124,13 @@ def _as_json(table: pd.DataFrame, videos: Sequence[str], note: str) -> str:
 def read_predictions(path: Path) -> pd.DataFrame:
     """Read predictions in ActivityNet's format or from a table.
 
+    Labels may be numbers, which become text; a video may be given by its file, ``run.mp4``.
+
     Args:
-        path: A ``.json`` file with ``results`` (its other keys are ignored), or a ``.csv`` or ``.tsv`` file with the
-            columns ``video_id`` (or ``video``), ``label``, ``start_s``, ``end_s`` (or ``start``, ``end``) and
-            ``score``; or a folder of such files, each with the predictions of different videos.
+        path: A ``.json`` file with ``results`` (its other keys are ignored); a ``.csv``, ``.tsv`` or ``.txt`` file with
+            the columns ``video``, ``label``, ``start``, ``end`` and ``score``, also under names of other programs
+            (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such columns, such as ActionFormer's
+            ``eval_results.pkl``; or a folder of such files, each with the predictions of different videos.
 
     Returns:
         One row per detection, in the order of the file: :data:`COLUMNS`.
@@ -136,13 +145,13 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise PredictionError(f"{path} does not exist: give a prediction file.")
     if path.suffix.lower() not in _READERS:
-        raise PredictionError(f"{path} has an unknown extension for predictions: give a .json, .csv or .tsv file.")
+        raise PredictionError(f"{path} has an unknown extension for predictions: give a .json, .csv, .tsv or .pkl file.")
     return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
 
 
 def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
     if not files:
-        raise PredictionError(f"{folder} holds no .json, .csv or .tsv file of predictions.")
+        raise PredictionError(f"{folder} holds no .json, .csv, .tsv or .pkl file of predictions.")
     parts = {file: read_predictions(file) for file in files}
     owner: dict[str, Path] = {}
     for file, part in parts.items():
@@ -157,7 +166,7 @@ def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
 
 
 def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
-    content = read_json(path, PredictionError)
+    content = read_json(path, PredictionError, join=True)
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
         raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's format.")
@@ -175,27 +184,55 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
                 ) from error
 
 
-def _read_table(path: Path) -> Iterator[tuple[str, ...]]:
-    table = read_table(path, PredictionError, {name: _SYNONYMS.get(name, ()) for name in COLUMNS}, numbers=COLUMNS[2:])
-    missing = [name for name in COLUMNS if name not in table.columns]
+def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
+    table = read_table(path, PredictionError, _KNOWN, numbers=(*_NAMES.values(), "start_ms", "end_ms"))
+    table = in_seconds(table, PredictionError)
+    yield from table.select(*_in_order(path, table.columns))
+
+
+def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
+    try:
+        content = load_pickle(path)
+    except FeatureError as error:
+        raise PredictionError(f"{error} Or save the predictions as a table in CSV.") from error
+    if not isinstance(content, dict):
+        raise PredictionError(f"{path} holds no columns of predictions: save them as CSV with {', '.join(COLUMNS)}.")
+    header = [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in content]
+    columns = dict(zip(canonical(header, _KNOWN), content.values(), strict=True))
+    chosen = [np.asarray(columns[name]).ravel().tolist() for name in _in_order(path, tuple(columns))]
+    if len({len(column) for column in chosen}) > 1:
+        raise PredictionError(f"{path} has columns of different lengths: save the predictions again.")
+    for row in zip(*chosen, strict=True):
+        yield tuple(value.decode(errors="replace") if isinstance(value, bytes) else value for value in row)
+
+
+def _in_order(path: Path, columns: Sequence[str]) -> list[str]:
+    """Names of the columns in a table, in the order of :data:`COLUMNS`.
+
+    Raises:
+        PredictionError: If one is missing.
+    """
+    missing = [name for name in COLUMNS if _NAMES[name] not in columns]
     if missing:
         raise PredictionError(
-            f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}."
+            f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}, and this one has "
+            f"{', '.join(columns) or 'none'}."
         )
-    yield from table.select(*COLUMNS)
+    return [_NAMES[name] for name in COLUMNS]
 
 
 def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Check the values and give the columns their types; the first impossible value raises."""
-    is_name = table["label"].map(lambda label: isinstance(label, str) and bool(label)).astype(bool)
-    for video, label in table.loc[~is_name, ["video_id", "label"]].itertuples(index=False, name=None):
+    table = table.assign(label=table["label"].map(_label), video_id=table["video_id"].map(_video))
+    for video, label in table.loc[table["label"] == "", ["video_id", "label"]].itertuples(index=False, name=None):
         raise PredictionError(
-            f"{path}: a prediction of video {video} has the label {brief(label)}; it must be a class name."
+            f"{path}: a prediction of video {video} has no label, or something else in its place; it must be a class "
+            "name or number."
         )
     for name in {*table["video_id"], *table["label"]}:
         if re.search("[\ud800-\udfff]", name):
             raise PredictionError(f"{path}: {name!r} is not valid text, as it holds half of a surrogate pair.")
-    numbers = table[list(COLUMNS[2:])].map(_number).astype(float)
+    numbers = table[list(COLUMNS[2:])].map(seconds).astype(float)
     for row in map(int, np.flatnonzero(~np.isfinite(numbers.to_numpy()).all(axis=1))):
         video, _, *values = table.loc[row]
         raise PredictionError(
@@ -211,11 +248,21 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table[["video_id", "label"]].astype(str), numbers], axis=1)
 
 
-def _number(value: object) -> float:
+def _label(value: object) -> str:
+    """A label as text; empty if the value cannot be one."""
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
+        return plain(label_text(value))
+    except TypeError:
+        return ""
 
 
-_READERS = {".json": _read_json, ".csv": _read_table, ".tsv": _read_table}
+def _video(value: object) -> str:
+    return plain(video_name(str(value).strip()))
+
+
+_KNOWN = known("video", "label", "start", "end", "start_ms", "end_ms", "score")
+_READERS = {
+    ".json": _read_json,
+    **dict.fromkeys((".csv", ".tsv", ".txt"), _read_table),
+    **dict.fromkeys((".pkl", ".pickle"), _read_pickle),
+}

@@ -15,6 +15,7 @@ import wtal.data
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.io.bounds import is_bounded, read_yaml
+from wtal.io.text import expanded
 
 __all__ = ["RENAMED", "SettingsParser", "load_data", "up_to_date"]
 
@@ -53,7 +54,16 @@ def _load(text: str) -> Any:  # noqa: ANN401
     content = get_loader("yaml")(text)
     if not is_bounded(content, _MOST_VALUES):
         raise yaml.YAMLError(f"more than {_MOST_VALUES} values by aliases")
-    return up_to_date(content)
+    return up_to_date(_with_home(content))
+
+
+def _with_home(settings: Any) -> Any:  # noqa: ANN401  nested plain values
+    """Settings in which ``~`` and variables in paths are replaced, as a shell does it on the command line."""
+    if isinstance(settings, dict):
+        return {key: _with_home(value) for key, value in settings.items()}
+    if isinstance(settings, list | tuple):
+        return [_with_home(value) for value in settings]
+    return expanded(settings) if isinstance(settings, str) else settings
 
 
 set_loader("wtal", _load, (yaml.YAMLError,))
@@ -93,21 +103,30 @@ def _is_same_class(one: str, other: str) -> bool:
     return one == other or import_object(one) is import_object(other)
 
 
-def load_data(configs: Sequence[Path]) -> SnippetDataModule:
-    """Make the data module that these YAML files describe, ignoring the rest of the files.
+def load_data(configs: Sequence[Path], options: Sequence[str] = ()) -> SnippetDataModule:
+    """Make the data module that YAML files and options of the command line describe, ignoring the rest of the files.
+
+    Args:
+        configs: The files, each merged over the ones before.
+        options: Options such as ``--data.held_out=0.1``, which change the files' values.
 
     Raises:
-        ConfigError: If a file cannot be read, or none has a ``data`` part.
+        ConfigError: If a file cannot be read, or there is no ``data`` part.
         argparse.ArgumentError: If that part does not fit the data module.
     """
     parser = SettingsParser()
     parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
     chosen: Namespace | None = None
     for path in configs:
-        content = up_to_date(read_yaml(path, ConfigError))
+        content = up_to_date(_with_home(read_yaml(path, ConfigError)))
         if isinstance(content, dict) and "data" in content:
             chosen = parser.parse_object({"data": content["data"]}, chosen)
+    if options:
+        files = [] if chosen is None else [f"--data={yaml.safe_dump(yaml.safe_load(parser.dump(chosen))['data'])}"]
+        chosen = parser.parse_args([*files, *options])
     if chosen is None:
-        raise ConfigError(f"{', '.join(map(str, configs))} has no `data` part: name a data module there.")
+        raise ConfigError(
+            f"{', '.join(map(str, configs)) or 'The command line'} has no `data` part: name a data module there."
+        )
     data: SnippetDataModule = parser.instantiate(chosen).data
     return data

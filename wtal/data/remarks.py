@@ -1,0 +1,65 @@
+"""What a user should know about annotations before a training: videos in no split, segments that cannot be found."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+import pandas as pd
+
+from wtal.data.annotations import Annotations, first
+from wtal.types import Video
+
+__all__ = ["in_no_split", "of_unfindable"]
+
+
+def in_no_split(annotations: Annotations, used: Collection[str], names: Sequence[str]) -> list[str]:
+    """A remark about annotated videos in no split, if there are any.
+
+    A subset of which no video has a label is the secret test set of a public benchmark, and is not counted.
+
+    Args:
+        annotations: The annotations.
+        used: Names of the videos of all splits.
+        names: Names of the subsets that are used.
+    """
+    videos = annotations.videos
+    subset = videos["subset"].str.lower()
+    labelled = set(subset[videos["labels"].map(bool)])
+    rest = videos[~videos.index.isin(list(used)) & subset.isin(labelled | {""})]
+    if rest.empty or len(rest) == len(videos):
+        return []
+    spelled = ", ".join(_with_guess(name, names) for name in dict.fromkeys(rest["subset"]))
+    return [
+        f"{len(rest)} of {len(videos)} annotated videos are in no split (subset {spelled}), such as {rest.index[0]}: "
+        "correct the subset, or name it in `data.train_subset` or `data.test_subset`."
+    ]
+
+
+def _with_guess(name: str, names: Sequence[str]) -> str:
+    """A subset for a message, with the one that may have been meant.
+
+    >>> [_with_guess(name, ("train", "test")) for name in ("traning", "val", "")]
+    ["'traning' instead of 'train'?", "'val'", 'none']
+    """
+    meant = get_close_matches(name.lower(), names, n=1, cutoff=0.75)
+    return (repr(name) + (f" instead of {meant[0]!r}?" if meant else "")) if name else "none"
+
+
+def of_unfindable(truth: pd.DataFrame | None, videos: Sequence[Video]) -> list[str]:
+    """Remarks about segments that are missing, or that start after the end of their video.
+
+    Args:
+        truth: The segments, see :meth:`~wtal.data.datamodule.SnippetDataModule.ground_truth`.
+        videos: The videos that they lie in.
+    """
+    if truth is None:
+        return [
+            "The test videos have no segments, so the localization cannot be measured: add `start` and `end` to "
+            "the annotations. Detections are still written."
+        ]
+    late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
+    if not late.any():
+        return []
+    counts = Counter(videos[row].video_id for row in truth["video"][late])
+    names = [f"{video_id} ({count})" for video_id, count in counts.most_common()]
+    return [f"{late.sum()} test segments start after the end of their video and can never be found: {first(names)}."]
