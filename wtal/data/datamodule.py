@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
+from wtal.data.durations import check_durations, check_segments
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
@@ -54,7 +55,8 @@ class SnippetDataModule(LightningDataModule):
             benchmark's name because it changes the benchmark.
         drop_up_to: Leave out videos of this many snippets or fewer together with their ground truth; this becomes part
             of the benchmark's name. CO2-Net's loader does it with 10 on ActivityNet.
-        length_tolerance_s: Largest allowed difference in length between the streams of a video, in seconds.
+        length_tolerance_s: Largest allowed difference in seconds between the streams of a video, and beside rounding
+            between its features and its duration.
         cache: Hold the training videos in memory. This helps on slow disks and where streams lie on different grids.
         seed: Seed of order and crops; None takes that of the run (``seed_everything``).
         features_note: Description of the features in every table, such as ``simulated, seed 14``.
@@ -107,6 +109,7 @@ class SnippetDataModule(LightningDataModule):
         self.missing, self.drop_up_to, self.length_tolerance_s = missing, drop_up_to, length_tolerance_s
         self.cache, self.seed = cache, seed
         self._splits: dict[Split, SplitVideos] = {}
+        self._noted: set[str] = set()
 
     # What a data set may override -------------------------------------------------------------------------------
 
@@ -122,7 +125,8 @@ class SnippetDataModule(LightningDataModule):
         """Features of one stream, for those videos of a table that have them."""
         names = self.annotations.path if (self.annotations.path / "videoname.npy").is_file() else None
         source = part_of(self.streams[name], name)
-        store = open_features(source, [*table.index, *filter(None, table["alias"])], names)
+        durations_s = dict(zip([*table.index, *table["alias"]], [*table["duration_s"]] * 2, strict=True))
+        store = open_features(source, [*table.index, *filter(None, table["alias"])], names, durations_s)
         aliases = {str(v): alias for v, alias in table["alias"].items() if alias and v not in store and alias in store}
         return renamed(store, aliases) if aliases else store
 
@@ -335,7 +339,21 @@ class SnippetDataModule(LightningDataModule):
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
         features = SnippetFeatures(stores, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
+        self._check_features(stores, annotated)
         return open_split(self.annotations, split, annotated, features, left_out, self.drop_up_to)
+
+    def _check_features(self, stores: Mapping[str, FeatureStore], table: pd.DataFrame) -> None:
+        """Say once how files are read, and compare the rows with the durations of the videos."""
+        for name, store in stores.items():
+            for note in store.notes():
+                if note not in self._noted:
+                    rank_zero_warn(note)
+                self._noted.add(note)
+            found = check_durations(name, store, table["duration_s"], self.length_tolerance_s)
+            if found.problem:
+                raise FeatureError(found.problem)
+            if found.warning:
+                rank_zero_warn(found.warning)
 
     def _without_features(self, table: pd.DataFrame, features: SnippetFeatures, split: Split) -> list[str]:
         left_out: set[str] = set()
@@ -367,6 +385,12 @@ class SnippetDataModule(LightningDataModule):
             )
             return
         videos = self.videos("test")
+        unknown = self.split("test").table["duration_s"].isna()
+        ends_s = {videos[row].video_id: end_s for row, end_s in truth.groupby("video")["end_s"].max().items()}
+        ends_s = {name: end_s for name, end_s in ends_s.items() if unknown[name]}
+        doubt = check_segments(ends_s, {video.video_id: video.duration_s for video in videos})
+        if doubt:
+            rank_zero_warn(doubt)
         late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
         if late.any():
             counts = Counter(videos[row].video_id for row in truth["video"][late])

@@ -1,0 +1,85 @@
+"""Names and arrays in nested content: a file of several videos, by split or class, each with one array or several."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from wtal.errors import FeatureError
+
+__all__ = ["FOLDERS", "Keys", "Tree", "array_keys", "video_keys"]
+
+Keys = tuple[str, ...]
+Tree = Mapping[str, Any]  # of trees and of arrays, which have a `shape`
+
+FOLDERS = frozenset(
+    ("train", "training", "val", "valid", "validation", "test", "testing", "features", "feats", "data", "videos")
+)  # in lower case: a level of this name is never a video
+_FEATURES = ("features", "feature", "feats", "feat")  # names of the array of a video beside others
+_STREAMS = ("rgb", "flow")
+_MAX_DEPTH = 5
+
+
+def array_keys(tree: Tree, place: str) -> list[Keys]:
+    """Where the features of one video are: in one array, or in RGB and flow, which belong side by side.
+
+    Args:
+        tree: What is known of the video.
+        place: The file or the video in it, for the message.
+
+    Raises:
+        FeatureError: If there are several arrays, none of which has a known name.
+    """
+    found = _array_keys(tree)
+    if not found:
+        names = ", ".join(map(str, tree)) or "no array"
+        raise FeatureError(f"{place} holds {names}: save the features alone, or name them `features`.")
+    return found
+
+
+def video_keys(tree: Tree) -> dict[str, list[Keys]]:
+    """Where the features of each video are in a file of several videos; of two of one name the first is taken.
+
+    >>> from numpy import zeros
+    >>> rows = zeros((3, 4))
+    >>> video_keys({"train": {"a": rows, "b": {"features": rows, "fps": 25}}, "c": {"rgb": rows, "flow": rows}})
+    {'a': [('train', 'a')], 'b': [('train', 'b', 'features')], 'c': [('c', 'rgb'), ('c', 'flow')]}
+    """
+    found: dict[str, list[Keys]] = {}
+    for keys, arrays in _videos(tree, ()):
+        found.setdefault(keys[-1].rpartition("/")[2], arrays)
+    return found
+
+
+def _videos(tree: Tree, above: Keys) -> Iterator[tuple[Keys, list[Keys]]]:
+    for name, content in tree.items():
+        keys = (*above, name)
+        if not isinstance(content, Mapping):
+            if len(_shape(content)) > 1:
+                yield keys, [keys]
+        elif name.lower() not in FOLDERS and (arrays := _array_keys(content)):
+            yield keys, [(*keys, *array) for array in arrays]
+        elif len(keys) < _MAX_DEPTH:
+            yield from _videos(content, keys)
+
+
+def _array_keys(tree: Tree) -> list[Keys]:
+    """Keys of the array of known name, of RGB and flow, or of the only array; empty if there is none of these."""
+    named = {name.lower(): name for name in tree}
+    for name in (named[name] for name in _FEATURES if name in named):
+        content = tree[name]
+        if not isinstance(content, Mapping):
+            return [(name,)]
+        return [(name, *keys) for keys in _array_keys(content)]
+    streams = [named[name] for name in _STREAMS if name in named and _shape(tree[named[name]])]
+    matrices = [name for name, content in tree.items() if isinstance(content, Mapping) or len(_shape(content)) > 1]
+    if "rgb" in named and set(streams) == set(matrices):
+        return [(name,) for name in streams]
+    only = matrices if len(matrices) == 1 and not isinstance(tree[matrices[0]], Mapping) else []
+    return [(name,) for name in only]
+
+
+def _shape(content: object) -> Sequence[int]:
+    """Shape of an array, or of a list of rows of equal length; empty for anything else."""
+    if isinstance(content, list | tuple):
+        rows = [len(row) if isinstance(row, list | tuple) else len(_shape(row)) and _shape(row)[0] for row in content]
+        return (len(rows), rows[0]) if rows and len(set(rows)) == 1 and rows[0] else ()
+    return tuple(getattr(content, "shape", ()))
