@@ -14,7 +14,6 @@ FOLDERS = frozenset(
     ("train", "training", "val", "valid", "validation", "test", "testing", "features", "feats", "data", "videos")
 )  # in lower case: a level of this name is never a video
 _FEATURES = ("features", "feature", "feats", "feat")  # names of the array of a video beside others
-_STREAMS = ("rgb", "flow")
 _MAX_DEPTH = 5
 
 
@@ -66,15 +65,16 @@ def _array_keys(tree: Tree) -> list[Keys]:
     named = {name.lower(): name for name in tree}
     for name in (named[name] for name in _FEATURES if name in named):
         content = tree[name]
-        if not isinstance(content, Mapping):
-            return [(name,)]
-        return [(name, *keys) for keys in _array_keys(content)]
-    streams = [named[name] for name in _STREAMS if name in named and _shape(tree[named[name]])]
-    matrices = [name for name, content in tree.items() if isinstance(content, Mapping) or len(_shape(content)) > 1]
-    if "rgb" in named and set(streams) == set(matrices):
-        return [(name,) for name in streams]
-    only = matrices if len(matrices) == 1 and not isinstance(tree[matrices[0]], Mapping) else []
-    return [(name,) for name in only]
+        return [(name, *keys) for keys in _array_keys(content)] if isinstance(content, Mapping) else [(name,)]
+    return [(name,) for name in _unnamed_arrays(tree)]
+
+
+def _unnamed_arrays(tree: Tree) -> list[str]:
+    """Names of RGB and flow, or of the only array beside numbers and texts; empty for anything else."""
+    if any(isinstance(content, Mapping) for content in tree.values()):
+        return []
+    matrices = sorted((name for name, content in tree.items() if len(_shape(content)) > 1), reverse=True)  # rgb, flow
+    return matrices if len(matrices) == 1 or [name.lower() for name in matrices] == ["rgb", "flow"] else []
 
 
 def _shape(content: object) -> Sequence[int]:

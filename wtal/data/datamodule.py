@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
-from wtal.data.durations import check_durations, check_segments
+from wtal.data.durations import check_streams
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
@@ -109,7 +109,7 @@ class SnippetDataModule(LightningDataModule):
         self.missing, self.drop_up_to, self.length_tolerance_s = missing, drop_up_to, length_tolerance_s
         self.cache, self.seed = cache, seed
         self._splits: dict[Split, SplitVideos] = {}
-        self._noted: set[str] = set()
+        self._remarks: set[str] = set()
 
     # What a data set may override -------------------------------------------------------------------------------
 
@@ -339,21 +339,12 @@ class SnippetDataModule(LightningDataModule):
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
         features = SnippetFeatures(stores, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
-        self._check_features(stores, annotated)
+        segments = self.annotations.segments if split == "test" else None
+        remarks = check_streams(stores, annotated, self.length_tolerance_s, segments)
+        for remark in (remark for remark in remarks if remark not in self._remarks):
+            rank_zero_warn(remark)
+        self._remarks.update(remarks)
         return open_split(self.annotations, split, annotated, features, left_out, self.drop_up_to)
-
-    def _check_features(self, stores: Mapping[str, FeatureStore], table: pd.DataFrame) -> None:
-        """Say once how files are read, and compare the rows with the durations of the videos."""
-        for name, store in stores.items():
-            for note in store.notes():
-                if note not in self._noted:
-                    rank_zero_warn(note)
-                self._noted.add(note)
-            found = check_durations(name, store, table["duration_s"], self.length_tolerance_s)
-            if found.problem:
-                raise FeatureError(found.problem)
-            if found.warning:
-                rank_zero_warn(found.warning)
 
     def _without_features(self, table: pd.DataFrame, features: SnippetFeatures, split: Split) -> list[str]:
         left_out: set[str] = set()
@@ -385,12 +376,6 @@ class SnippetDataModule(LightningDataModule):
             )
             return
         videos = self.videos("test")
-        unknown = self.split("test").table["duration_s"].isna()
-        ends_s = {videos[row].video_id: end_s for row, end_s in truth.groupby("video")["end_s"].max().items()}
-        ends_s = {name: end_s for name, end_s in ends_s.items() if unknown[name]}
-        doubt = check_segments(ends_s, {video.video_id: video.duration_s for video in videos})
-        if doubt:
-            rank_zero_warn(doubt)
         late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
         if late.any():
             counts = Counter(videos[row].video_id for row in truth["video"][late])

@@ -1,16 +1,18 @@
 """Do the rows of features fill their videos? A check of stride and frame rate against known durations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from wtal.data.store import FeatureStore
 from wtal.errors import FeatureError
 from wtal.types import TimeGrid
 
-__all__ = ["DurationCheck", "check_durations", "check_segments"]
+__all__ = ["DurationCheck", "check_durations", "check_streams", "segment_doubts"]
 
 Floats = NDArray[np.float64]
 
@@ -37,8 +39,34 @@ class DurationCheck:
     warning: str = ""
 
 
+def check_streams(
+    stores: Mapping[str, FeatureStore],
+    table: pd.DataFrame,
+    tolerance_s: float = 2.0,
+    segments: pd.DataFrame | None = None,
+) -> list[str]:
+    """What a user should know about how features are read and whether they last as long as their videos.
+
+    Args:
+        stores: Features by name of the stream.
+        table: Rows of :attr:`~wtal.data.annotations.Annotations.videos`.
+        tolerance_s: Largest error of a duration, in seconds.
+        segments: Segments of the videos, where they may be seen, which tell something where no duration is known.
+
+    Raises:
+        FeatureError: If all or nearly all features of a stream are wrong in one way.
+    """
+    remarks = []
+    for name, store in stores.items():
+        found = check_durations(name, store, table["duration_s"], tolerance_s)
+        if found.problem:
+            raise FeatureError(found.problem)
+        remarks += [*store.notes(), *filter(None, [found.warning])]
+    return remarks + ([] if segments is None else segment_doubts(stores, table, segments))
+
+
 def check_durations(
-    name: str, store: FeatureStore, durations_s: Mapping[str, float], tolerance_s: float = 2.0
+    name: str, store: FeatureStore, durations_s: "pd.Series[float]", tolerance_s: float = 2.0
 ) -> DurationCheck:
     """Compare the rows of features with the durations of their videos.
 
@@ -51,13 +79,10 @@ def check_durations(
         durations_s: Durations of the videos in seconds; NaN where unknown. Videos without features are passed over.
         tolerance_s: Largest error of a duration, in seconds.
     """
-    known = {}
-    for video_id, duration_s in durations_s.items():
-        if duration_s > 0 and video_id in store:
-            try:
-                known[video_id] = (store.length(video_id), store.grid(video_id), duration_s)
-            except FeatureError:  # of one video: it is raised when that video is read
-                continue
+    known = {
+        video_id: (length, grid, float(durations_s[video_id]))
+        for video_id, (length, grid) in _measured(store, durations_s.dropna().index)
+    }
     if not known:
         return DurationCheck()
     rows, step_s, slack_s, duration_s = np.array(
@@ -84,7 +109,7 @@ def check_durations(
         likely = _likely(ratio, store, [grid for _, grid, _ in known.values()])
         return DurationCheck(
             off_s,
-            f"{title} are {ratio:.3g} times as long as the videos, by the durations of {len(known)} of them ({example}): "
+            f"{title} are {ratio:.3g} times as long as their videos, by all {len(known)} known durations ({example}): "
             f"{likely}; if the durations are wrong, correct them or raise `data.length_tolerance_s`.",
         )
     if not off_s:
@@ -95,11 +120,8 @@ def check_durations(
         else ("correct their durations, or extract them again")
     )
     times = np.median((span_s / duration_s)[off])
-    return DurationCheck(
-        off_s,
-        warning=f"{title} do not last as long as {len(off_s)} of {len(known)} videos ({times:.3g} times as long, {example}): "
-        f"{hint}.",
-    )
+    what = f"do not fit {len(off_s)} of {len(known)} known durations ({times:.3g} times as long; {example})"
+    return DurationCheck(off_s, warning=f"{title} {what}: {hint}.")
 
 
 def _are_rescaled(rows: Floats, duration_s: Floats, off: NDArray[np.bool_]) -> bool:
@@ -141,20 +163,41 @@ def _likely(ratio: float, store: FeatureStore, grids: list[TimeGrid]) -> str:
     return " ".join(parts) or f"correct `fps` and `stride` (they are {grid.fps:g} and {grid.stride:g})"
 
 
-def check_segments(ends_s: Mapping[str, float], features_s: Mapping[str, float]) -> str:
-    """A sentence if segments show that features are too long or too short, where no duration is known; else empty.
+def segment_doubts(stores: Mapping[str, FeatureStore], table: pd.DataFrame, segments: pd.DataFrame) -> list[str]:
+    """Sentences where segments show that features are too long or too short, among videos of unknown duration.
 
     Args:
-        ends_s: End of the last segment of each video.
-        features_s: End of the features of each video.
+        stores: Features by name of the stream.
+        table: Rows of :attr:`~wtal.data.annotations.Annotations.videos`.
+        segments: Rows with ``video_id`` and ``end_s``.
     """
-    reached = np.array([end_s / features_s[video_id] for video_id, end_s in ends_s.items() if features_s[video_id] > 0])
+    durations_s = table["duration_s"]
+    return list(filter(None, (_doubt(name, store, durations_s, segments) for name, store in stores.items())))
+
+
+def _doubt(name: str, store: FeatureStore, durations_s: "pd.Series[float]", segments: pd.DataFrame) -> str:
+    ends_s = segments.groupby("video_id")["end_s"].max()
+    unknown = [str(video_id) for video_id in durations_s.index[durations_s.isna()] if video_id in ends_s]
+    reached = np.array([ends_s[name] / grid.edge_s(length) for name, (length, grid) in _measured(store, unknown)])
     if len(reached) < _ENOUGH:
         return ""
     if np.median(reached) > 1.1:
-        what = f"the last segments end at {np.median(reached):.3g} times the end of the features"
+        what = f"the last segments end at {np.median(reached):.3g} times the end"
     elif reached.max() < 0.5:
-        what = f"no segment lies beyond {reached.max():.0%} of the features"
+        what = f"no segment lies beyond {reached.max():.0%}"
     else:
         return ""
-    return f"In {len(reached)} videos of unknown duration {what}: check `fps` and `stride` of the features."
+    return (
+        f"In {len(reached)} videos of unknown duration {what} of the {name} features at {store.path}: check `fps` and "
+        "`stride` of the features."
+    )
+
+
+def _measured(store: FeatureStore, video_ids: Iterable[Any]) -> Iterator[tuple[str, tuple[int, TimeGrid]]]:
+    """Number of rows and grid of those videos that can be read; others raise their errors when they are wanted."""
+    for video_id in video_ids:
+        try:
+            if video_id in store:
+                yield video_id, (store.length(video_id), store.grid(video_id))
+        except FeatureError:
+            continue

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wtal.data.axes import Array
+from wtal.data.axes import FeatureArray
 from wtal.data.containers import Keys, Tree, array_keys, video_keys
 from wtal.data.feature_tables import read_feature_table, table_shape
 from wtal.data.store import npy_shape, read_npy
@@ -27,15 +27,15 @@ SUFFIXES = (".npy", *TABLES, *CONTAINERS)
 _READ_AT_ONCE = (".pt", ".pth", ".pkl", ".pickle", ".npy")
 
 
-def file_array(file: Path) -> Array:
+def file_array(file: Path) -> FeatureArray:
     """The features of the one video in a file.
 
     Reading them raises a FeatureError if the file is damaged, or does not hold exactly one array of features.
     """
-    return Array(partial(_read, file), partial(_file_shape, file), file)
+    return FeatureArray(partial(_read, file), partial(_file_shape, file), file)
 
 
-def video_arrays(file: Path) -> dict[str, Array]:
+def video_arrays(file: Path) -> dict[str, FeatureArray]:
     """The features of each video in a file of several; a file of one array is the video of its own name.
 
     Raises:
@@ -46,7 +46,7 @@ def video_arrays(file: Path) -> dict[str, Array]:
         if not isinstance(tree, Mapping) or _is_one_video(tree):
             return {file.stem: file_array(file)}
         return {
-            name: Array(partial(_read_parts, file, keys), partial(_parts_shape, file, keys), file)
+            name: FeatureArray(partial(_read_parts, file, keys), partial(_parts_shape, file, keys), file)
             for name, keys in video_keys(tree).items()
         }
 

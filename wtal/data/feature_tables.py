@@ -10,9 +10,10 @@ import numpy as np
 
 __all__ = ["read_feature_table", "table_note", "table_shape"]
 
-_INDEX = {"", "index", "unnamed: 0", "id", "row", "frame", "frame_id", "frame_index", "snippet", "segment", "clip"} | {
-    "time", "time_s", "timestamp", "timestamps", "timestamp_ms", "timestamps_ms", "t", "start", "end", "start_s", "end_s",
-}  # fmt: skip  # names of columns that number or time the rows
+_INDEX = {  # names of columns that number or time the rows
+    "", "unnamed: 0", "index", "id", "row", "frame", "frame_id", "frame_index", "snippet", "segment", "clip", "t",
+    "time", "time_s", "timestamp", "timestamps", "timestamp_ms", "timestamps_ms", "start", "end", "start_s", "end_s",
+}  # fmt: skip
 _DECLARED = re.compile(r'"?sep=([,;|\t])"?', re.IGNORECASE)
 
 
@@ -20,8 +21,8 @@ class _Form(NamedTuple):
     """How a text file is to be read."""
 
     separator: str | None  # None for blanks
-    numbered: bool  # the first line numbers the columns
-    index: tuple[int, ...]  # columns that number or time the rows
+    numbered: bool  # the first line numbers the columns, without a name for an index
+    unread: tuple[int, ...]  # columns that number or time the rows
     columns: int  # the other columns
     rows: int
 
@@ -37,7 +38,7 @@ def read_feature_table(file: Path) -> np.ndarray:
     if form.separator in (";", "\t"):
         text = text.replace(",", ".")
     rows = np.loadtxt(io.StringIO(text), np.float32, delimiter=form.separator, comments=None, ndmin=2, quotechar='"')
-    return np.delete(rows, form.index, axis=1) if form.index else rows
+    return np.delete(rows, form.unread, axis=1) if form.unread else rows
 
 
 def table_shape(file: Path) -> tuple[int, int]:
@@ -53,7 +54,7 @@ def table_shape(file: Path) -> tuple[int, int]:
 def table_note(file: Path) -> str:
     """What in a file is taken for a header or an index by its numbers, for the user to know; empty if nothing is."""
     form = _parsed(file, *_version(file))[1]
-    if form.index:
+    if form.unread:
         return "columns that number or time the rows are not read as channels"
     return "a first line of the numbers 0, 1, 2, ... is read as a header" if form.numbered else ""
 
@@ -66,22 +67,28 @@ def _version(file: Path) -> tuple[int, int]:
 @lru_cache(maxsize=2)
 def _parsed(file: Path, *version: int) -> tuple[list[str], _Form]:
     """The lines with numbers, and their form; the version makes a changed file be read again."""
-    content = file.read_bytes()
-    text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    lines = [line for line in text.splitlines() if line.strip()]
-    declared = _DECLARED.match(lines[0]) if lines else None
-    if declared:
-        lines = lines[1:]
+    lines = _lines(file)
     if not lines:
         return [], _Form(None, False, (), 0, 0)
-    separator = declared[1] if declared else next((mark for mark in ";\t," if mark in lines[0]), None)
-    first = [cell.strip().strip("\"'") for cell in lines[0].lstrip("#").split(separator)]
-    names = [cell.lower() for cell in first] if _is_header(first, len(lines)) or lines[0].startswith("#") else None
-    lines = [line for line in lines[names is not None :] if not line.startswith("#")]
-    index = _index(names, [line.split(separator, 1)[0] for line in lines])
-    columns = len(lines[0].split(separator)) if lines else len(first)
-    numbered = names is not None and all(name.isdecimal() for name in names)
-    return lines, _Form(separator, numbered, index, columns - len(index), len(lines))
+    separator = next((mark for mark in ";\t," if mark in lines[0]), None)
+    names = _header(lines, separator)
+    rows = [line for line in lines[names is not None :] if not line.startswith("#")]
+    unread = _unread(names or [], [row.split(separator, 1)[0].strip() for row in rows])
+    columns = len((rows or lines)[0].split(separator)) - len(unread)
+    return rows, _Form(separator, names is not None and all(map(str.isdecimal, names)), unread, columns, len(rows))
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines that are not blank and declare no separator, in the encoding that a byte-order mark states."""
+    content = file.read_bytes()
+    text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    return [line for line in text.splitlines() if line.strip() and not _DECLARED.fullmatch(line.strip())]
+
+
+def _header(lines: list[str], separator: str | None) -> list[str] | None:
+    """Names of the columns in lower case; None if the first line holds features."""
+    cells = [cell.strip().strip("\"'").lower() for cell in lines[0].lstrip("#").split(separator)]
+    return cells if lines[0].startswith("#") or _is_header(cells, len(lines)) else None
 
 
 def _is_header(cells: list[str], lines: int) -> bool:
@@ -105,12 +112,15 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _index(names: list[str] | None, first_column: list[str]) -> tuple[int, ...]:
-    """Columns that number or time the rows: by name or, in the first one, by the numbers 0, 1, 2, ..."""
-    named = tuple(place for place, name in enumerate(names or ()) if name in _INDEX)
+def _unread(names: list[str], first_column: list[str]) -> tuple[int, ...]:
+    """Columns that number or time the rows: by name or, in the first one, by the numbers 0, 1, 2, ...
+
+    >>> _unread(["time_s", "f0"], ["0.0", "0.6"]), _unread([], ["0", "1", "2"]), _unread([], ["0.0", "1.0", "2.0"])
+    ((0,), (0,), ())
+    """
+    named = tuple(place for place, name in enumerate(names) if name in _INDEX)
     if named:
-        return named if len(named) < len(names or ()) else ()
-    if len(first_column) < 3 or not all(cell.strip().isdecimal() for cell in first_column):
-        return ()
-    numbers = [int(cell) for cell in first_column]
-    return (0,) if numbers == list(range(numbers[0], numbers[0] + len(numbers))) and numbers[0] < 2 else ()
+        return named if len(named) < len(names) else ()
+    count = len(first_column)
+    counted = (list(map(str, range(start, start + count))) for start in (0, 1))
+    return (0,) if count > 2 and first_column in counted else ()

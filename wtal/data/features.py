@@ -89,16 +89,7 @@ def open_features(
     path = Path(source.path)
     if not _exists(path):
         raise FeatureError(f"There are no features at {path}: correct `path`.")
-    layout = found_layout(path) if source.layout == "auto" else source.layout
-    if layout == "store":
-        store = open_store(path)
-    elif layout == "wtalc":
-        file = joint_file(path)
-        folder, grids = source.store or file.with_suffix(".store"), _grids(source, layout)
-        convert_wtalc(file, source.names or names or names_beside(file), folder, grids)
-        store = open_store(folder, grids)
-    else:
-        store = _open_files(path, layout, source, video_ids)
+    store = _open(path, source, video_ids, names)
     if video_ids and not any(video_id in store for video_id in video_ids):
         raise FeatureNotFoundError(
             f"None of the {len(video_ids)} videos, such as {video_ids[0]}, is among the {len(store)} in {path}, such "
@@ -119,6 +110,18 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # raised for a name that is too long
         return False
+
+
+def _open(path: Path, source: FeatureSource, video_ids: Sequence[str], names: Path | None) -> FeatureStore:
+    layout = found_layout(path) if source.layout == "auto" else source.layout
+    if layout == "store":
+        return open_store(path)
+    if layout != "wtalc":
+        return _open_files(path, layout, source, video_ids)
+    file = joint_file(path)
+    folder, grids = source.store or file.with_suffix(".store"), _grids(source, layout)
+    convert_wtalc(file, source.names or names or names_beside(file), folder, grids)
+    return open_store(folder, grids)
 
 
 def _open_files(path: Path, layout: Layout, source: FeatureSource, video_ids: Sequence[str]) -> FeatureStore:
@@ -186,8 +189,8 @@ def _rate(file: Path) -> float:
 
 def _note_of_rates(path: Path, fps: float | Path) -> str:
     """A note if video_features has written another frame rate beside its features than the one in use."""
-    file = next(_rate_files(path), None) if isinstance(fps, int | float) else None
-    if file is None:
+    file = next(_rate_files(path), None)
+    if file is None or not isinstance(fps, int | float):
         return ""
     try:
         stated = _rate(file)

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
-from wtal.data.durations import DurationCheck, check_durations
+from wtal.data.durations import DurationCheck, check_durations, segment_doubts
 from wtal.data.features import FeatureStore
 from wtal.errors import AnnotationError, FeatureError
 
@@ -95,6 +95,7 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
         _inspect_unlabelled(data, stores, report)
     if split == "test":
         _inspect_segments(data, present, report)
+        report.remarks += segment_doubts(stores, present, data.annotations.segments)
 
 
 def _open_streams(data: SnippetDataModule, table: pd.DataFrame, fatal: list[str]) -> dict[str, FeatureStore]:

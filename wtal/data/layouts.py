@@ -1,19 +1,19 @@
 """Which arrays belong to which video, in the folders and files in which the field keeps its features."""
 
 import filecmp
-import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from wtal.data.axes import Array, Crop, Sample
+from wtal.data.axes import ArraySample, Crop, FeatureArray
 from wtal.data.feature_files import (
     CONTAINERS,
     HDF5,
@@ -29,7 +29,7 @@ from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.folders import files_below
 from wtal.video.files import video_name
 
-__all__ = ["Found", "Layout", "arrays_at", "found_layout"]
+__all__ = ["FoundFeatures", "Layout", "arrays_at", "found_layout"]
 
 Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip_snippet", "clip_frame", "store"]
 
@@ -42,7 +42,7 @@ _MAX_DIFFERENCE = 2  # rows by which rounding may make RGB and flow differ
 
 
 @dataclass
-class Found:
+class FoundFeatures:
     """The features that were found.
 
     Args:
@@ -50,7 +50,7 @@ class Found:
         notes: Functions that say what a user should know about how they are read; empty texts say nothing.
     """
 
-    arrays: dict[str, Array]
+    arrays: dict[str, FeatureArray]
     notes: list[Callable[[], str]] = field(default_factory=list)
 
 
@@ -68,27 +68,27 @@ def found_layout(path: Path) -> Layout:
     return "wtalc" if next(path.glob("*JOINTFeatures.npy"), None) else "joint"
 
 
-def arrays_at(path: Path, layout: Layout, wanted: Collection[str] = (), crop: Crop | None = None) -> Found:
+def arrays_at(path: Path, layout: Layout, wanted: Collection[str] = (), crop: Crop | None = None) -> FoundFeatures:
     """The features of each video at a path.
 
     Args:
         path: A file of several videos, or a folder whose subfolders are searched as well.
         layout: How files are named, other than ``wtalc`` and ``store``.
         wanted: Names of videos, which tell a file of one video from a file of several.
-        crop: Which crop is read, see :class:`~wtal.data.axes.Sample`.
+        crop: Which crop is read, see :class:`~wtal.data.axes.ArraySample`.
 
     Raises:
         FeatureError: If two files hold different features of one video.
     """
     known = {name for video_id in wanted for name in spellings(video_id)}
     if path.is_file():
-        found = Found(video_arrays(path) if path.suffix in (*CONTAINERS, ".npy") else {})
+        found = FoundFeatures(video_arrays(path) if path.suffix in (*CONTAINERS, ".npy") else {})
     elif layout in ("two_stream", "video_features"):
         return _named(_pairs(path, layout, crop), known)
     else:
         found = _joint(path, known)
-    sample = Sample(found.arrays, crop)
-    return _named(Found(sample.plain(), [*found.notes, lambda: sample.note]), known)
+    sample = ArraySample(found.arrays, crop)
+    return _named(FoundFeatures(sample.plain(), [*found.notes, lambda: sample.note]), known)
 
 
 def _files(path: Path) -> list[Path]:
@@ -98,23 +98,26 @@ def _files(path: Path) -> list[Path]:
 # Names ----------------------------------------------------------------------------------------------------------
 
 
-def _named(found: Found, known: Collection[str]) -> Found:
+def _named(found: FoundFeatures, known: Set[str]) -> FoundFeatures:
     """The arrays by the names of videos: in composed Unicode, without the suffix of a film or a common ending."""
     arrays = {unicodedata.normalize("NFC", video_name(name)): array for name, array in found.arrays.items()}
     ending = _common_ending(list(arrays), known) if known.isdisjoint(arrays) else ""
     if not ending:
-        return Found(arrays, found.notes)
+        return FoundFeatures(arrays, found.notes)
     arrays = {name.removesuffix(ending): array for name, array in arrays.items()}
-    return Found(arrays, [*found.notes, lambda: f"the ending {ending} of all names is no part of the names of videos"])
+    return FoundFeatures(
+        arrays, [*found.notes, lambda: f"the ending {ending} of all names is no part of the names of videos"]
+    )
 
 
-def _common_ending(names: Sequence[str], known: Collection[str]) -> str:
+def _common_ending(names: Sequence[str], known: Set[str]) -> str:
     """The ending, such as ``_clip``, without which some names are known; empty if there is none.
 
     >>> _common_ending(["a1_clip", "b1_clip"], {"b1"}), _common_ending(["a_clip", "b"], {"a"})
     ('_clip', '')
     """
-    common = os.path.commonprefix([name[::-1] for name in names])[::-1]
+    shared = takewhile(lambda letters: len(set(letters)) == 1, zip(*map(reversed, names), strict=False))
+    common = "".join(letters[0] for letters in shared)[::-1]
     endings = [common[match.start() :] for match in re.finditer(r"[._-]", common)]
     return next((e for e in endings if any(name.removesuffix(e) in known for name in names)), "")
 
@@ -135,30 +138,36 @@ def _add(found: dict[str, Path], name: str, file: Path) -> None:
 # One array a video ----------------------------------------------------------------------------------------------
 
 
-def _joint(path: Path, known: Collection[str]) -> Found:
+def _joint(path: Path, known: Set[str]) -> FoundFeatures:
     """Files by their names; files of several videos, such as ``train.h5``, by the names in them."""
+    files, beside = _files_of_videos(path)
+    several = {name for name, file in files.items() if name not in known and file.suffix in CONTAINERS}
+    looked_into = several if known and len(several) <= _FEW else {n for n in several if files[n].suffix in HDF5}
+    found: dict[str, FeatureArray] = {}
+    for name, file in files.items():
+        for video, array in (_videos_or_one(file) if name in looked_into else {name: file_array(file)}).items():
+            found.setdefault(video, array)
+    notes: list[Callable[[], str]] = [partial(_note_of_tables, files.values())]
+    notes += [lambda: f"{beside[0]} is not read, as there is another file of this name"] if beside else []
+    return FoundFeatures(found, notes)
+
+
+def _files_of_videos(path: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Files by their names, and the files that are not read because another format of the same name is."""
+    files: dict[str, Path] = {}
+    beside: list[Path] = []
     by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for file in _files(path):
         if file.stem not in _NO_VIDEO and not file.stem.endswith(_MEASURES):
             by_stem[file.parent, file.stem].append(file)
-    files: dict[str, Path] = {}
-    beside: list[Path] = []
     for (_, stem), alike in by_stem.items():
         first, *others = sorted(alike, key=lambda file: SUFFIXES.index(file.suffix))
         beside += others
         _add(files, stem, first)
-    found: dict[str, Array] = {}
-    several = [file for name, file in files.items() if name not in known and file.suffix in CONTAINERS]
-    for name, file in files.items():
-        look = file in several and (file.suffix in HDF5 or (known and len(several) <= _FEW))
-        for video, array in (_videos_or_one(file) if look else {name: file_array(file)}).items():
-            found.setdefault(video, array)
-    notes = [partial(_note_of_tables, files.values())]
-    notes += [lambda: f"{beside[0]} is not read, as there is another file of this name"] if beside else []
-    return Found(found, notes)
+    return files, beside
 
 
-def _videos_or_one(file: Path) -> dict[str, Array]:
+def _videos_or_one(file: Path) -> dict[str, FeatureArray]:
     try:
         return video_arrays(file) or {file.stem: file_array(file)}
     except FeatureError:  # raised again when the video is wanted
@@ -191,39 +200,51 @@ def _stream_ending(path: Path, file: Path) -> tuple[str, str] | None:
     return (name, stream) if name and stream in _STREAMS else None
 
 
-def _pairs(path: Path, layout: Layout, crop: Crop | None) -> Found:
-    stream_of = _stream_folder if layout == "two_stream" else _stream_ending
+def _pairs(path: Path, layout: Layout, crop: Crop | None) -> FoundFeatures:
+    """RGB and flow side by side, or one of them where there are no files of the other."""
+    files = _files_of_streams(path, _stream_folder if layout == "two_stream" else _stream_ending)
+    read = {stream: _stream(files[stream], crop) for stream in _STREAMS}
+    notes = [note for found in read.values() for note in found.notes]
+    alone = [stream for stream in _STREAMS if files[stream]]
+    if len(alone) == 1:
+        notes.append(lambda: f"only {alone[0]} is read, as there are no files of the other stream")
+        return FoundFeatures(read[alone[0]].arrays, notes)
+    pairs: dict[str, dict[str, FeatureArray]] = defaultdict(dict)
+    for stream, found in read.items():
+        for name, array in found.arrays.items():
+            pairs[name][stream] = array
+    return FoundFeatures({name: _pair(name, pair) for name, pair in pairs.items()}, notes)
+
+
+def _files_of_streams(
+    path: Path, stream_of: Callable[[Path, Path], tuple[str, str] | None]
+) -> dict[str, dict[str, Path]]:
+    """Files by stream and video."""
     files: dict[str, dict[str, Path]] = {stream: {} for stream in _STREAMS}
     for file in _files(path):
         if (found := stream_of(path, file)) and not file.stem.endswith(_MEASURES):
             _add(files[found[1]], found[0], file)
-    samples = {s: Sample({n: file_array(f) for n, f in files[s].items()}, crop, upright=True) for s in _STREAMS}
-    plain = {stream: sample.plain() for stream, sample in samples.items()}
-    notes: list[Callable[[], str]] = [lambda: next(filter(None, (sample.note for sample in samples.values())), "")]
-    notes += [partial(_note_of_tables, files[stream].values()) for stream in _STREAMS]
-    alone = [stream for stream in _STREAMS if files[stream]]
-    if len(alone) == 1:
-        return Found(plain[alone[0]], [*notes, lambda: f"only {alone[0]} is read, as there are no files of the other"])
-    names = dict.fromkeys([*plain["rgb"], *plain["flow"]])
-    pairs = {name: {s: plain[s][name] for s in _STREAMS if name in plain[s]} for name in names}
-    return Found(
-        {
-            name: Array(
-                partial(_read_pair, name, pair), partial(_pair_shape, name, pair), next(iter(pair.values())).file
-            )
-            for name, pair in pairs.items()
-        },
-        notes,
+    return files
+
+
+def _stream(files: Mapping[str, Path], crop: Crop | None) -> FoundFeatures:
+    sample = ArraySample({name: file_array(file) for name, file in files.items()}, crop, upright=True)
+    return FoundFeatures(sample.plain(), [lambda: sample.note, partial(_note_of_tables, files.values())])
+
+
+def _pair(name: str, pair: Mapping[str, FeatureArray]) -> FeatureArray:
+    return FeatureArray(
+        partial(_read_pair, name, pair), partial(_pair_shape, name, pair), next(iter(pair.values())).file
     )
 
 
-def _read_pair(video_id: str, pair: Mapping[str, Array]) -> np.ndarray:
+def _read_pair(video_id: str, pair: Mapping[str, FeatureArray]) -> np.ndarray:
     """RGB and flow side by side, cut to the length of the shorter."""
     length, _ = _pair_shape(video_id, pair)
     return np.concatenate([pair[stream].read()[:length] for stream in _STREAMS], axis=1)
 
 
-def _pair_shape(video_id: str, pair: Mapping[str, Array]) -> tuple[int, ...]:
+def _pair_shape(video_id: str, pair: Mapping[str, FeatureArray]) -> tuple[int, ...]:
     if len(pair) < 2:
         ((stream, array),) = pair.items()
         raise FeatureNotFoundError(

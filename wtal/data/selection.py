@@ -73,8 +73,8 @@ def spread(store: FeatureStore, durations_s: Mapping[str, float]) -> FeatureStor
         duration_s = next((known[name] for name in spellings(video_id) if known.get(name, 0) > 0), None)
         if duration_s is None:
             raise FeatureError(
-                f"The features of video {video_id} at {store.path} are `rescaled`, so its duration must be known: add a "
-                "column `duration` to the annotations."
+                f"The features of video {video_id} at {store.path} are `rescaled`, so its duration must be known: add "
+                "a column `duration` to the annotations."
             )
         return TimeGrid(store.length(video_id) / duration_s, 1, 1)
 
