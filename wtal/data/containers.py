@@ -1,5 +1,6 @@
 """Names and arrays in nested content: a file of several videos, by split or class, each with one array or several."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,17 +36,33 @@ def array_keys(tree: Tree, place: str) -> list[Keys]:
 
 
 def video_keys(tree: Tree) -> dict[str, list[Keys]]:
-    """Where the features of each video are in a file of several videos; of two of one name the first is taken.
+    """Where the features of each video are in a file of several videos.
+
+    Raises:
+        FeatureError: If a video is in it twice.
 
     >>> from numpy import zeros
     >>> rows = zeros((3, 4))
     >>> video_keys({"train": {"a": rows, "b": {"features": rows, "fps": 25}}, "c": {"rgb": rows, "flow": rows}})
     {'a': [('train', 'a')], 'b': [('train', 'b', 'features')], 'c': [('c', 'rgb'), ('c', 'flow')]}
     """
-    found: dict[str, list[Keys]] = {}
+    places: dict[str, list[tuple[Keys, list[Keys]]]] = defaultdict(list)
     for keys, arrays in _videos(tree, ()):
-        found.setdefault(keys[-1].rpartition("/")[2], arrays)
-    return found
+        places[keys[-1].rpartition("/")[2]].append((keys, arrays))
+    return {name: _joined(name, found) for name, found in places.items()}
+
+
+def _joined(name: str, places: list[tuple[Keys, list[Keys]]]) -> list[Keys]:
+    """The arrays of a video, which may be at two places: below ``rgb`` and below ``flow``."""
+    streams = {
+        stream: arrays for keys, arrays in places for stream in map(str.lower, keys) if stream in ("rgb", "flow")
+    }
+    if len(places) == len(streams) == 2:
+        return [*streams["rgb"], *streams["flow"]]
+    if len(places) > 1:
+        first, second = ("/".join(keys) for keys, _ in places[:2])
+        raise FeatureError(f"{name} is twice in the file, at {first} and {second}: keep one of them.")
+    return places[0][1]
 
 
 def _videos(tree: Tree, above: Keys) -> Iterator[tuple[Keys, list[Keys]]]:

@@ -1,6 +1,8 @@
 """Readers of files of snippet features in any format of the field; a file may come from an untrusted source."""
 
 import math
+import pickle
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,10 +47,14 @@ def video_arrays(file: Path) -> dict[str, FeatureArray]:
         tree = _tree(file)
         if not isinstance(tree, Mapping) or _is_one_video(tree):
             return {file.stem: file_array(file)}
-        return {
-            name: FeatureArray(partial(_read_parts, file, keys), partial(_parts_shape, file, keys), file)
-            for name, keys in video_keys(tree).items()
-        }
+        try:
+            videos = video_keys(tree)
+        except FeatureError as error:
+            raise FeatureError(f"{file}: {error}") from error
+    return {
+        name: FeatureArray(partial(_read_parts, file, keys), partial(_parts_shape, file, keys), file)
+        for name, keys in videos.items()
+    }
 
 
 def _is_one_video(tree: Tree) -> bool:
@@ -151,10 +157,7 @@ def _tree_of(file: Path, *version: int) -> Any:  # noqa: ANN401
     if file.suffix == ".npz":
         return _npz_tree(file)
     if file.suffix in (".pt", ".pth"):
-        import torch
-
-        check_torch_archive(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        content = _load_torch(file)
     elif file.suffix == ".npy":
         content = load_object_array(file).item()
     else:
@@ -162,6 +165,22 @@ def _tree_of(file: Path, *version: int) -> Any:  # noqa: ANN401
     if not is_bounded(content, file.stat().st_size):
         raise ValueError("its lists contain each other")
     return _with_text_keys(content)
+
+
+def _load_torch(file: Path) -> Any:  # noqa: ANN401
+    import torch
+
+    check_torch_archive(file)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch reads no arrays of numpy, which are common in such files
+        try:
+            with zipfile.ZipFile(file) as archive, tempfile.NamedTemporaryFile() as plain:
+                plain.write(archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl"))))
+                plain.flush()
+                return load_pickle(Path(plain.name))
+        except (FeatureError, zipfile.BadZipFile, StopIteration):
+            raise error from None
 
 
 def _with_text_keys(content: Any, depth: int = 6) -> Any:  # noqa: ANN401
@@ -270,4 +289,5 @@ def _naming_file(file: Path) -> Iterator[None]:
                 f"{file} holds more than tensors and plain values, which is not read as it could run code: save the "
                 "features alone, `torch.save(torch.as_tensor(features), file)`."
             ) from error
-        raise FeatureError(f"{file} cannot be read and may be damaged ({reason}): extract it again.") from error
+        remedy = "keep the numbers alone in it, or extract it again" if file.suffix in TABLES else "extract it again"
+        raise FeatureError(f"{file} cannot be read and may be damaged ({reason}): {remedy}.") from error

@@ -141,15 +141,35 @@ def _add(found: dict[str, Path], name: str, file: Path) -> None:
 def _joint(path: Path, known: Set[str]) -> FoundFeatures:
     """Files by their names; files of several videos, such as ``train.h5``, by the names in them."""
     files, beside = _files_of_videos(path)
-    several = {name for name, file in files.items() if name not in known and file.suffix in CONTAINERS}
-    looked_into = several if known and len(several) <= _FEW else {n for n in several if files[n].suffix in HDF5}
-    found: dict[str, FeatureArray] = {}
+    several = _files_of_several(files, known)
+    found: dict[str, dict[str, FeatureArray]] = defaultdict(dict)
     for name, file in files.items():
-        for video, array in (_videos_or_one(file) if name in looked_into else {name: file_array(file)}).items():
-            found.setdefault(video, array)
+        for video, array in (_videos_or_one(file) if name in several else {name: file_array(file)}).items():
+            found[video][name.lower()] = array
+    arrays = {video: _one_of(video, places) for video, places in found.items()}
     notes: list[Callable[[], str]] = [partial(_note_of_tables, files.values())]
     notes += [lambda: f"{beside[0]} is not read, as there is another file of this name"] if beside else []
-    return FoundFeatures(found, notes)
+    return FoundFeatures(arrays, notes)
+
+
+def _files_of_several(files: Mapping[str, Path], known: Set[str]) -> Set[str]:
+    """Names of files that may hold several videos, as they are not named like one."""
+    unknown = {name: file for name, file in files.items() if name not in known}
+    if len(files) == 1 or (known and len(unknown) <= _FEW):
+        return {n for n, file in unknown.items() if file.suffix in CONTAINERS or holds_dictionary(file)}
+    return {name for name, file in unknown.items() if file.suffix in HDF5}  # others would have to be read whole
+
+
+def _one_of(video: str, places: dict[str, FeatureArray]) -> FeatureArray:
+    """The features of a video in one file, or in ``rgb.h5`` and ``flow.h5``."""
+    if set(places) == set(_STREAMS):
+        return _pair(video, places)
+    first, *others = places.values()
+    if others:
+        raise FeatureError(
+            f"{first.file} and {others[0].file} both hold features of video {video}: give one of them as `path`."
+        )
+    return first
 
 
 def _files_of_videos(path: Path) -> tuple[dict[str, Path], list[Path]]:
@@ -188,10 +208,12 @@ def _note_of_tables(files: Collection[Path]) -> str:
 
 
 def _stream_folder(path: Path, file: Path) -> tuple[str, str] | None:
-    """Video and stream of ``rgb/video.npy``."""
-    folders = [part.lower() for part in file.relative_to(path).parts[:-1]]
-    stream = next((folder for folder in reversed(folders) if folder in _STREAMS), None)
-    return (file.stem.removesuffix(f"_{stream}"), stream) if stream else None
+    """Video and stream of ``rgb/video.npy``, or of ``rgb_features/video.npy``."""
+    for folder in reversed(file.relative_to(path).parts[:-1]):
+        named = [stream for stream in _STREAMS if stream in re.split(r"[^a-z]+", folder.lower())]
+        if len(named) == 1:
+            return file.stem.removesuffix(f"_{named[0]}"), named[0]
+    return None
 
 
 def _stream_ending(path: Path, file: Path) -> tuple[str, str] | None:

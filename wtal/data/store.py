@@ -192,7 +192,8 @@ class FeatureStore(Mapping[str, np.ndarray]):
             if len(shapes) == count:
                 break
         if not any(len(shape) == 2 for shape in shapes):
-            raise problem or FeatureError(f"{self.path} holds no array of the form (snippets, channels).")
+            found = f", but one of shape {shapes[0]}" if shapes else ""
+            raise problem or FeatureError(f"{self.path} holds no array of the form (snippets, channels){found}.")
         return shapes
 
     def _check(self, key: str, rows: np.ndarray, length: int) -> None:
