@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
+from wtal.data.durations import check_streams
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.remarks import in_no_split, of_unfindable
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
@@ -55,7 +56,8 @@ class SnippetDataModule(LightningDataModule):
             benchmark's name because it changes the benchmark.
         drop_up_to: Leave out videos of this many snippets or fewer together with their ground truth; this becomes part
             of the benchmark's name. CO2-Net's loader does it with 10 on ActivityNet.
-        length_tolerance_s: Largest allowed difference in length between the streams of a video, in seconds.
+        length_tolerance_s: Largest allowed difference in seconds between the streams of a video, and beside rounding
+            between its features and its duration.
         cache: Hold the training videos in memory. This helps on slow disks and where streams lie on different grids.
         seed: Seed of order and crops; None takes that of the run (``seed_everything``).
         features_note: Description of the features in every table, such as ``simulated, seed 14``.
@@ -108,6 +110,7 @@ class SnippetDataModule(LightningDataModule):
         self.missing, self.drop_up_to, self.length_tolerance_s = missing, drop_up_to, length_tolerance_s
         self.cache, self.seed = cache, seed
         self._splits: dict[Split, SplitVideos] = {}
+        self._remarks: set[str] = set()
 
     # What a data set may override -------------------------------------------------------------------------------
 
@@ -123,7 +126,8 @@ class SnippetDataModule(LightningDataModule):
         """Features of one stream, for those videos of a table that have them."""
         names = self.annotations.path if (self.annotations.path / "videoname.npy").is_file() else None
         source = part_of(self.streams[name], name)
-        store = open_features(source, [*table.index, *filter(None, table["alias"])], names)
+        durations_s = dict(zip([*table.index, *table["alias"]], [*table["duration_s"]] * 2, strict=True))
+        store = open_features(source, [*table.index, *filter(None, table["alias"])], names, durations_s)
         aliases = {str(v): alias for v, alias in table["alias"].items() if alias and v not in store and alias in store}
         return renamed(store, aliases) if aliases else store
 
@@ -348,6 +352,11 @@ class SnippetDataModule(LightningDataModule):
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
         features = SnippetFeatures(stores, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
+        segments = self.annotations.segments if split == "test" else None
+        remarks = check_streams(stores, annotated, self.length_tolerance_s, segments)
+        for remark in (remark for remark in remarks if remark not in self._remarks):
+            rank_zero_warn(remark)
+        self._remarks.update(remarks)
         return open_split(self.annotations, split, annotated, features, left_out, self.drop_up_to)
 
     def _without_features(self, table: pd.DataFrame, features: SnippetFeatures, split: Split) -> list[str]:

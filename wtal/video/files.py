@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wtal.errors import VideoError
+from wtal.io.folders import files_below
 
 __all__ = ["VIDEO_SUFFIXES", "find_videos", "video_files", "video_name"]
 
@@ -23,9 +24,8 @@ def video_name(text: str) -> str:
 
 
 def video_files(folder: Path) -> list[Path]:
-    """Video files in a folder and its subfolders, sorted by path, without hidden ones."""
-    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
-    return [path for path in found if path.is_file() and not path.name.startswith(".")]
+    """Video files in a folder and its subfolders, linked ones too, sorted by path, without hidden ones."""
+    return [path for path in files_below(folder) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
 
 
 def find_videos(paths: Iterable[Path]) -> dict[str, Path]:
