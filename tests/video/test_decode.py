@@ -189,13 +189,13 @@ def test_time_is_counted_from_the_first_picture(tmp_path):
     assert reader.damage is None
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi", "a.flv"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.flv"])
 def test_times_are_those_that_a_player_shows(tmp_path, name):
     """Sound from 0 to 3 s, a picture from 2 to 3 s."""
     path = with_sound(tmp_path / name, pictures_s=(2, 3), sound_s=(0, 3))
-    reader, exact_s = FrameReader(path, short_side=None), 0.06 if name == "a.ts" else 0.03
-    assert len(list(reader.frames())) in (24, 25)  # AVI loses the length of the last picture
-    assert reader.start_s == pytest.approx(2, abs=exact_s)
+    reader = FrameReader(path, short_side=None)
+    assert len(list(reader.frames())) == 25
+    assert reader.start_s == pytest.approx(2, abs=0.07)  # the encoder of the sound adds 0.064 s in front
     assert (reader.duration_s, probe(path).duration_s) == pytest.approx((3, 3), abs=0.1)
     assert probe(path).start_s == reader.start_s
     assert reader.damage is None

@@ -12,6 +12,7 @@ from rich.progress import track
 from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.features import FeatureStore
+from wtal.data.splits import remark_on_unlabelled
 from wtal.errors import AnnotationError, FeatureError
 
 __all__ = ["DataReport", "SplitReport", "StreamReport", "inspect"]
@@ -176,9 +177,8 @@ def _inspect_labels(data: SnippetDataModule, table: pd.DataFrame, report: DataRe
         report.remarks.append(
             f"{len(absent)} of {len(data.class_names)} classes have no training video: {first(absent)}."
         )
-    unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
-    if unlabelled:
-        report.problems.append(f"{len(unlabelled)} training videos have no label: {first(unlabelled)}.")
+    if remark := remark_on_unlabelled(data.train_table(), data.without_action):
+        report.remarks.append(remark)
 
 
 def _inspect_unlabelled(data: SnippetDataModule, stores: Mapping[str, FeatureStore], report: DataReport) -> None:

@@ -1,6 +1,7 @@
 """The manifest of a feature store: which videos it holds, how many snippets, and where they lie in time."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,14 +83,20 @@ def _parsed(content: dict[str, Any]) -> Manifest:
     rates = None if fps is None else {name: float(rate) for name, rate in fps.items()}
     if not all(map(is_measure, (grid.fps, grid.stride, grid.window, *(rates or {}).values()))):
         raise ValueError("a number of its time grid is not above 0, or is too large")
-    offsets = {name: float(offset) for name, offset in content.pop("offset_s", {}).items()}
-    if not all(abs(offset) < 1e9 for offset in (grid.offset_s, *offsets.values())):
-        raise ValueError("the offset of its time grid is too large")
+    offsets_s = _offsets(content.pop("offset_s", {}), grid.offset_s)
     videos = {name: int(count) for name, count in content.pop("videos").items()}
     outside = next((name for name in videos if not is_file_name(name)), None)
     if outside is not None:
         raise ValueError(f"{outside!r} cannot be the name of a file")
-    return Manifest(grid, int(content.pop("dim")), content.pop("dtype"), videos, rates, offset_s=offsets, **content)
+    return Manifest(grid, int(content.pop("dim")), content.pop("dtype"), videos, rates, offset_s=offsets_s, **content)
+
+
+def _offsets(content: Mapping[str, Any], of_grid_s: float) -> dict[str, float]:
+    """The offsets of single videos."""
+    offsets_s = {name: float(offset_s) for name, offset_s in content.items()}
+    if not all(abs(offset_s) < 1e9 for offset_s in (of_grid_s, *offsets_s.values())):
+        raise ValueError("the offset of its time grid is too large")
+    return offsets_s
 
 
 def is_measure(value: float) -> bool:

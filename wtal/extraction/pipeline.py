@@ -29,6 +29,7 @@ _FOLDERS: dict[Layout, dict[tuple[Stream, ...], str]] = {
     "two_stream": {("rgb",): "rgb", ("flow",): "flow", ("clip",): "clip"},
     "joint": {("rgb", "flow"): "", ("clip",): "clip"},
 }
+_NOTICEABLE_S = 0.2  # by which a picture may begin late without a word
 _CROPS = {"center": "center", "ten": "ten, averaged"}
 
 
@@ -202,6 +203,11 @@ def _report(
     there = f"; {present} already had them" if present else ""
     text = f"{len(outcome.written)} videos written to {folders}{there}."
     Console().print(text, soft_wrap=True, highlight=False, markup=False)
+    late = {name: offset_s for name, offset_s in outcome.offset_s.items() if offset_s >= _NOTICEABLE_S}
+    if late:
+        text = ", ".join(f"{name} at {offset_s:.2f} s" for name, offset_s in sorted(late.items()))
+        text = f"The picture begins after the sound: {text}. All times are those that a player shows."
+        Console(stderr=True).print(text, soft_wrap=True, highlight=False, markup=False)
     if making.random_weights:
         Console(stderr=True).print("These features come from random weights and mean nothing.", highlight=False)
 

@@ -1,7 +1,7 @@
 """The clock of a video, from time stamps that may be missing or wrong.
 
-Pictures are counted from the first one; :attr:`Clock.start_s` is where that one lies on the clock of the container, which
-players show: sound may begin before the picture.
+Pictures are counted from the first one; :attr:`Clock.start_s` is where that one lies on the clock of the container,
+which players show: sound may begin before the picture.
 """
 
 from dataclasses import dataclass

@@ -216,9 +216,7 @@ class SnippetBatches(IterableDataset[Snippets]):
             yield Snippets(job, ended="failed", problem=f"{path}: {type(error).__name__}: {error}.")
         else:
             ended: Literal["whole", "damaged"] = "damaged" if reader.damage else "whole"
-            yield Snippets(
-                job, frames=reader.count, ended=ended, problem=reader.damage or "", start_s=reader.start_s
-            )
+            yield Snippets(job, frames=reader.count, ended=ended, problem=reader.damage or "", start_s=reader.start_s)
 
 
 def _collate(job: int, snippets: Sequence[Snippet], frames: int) -> Snippets:
