@@ -10,6 +10,7 @@ from torchmetrics.classification import MultilabelAveragePrecision
 
 from wtal.data.contract import data_of
 from wtal.errors import CheckpointError
+from wtal.io.bounds import checked_floors
 from wtal.localization.localizer import Localizer
 from wtal.tasks.localization import LocalizationTask
 from wtal.tasks.task import Task
@@ -29,6 +30,10 @@ class LocalizationModule(LightningModule):
     Args:
         class_names: Names of the classes, in the order of the labels.
         localizer: Localizer that turns scores into detections.
+
+    Attributes:
+        floors: For each source and class, the lowest score that is taken for an action where detections are shown to
+            people; empty before the end of a training. No measure knows them.
     """
 
     sources: tuple[str, ...]  # the last one is the module's own answer
@@ -40,6 +45,7 @@ class LocalizationModule(LightningModule):
         self._quality: dict[str, Metric] = {}
         self._video_map: dict[str, MultilabelAveragePrecision] = {}
         self._loaded_marks: tuple[str, ...] = ()
+        self.floors: dict[str, dict[str, float]] = {}
 
     @abstractmethod
     def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
@@ -164,9 +170,14 @@ class LocalizationModule(LightningModule):
         """Refuse a checkpoint of other classes, and take over its marks.
 
         Raises:
-            CheckpointError: If the classes differ; it gives both numbers of classes, or the first name that differs.
+            CheckpointError: If it is damaged, or the classes differ: both numbers of classes, or the first name that
+                differs, are given.
         """
         self._loaded_marks = tuple(map(str, checkpoint.get("marks", ())))
+        try:
+            self.floors = checked_floors(checkpoint.get("floors", {}))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise CheckpointError(f"The checkpoint is damaged: its lowest scores are unusable ({error}).") from error
         saved = checkpoint.get("class_names")
         if saved is None or saved == self.class_names:
             return
@@ -182,6 +193,8 @@ class LocalizationModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the class names, so that the checkpoint can be checked and read without its data, and the marks."""
         checkpoint["class_names"] = self.class_names
+        if self.floors:
+            checkpoint["floors"] = self.floors
         if self.marks:
             checkpoint["marks"] = list(self.marks)
 

@@ -19,10 +19,11 @@ from wtal.video.files import video_files
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["Format", "export", "export_table", "file_name", "media_files"]
+__all__ = ["NOTHING_FOUND", "Format", "chosen_of", "export", "export_table", "file_name", "media_files"]
 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
+NOTHING_FOUND = "no action found"
 _LONGEST = 209  # bytes of a file name, without its extension and that of a draft
 
 
@@ -50,6 +51,7 @@ def export_table(
     *,
     minimum: float | None = None,
     overlapping: bool = False,
+    floors: Mapping[str, float] | None = None,
     note: str = "",
 ) -> list[Path]:
     """Write a table of detections for other programs.
@@ -58,7 +60,8 @@ def export_table(
     ``detections.csv``. ``vtt`` and ``eaf`` are for people: one file per video, named like the video, with the
     detections that :func:`~wtal.results.cues.shown` chooses, their classes and scores, and times in milliseconds. A
     subtitle is one line of plain text, so players can also use the file for chapters. In an ELAN file each class has a
-    tier, and further ones, ``class (2)``, for overlapping detections, because those in one tier must not overlap.
+    tier, and further ones, ``class (2)``, for overlapping detections, because those in one tier must not overlap. The
+    files of a video for which none is chosen say so.
 
     Args:
         table: Detections, with the columns :data:`~wtal.results.predictions.COLUMNS`.
@@ -68,6 +71,7 @@ def export_table(
         media: Video files by name of the video, which ``eaf`` links to.
         minimum: Lowest score; see :func:`~wtal.results.cues.shown`.
         overlapping: Whether to keep overlapping detections; see :func:`~wtal.results.cues.shown`.
+        floors: Lowest score of each class; see :func:`~wtal.results.cues.shown`.
         note: A remark for readers, such as that the weights are random; written to every file.
 
     Returns:
@@ -87,9 +91,20 @@ def export_table(
     per_video = [kind for kind in formats if kind in ("vtt", "eaf")]
     if not per_video:
         return tables
-    rows = dict(list(table.groupby("video_id", sort=False)))
-    chosen = {name: shown(rows.get(name, table[:0]), minimum, overlapping) for name in names}
+    chosen = chosen_of(table, names, minimum, overlapping, floors)
     return [*tables, *_write_videos(chosen, folder, per_video, media or {}, note)]
+
+
+def chosen_of(
+    table: pd.DataFrame,
+    videos: Sequence[str],
+    minimum: float | None = None,
+    overlapping: bool = False,
+    floors: Mapping[str, float] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """The detections of each video that are worth a look; see :func:`~wtal.results.cues.shown`."""
+    rows = dict(list(table.groupby("video_id", sort=False)))
+    return {name: shown(rows.get(name, table[:0]), minimum, overlapping, floors) for name in videos}
 
 
 def _write_videos(
@@ -98,9 +113,10 @@ def _write_videos(
     """Write the files of each video, and yield their paths."""
     for video, table in chosen.items():
         cues = list(cues_of(video, table))
+        text = "; ".join(filter(None, [note, "" if cues else NOTHING_FOUND]))
         for kind in formats:
             path = folder / f"{file_name(video)}.{kind}"
-            write_text(path, as_vtt(cues, note) if kind == "vtt" else as_eaf(cues, path, media.get(video), note))
+            write_text(path, as_vtt(cues, text) if kind == "vtt" else as_eaf(cues, path, media.get(video), text))
             yield path
 
 

@@ -163,4 +163,5 @@ def _about(trainer: Trainer, module: LightningModule, data: VideoData) -> About:
         weights=getattr(module, "note", ""),
         checkpoint=Path(path).name if path else "as in memory",
         views=getattr(module, "views", ()),
+        floors=getattr(module, "floors", {}),
     )
