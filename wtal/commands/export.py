@@ -3,12 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from wtal.data.annotations import first
 from wtal.errors import ConfigError
 from wtal.results.evaluation import labels_of
-from wtal.results.exports import NOTHING_FOUND, Format, chosen_of, export_table, file_name, media_files
+from wtal.results.exports import Format, chosen_of, export_table, file_name, media_files, print_found
 from wtal.results.predictions import read_predictions
 from wtal.results.record import read_about
 from wtal.results.run_folder import RunFolder
@@ -59,7 +56,8 @@ def run(
                 "`--minimum` sets one."
             )
         print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")
-        _name_empty(chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors))
+        if {"vtt", "eaf"} & set(formats):
+            print_found(chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors), folder)
 
 
 def _floors(path: Path) -> Mapping[str, float]:
@@ -68,9 +66,3 @@ def _floors(path: Path) -> Mapping[str, float]:
     if path != folder.predictions_of(path.stem) or not folder.about.is_file():
         return {}
     return read_about(folder.about).floors.get(path.stem, {})
-
-
-def _name_empty(chosen: Mapping[str, pd.DataFrame]) -> None:
-    empty = [name for name, table in chosen.items() if table.empty]
-    if empty:
-        print(f"{NOTHING_FOUND} in {len(empty)} of {len(chosen)} videos: {first(empty)}.")

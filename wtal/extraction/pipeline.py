@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from wtal.types import TimeGrid
     from wtal.video.snippets import Job
 
-__all__ = ["Extraction", "Layout", "Running", "Stream", "extract_features"]
+__all__ = ["CROPS", "Extraction", "Flow", "Layout", "Running", "Stream", "extract_features"]
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
+Flow = Literal["tvl1", "dis"]
 Layout = Literal["store", "two_stream", "joint"]
 
 _FOLDERS: dict[Layout, dict[tuple[Stream, ...], str]] = {
@@ -30,7 +31,7 @@ _FOLDERS: dict[Layout, dict[tuple[Stream, ...], str]] = {
     "joint": {("rgb", "flow"): "", ("clip",): "clip"},
 }
 _NOTICEABLE_S = 0.2  # by which a picture may begin late without a word
-_CROPS = {"center": "center", "ten": "ten, averaged"}
+CROPS = {"center": "center", "ten": "ten, averaged"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Extraction:
     clip_model: str = "ViT-B-16"
     clip_weights: str = "openai"
     random_weights: bool = False
-    flow: Literal["tvl1", "dis"] = "tvl1"
+    flow: Flow = "tvl1"
     crops: Literal["center", "ten"] = "center"
     bgr: bool = False
     fps: float = 25.0
@@ -265,7 +266,7 @@ def _open_stores(
             output / folder,
             making.grid,
             origin=origin,
-            crop=_CROPS[making.crops] if "clip" not in streams else "as open_clip",
+            crop=CROPS[making.crops] if "clip" not in streams else "as open_clip",
             notes="random weights: the features mean nothing" if making.random_weights else "",
         )
     return stores

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
+from wtal.data.annotations import first
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
 from wtal.results.cues import cues_of, shown
@@ -19,7 +20,7 @@ from wtal.video.files import video_files
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["NOTHING_FOUND", "Format", "chosen_of", "export", "export_table", "file_name", "media_files"]
+__all__ = ["NOTHING_FOUND", "Format", "chosen_of", "export", "export_table", "file_name", "media_files", "print_found"]
 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
@@ -105,6 +106,15 @@ def chosen_of(
     """The detections of each video that are worth a look; see :func:`~wtal.results.cues.shown`."""
     rows = dict(list(table.groupby("video_id", sort=False)))
     return {name: shown(rows.get(name, table[:0]), minimum, overlapping, floors) for name in videos}
+
+
+def print_found(chosen: Mapping[str, pd.DataFrame], output: Path) -> None:
+    """Print how many of the chosen detections there are, and in which videos there is none."""
+    count, empty = sum(map(len, chosen.values())), [name for name, table in chosen.items() if table.empty]
+    if len(empty) < len(chosen):
+        print(f"{count} actions found in {len(chosen) - len(empty)} of {len(chosen)} videos -> {output}")
+    if empty:
+        print(f"{NOTHING_FOUND} in {len(empty)} of {len(chosen)} videos: {first(empty)}.")
 
 
 def _write_videos(
