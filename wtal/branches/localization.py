@@ -11,6 +11,7 @@ from torchmetrics import Metric
 
 from wtal.data.contract import data_of
 from wtal.errors import CheckpointError
+from wtal.io.bounds import checked_floors
 from wtal.localization.localizer import Localizer
 from wtal.metrics.video_map import VideoMAP
 from wtal.tasks.localization import LocalizationTask
@@ -31,6 +32,10 @@ class LocalizationModule(LightningModule):
     Args:
         class_names: Names of the classes, in the order of the labels.
         localizer: Localizer that turns scores into detections.
+
+    Attributes:
+        floors: For each source and class, the lowest score that is taken for an action where detections are shown to
+            people; empty before the end of a training. No measure knows them.
     """
 
     sources: tuple[str, ...]  # the last one is the module's own answer
@@ -45,6 +50,7 @@ class LocalizationModule(LightningModule):
         self._seen = torch.zeros(0, dtype=torch.int)  # 1 for each video of the split that was measured
         self.measured: dict[Split, tuple[int, int]] = {}  # number of measured videos and of all, at the last time
         self.checkpoint_name = ""  # of the file that the weights were loaded from outside a trainer
+        self.floors: dict[str, dict[str, float]] = {}
 
     @abstractmethod
     def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
@@ -190,9 +196,14 @@ class LocalizationModule(LightningModule):
         """Refuse a checkpoint of other classes, and take over its marks.
 
         Raises:
-            CheckpointError: If the classes differ; it gives both numbers of classes, or the first name that differs.
+            CheckpointError: If it is damaged, or the classes differ: both numbers of classes, or the first name that
+                differs, are given.
         """
         self._loaded_marks = tuple(map(str, checkpoint.get("marks", ())))
+        try:
+            self.floors = checked_floors(checkpoint.get("floors", {}))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise CheckpointError(f"The checkpoint is damaged: its lowest scores are unusable ({error}).") from error
         saved = checkpoint.get("class_names")
         if saved is None or saved == self.class_names:
             return
@@ -208,6 +219,8 @@ class LocalizationModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the class names, so that the checkpoint can be checked and read without its data, and the marks."""
         checkpoint["class_names"] = self.class_names
+        if self.floors:
+            checkpoint["floors"] = self.floors
         if self.marks:
             checkpoint["marks"] = list(self.marks)
 

@@ -22,7 +22,7 @@ from wtal.data.features import FeatureSource, FeatureStore, open_features, part_
 from wtal.data.remarks import in_no_split, of_unfindable
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
-from wtal.data.splits import SplitVideos, hold_out, open_split
+from wtal.data.splits import SplitVideos, WithoutAction, hold_out, open_split, remark_on_unlabelled, with_action
 from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
 from wtal.types import Benchmark, Split, Video
 
@@ -54,6 +54,8 @@ class SnippetDataModule(LightningDataModule):
         validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
             benchmark's name because it changes the benchmark.
+        without_action: What happens to training videos without a label: ``keep`` takes them as videos without any
+            action, which teach the background; ``skip`` leaves them out.
         drop_up_to: Leave out videos of this many snippets or fewer together with their ground truth; this becomes part
             of the benchmark's name. CO2-Net's loader does it with 10 on ActivityNet.
         length_tolerance_s: Largest allowed difference in seconds between the streams of a video, and beside rounding
@@ -85,6 +87,7 @@ class SnippetDataModule(LightningDataModule):
         held_out_seed: int = 0,
         validate_on: Literal["labels", "segments"] = "labels",
         missing: Literal["error", "skip"] = "error",
+        without_action: WithoutAction = "keep",
         drop_up_to: int = 0,
         length_tolerance_s: float = 2.0,
         cache: bool = False,
@@ -108,7 +111,7 @@ class SnippetDataModule(LightningDataModule):
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
         self.held_out, self.held_out_seed, self.validate_on = held_out, held_out_seed, validate_on
         self.missing, self.drop_up_to, self.length_tolerance_s = missing, drop_up_to, length_tolerance_s
-        self.cache, self.seed = cache, seed
+        self.cache, self.seed, self.without_action = cache, seed, without_action
         self._splits: dict[Split, SplitVideos] = {}
         self._remarks: set[str] = set()
 
@@ -134,11 +137,14 @@ class SnippetDataModule(LightningDataModule):
     def remarks(self) -> list[str]:
         """What a user should know about how the annotations were read, and about videos in no split."""
         used: set[str] = set()
+        remarks = list(self.annotations.notes)
         for table in (self.train_table, self.test_table):
             with suppress(AnnotationError):  # a split that nobody may need is empty
                 used.update(table().index)
-        names = (*self.train_subset, *self.test_subset)
-        return [*self.annotations.notes, *in_no_split(self.annotations, used, names)]
+        remarks += in_no_split(self.annotations, used, (*self.train_subset, *self.test_subset))
+        with suppress(AnnotationError):
+            remarks += remark_on_unlabelled(self.train_table(), self.without_action)
+        return remarks
 
     # What modules ask of their data, see `VideoData` ------------------------------------------------------------
 
@@ -219,7 +225,7 @@ class SnippetDataModule(LightningDataModule):
 
         Raises:
             ConfigError: If no stream is given.
-            AnnotationError: If the split is empty, or if a training video has no label.
+            AnnotationError: If the split is empty, or if no training video has a label.
             FeatureNotFoundError: If videos have no features and ``missing`` is ``error``.
             FeatureError: If the streams of a video disagree.
         """
@@ -320,7 +326,7 @@ class SnippetDataModule(LightningDataModule):
 
     @cached_property
     def _train_val(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        table = self.train_table()
+        table = with_action(self.annotations.path, self.train_table(), self.without_action)
         out = hold_out(self._multi_hot(table), self.held_out, self.held_out_seed)
         if self.held_out and not out.any():
             raise ConfigError(

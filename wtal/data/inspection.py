@@ -180,9 +180,6 @@ def _inspect_labels(data: SnippetDataModule, table: pd.DataFrame, report: DataRe
         report.remarks.append(
             f"{len(absent)} of {len(data.class_names)} classes have no training video: {first(absent)}."
         )
-    unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
-    if unlabelled:
-        report.problems.append(f"{len(unlabelled)} training videos have no label: {first(unlabelled)}.")
 
 
 def _inspect_unlabelled(data: SnippetDataModule, stores: Mapping[str, FeatureStore], report: DataReport) -> None:

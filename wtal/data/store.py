@@ -5,7 +5,7 @@ import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -39,11 +39,13 @@ class Grids:
         grid: Time grid of all videos.
         fps: Frame rates by name of the video, where each has its own; None where all have that of the grid.
         path: File of the frame rates, for messages.
+        offset_s: Times of the first frames that are added to that of the grid, by name of the video.
     """
 
     grid: TimeGrid
     fps: Mapping[str, float] | None = None
     path: Path | None = None
+    offset_s: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, video_id: str) -> TimeGrid:
         """The grid of one video.
@@ -51,14 +53,16 @@ class Grids:
         Raises:
             FeatureError: If its frame rate is needed and unknown.
         """
+        offset_s = self.offset_s.get(video_id, 0.0)
+        grid = replace(self.grid, offset_s=self.grid.offset_s + offset_s) if offset_s else self.grid
         if self.fps is None:
-            return self.grid
+            return grid
         rate = next((self.fps[name] for name in (video_id, *spellings(video_id)) if name in self.fps), None)
         if rate is None:
             raise FeatureError(
                 f"{self.path} has no frame rate of video {video_id}: add it, or give one for all as `fps`."
             )
-        return replace(self.grid, fps=rate)
+        return replace(grid, fps=rate)
 
 
 class FeatureStore(Mapping[str, np.ndarray]):
@@ -296,7 +300,7 @@ def open_store(folder: Path, grids: Grids | None = None) -> FeatureStore:
         folder,
         {name: partial(read_npy, file) for name, file in files.items()},
         {name: partial(_shape, length, manifest.dim) for name, length in manifest.videos.items()},
-        grids or Grids(manifest.grid, manifest.fps, folder / MANIFEST),
+        grids or Grids(manifest.grid, manifest.fps, folder / MANIFEST, manifest.offset_s),
         manifest.dim,
         transposed=False,
         files=files,

@@ -189,6 +189,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is not a checkpoint of this project: it has no weights with class names.")
     parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0, "marks": []}
+    parts["floors"] = {}
     checkpoint = {name: checkpoint.get(name, empty) for name, empty in parts.items()}
     wrong = [name for name, empty in parts.items() if not isinstance(checkpoint[name], type(empty))]
     if wrong:

@@ -25,6 +25,7 @@ from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.atomic import AtomicCheckpoints
+from wtal.training.floors import KeepFloors
 from wtal.training.folders import claim, leaves_no_files
 from wtal.training.lightning import LightningCommands, as_own_errors
 from wtal.training.measuring import (
@@ -263,7 +264,7 @@ class WTALCLI(LightningCommands):
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         callbacks: list[Callback] = [self.keeper, SeedSteps(), KeepFreedMemory()]
-        callbacks += [WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels()]
+        callbacks += [WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels(), KeepFloors()]
         if settings["enable_progress_bar"] is not False:
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:

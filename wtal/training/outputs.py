@@ -14,10 +14,18 @@ from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
 from wtal.data.contract import VideoData, data_of
 from wtal.results.ground_truth import write_ground_truth
-from wtal.results.predictions import write_predictions
+from wtal.results.predictions import as_table, read_predictions, write_table
 from wtal.results.record import About, write_about
 from wtal.results.run_folder import RunFolder
-from wtal.results.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
+from wtal.results.scores import (
+    StudentLabels,
+    TestScores,
+    VideoGrids,
+    added,
+    read_scores,
+    write_pseudo_labels,
+    write_scores,
+)
 from wtal.results.tables import percent, print_table
 from wtal.types import VideoResult
 
@@ -30,7 +38,13 @@ class WritePredictions(Callback):
     The files are ``predictions/<source>.json`` (detections in ActivityNet's format), ``predictions/ground_truth.json``
     where the segments are known, ``scores/<source>.npz`` and ``about.json`` (benchmark, features, checkpoint): all that
     pages and figures need, so that they do not need the model.
+
+    Args:
+        add: Keep the earlier results of other videos in the same files, which must be of the same classes.
     """
+
+    def __init__(self, add: bool = False) -> None:
+        self.add = add
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget earlier results."""
@@ -64,9 +78,14 @@ class WritePredictions(Callback):
         videos = {video.video_id: video for video in data.videos("test")}
         for source, of_source in results.items():
             detections = {name: result.detections for name, result in of_source.items()}
-            write_predictions(folder.predictions_of(source), detections, class_names)
             grids = VideoGrids.of([videos[name] for name in of_source])
-            write_scores(folder.scores_of(source), _joined(grids, class_names, list(of_source.values())))
+            table, scores = as_table(detections, class_names), _joined(grids, class_names, list(of_source.values()))
+            if self.add and folder.scores_of(source).is_file():
+                earlier = read_predictions(folder.predictions_of(source))
+                table = pd.concat([earlier[~earlier["video_id"].isin(list(detections))], table], ignore_index=True)
+                scores = added(read_scores(folder.scores_of(source)), scores)
+            write_table(folder.predictions_of(source), table, scores.grids.video_ids)
+            write_scores(folder.scores_of(source), scores)
         found = {name for of_source in results.values() for name in of_source}
         if data.ground_truth("test") is not None:  # of these videos alone: no instance of another could be found
             durations_s = {name: video.duration_s for name, video in videos.items() if name in found}
@@ -178,4 +197,5 @@ def _about(trainer: Trainer, module: LocalizationModule, data: VideoData, part: 
         checkpoint=Path(path).name if path else module.checkpoint_name or in_memory,
         part=part,
         views=module.views,
+        floors=module.floors,
     )
