@@ -120,13 +120,17 @@ class LocalizationModule(LightningModule):
             for row, seen, detections in zip(rows, each_video(scores[source], batch), found[source], strict=True):
                 self.task.add_video(quality, row, seen, detections)
 
+    def prefixes(self, split: Split) -> list[str]:
+        """The beginnings of the names of a split's metrics, one for each source."""
+        return [f"{split}/{source}/" if len(self.sources) > 1 else f"{split}/" for source in self.sources]
+
     def _finish(self, split: Split) -> None:
-        for source in self.sources:
-            prefix = f"{split}/{source}/" if len(self.sources) > 1 else f"{split}/"
+        for source, prefix in zip(self.sources, self.prefixes(split), strict=True):
             if source in self._video_map:
                 self.log(prefix + "video_mAP", self._video_map[source].compute(), sync_dist=False, rank_zero_only=False)
             if source in self._quality:
-                self.log_dict({prefix + name: value for name, value in self._quality[source].compute().items()})
+                measures = self._quality[source].compute()  # the same in every process
+                self.log_dict({prefix + name: value for name, value in measures.items()}, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         """Begin to measure on the held-out training videos."""
