@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from wtal.branches.labels import LabelSource
 from wtal.branches.localization import LocalizationModule
-from wtal.branches.scheduling import scheduler_config
+from wtal.branches.scheduling import due_plateaus, scheduler_config
 from wtal.branches.trainer_check import check_trainer
 from wtal.data.contract import data_of
 from wtal.errors import ConfigError, FeatureError
@@ -168,6 +169,16 @@ class Branch(LocalizationModule):
         """Refresh the source of labels."""
         if self.labels is not None:
             self.labels.refresh(self.current_epoch)
+
+    def on_train_epoch_end(self) -> None:
+        """Step a scheduler that watches a metric."""
+        for scheduler, metric in due_plateaus(self.trainer):
+            scheduler.step(metric)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401  Lightning's own signature
+        """Step the scheduler, unless it watches a metric and has stepped already."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def distillation_losses(self, out: BranchOutput, batch: SnippetBatch, pseudo: PseudoLabels) -> dict[str, Tensor]:
         """Weighted loss terms from snippet labels; the loss is their sum.

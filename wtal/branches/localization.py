@@ -127,7 +127,7 @@ class LocalizationModule(LightningModule):
     def _finish(self, split: Split) -> None:
         for source, prefix in zip(self.sources, self.prefixes(split), strict=True):
             if source in self._video_map:
-                self.log(prefix + "video_mAP", self._video_map[source].compute(), sync_dist=False, rank_zero_only=False)
+                self.log(prefix + "video_mAP", self._video_map[source].compute(), sync_dist=True)
             if source in self._quality:
                 measures = self._quality[source].compute()  # the same in every process
                 self.log_dict({prefix + name: value for name, value in measures.items()}, sync_dist=True)

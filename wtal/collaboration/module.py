@@ -12,6 +12,7 @@ from wtal.branches.branch import Branch
 from wtal.branches.cbp import CBPBranch
 from wtal.branches.hyperparameters import save_plain_hyperparameters
 from wtal.branches.localization import LocalizationModule
+from wtal.branches.scheduling import due_plateaus
 from wtal.branches.trainer_check import check_trainer
 from wtal.branches.vlp import VLPBranch
 from wtal.collaboration.buffer import PseudoLabelBuffer
@@ -145,9 +146,9 @@ class CollaborationModule(LocalizationModule):
             self.branches[student].on_train_epoch_start()
         for student, buffer in self._lessons.items():
             for kind, share in buffer.shares().items():
-                self.log(f"pseudo_labels/{student}/{kind}", share)
+                self.log(f"pseudo_labels/{student}/{kind}", share, sync_dist=True)
         if self._lessons and not math.isnan(self._agreement):
-            self.log("pseudo_labels/agreement", self._agreement)
+            self.log("pseudo_labels/agreement", self._agreement, sync_dist=True)
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
         """The sum of the students' losses; a lesson takes the place of a branch's own source of labels."""
@@ -191,9 +192,14 @@ class CollaborationModule(LocalizationModule):
                 schedulers.append({**config, "scheduler": own, "strict": self.schedule.warm_up > 0})
         return [optimizer], schedulers
 
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401
-        """Step the schedulers of the branches that trained; one of a callback, which trains both, steps by itself."""
-        if isinstance(scheduler, BranchScheduler):
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers that watch a metric, of the branches that trained."""
+        for scheduler, metric in due_plateaus(self.trainer):
             scheduler.step(self.step.students, metric)
-        else:
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401
+        """Step the other schedulers of the branches that trained; a callback's own scheduler serves both."""
+        if not isinstance(scheduler, BranchScheduler):
             super().lr_scheduler_step(scheduler, metric)
+        elif metric is None:
+            scheduler.step(self.step.students)
