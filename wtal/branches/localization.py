@@ -140,16 +140,20 @@ class LocalizationModule(LightningModule):
             for row, seen, detections in zip(rows, each_video(scores[source], batch), found[source], strict=True):
                 self.task.add_video(quality, row, seen, detections)
 
+    def prefixes(self, split: Split) -> list[str]:
+        """The beginnings of the names of a split's metrics, one for each source."""
+        return [f"{split}/{source}/" if len(self.sources) > 1 else f"{split}/" for source in self.sources]
+
     def _finish(self, split: Split) -> None:
         seen: Tensor = self.trainer.strategy.reduce(self._seen, reduce_op="max")
         self.measured[split] = (int(seen.sum()), len(seen))
         self._add_truth(split, seen.bool())
-        for source in self.sources:
-            prefix = f"{split}/{source}/" if len(self.sources) > 1 else f"{split}/"
+        for source, prefix in zip(self.sources, self.prefixes(split), strict=True):
             if source in self._video_map:
-                self.log(prefix + "video_mAP", self._video_map[source].compute(), sync_dist=False, rank_zero_only=False)
+                self.log(prefix + "video_mAP", self._video_map[source].compute(), sync_dist=True)
             if source in self._quality:
-                self.log_dict({prefix + name: value for name, value in self._quality[source].compute().items()})
+                measures = self._quality[source].compute()  # the same in every process
+                self.log_dict({prefix + name: value for name, value in measures.items()}, sync_dist=True)
 
     def _add_truth(self, split: Split, seen: Tensor) -> None:
         """Add the truth of the videos that were measured: instances of the others could not be found."""

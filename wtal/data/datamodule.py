@@ -1,6 +1,7 @@
 """What every data set has in common: splits, held-out videos, loaders, the pass at full length."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.durations import check_streams
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.remarks import in_no_split, of_unfindable
-from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
+from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
 from wtal.data.splits import SplitVideos, WithoutAction, hold_out, open_split, remark_on_unlabelled, with_action
 from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
@@ -258,11 +259,16 @@ class SnippetDataModule(LightningDataModule):
 
     # Loaders ----------------------------------------------------------------------------------------------------
 
-    def train_dataloader(self) -> ResumableLoader[Item]:
-        """Shuffled crops; seed and epoch decide order and crops, so that a resumed run equals an uninterrupted one."""
+    def train_dataloader(self) -> DataLoader[Item]:
+        """Shuffled crops; seed and epoch decide order and crops, so that a resumed run equals an uninterrupted one.
+
+        With Lightning's ``overfit_batches``, the same crops in the same order in every epoch.
+        """
         dataset = self.dataset("train", self.num_snippets)
         world, rank = self._process()
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+        if self.trainer and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            return self._loader(dataset, self.batch_size, FixedOrder(dataset, world, rank, seed))
         return ResumableLoader(
             dataset,
             EpochSampler(dataset, seed, world, rank),
@@ -274,7 +280,7 @@ class SnippetDataModule(LightningDataModule):
 
     def pseudo_label_dataloader(self) -> DataLoader[Item]:
         """The training videos at full length, in order, and all of them in every process."""
-        return self._whole("train", range(len(self.videos("train"))))
+        return self._whole("train", 1, 0)
 
     def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
         """The held-out videos at full length; no loader if none are held out."""
@@ -295,12 +301,15 @@ class SnippetDataModule(LightningDataModule):
             videos.features, list(videos.table.index), self._multi_hot(videos.table), num_snippets, self.sampling
         )
 
-    def _whole(self, split: Split, rows: Iterable[int]) -> DataLoader[Item]:
+    def _whole(self, split: Split, world: int, rank: int) -> DataLoader[Item]:
         dataset = self.dataset(split)
+        return self._loader(dataset, self.eval_batch_size, FixedOrder(dataset, world, rank))
+
+    def _loader(self, dataset: SnippetDataset, batch_size: int, sampler: FixedOrder) -> DataLoader[Item]:
         return DataLoader(
             dataset,
-            batch_size=self.eval_batch_size,
-            sampler=rows,
+            batch_size=batch_size,
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=dataset.collate,
             worker_init_fn=leave_sigterm,
@@ -308,8 +317,7 @@ class SnippetDataModule(LightningDataModule):
 
     def _share(self, split: Split) -> DataLoader[Item]:
         """Each video in one process only, because a gathered metric must count none twice."""
-        world, rank = self._process()
-        return self._whole(split, range(rank, len(self.videos(split)), world))
+        return self._whole(split, *self._process())
 
     def _process(self) -> tuple[int, int]:
         """Number of processes, and the rank of this one."""

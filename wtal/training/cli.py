@@ -1,6 +1,7 @@
 """Lightning's command line for ``fit``, ``validate``, ``test`` and ``predict``, with this project's defaults."""
 
 import os
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,13 +12,15 @@ from typing import Any, Literal
 import yaml
 from lightning_fabric.plugins import CheckpointIO
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 import wtal.branches
 import wtal.collaboration  # noqa: F401
 from wtal._version import __version__
+from wtal.branches import LocalizationModule
+from wtal.branches.trainer_check import check_trainer
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
 from wtal.io.options import plain_options
@@ -56,6 +59,8 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data modules' samplers handle processes and resumption themselves
 }
 
+# What Lightning's mode for measuring its own overhead does not allow, although this project's defaults have it.
+BAREBONES: dict[str, Any] = {"logger": False, "log_every_n_steps": None}
 
 _SWITCHES = ("then_test", "resume")
 
@@ -172,6 +177,8 @@ class WTALCLI(LightningCommands):
 
     def before_fit(self) -> None:
         """Find the run to continue, or give a new one its folder."""
+        if isinstance(self.model, LocalizationModule):
+            check_trainer(self.trainer, self.model, self.datamodule)
         settings = self.config_init[self.subcommand]
         self._start = begin(
             self.trainer,
@@ -186,7 +193,10 @@ class WTALCLI(LightningCommands):
     def fit(self, **kwargs: Any) -> None:  # noqa: ANN401  what Lightning's `fit` takes
         """Train, unless the run is finished."""
         if not self._start.finished:
+            began = time.monotonic()
             self.trainer.fit(**kwargs)
+            # a process that `ddp_spawn` starts keeps its clock for itself
+            self.keeper.seconds = self.keeper.seconds or time.monotonic() - began
 
     def after_fit(self) -> None:
         """Write ``record.json`` into the run's folder."""
@@ -241,7 +251,9 @@ class WTALCLI(LightningCommands):
             raise ConfigError(
                 f"trainer.precision: {precision} is too coarse for the losses; use bf16-mixed, 16-mixed or 32-true."
             )
-        if settings["logger"] in (None, True):
+        if settings["barebones"]:
+            kwargs |= BAREBONES
+        elif settings["logger"] in (None, True):
             kwargs["logger"] = self._logger(settings["default_root_dir"])
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": self._callbacks(settings)}
         plugins = settings["plugins"] or []
@@ -265,7 +277,11 @@ class WTALCLI(LightningCommands):
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         callbacks: list[Callback] = [self.keeper, SeedSteps(), KeepFreedMemory()]
         callbacks += [WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels(), KeepFloors()]
-        if settings["enable_progress_bar"] is not False:
+        if settings["barebones"]:
+            return callbacks
+        given = settings["callbacks"] or []
+        given = given if isinstance(given, list) else [given]
+        if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:
             last = ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)

@@ -27,6 +27,7 @@ from wtal.results.scores import (
     write_scores,
 )
 from wtal.results.tables import percent, print_table
+from wtal.training.folders import leaves_no_files
 from wtal.types import VideoResult
 
 __all__ = ["ResultsTable", "WritePredictions", "WritePseudoLabels"]
@@ -68,7 +69,7 @@ class WritePredictions(Callback):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather, sort by name and write."""
-        if not isinstance(pl_module, LocalizationModule):
+        if not isinstance(pl_module, LocalizationModule) or leaves_no_files(trainer):
             return
         results = self._gathered(trainer.world_size)
         if not trainer.is_global_zero:
@@ -118,7 +119,7 @@ class WritePseudoLabels(Callback):
         """Write the buffers of the collaboration's loop, which are the same in every process."""
         buffers = getattr(trainer.fit_loop, "buffers", {})
         taught = {student: buffer for student, buffer in buffers.items() if (buffer.label >= 0).any()}
-        if not taught or not trainer.is_global_zero:
+        if not taught or not trainer.is_global_zero or leaves_no_files(trainer):
             return
         grids = VideoGrids.of(data_of(trainer).videos("train"))
         label, class_index = (
