@@ -157,7 +157,7 @@ def suppressed(proposals, sigma, min_score):
             row[2] *= math.exp(-(tiou(best, row) ** 2) / sigma)
 
 
-def scored(localizer, span, contrast, class_score, video):
+def scored(localizer, span, contrast, class_score, best_score, video):
     """Start and end in seconds and the score of a span of steps."""
     begin, end = span
     factor = localizer.upsampling
@@ -165,7 +165,7 @@ def scored(localizer, span, contrast, class_score, video):
     around = [*contrast[max(0, begin - margin) : begin], *contrast[end : end + margin]]
     score = contrast[begin:end].mean() - (np.mean(around) if around else 0)
     times = [min(max(0.0, video.grid.edge_s(step / factor)), video.duration_s) for step in span]
-    return [*times, (score + localizer.video_weight * class_score) * class_score**localizer.video_power]
+    return [*times, (score + localizer.video_weight * class_score) * (class_score / best_score) ** localizer.video_power]
 
 
 def localize(localizer, scores, video):
@@ -184,7 +184,7 @@ def localize(localizer, scores, video):
         spans = {span for sequence in cut for threshold in localizer.cuts for span in runs(sequence > threshold)}
         least = round(localizer.min_length * factor)
         long = [span for span in sorted(spans) if span[1] - span[0] >= least]
-        proposals = [scored(localizer, span, contrast, of_video[label], video) for span in long]
+        proposals = [scored(localizer, span, contrast, of_video[label], of_video.max(), video) for span in long]
         proposals = [row for row in proposals if row[2] > localizer.min_score and row[1] > row[0]]
         best = sorted(proposals, key=lambda row: -row[2])[: localizer.max_proposals]
         for start_s, end_s, score in suppressed(best, localizer.sigma, localizer.min_score):

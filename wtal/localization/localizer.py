@@ -42,9 +42,9 @@ class Localizer:
         class_threshold: Probability in the video above which a class is localized; if no class reaches it, the most
             probable one is. By default every class is localized, and ``video_power`` ranks it.
         video_weight: Weight of the probability of the class in the video, which is added to the score.
-        video_power: Power of that probability by which the score is multiplied; 0 leaves the score as it is. A fourth
-            root keeps the labels of a video with several classes, whose probabilities share a sum of one, close to each
-            other, and ranks a class that the video hardly shows behind them.
+        video_power: The score is multiplied by this power of the ratio between that probability and the one of the
+            most probable class; 0 leaves the score as it is. The fourth root keeps the classes of a video that shows
+            several, which share a sum of one, close to each other, and ranks a class that it hardly shows behind them.
         min_score: Score below which detections are dropped, before and after suppression.
         max_proposals: Maximum number of proposals per class that enter the suppression.
         suppression: ``gaussian`` and ``linear`` lower the score of detections that overlap a better one of the class,
@@ -137,7 +137,8 @@ class Localizer:
         )
         spans = self._seconds(np.stack([found.start, found.end], axis=1), video)
         of_class = video_score[labels][found.row]
-        score = (found.contrast + self.video_weight * of_class) * of_class**self.video_power
+        relative = of_class / max(video_score.max(), np.finfo(float).tiny)
+        score = (found.contrast + self.video_weight * of_class) * relative**self.video_power
         good = np.flatnonzero((score > self.min_score) & (spans[:, 1] > spans[:, 0]))
         good = good[_best_of_each(score[good], found.row[good], self.max_proposals)]
         kept, score = self._suppress(spans[good], score[good], found.row[good])
