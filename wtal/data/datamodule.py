@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
+from wtal.data.provenance import NOT_STATED, described
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
 from wtal.data.splits import SplitVideos, hold_out, open_split
@@ -57,7 +58,8 @@ class SnippetDataModule(LightningDataModule):
         length_tolerance_s: Largest allowed difference in length between the streams of a video, in seconds.
         cache: Hold the training videos in memory. This helps on slow disks and where streams lie on different grids.
         seed: Seed of order and crops; None takes that of the run (``seed_everything``).
-        features_note: Description of the features in every table, such as ``simulated, seed 14``.
+        features_note: Description of the features in every table, such as ``simulated, seed 14``; see
+            :func:`~wtal.data.provenance.described`.
 
     Raises:
         ConfigError: If a number is out of range, or a stream is given twice.
@@ -86,7 +88,7 @@ class SnippetDataModule(LightningDataModule):
         length_tolerance_s: float = 2.0,
         cache: bool = False,
         seed: int | None = None,
-        features_note: str = "not stated",
+        features_note: str = NOT_STATED,
     ) -> None:
         super().__init__()
         sizes = {"batch_size": batch_size, "num_snippets": num_snippets, "eval_batch_size": eval_batch_size}
@@ -333,6 +335,7 @@ class SnippetDataModule(LightningDataModule):
             raise ConfigError("There are no features: give their source in `data.i3d`, `data.clip` or `data.streams`.")
         annotated = self.split_table(split)
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
+        self.features_note = described(self.features_note, self.streams)
         features = SnippetFeatures(stores, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
         return open_split(self.annotations, split, annotated, features, left_out, self.drop_up_to)

@@ -168,19 +168,26 @@ def keep_results(
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
     if not metrics or leaves_no_files(trainer) or not trainer.is_global_zero:
         return
-    path = None if checkpoint is None else Path(checkpoint)
-    run = None if path is None else RunFolder.containing(path)
-    is_last = path is None or run is None or _is(path, run.last)
-    part = measured_part(model, "test")
+    path, part = None if checkpoint is None else Path(checkpoint), measured_part(model, "test")
+    role = _role(path)
     if part:
         say(trainer, f"Only {part} were measured, so the numbers are kept out of every record.")
-    elif not is_last and run is not None and not _is(path, best_checkpoint(run)):
+    elif not role:
         say(trainer, f"{path} is neither the last nor the chosen checkpoint of its run: its numbers are in no record.")
     else:
         file, record = _record_of_test(trainer, model, data, settings, path)
+        is_last = role == "last"
         record = replace(record, metrics={**record.metrics, **metrics} if is_last else record.metrics)
         write_record(file, record if is_last else replace(record, selected=metrics))
         say(trainer, f"Results written to {file}")
+
+
+def _role(path: Path | None) -> str:
+    """What a checkpoint is to its run, ``last`` or ``selected``; else empty. Without a run it is the last."""
+    run = None if path is None else RunFolder.containing(path)
+    if run is None or _is(path, run.last):
+        return "last"
+    return "selected" if _is(path, best_checkpoint(run)) else ""
 
 
 def _record_of_test(
