@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from wtal.data.features import FeatureSource
 from wtal.data.manifest import Manifest
-from wtal.data.provenance import described
+from wtal.data.provenance import described, trained_on
 from wtal.types import TimeGrid
 
 GRID = TimeGrid(25.0, 16.0, 16.0)
@@ -37,3 +38,9 @@ def test_random_weights_win_over_the_configuration(streams):
 def test_without_a_manifest_the_configuration_counts(streams):
     assert described("TSP", streams()) == "TSP"
     assert described("not stated", streams()) == "not stated"
+
+
+def test_a_benchmark_names_test_videos_that_were_trained_on():
+    train, test = (pd.DataFrame(index=list(names)) for names in ("abc", "cd"))
+    assert trained_on(lambda: train, test) == "1 of 2 videos trained on"
+    assert trained_on(lambda: train, test.loc[["d"]]) == ""

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
-from wtal.data.provenance import NOT_STATED, described
+from wtal.data.provenance import NOT_STATED, described, trained_on
 from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
 from wtal.data.splits import SplitVideos, hold_out, open_split
@@ -231,6 +231,8 @@ class SnippetDataModule(LightningDataModule):
         if stage == "fit" and self.cache:
             train = self.split("train")
             train.features.keep(list(train.table.index))
+        if stage in ("test", "predict") and "the training videos" not in self.benchmark.name:
+            self.mark_benchmark(trained_on(self.train_table, self.test_table()))
         if stage == "test":
             self._name_skipped()
             self._warn_of_unfindable()

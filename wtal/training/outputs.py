@@ -73,8 +73,10 @@ class WritePredictions(Callback):
             segments = data.named_segments("test")
             segments = segments[segments["video_id"].isin(found)]
             write_ground_truth(folder.ground_truth, segments, durations_s, "test")
-        write_about(folder.about, _about(trainer, pl_module, data, part_of_videos(len(found), len(videos))))
-        Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
+        part = part_of_videos(len(found), len(videos))
+        write_about(folder.about, _about(trainer, pl_module, data, part))
+        of = f" of only {part}" if part else ""
+        Console(stderr=True).print(f"Detections and scores{of} written to {folder}", soft_wrap=True)
 
     on_test_end = on_predict_end
 
