@@ -165,6 +165,12 @@ def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Recor
     if run.pattern:
         arguments.append(f"--model.init_args.schedule.pattern={run.pattern}")
     settings = _Settings(arguments, run=False).settings
+    limit = settings["trainer"]["limit_test_batches"]
+    if settings["trainer"]["fast_dev_run"] or not (limit is None or (isinstance(limit, float) and limit == 1)):
+        raise ConfigError(
+            f"{config[0]}: a comparison measures all test videos; remove `trainer.limit_test_batches` and "
+            "`trainer.fast_dev_run`."
+        )
     settings["trainer"]["max_epochs"] = epochs = _epochs(run, settings, config[0])
     arguments.append(f"--trainer.max_epochs={epochs}")
     before_0_2 = config_texts_digest([path.read_text() for path in config])

@@ -20,6 +20,7 @@ from wtal.results.run_folder import RunFolder
 from wtal.results.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
 from wtal.results.tables import percent, print_table
 from wtal.types import VideoResult
+from wtal.views import WARM_UP_ONLY
 
 __all__ = ["ResultsTable", "WritePredictions", "WritePseudoLabels"]
 
@@ -144,6 +145,8 @@ class ResultsTable(Callback):
         titles = module.task.columns(data.benchmark, short=inside)
         table = pd.DataFrame.from_dict(rows, orient="index")
         table = percent(table[[name for name in titles if name in table]], 1).rename(columns=titles)
+        if WARM_UP_ONLY in module.note:  # the last source is a late fusion
+            table = table.rename(index={module.sources[-1]: f"{module.sources[-1]}, warm-up only"})
         part = part_of_videos(*module.measured.get(split, (0, 0)))
         caption = f"epoch {trainer.current_epoch}" + (f"; only {part}" if part else "")
         print_table(
