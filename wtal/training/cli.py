@@ -208,11 +208,12 @@ class WTALCLI(LightningCommands):
             write_record(RunFolder.of(trainer).record, record)
 
     def _whole(self, metrics: Mapping[str, float], split: Literal["val", "test"]) -> dict[str, float]:
-        """The metrics of a split if all its videos were measured; otherwise none, which is said."""
-        part = measured_part(self.model, split)
-        if part and metrics:
-            say(self.trainer, f"Only {part} of {split} were measured, so their numbers are kept out of the record.")
-        return {} if part else dict(metrics)
+        """The metrics of a split if all its videos were measured with trained weights; otherwise none, with a word."""
+        part, untrained = measured_part(self.model, split), getattr(self.model, "untrained", ())
+        reason = f"Only {part} of {split} were measured" if part else ""
+        reason = f"The weights of {', '.join(untrained)} were not trained" if untrained else reason
+        say(self.trainer, f"{reason}, so their numbers are kept out of the record." if reason and metrics else "")
+        return {} if reason else dict(metrics)
 
     def _identity_of_file(self, config: Path) -> Identity | None:
         """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""
