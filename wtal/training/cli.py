@@ -30,6 +30,7 @@ from wtal.training.lightning import LightningCommands, as_own_errors
 from wtal.training.measuring import (
     chosen_on_held_out,
     keep_results,
+    learn_of_training,
     measured_checkpoint,
     measured_part,
     refuse_untrained,
@@ -192,6 +193,7 @@ class WTALCLI(LightningCommands):
         if self._start.finished or leaves_no_files(self.trainer):
             return
         trainer, known = self.trainer, self._start.record
+        learn_of_training(trainer, self.model)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         metrics = self._whole(metrics, "val")
         metrics = {**known.metrics, **metrics} if known else metrics
@@ -209,7 +211,7 @@ class WTALCLI(LightningCommands):
 
     def _whole(self, metrics: Mapping[str, float], split: Literal["val", "test"]) -> dict[str, float]:
         """The metrics of a split if all its videos were measured with trained weights; otherwise none, with a word."""
-        part, untrained = measured_part(self.model, split), getattr(self.model, "untrained", ())
+        part, untrained = measured_part(self.trainer, self.model, split), getattr(self.model, "untrained", ())
         reason = f"Only {part} of {split} were measured" if part else ""
         reason = f"The weights of {', '.join(untrained)} were not trained" if untrained else reason
         say(self.trainer, f"{reason}, so their numbers are kept out of the record." if reason and metrics else "")
