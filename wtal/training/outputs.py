@@ -69,11 +69,7 @@ class WritePredictions(Callback):
             grids = VideoGrids.of([videos[name] for name in of_source])
             write_scores(folder.scores_of(source), _joined(grids, class_names, list(of_source.values())))
         found = {name for of_source in results.values() for name in of_source}
-        if data.ground_truth("test") is not None:  # of these videos alone: no instance of another could be found
-            durations_s = {name: video.duration_s for name, video in videos.items() if name in found}
-            segments = data.named_segments("test")
-            segments = segments[segments["video_id"].isin(found)]
-            write_ground_truth(folder.ground_truth, segments, durations_s, "test")
+        _write_truth(folder, data, found)
         part = part_of_videos(len(found), len(videos))
         write_about(folder.about, _about(trainer, pl_module, data, part))
         of = f" of only {part}" if part else ""
@@ -93,6 +89,15 @@ class WritePredictions(Callback):
             for source, found in part.items():
                 results.setdefault(source, {}).update(found)
         return {source: dict(sorted(found.items())) for source, found in sorted(results.items())}
+
+
+def _write_truth(folder: RunFolder, data: VideoData, found: set[str]) -> None:
+    """Write the segments of the videos that were scored, if known: no instance of another could be found."""
+    if data.ground_truth("test") is None:
+        return
+    segments = data.named_segments("test")
+    durations_s = {video.video_id: video.duration_s for video in data.videos("test") if video.video_id in found}
+    write_ground_truth(folder.ground_truth, segments[segments["video_id"].isin(found)], durations_s, "test")
 
 
 class WritePseudoLabels(Callback):
