@@ -85,6 +85,12 @@ def test_what_is_finished_is_not_repeated_unless_a_setting_or_the_length_differs
     assert trained == ["apart", "apart"]
 
 
+def test_a_part_of_the_test_videos_is_refused(tmp_path):
+    (tmp_path / "part.yaml").write_text("trainer: {limit_test_batches: 1}")
+    with pytest.raises(ConfigError, match=r"measures all test videos; remove `trainer\.limit_test_batches`"):
+        compare([ROOT / "configs" / "synthetic.yaml", tmp_path / "part.yaml"], tmp_path / "out", methods=("f_only",))
+
+
 def test_a_file_named_like_a_method_is_refused():
     with pytest.raises(ConfigError, match="f_only is a method: name it in `--methods`"):
         compare([ROOT / "configs" / "synthetic.yaml"], ablations=[ABLATIONS / "f_only.yaml"])

@@ -43,3 +43,14 @@ def test_the_best_of_a_column_is_bold_and_ranges_are_left_to_the_files(tmp_path)
 def test_a_baseline_may_be_the_only_variant():
     text = present(RUNS[:2], "W", "last", published=False).text
     assert text.loc["W"].to_dict() == {"0.5": "40.0", "avg": "30.0 ± 14.1", "seeds": "2", "gain": "", "p": ""}
+
+
+def test_a_measure_that_a_seed_lacks_has_no_mean():
+    lacking = Row("W", 1, {"0.5": 0.5, "avg": math.nan}, "made up", "toy", "abc", "record.json")
+    table = present([RUNS[0], lacking, *RUNS[2:]], None, "last", published=False)
+    assert (table.text.loc["W", "avg"], table.text.loc["W", "0.5"]) == ("–", "40.0")  # noqa: RUF001
+    assert table.text.loc["FB_x", "avg"] == "**50.0 ± 0.0**"
+
+
+def test_the_caption_says_that_a_row_lacks_a_seed():
+    assert "seeds: 0, 1 (not all of them for every row)" in present(RUNS[:3], None, "last", published=False).caption

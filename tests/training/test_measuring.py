@@ -190,3 +190,11 @@ def test_a_part_of_the_held_out_videos_is_kept_out_of_the_record(words, capsys):
     assert not any(name.startswith("val/") for name in read_record(run().record).metrics)
     assert main(["fit", *words, *held_out]) == 0
     assert read_record(run(1).record).metrics["val/fused/video_mAP"] > 0
+
+
+def test_a_fit_without_a_step_leaves_no_numbers(words, capsys):
+    assert main(["fit", *words, "--then_test=true", "--trainer.max_epochs=0"]) == 0
+    out = capsys.readouterr()
+    assert "untrained weights of cbp, vlp, fused, which mean nothing" in " ".join(out.out.split())
+    assert "The weights of cbp, vlp, fused were not trained, so their numbers are kept out of the record." in out.err
+    assert not read_record(run().record).is_tested

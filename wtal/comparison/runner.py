@@ -165,6 +165,7 @@ def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Recor
     if run.pattern:
         arguments.append(f"--model.init_args.schedule.pattern={run.pattern}")
     settings = _Settings(arguments, run=False).settings
+    _refuse_part(settings, config[0])
     settings["trainer"]["max_epochs"] = epochs = _epochs(run, settings, config[0])
     arguments.append(f"--trainer.max_epochs={epochs}")
     before_0_2 = config_texts_digest([path.read_text() for path in config])
@@ -177,6 +178,20 @@ def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Recor
         if same or record.identity == before_0_2:
             return record
     return _train_and_test(run, arguments, folder)
+
+
+def _refuse_part(settings: Mapping[str, Any], path: Path) -> None:
+    """Refuse to compare methods on some of the test videos.
+
+    Raises:
+        ConfigError: If the settings limit the test.
+    """
+    limit = settings["trainer"]["limit_test_batches"]
+    if settings["trainer"]["fast_dev_run"] or not (limit is None or (isinstance(limit, float) and limit == 1)):
+        raise ConfigError(
+            f"{path}: a comparison measures all test videos; remove `trainer.limit_test_batches` and "
+            "`trainer.fast_dev_run`."
+        )
 
 
 def _epochs(run: _Run, settings: Mapping[str, Any], path: Path) -> int:

@@ -20,6 +20,7 @@ from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.durations import check_streams
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
+from wtal.data.provenance import NOT_STATED, described, trained_on
 from wtal.data.remarks import in_no_split, of_unfindable
 from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
@@ -63,7 +64,8 @@ class SnippetDataModule(LightningDataModule):
             between its features and its duration.
         cache: Hold the training videos in memory. This helps on slow disks and where streams lie on different grids.
         seed: Seed of order and crops; None takes that of the run (``seed_everything``).
-        features_note: Description of the features in every table, such as ``simulated, seed 14``.
+        features_note: Description of the features in every table, such as ``simulated, seed 14``; see
+            :func:`~wtal.data.provenance.described`.
 
     Raises:
         ConfigError: If a number is out of range, or a stream is given twice.
@@ -93,7 +95,7 @@ class SnippetDataModule(LightningDataModule):
         length_tolerance_s: float = 2.0,
         cache: bool = False,
         seed: int | None = None,
-        features_note: str = "not stated",
+        features_note: str = NOT_STATED,
     ) -> None:
         super().__init__()
         sizes = {"batch_size": batch_size, "num_snippets": num_snippets, "eval_batch_size": eval_batch_size}
@@ -252,6 +254,8 @@ class SnippetDataModule(LightningDataModule):
         if stage == "fit" and self.cache:
             train = self.split("train")
             train.features.keep(list(train.table.index))
+        if stage in ("test", "predict") and "the training videos" not in self.benchmark.name:
+            self.mark_benchmark(trained_on(self.train_table, self.test_table()))
         if stage == "test":
             self._name_skipped()
             for remark in of_unfindable(self.ground_truth("test"), self.videos("test")):
@@ -364,6 +368,7 @@ class SnippetDataModule(LightningDataModule):
             raise ConfigError("There are no features: give their source in `data.i3d`, `data.clip` or `data.streams`.")
         annotated = self.split_table(split)
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
+        self.features_note = described(self.features_note, self.streams)
         features = SnippetFeatures(stores, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
         segments = self.annotations.segments if split == "test" else None

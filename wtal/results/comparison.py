@@ -156,6 +156,8 @@ def _is_whole(name: str, single: list[str]) -> bool:
 
 
 def _cell(values: pd.Series, deviation: bool) -> str:
+    if values.isna().any():  # the mean of the others would be that of fewer seeds
+        return "–"  # noqa: RUF001
     text = f"{100 * values.mean():.1f}"
     return text if len(values) == 1 or not deviation else f"{text} ± {100 * values.std():.1f}"
 
@@ -164,7 +166,9 @@ def caption(table: pd.DataFrame) -> str:
     """The caption of a comparison: features, benchmark, weights and seeds."""
     texts = {name: sorted(set(filter(None, table[name]))) for name in _TEXT}
     parts = [f"{name}: {', '.join(values)}" for name, values in texts.items() if values]
-    return "; ".join([*parts, f"seeds: {', '.join(map(str, sorted(set(table['seed']))))}", "last epoch; mAP in %"])
+    every = sorted(set(table["seed"]))
+    some = "" if (table.groupby("method")["seed"].nunique() == len(every)).all() else " (not all of them for every row)"
+    return "; ".join([*parts, f"seeds: {', '.join(map(str, every))}{some}", "last epoch; mAP in %"])
 
 
 def save_comparison(table: pd.DataFrame, folder: Path) -> None:

@@ -112,7 +112,8 @@ def summarize_runs(rows: Sequence[Row], baseline: str | None = None) -> pd.DataF
     groups = runs.groupby("variant", sort=False)
     summary = pd.DataFrame({"seeds": groups["seed"].nunique()})
     for name in measures:
-        summary[name], summary[f"{name} sd"] = groups[name].mean(), groups[name].std()
+        summary[name] = groups[name].agg(_mean)
+        summary[f"{name} sd"] = groups[name].std()
     if baseline is None:
         return summary
     if baseline not in summary.index:
@@ -124,6 +125,11 @@ def summarize_runs(rows: Sequence[Row], baseline: str | None = None) -> pd.DataF
         summary.loc[name, "difference"] = (both[name] - both[baseline]).mean()
         summary.loc[name, "p"] = _paired(both[name].to_numpy(), both[baseline].to_numpy())
     return summary
+
+
+def _mean(values: pd.Series) -> float:
+    """The mean; NaN if a value is missing, as otherwise it would be that of fewer seeds than the table says."""
+    return float(values.mean(skipna=False))
 
 
 def _paired(a: np.ndarray, b: np.ndarray) -> float:
@@ -149,7 +155,7 @@ def _as_text(summary: pd.DataFrame, baseline: str | None) -> pd.DataFrame:
 
 def _cells(means: pd.Series, deviations: pd.Series | None) -> list[str]:
     """One column as text, its best cell in bold."""
-    cells = [f"{100 * mean:.1f}" for mean in means]
+    cells = ["–" if np.isnan(mean) else f"{100 * mean:.1f}" for mean in means]  # noqa: RUF001
     if deviations is not None:
         known = zip(cells, deviations, strict=True)
         cells = [f"{cell} ± {100 * sd:.1f}" if np.isfinite(sd) else cell for cell, sd in known]
@@ -177,7 +183,12 @@ def _caption(rows: Sequence[Row], checkpoint: str, baseline: str | None) -> str:
     for name in ("features", "benchmark", "git"):
         parts.append(f"{name}: {' and '.join(sorted({getattr(row, name) for row in rows} - {''})) or 'unknown'}")
     chosen = "last checkpoint" if checkpoint == "last" else "checkpoint chosen on held-out training videos"
-    parts += [f"seeds: {', '.join(map(str, sorted({row.seed for row in rows})))}", chosen, "mAP in %"]
+    seeds: dict[str, set[int]] = {}
+    for row in rows:
+        seeds.setdefault(row.variant, set()).add(row.seed)
+    every = set().union(*seeds.values())
+    some = "" if all(of_row == every for of_row in seeds.values()) else " (not all of them for every row)"
+    parts += [f"seeds: {', '.join(map(str, sorted(every)))}{some}", chosen, "mAP in %"]
     if baseline is not None:
         parts.append(f"gain of avg over {baseline}, p of a paired t-test over seeds")
     return "; ".join(parts)

@@ -34,6 +34,7 @@ from wtal.training.lightning import LightningCommands, as_own_errors
 from wtal.training.measuring import (
     chosen_on_held_out,
     keep_results,
+    learn_of_training,
     measured_checkpoint,
     measured_part,
     refuse_untrained,
@@ -203,6 +204,7 @@ class WTALCLI(LightningCommands):
         if self._start.finished or leaves_no_files(self.trainer):
             return
         trainer, known = self.trainer, self._start.record
+        learn_of_training(trainer, self.model)
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         metrics = self._whole(metrics, "val")
         metrics = {**known.metrics, **metrics} if known else metrics
@@ -219,11 +221,12 @@ class WTALCLI(LightningCommands):
             write_record(RunFolder.of(trainer).record, record)
 
     def _whole(self, metrics: Mapping[str, float], split: Literal["val", "test"]) -> dict[str, float]:
-        """The metrics of a split if all its videos were measured; otherwise none, which is said."""
-        part = measured_part(self.model, split)
-        if part and metrics:
-            say(self.trainer, f"Only {part} of {split} were measured, so their numbers are kept out of the record.")
-        return {} if part else dict(metrics)
+        """The metrics of a split if all its videos were measured with trained weights; otherwise none, with a word."""
+        part, untrained = measured_part(self.trainer, self.model, split), getattr(self.model, "untrained", ())
+        reason = f"Only {part} of {split} were measured" if part else ""
+        reason = f"The weights of {', '.join(untrained)} were not trained" if untrained else reason
+        say(self.trainer, f"{reason}, so their numbers are kept out of the record." if reason and metrics else "")
+        return {} if reason else dict(metrics)
 
     def _identity_of_file(self, config: Path) -> Identity | None:
         """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -13,7 +13,7 @@ from wtal.branches.localization import LocalizationModule
 from wtal.errors import CheckpointError, ConfigError
 from wtal.io.bounds import read_checkpoint
 from wtal.results.identity import Identity
-from wtal.results.record import Record, read_record, write_record
+from wtal.results.record import Record, read_about, read_record, write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.folders import earlier_runs, leaves_no_files
 from wtal.training.outputs import part_of_videos
@@ -23,6 +23,7 @@ __all__ = [
     "best_checkpoint",
     "chosen_on_held_out",
     "keep_results",
+    "learn_of_training",
     "measured_checkpoint",
     "measured_part",
     "refuse_untrained",
@@ -140,9 +141,26 @@ def chosen_on_held_out(trainer: Trainer) -> str:
 # After --------------------------------------------------------------------------------------------------------------
 
 
-def measured_part(model: LightningModule, split: str) -> str:
-    """How many of the videos of a split were measured at last, such as ``2 of 8 videos``; empty if all were."""
-    return part_of_videos(*getattr(model, "measured", {}).get(split, (0, 0)))
+def measured_part(trainer: Trainer, model: LightningModule, split: Literal["val", "test"]) -> str:
+    """How many of the videos of a split were measured at last, such as ``2 of 8 videos``; empty if all were.
+
+    Where other processes have measured (``ddp_spawn``), this one knows what they have written, or the trainer's limit.
+    """
+    measured = getattr(model, "measured", {})
+    if split in measured or not isinstance(model, LocalizationModule):
+        return part_of_videos(*measured.get(split, (0, 0)))
+    about = RunFolder.of(trainer).about
+    if split == "test" and about.is_file():
+        return read_about(about).part
+    limit = trainer.limit_val_batches if split == "val" else trainer.limit_test_batches
+    return "" if isinstance(limit, float) and limit == 1 else "some videos"
+
+
+def learn_of_training(trainer: Trainer, model: LightningModule) -> None:
+    """Take over what the last checkpoint states, where other processes have trained (``ddp_spawn``)."""
+    last = RunFolder.of(trainer).last
+    if trainer.world_size > 1 and last.is_file():
+        model.on_load_checkpoint(read_checkpoint(last, mmap=True))
 
 
 def keep_results(
@@ -168,19 +186,26 @@ def keep_results(
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
     if not metrics or leaves_no_files(trainer) or not trainer.is_global_zero:
         return
-    path = None if checkpoint is None else Path(checkpoint)
-    run = None if path is None else RunFolder.containing(path)
-    is_last = path is None or run is None or _is(path, run.last)
-    part = measured_part(model, "test")
+    path, part = None if checkpoint is None else Path(checkpoint), measured_part(trainer, model, "test")
+    role = _role(path)
     if part:
         say(trainer, f"Only {part} were measured, so the numbers are kept out of every record.")
-    elif not is_last and run is not None and not _is(path, best_checkpoint(run)):
+    elif not role:
         say(trainer, f"{path} is neither the last nor the chosen checkpoint of its run: its numbers are in no record.")
     else:
         file, record = _record_of_test(trainer, model, data, settings, path)
+        is_last = role == "last"
         record = replace(record, metrics={**record.metrics, **metrics} if is_last else record.metrics)
         write_record(file, record if is_last else replace(record, selected=metrics))
         say(trainer, f"Results written to {file}")
+
+
+def _role(path: Path | None) -> str:
+    """What a checkpoint is to its run, ``last`` or ``selected``; else empty. Without a run it is the last."""
+    run = None if path is None else RunFolder.containing(path)
+    if run is None or _is(path, run.last):
+        return "last"
+    return "selected" if _is(path, best_checkpoint(run)) else ""
 
 
 def _record_of_test(

@@ -29,6 +29,7 @@ from wtal.results.scores import (
 from wtal.results.tables import percent, print_table
 from wtal.training.folders import leaves_no_files
 from wtal.types import VideoResult
+from wtal.views import WARM_UP_ONLY
 
 __all__ = ["ResultsTable", "WritePredictions", "WritePseudoLabels"]
 
@@ -88,13 +89,11 @@ class WritePredictions(Callback):
             write_table(folder.predictions_of(source), table, scores.grids.video_ids)
             write_scores(folder.scores_of(source), scores)
         found = {name for of_source in results.values() for name in of_source}
-        if data.ground_truth("test") is not None:  # of these videos alone: no instance of another could be found
-            durations_s = {name: video.duration_s for name, video in videos.items() if name in found}
-            segments = data.named_segments("test")
-            segments = segments[segments["video_id"].isin(found)]
-            write_ground_truth(folder.ground_truth, segments, durations_s, "test")
-        write_about(folder.about, _about(trainer, pl_module, data, part_of_videos(len(found), len(videos))))
-        Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
+        _write_truth(folder, data, found)
+        part = part_of_videos(len(found), len(videos))
+        write_about(folder.about, _about(trainer, pl_module, data, part))
+        of = f" of only {part}" if part else ""
+        Console(stderr=True).print(f"Detections and scores{of} written to {folder}", soft_wrap=True)
 
     on_test_end = on_predict_end
 
@@ -110,6 +109,15 @@ class WritePredictions(Callback):
             for source, found in part.items():
                 results.setdefault(source, {}).update(found)
         return {source: dict(sorted(found.items())) for source, found in sorted(results.items())}
+
+
+def _write_truth(folder: RunFolder, data: VideoData, found: set[str]) -> None:
+    """Write the segments of the videos that were scored, if known: no instance of another could be found."""
+    if data.ground_truth("test") is None:
+        return
+    segments = data.named_segments("test")
+    durations_s = {video.video_id: video.duration_s for video in data.videos("test") if video.video_id in found}
+    write_ground_truth(folder.ground_truth, segments[segments["video_id"].isin(found)], durations_s, "test")
 
 
 class WritePseudoLabels(Callback):
@@ -162,6 +170,8 @@ class ResultsTable(Callback):
         titles = module.task.columns(data.benchmark, short=inside)
         table = pd.DataFrame.from_dict(rows, orient="index")
         table = percent(table[[name for name in titles if name in table]], 1).rename(columns=titles)
+        if WARM_UP_ONLY in module.note:  # the last source is a late fusion
+            table = table.rename(index={module.sources[-1]: f"{module.sources[-1]}, warm-up only"})
         part = part_of_videos(*module.measured.get(split, (0, 0)))
         caption = f"epoch {trainer.current_epoch}" + (f"; only {part}" if part else "")
         print_table(

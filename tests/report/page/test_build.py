@@ -87,6 +87,22 @@ def test_pages_of_prediction_files(made, tmp_path):
     assert "Errors</h2>" not in text
 
 
+def test_what_is_undefined_is_a_dash_and_times_in_frames_are_noted(made, tmp_path):
+    truth = made.folder / "predictions" / "ground_truth.json"
+    content = json.loads((made.folder / "predictions" / "fused.json").read_text())
+    (tmp_path / "empty.json").write_text(json.dumps({"results": {name: [] for name in content["results"]}}))
+    for detections in content["results"].values():
+        for one in detections:
+            one["segment"] = [30 * bound for bound in one["segment"]]
+    (tmp_path / "frames.json").write_text(json.dumps(content))
+    files = (tmp_path / "empty.json", tmp_path / "frames.json")
+    text = page_of(*files, "--annotations", truth, output=tmp_path / "page")
+    assert "nan" not in re.findall(r'<section class="lead".*?</section>', text, re.DOTALL)[0].lower()
+    assert "– % of detected time is background" in text  # noqa: RUF001
+    assert "end after the end of their video" in text
+    assert "are they frames?" in text
+
+
 def test_real_predictions_get_the_official_numbers(shared, tmp_path):
     data = shared / "data"
     file = data / "predictions" / "detection_result_base_train.json"

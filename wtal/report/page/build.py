@@ -70,6 +70,7 @@ def render(material: "Material", tious: Sequence[float], title: str, files: Mapp
 
     from wtal.report.page.packing import pack
     from wtal.report.page.sections import sections
+    from wtal.report.page.tables import percent
     from wtal.report.style import DARK_COLOURS, PAGE_COLOURS
 
     files_of_page = PackageLoader("wtal.report.page", "templates")
@@ -91,6 +92,7 @@ def render(material: "Material", tious: Sequence[float], title: str, files: Mapp
         policy=_policy(style, script, bool(files)),
         data=pack(material, shown.measured, files),
         page=shown,
+        percent=percent,
     )
 
 

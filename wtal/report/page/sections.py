@@ -1,5 +1,6 @@
 """The sections of a page besides the timelines: key figures, tables and charts."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -122,6 +123,8 @@ def _finding(figures: list[KeyFigure]) -> str:
     if len(figures) != 3 or found.keys() != PAGE_NAMES.keys():
         return ""
     first, second, both = (found[source] for source in PAGE_NAMES)
+    if any(math.isnan(number) for one in (first, second, both) for number in (one.average, one.missed, one.false)):
+        return ""
     return (
         f"{first.name} misses {100 * first.missed:.0f} % of the action time; {100 * second.false:.0f} % of the time "
         f"that {second.name} detects is background. The {both.name} misses {100 * both.missed:.0f} % and has "
