@@ -31,8 +31,8 @@ def run(
     """Measure prediction files by the rules of a public evaluator.
 
     Args:
-        predictions: Files (.json in ActivityNet's format, .csv, .tsv, ActionFormer's .pkl), or folders of files that are parts of one set.
-            Several arguments are several sets, compared side by side.
+        predictions: Files (.json in ActivityNet's format, .csv, .tsv, ActionFormer's .pkl), or folders of files that
+            are parts of one set. Several arguments are several sets, compared side by side.
         annotations: Ground truth in any format: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV, or a
             file of ELAN, VIA, Label Studio or CVAT.
         subset: Name of the subset in the annotations; may be left out if only one has instances.

@@ -11,7 +11,7 @@ __all__ = ["read_class_list"]
 
 
 def read_class_list(path: Path) -> dict[int, str]:
-    """Read a class list: one name a line, or a JSON list, counted from 0; or lines ``number name`` (or ``number,name``).
+    """Read a class list: one name a line, or a JSON list, counted from 0; or lines ``number name``.
 
     Raises:
         PredictionError: If the file cannot be read, is empty, or gives two classes one number.
@@ -20,14 +20,14 @@ def read_class_list(path: Path) -> dict[int, str]:
         content = read_json(path, PredictionError)
         pairs = _pairs(content)
         if pairs is None:
-            raise PredictionError(f"{path} is no class list: give a JSON list of names, or a text with one name a line.")
+            raise PredictionError(
+                f"{path} is no class list: give a JSON list of names, or a text with one name a line."
+            )
     else:
         lines = [line for line in map(str.strip, read_any_text(path, PredictionError)[0].splitlines()) if line]
         numbered = [re.fullmatch(r"(\d+)[\s,;:]+(\S.*)", line) for line in lines]
-        if all(numbered):
-            pairs = [(int(found[1]), found[2]) for found in numbered if found]
-        else:
-            pairs = list(enumerate(lines))
+        own = [(int(found[1]), found[2]) for found in numbered if found]
+        pairs = own if len(own) == len(lines) else list(enumerate(lines))
     names = {number: plain(name) for number, name in pairs}
     if not names or len(names) < len(pairs):
         raise PredictionError(f"{path} names no class, or gives two classes one number: write one name a line.")

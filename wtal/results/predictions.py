@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from wtal.io.bounds import read_json
 from wtal.io.columns import canonical, known
 from wtal.io.files import write_text
 from wtal.io.tables import in_seconds, read_table
-from wtal.io.text import plain
 from wtal.io.times import seconds
 from wtal.io.unpickle import load_pickle
 from wtal.video.files import video_name
@@ -145,7 +145,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise PredictionError(f"{path} does not exist: give a prediction file.")
     if path.suffix.lower() not in _READERS:
-        raise PredictionError(f"{path} has an unknown extension for predictions: give a .json, .csv, .tsv or .pkl file.")
+        raise PredictionError(f"{path} has an unknown extension for predictions: give .json, .csv, .tsv or .pkl.")
     return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
 
 
@@ -187,7 +187,8 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
 def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
     table = read_table(path, PredictionError, _KNOWN, numbers=(*_NAMES.values(), "start_ms", "end_ms"))
     table = in_seconds(table, PredictionError)
-    yield from table.select(*_in_order(path, table.columns))
+    for video, *cells in table.select(*_in_order(path, table.columns)):
+        yield video.strip(), *cells
 
 
 def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -215,7 +216,7 @@ def _in_order(path: Path, columns: Sequence[str]) -> list[str]:
     missing = [name for name in COLUMNS if _NAMES[name] not in columns]
     if missing:
         raise PredictionError(
-            f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}, and this one has "
+            f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}, and this one "
             f"{', '.join(columns) or 'none'}."
         )
     return [_NAMES[name] for name in COLUMNS]
@@ -224,7 +225,7 @@ def _in_order(path: Path, columns: Sequence[str]) -> list[str]:
 def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Check the values and give the columns their types; the first impossible value raises."""
     table = table.assign(label=table["label"].map(_label), video_id=table["video_id"].map(_video))
-    for video, label in table.loc[table["label"] == "", ["video_id", "label"]].itertuples(index=False, name=None):
+    for video in table.loc[table["label"] == "", "video_id"]:
         raise PredictionError(
             f"{path}: a prediction of video {video} has no label, or something else in its place; it must be a class "
             "name or number."
@@ -251,13 +252,13 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 def _label(value: object) -> str:
     """A label as text; empty if the value cannot be one."""
     try:
-        return plain(label_text(value))
+        return value if isinstance(value, str) else label_text(value)
     except TypeError:
         return ""
 
 
 def _video(value: object) -> str:
-    return plain(video_name(str(value).strip()))
+    return unicodedata.normalize("NFC", video_name(str(value)))
 
 
 _KNOWN = known("video", "label", "start", "end", "start_ms", "end_ms", "score")
