@@ -68,10 +68,9 @@ def _parts(folder: Path) -> Iterator[Path]:
 
 def _read_parts(folder: Path) -> Content:
     contents = [reader_of(path)(path) for path in _parts(folder)]
-    return Content(
-        [record for content in contents for record in content.records],
-        notes=tuple(dict.fromkeys(note for content in contents for note in content.notes)),
-    )
+    notes = list(dict.fromkeys(note for content in contents for note in content.notes))
+    more = [f"There are {len(notes) - 3} more such remarks about the files in {folder}."] if len(notes) > 3 else []
+    return Content([record for content in contents for record in content.records], notes=(*notes[:3], *more))
 
 
 # ActivityNet JSON and similar ---------------------------------------------------------------------------------------
@@ -87,6 +86,8 @@ def _read_json(path: Path) -> Content:
 
 
 def _read_database(path: Path, database: Any) -> Content:  # noqa: ANN401  any content
+    if isinstance(database, dict) and database and all(map(_are_labels, database.values())):
+        return read_rows(path, [{"video": name, "label": labels} for name, labels in database.items()])
     if not isinstance(database, dict) or (database and not _are_objects(database.values())):
         raise AnnotationError(
             f"{path} has no `database` of videos: give an annotation file in the format of ActivityNet."
@@ -97,6 +98,10 @@ def _read_database(path: Path, database: Any) -> Content:  # noqa: ANN401  any c
 
 def _are_objects(entries: Collection[Any]) -> bool:
     return bool(entries) and all(isinstance(entry, dict) for entry in entries)
+
+
+def _are_labels(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(label, str) for label in value)
 
 
 def _class_ids(entry: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

@@ -106,11 +106,12 @@ def _content(table: Table) -> Content:
 def _check_columns(table: Table) -> None:
     columns = set(table.columns)
     is_timed = {"start", "end"} <= columns or {"start_frame", "end_frame"} <= columns
-    half = len({"start", "end"} & columns) == 1
+    half = {"start", "end"} & columns if len({"start", "end"} & columns) == 1 else set()
     if "label" not in columns or half or not ("video" in columns or is_timed):
+        only = f", of which `{half.pop()}` is only one end of a segment" if half else ""
         raise AnnotationError(
-            f"{table.path} has the columns {', '.join(table.columns) or 'none'}: its header must name `video,label` or "
-            "`video,start,end,label`, and may name `subset` and `duration`."
+            f"{table.path} has the columns {', '.join(table.columns) or 'none'}{only}: its header must name `video,label` "
+            "or `video,start,end,label`, and may name `subset` and `duration`."
         )
 
 

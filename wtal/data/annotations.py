@@ -257,6 +257,7 @@ def _number(value: object, path: Path, video_id: str, what: str) -> float:
     number = seconds(value)
     if not math.isfinite(number):
         raise AnnotationError(
-            f"{path}: the {what} of video {video_id} has {brief(value)} instead of a number of seconds."
+            f"{path}: the {what} of video {video_id} has {brief(value)} instead of a number of seconds, "
+            "such as 75.5 or 01:15.5."
         )
     return number

@@ -25,8 +25,11 @@ from wtal.data.selection import with_columns
 from wtal.data.store import FeatureStore, Grids, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import read_json
+from wtal.io.columns import known
 from wtal.io.tables import read_table
+from wtal.io.text import plain
 from wtal.types import TimeGrid
+from wtal.video.files import video_name
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
 
@@ -34,7 +37,7 @@ Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip
 
 _SUBFOLDERS = ("", "train", "test", "val", "validation", "training", "testing")
 _NO_VIDEO = {"text", "classes"}  # text features beside the image features of CLIP
-_RATE_COLUMNS = {"video": ("video_id", "video_name"), "fps": ("frame_rate",)}
+_RATE_COLUMNS = known("video", "fps")
 _MAX_DIFFERENCE = 2  # rows by which rounding may make RGB and flow differ
 
 
@@ -197,7 +200,7 @@ def _read_rates(path: Path) -> dict[str, float]:
             rates = {name: float(entry["fps"] if isinstance(entry, dict) else entry) for name, entry in entries}
         else:
             table = read_table(path, FeatureError, _RATE_COLUMNS, numbers=("fps",))
-            rates = {video.strip(): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
+            rates = {plain(video_name(video.strip())): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
         if not all(map(is_measure, rates.values())):
             raise ValueError("one is not above 0, or is too large")
     except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:

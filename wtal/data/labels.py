@@ -1,6 +1,7 @@
 """Labels as people write them: one class in several spellings, several classes in one cell, words for no action."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -125,7 +126,7 @@ def _of_spellings(actions: Mapping[str, tuple[str, ...]], spelled: Mapping[str, 
     others: dict[str, dict[str, None]] = defaultdict(dict)  # as they are written, by class
     for label, parts in actions.items():
         for part in parts:
-            written = label if plain(label) == part else part
+            written = unicodedata.normalize("NFC", label) if plain(label) == part else part
             if written != spelled[part]:
                 others[spelled[part]][written] = None
     for name, found in [*others.items()][:3]:

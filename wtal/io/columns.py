@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {  # earlier synonyms take precedence ove
     "subset": ("split", "set", "partition", "usage", "subset_name", "split_name"),
     "duration": ("video_duration", "video_length", "total_duration", "total_length", "length"),
     "score": ("scores", "confidence", "conf", "probability", "prob"),
-    "fps": ("frame_rate", "frames_per_second", "video_fps", "fps_frame_s"),
+    "fps": ("frame_rate", "frames_per_second", "video_fps", "fps (frame/s)"),
     "time": ("timestamp", "time_point", "point", "t"),
 }  # fmt: skip
 
