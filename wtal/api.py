@@ -12,6 +12,7 @@ All five, and the types ``Run`` and ``VideoScores``, can also be imported from t
 ``experiments/notebooks`` shows them at work.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from wtal.localization.scored import VideoScores
 from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.results.evaluation import Evaluation
-from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth
+from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth, unlikely_times
 from wtal.results.predictions import as_table
 from wtal.training.checkpoint import Run, load
 from wtal.types import PseudoLabels
@@ -144,6 +145,8 @@ def evaluate(
     rows = {}
     for source, found in groups or [("all", detections)]:
         numbers, notes = detection_rows(found, known)
+        for note in unlikely_times(found, known):
+            warnings.warn(f"{source}: {note}", stacklevel=2)
         score = score_of(numbers, known.segments, tious, rules, known.ambiguous)
         rows[source] = Evaluation(str(source), known.path, known, rules, tuple(tious), score, tuple(notes)).table
     return pd.DataFrame({source: table.loc["mean"] for source, table in rows.items()}).T.rename_axis("source")

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from wtal.errors import ConfigError
 
-__all__ = ["CBP", "FUSED", "VLP", "View"]
+__all__ = ["CBP", "FUSED", "VLP", "WARM_UP_ONLY", "View"]
+
+WARM_UP_ONLY = "warm-up only: no branch taught the other"  # of a collaboration that ended before its first lesson
 
 _RESERVED = ("ground_truth", "truth")  # the ground truth's own file and colour
 

@@ -55,3 +55,10 @@ def test_a_video_of_one_score_everywhere_is_ignored(level):
     assert found.label[0].tolist() == [-1] * 4
     assert found.label[1, 0] == (1 if level < 0.75 else 0)
     assert (found.class_index[0] == -1).all()
+
+
+@pytest.mark.parametrize(("keep", "expected"), [((0, 1), [0, 0, 0, -1]), ((1,), [-1] * 4)])
+def test_a_video_without_any_action_is_background(keep, expected):
+    pseudo = pseudo_labels(SCORES, torch.zeros(1, 3), MASK, Thresholds(0.7, 0.2), keep)
+    assert pseudo.label.tolist() == [expected]
+    assert pseudo.class_index.tolist() == [[-1] * 4]

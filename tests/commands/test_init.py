@@ -189,7 +189,7 @@ def test_names_what_does_not_fit(place: Path, capsys):
     out = capsys.readouterr().out
     assert "4 videos of own.csv have no file in clips: six, seven, eight, ...." in out
     assert "3 files in clips are not in own.csv and are not used: four, five, three." in out
-    assert "1 videos have no label: two; give them one, or put them into the subset `test`." in out
+    assert "1 videos have no label and are taken as videos without any action: two; if they show one" in out
     assert "There is only one class: it is distinguished only from background" in out
 
 

@@ -178,6 +178,72 @@ def test_two_processes_share_one_folder_and_resume_in_it(command: list[str], log
     assert sorted(p.name for p in Path("runs/own").iterdir()) == ["version_0", "version_1"]
 
 
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options of a short collaboration on a few made-up videos."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    return [
+        "--config=synthetic.yaml",
+        "--trainer.accelerator=cpu",
+        "--trainer.max_epochs=3",
+        "--trainer.enable_model_summary=false",
+        "--model.schedule.warm_up=1",
+        "--model.schedule.period=1",
+        "--data.params.train_videos=12",
+        "--data.params.test_videos=5",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["auto", "ddp_spawn", "ddp_fork"])
+def test_the_collaboration_trains_in_two_processes_by_default(small: list[str], strategy: str):
+    """A frozen branch in each process: by popen (``auto`` and ``ddp``), and as ``multiprocessing`` starts them."""
+    words = [sys.executable, "-m", "wtal", "fit", *small, "--trainer.devices=2", "--then_test=true"]
+    done = subprocess.run([*words, f"--trainer.strategy={strategy}"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "sync_dist" not in done.stderr
+    folder = Path("runs/CollaborationModule/version_0")
+    record = json.loads((folder / "record.json").read_text())
+    assert record["processes"] == 2
+    assert record["seconds"] > 0
+    assert (folder / "pseudo_labels.npz").is_file()
+    two = record["metrics"]
+    test = ["test", *small, f"--ckpt_path={folder}", "--name=one"]  # what one process measures of the same weights
+    assert run(*test) == 0
+    assert_same_predictions(folder, Path("runs/one/version_0"))
+    assert 0 < two["test/fused/mAP"] <= 1
+
+
+def assert_same_predictions(one: Path, other: Path) -> None:
+    for source in ("cbp", "vlp", "fused"):
+        a, b = (json.loads((f / "predictions" / f"{source}.json").read_text())["results"] for f in (one, other))
+        assert a.keys() == b.keys()
+        assert len(a) == 5
+        for video in a:
+            assert [d["label"] for d in a[video]] == [d["label"] for d in b[video]]
+            assert [d["segment"] for d in a[video]] == [pytest.approx(d["segment"], abs=1e-3) for d in b[video]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--trainer.barebones=true"],
+        ["--trainer.fast_dev_run=true", "--then_test=true"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_rehearsal_leaves_no_run(small: list[str], words: list[str]):
+    assert run("fit", *small, *words) == 0
+    assert [path.name for path in Path("runs").iterdir() if path.is_dir()] == ["synthetic"]
+
+
+@pytest.mark.parametrize("bar", ["RichProgressBar", "TQDMProgressBar"])
+def test_lightnings_progress_bars_take_the_place_of_ours(toy: Path, bar: str, capsys):
+    assert run("fit", "-c", str(toy), f"--trainer.callbacks+={bar}") == 0
+    assert "epoch 1/2" not in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_real_ctrl_c_exits_with_130_and_leaves_a_checkpoint(command: list[str]):
     with subprocess.Popen([*command, "--trainer.max_epochs=-1"], stderr=subprocess.PIPE, text=True) as process:

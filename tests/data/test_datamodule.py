@@ -227,10 +227,34 @@ def test_says_which_subsets_exist(files: Path) -> None:
         module(files, train_subset=["val"]).setup("fit")
 
 
-def test_refuses_training_videos_without_label(files: Path) -> None:
+def test_a_training_video_without_label_is_one_without_action(files: Path) -> None:
     (files / "own.csv").write_text("video,label\na,run\nb,\n")
-    with pytest.raises(AnnotationError, match="1 training videos have no label: b"):
+    data = module(files)
+    with pytest.warns(UserWarning, match="1 training videos have no label and are taken as videos without any action"):
+        data.setup("fit")
+    assert [video.video_id for video in data.videos("train")] == ["a", "b"]
+    assert data.dataset("train").labels.tolist() == [[1], [0]]
+
+
+def test_training_videos_without_label_may_be_left_out(files: Path) -> None:
+    (files / "own.csv").write_text("video,label\na,run\nb,\n")
+    data = module(files, without_action="skip")
+    with pytest.warns(UserWarning, match=r"1 training videos have no label and are left out, .* `skip`: b"):
+        data.setup("fit")
+    assert [video.video_id for video in data.videos("train")] == ["a"]
+
+
+def test_some_training_video_needs_a_label(files: Path) -> None:
+    (files / "own.csv").write_text("video,label,subset\na,,train\nb,,train\nc,run,test\n")
+    with pytest.raises(AnnotationError, match="none of the 2 training videos has a label"):
         module(files).setup("fit")
+
+
+def test_videos_without_label_are_held_out_like_a_class() -> None:
+    labels = np.zeros((20, 2))
+    labels[:10, 0] = 1
+    out = hold_out(labels, 0.2, seed=0)
+    assert (out[:10].sum(), out[10:].sum()) == (2, 2)
 
 
 def test_refuses_streams_of_different_length(files: Path) -> None:

@@ -15,6 +15,7 @@ import wtal
 from wtal.commands.main import main
 from wtal.data.manifest import read_manifest
 from wtal.results.predictions import read_predictions
+from wtal.results.scores import read_scores
 
 TINY = str(Path(__file__).parents[1] / "nn" / "model_configs" / "tiny-clip.json")
 QUICK = ["--random-weights", "--flow", "dis", "--workers", "1"]
@@ -116,7 +117,7 @@ def test_features_are_kept(videos: Path, tmp_path: Path, capsys) -> None:
     command = ["detect", str(videos), "--features", str(store), "--clip-model", TINY, *QUICK, "--page", "false"]
     assert main([*command, "--labels", "a", "b", "--output", str(tmp_path / "one")]) == 0
     assert main([*command, "--labels", "c", "--output", str(tmp_path / "two")]) == 0
-    assert "2 already had them" in capsys.readouterr().out
+    assert f"All 2 videos have features in {store}." in capsys.readouterr().out
     assert not (tmp_path / "two" / "page").exists()
     assert set(read_predictions(tmp_path / "two" / "detections.json")["label"]) <= {"c"}
 
@@ -141,3 +142,62 @@ def test_features_unlike_those_of_the_training_are_warned_about(videos: Path, ch
     command = ["detect", str(videos / "first.mp4"), "--checkpoint", str(checkpoint), "--output", str(tmp_path), *QUICK]
     with pytest.warns(UserWarning, match="The i3d features of the training have another grid"):
         assert main([*command, "--stride", "8"]) == 0
+
+
+def test_nothing_that_a_manifest_knows_is_asked_for(videos: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:
+    """The features were made with random weights and another flow than the default."""
+    out, store = tmp_path / "out", checkpoint / "features"
+    command = ["detect", "--checkpoint", str(checkpoint), "--features", str(store), "--output", str(out)]
+    assert main([*command, str(videos / "first.mp4"), "--page", "false", "--minimum", "0"]) == 0
+    printed = capsys.readouterr()
+    assert f"As for the features in {store}: flow dis" in printed.err
+    count = len(webvtt.read(out / "first.vtt").captions)
+    assert f"{count} actions found in 1 of 1 videos -> {out}" in printed.out
+    about = json.loads((out / "about.json").read_text())
+    assert "last.ckpt" in about["checkpoint"]
+    assert about["features"] == "features of random weights, which mean nothing"
+
+
+def test_a_second_film_replaces_nothing(videos: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    command = ["detect", "--features", str(checkpoint / "features"), "--output", str(out), "--page", "false"]
+    trained = ["--checkpoint", str(checkpoint)]
+    assert main([*command, *trained, str(videos / "first.mp4")]) == 0
+    (out / "first.vtt").write_text("corrected by hand")
+    assert main([*command, *trained, str(videos / "second.mp4")]) == 0
+    both = tmp_path / "both"
+    assert main([*command, *trained, str(videos), "--output", str(both)]) == 0
+    for name in ("detections.json", "predictions/fused.json", "predictions/cbp.json"):
+        at_once, one_by_one = (read_predictions(folder / name) for folder in (both, out))
+        pd.testing.assert_frame_equal(at_once, one_by_one)
+    scores = [read_scores(folder / "scores" / "fused.npz") for folder in (both, out)]
+    assert scores[0].grids.video_ids == scores[1].grids.video_ids == ["first", "second"]
+    np.testing.assert_array_equal(scores[0].probability, scores[1].probability)
+    assert (out / "first.vtt").read_text() == "corrected by hand"
+
+    capsys.readouterr()
+    assert main([*command, "--labels", "a", "--clip-model", TINY, "--random-weights", str(videos / "first.mp4")]) == 2
+    assert "holds what another model" in capsys.readouterr().err
+
+
+def test_features_of_a_namesake_are_refused(
+    videos: Path, checkpoint: Path, tmp_path: Path, painted_video, capsys
+) -> None:
+    other = painted_video(tmp_path / "first.mp4", 25 * 12)
+    command = ["detect", str(other), "--checkpoint", str(checkpoint), "--features", str(checkpoint / "features")]
+    assert main([*command, "--output", str(tmp_path / "out")]) == 2
+    assert "has features of 1.9 s for first, but" in (message := capsys.readouterr().err)
+    assert "lasts 12.0 s: if it is another film of that name, rename it" in message
+
+
+def test_a_film_without_any_action_gets_no_marks(videos: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    command = ["detect", str(videos), "--checkpoint", str(checkpoint), "--features", str(checkpoint / "features")]
+    assert main([*command, "--output", str(out), "--minimum", "99"]) == 0
+    assert "no action found in 2 of 2 videos: first, second." in capsys.readouterr().out
+    assert (
+        out / "first.vtt"
+    ).read_text() == "WEBVTT\n\nNOTE features of random weights, which mean nothing; no action found\n"
+    assert "no action found" in (out / "first.eaf").read_text()
+    assert not Elan.Eaf(str(out / "first.eaf")).get_annotation_data_for_tier("default")
+    assert len(read_predictions(out / "detections.json"))  # a table holds all, for measuring

@@ -27,8 +27,8 @@ def as_rows(detections):
     "options",
     [
         {},
-        {"upsampling": 1, "stretch_cut": True, "stretch_contrast": True, "video_weight": 0.2},
-        {"cut": ("cas", "attention"), "contrast": "cas", "min_length": 1.5, "min_margin": 1.0},
+        {"upsampling": 1, "stretch_cut": True, "stretch_contrast": True, "video_weight": 0.2, "video_power": 1.0},
+        {"cut": ("cas", "attention"), "contrast": "cas", "min_length": 1.5, "min_margin": 1.0, "video_power": 0.0},
         {"thresholds": (0.3, 0.5), "class_threshold": 0.6, "sigma": 0.7, "outer_ratio": 0.5, "max_detections": 5},
         {"class_threshold": 1.0, "attention_weight": 0.0, "max_proposals": 6, "num_thresholds": 5},
     ],
@@ -51,7 +51,7 @@ def box(start, end, length=20, video=(0.9, 0.1)):
     ("grid", "expected"), [(TimeGrid(), (3.2, 6.4)), (TimeGrid(30, 4, 16, 1.0), (1 + 26 / 30, 1 + 46 / 30))]
 )
 def test_snippets_become_seconds_of_their_grid(grid, expected):
-    (row,) = as_rows(Localizer(upsampling=1)(box(5, 10), Video("v", 20, grid, 99.0)))
+    (row,) = as_rows(Localizer(upsampling=1, video_power=0.0)(box(5, 10, video=(0.9, 0.0)), Video("v", 20, grid, 99.0)))
     assert row == (pytest.approx(expected[0]), pytest.approx(expected[1]), 0, pytest.approx(0.9**0.6 - 0.001**0.6))
 
 
@@ -90,8 +90,21 @@ def test_other_suppressions_choose_among_the_same_proposals(suppression):
 def test_a_class_is_localized_the_same_whichever_others_are():
     scores, video = made(2), Video("v", 40, TimeGrid(), 25.6)
     together = as_rows(Localizer(class_threshold=-1)(scores, video))
-    alone = SnippetScores(scores.probability, scores.attention, torch.tensor([0.0, 0.0, 1.0, 0.0]))
-    assert as_rows(Localizer(class_threshold=0.5)(alone, video)) == [row for row in together if row[2] == 2]
+    alone = SnippetScores(scores.probability, scores.attention, scores.video * torch.tensor([0.0, 0.0, 1.0, 0.0]))
+    assert as_rows(Localizer()(alone, video)) == [row for row in together if row[2] == 2]
+
+
+def test_every_label_of_a_video_is_found_and_a_class_that_it_hardly_shows_ranks_behind():
+    probability = torch.full((48, 5), 0.001)
+    for label in range(4):
+        probability[8 * label + 2 : 8 * label + 7, label] = 0.9
+    probability[34:39, 4] = 0.9
+    # a softmax shares its sum of one among four labels, so that none has a probability of more than a quarter
+    scores = SnippetScores(probability, torch.ones(48), torch.tensor([0.24, 0.24, 0.24, 0.24, 0.0001]))
+    found = Localizer()(scores, Video("v", 48, TimeGrid(), 30.72))
+    assert found.label[:5].tolist() == [0, 1, 2, 3, 4]
+    assert found.score[:4].tolist() == pytest.approx([found.score[0].item()] * 4)
+    assert (found.score[4] / found.score[0]).item() == pytest.approx((0.0001 / 0.24) ** 0.25)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +114,7 @@ def test_a_class_is_localized_the_same_whichever_others_are():
         ({"cut": ()}, "`cut` and `thresholds`"),
         ({"attention_weight": 1.5}, r"`attention_weight` must lie in \[0, 1\]"),
         ({"outer_ratio": -1.0}, "`outer_ratio` must not be negative"),
+        ({"video_power": -1.0}, "`video_power` must not be negative"),
     ],
 )
 def test_refuses_parameters_out_of_range(options, message):

@@ -25,6 +25,12 @@ def test_background_class_is_appended():
     assert with_background(labels, present=False).tolist() == [[1, 0, 0]]
 
 
+def test_only_background_is_left_where_there_is_no_action():
+    nothing = torch.zeros(1, 2)
+    assert with_background(nothing, present=True).tolist() == [[0, 0, 1]]
+    assert with_background(nothing, present=False).tolist() == [[0, 0, 1]]
+
+
 def test_sparsity_and_guidance_read_real_snippets_only():
     attention = torch.tensor([[0.2, 0.4, 0.9]])
     background = torch.tensor([[0.8, 0.4, 0.9]])

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from wtal.errors import PredictionError
 from wtal.results.comparison import print_comparison, read_csv, save_comparison, summarize
+from wtal.views import WARM_UP_ONLY
 
 
 def table():
@@ -22,6 +23,14 @@ def test_seeds_become_mean_and_deviation():
     assert list(summary.columns) == ["0.1", "0.2", "avg", "train s"]  # the range over all thresholds is the average
     assert summary.loc["CBP alone", "0.1"] == "30.0 ± 14.1"
     assert summary.loc["alternation", "avg"] == "40.0"
+
+
+def test_a_method_that_ended_within_its_warm_up_says_so():
+    rows = table()
+    rows.loc[rows["method"] == "alternation", "weights"] = f"{WARM_UP_ONLY}; prompts"
+    assert list(summarize(rows).index) == ["CBP alone", "alternation, warm-up only"]
+    rows.loc[1, "weights"] = WARM_UP_ONLY
+    assert summarize(rows).index[0] == "CBP alone, warm-up only with seed 1"
 
 
 def test_the_terminal_gets_uncut_numbers_and_their_origin():

@@ -108,7 +108,7 @@ def test_subtitles_have_the_milliseconds_and_the_order_of_time(tmp_path):
         ("01:01:01.002", "01:01:03.000", "run 0.9"),
     ]
     assert file.name == "v_1.vtt"
-    assert empty.read_text() == "WEBVTT\n"
+    assert empty.read_text() == "WEBVTT\n\nNOTE no action found\n"
     assert not list(webvtt.read(str(empty)))
 
 

@@ -160,6 +160,37 @@ def test_a_search_ends_and_continues(sweep, method):
     assert len(log()) == 5
 
 
+SEARCH = {"method": "bayes", "run_cap": 2, "parameters": {"x": {"min": 0.0, "max": 5.0}}}
+
+
+def test_a_search_that_learns_nothing_is_an_error(sweep, capsys):
+    sweep(**SEARCH, metric={"name": "val/mAP", "goal": "maximize"})
+    assert run() == 2
+    assert "a finished run has no metric 'val/mAP', but test/mAP: name one of these" in capsys.readouterr().err
+    assert len(log()) == 1
+
+
+def test_an_undefined_metric_ends_a_search_as_a_failure_does(sweep, tmp_path):
+    (tmp_path / "train.py").write_text(TRAIN.replace("args.x / 10", "float('nan')"))
+    sweep(**SEARCH)
+    assert run() == 0
+    assert len(log()) == 2
+
+
+def test_a_search_in_the_opposite_direction_needs_another_folder(sweep, capsys):
+    sweep(**SEARCH)
+    assert run() == 0
+    sweep(**SEARCH, metric={"name": "test/mAP", "goal": "minimize"})
+    assert run() == 2
+    assert "out holds a search that maximizes, and sweep.yaml asks for the opposite" in capsys.readouterr().err
+
+
+def test_a_metric_that_no_run_has_measured_is_named(sweep, capsys):
+    sweep(metric={"name": "val/mAP", "goal": "maximize"})
+    assert run() == 0
+    assert capsys.readouterr().out.count("not measured") == 3
+
+
 def test_the_table_of_a_sweep(sweep, capsys):
     assert run("--seeds", "0", "1") == 0
     assert main(["table", "out", "--output", "table.csv", "--baseline", "x=1"]) == 0

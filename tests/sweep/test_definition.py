@@ -70,11 +70,58 @@ def test_a_run_is_named_by_its_command_and_settings(write, tmp_path):
         ({"parameters": {"a": {"values": []}}}, "parameter a must have"),
         ({"method": "random"}, "with `run_cap`"),
         ({"method": "bayes", "metric": None, "run_cap": 2}, "needs a `metric`"),
+        ({"method": "bayes", "metric": {"name": "test/mAP"}, "run_cap": 2}, "without a goal wandb minimizes"),
+        ({"metric": {"name": "test/mAP", "goal": "best"}}, "must be maximize or minimize, not 'best'"),
+        ({"metric": {"name": "test/mAP", "goal": "maximize", "target": 0.9}}, "and nothing else"),
+        ({"early_terminate": {"type": "hyperband", "min_iter": 3}}, "`early_terminate` needs wandb's server"),
+        ({"parameters": {"a": {"values": [1, 2], "probabilities": [0.9, 0.1]}}}, "'probabilities' of the parameter a"),
+        ({"parameters": {"a": {"values": [1, 2], "distribution": "uniform"}}}, "parameter a must have"),
+        ({"parameters": {"a": {"min": 0.1, "max": 1.0, "mu": 0.5}}}, "'mu' of the parameter a"),
+        ({"parameters": {"a": {"min": 0.1, "max": 1.0, "q": 0.5}}}, "'q' of the parameter a"),
+        ({"parameters": {"a": {"min": 0.1, "max": 1.0, "distribution": "normal"}}}, "its `distribution` is 'normal'"),
+        ({"parameters": {"a": {"min": 0, "max": 1, "distribution": "log_uniform_values"}}}, "`min` above 0"),
+        ({"parameters": {"a": {"min": 0.5, "max": 3, "distribution": "int_uniform"}}}, "whole numbers"),
+        ({"parameters": {"a": {"parameters": {"b": {"value": 1}}, "value": 2}}}, "'parameters' of the parameter a"),
+        ({"command": ["wtal", "fit", "${args}", "${args_json}"]}, r"\$\{args_json\} in `command` is not known"),
+        ({"program": None, "command": ["python", "${program}", "${args}"]}, "has no `program`"),
     ],
 )
 def test_refuses_a_sweep_that_would_not_run(write, changes, message):
     with pytest.raises(ConfigError, match=message):
         read_sweep(write(**changes))
+
+
+@pytest.mark.parametrize(
+    ("metric", "maximize"),
+    [
+        ({"name": "loss"}, False),  # as in wandb
+        ({"name": "loss", "goal": "minimize"}, False),
+        ({"name": "test/mAP", "goal": "max"}, True),
+        ({"name": "test/mAP", "goal": "Maximize"}, True),
+    ],
+)
+def test_the_goal_is_that_of_wandb(write, metric, maximize):
+    assert read_sweep(write(metric=metric)).maximize == maximize
+
+
+def test_ranges_are_drawn_as_wandb_draws_them(write):
+    (lr, share) = read_sweep(
+        write(
+            method="random",
+            run_cap=2,
+            parameters={
+                "lr": {"min": "1e-4", "max": 0.1, "distribution": "log_uniform_values"},  # text to YAML
+                "share": {"min": 0, "max": 4, "distribution": "q_uniform"},
+            },
+        )
+    ).parameters
+    assert (lr.low, lr.high) == (0.0001, 0.1)
+    assert share.step == 1
+
+
+def test_the_program_is_part_of_the_command(write):
+    sweep = read_sweep(write(program="train.py", command=["python", "${program}", "${args}"]))
+    assert sweep.words({"a": 1}) == ["python", "train.py", "--a=1"]
 
 
 def test_a_grid_of_ranges_is_refused(write):

@@ -25,6 +25,18 @@ def test_what_lightning_and_torch_refuse_is_an_error_of_this_project(error, kind
     assert caught.value.__cause__ is error
 
 
+def test_a_setting_that_lightning_refuses_while_it_runs_is_an_error_of_this_project():
+    with pytest.raises(ConfigError, match="cluster_environment"), as_own_errors():
+        raise_in("lightning_fabric.plugins", ValueError("No\n`cluster_environment`."))
+    with pytest.raises(ValueError, match="ours"), as_own_errors():
+        raise_in("wtal.nn", ValueError("ours"))
+
+
+def raise_in(module: str, error: Exception) -> None:
+    exec("def fail(error): raise error", code := {"__name__": module})
+    code["fail"](error)
+
+
 @pytest.mark.parametrize("error", [FileNotFoundError("list.txt"), RuntimeError("CUDA out of memory"), KeyError("a")])
 def test_any_other_error_passes(error):
     with pytest.raises(type(error)) as caught, as_own_errors():

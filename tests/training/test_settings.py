@@ -11,8 +11,9 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser
 from pytorch_lightning import Callback, LightningDataModule, LightningModule
 
+from wtal.localization import Localizer
 from wtal.nn.heads import Head, UMHead
-from wtal.training.settings import SettingsParser, load_data, with_present_names
+from wtal.training.settings import SettingsParser, load_data, up_to_date
 
 CBP = {"class_path": "wtal.branches.CBPBranch"}
 VLP = {"class_path": "wtal.branches.VLPBranch"}
@@ -272,7 +273,7 @@ PRESENT = {"class_path": "wtal.nn.text.TemplateText", "init_args": {"model": "Vi
     ],
 )
 def test_classes_of_renamed_modules_get_their_present_names(settings, expected):
-    assert with_present_names(settings) == expected
+    assert up_to_date(settings) == expected
 
 
 def test_a_configuration_from_before_version_0_2_is_read(file, resolved):
@@ -287,3 +288,11 @@ def test_aliases_that_multiply_are_refused(tmp_path: Path, resolved):
     (tmp_path / "laughs.yaml").write_text("\n".join(lines))
     with pytest.raises(Exception, match="values by aliases"):
         resolved(f"--config={tmp_path / 'laughs.yaml'}")
+
+
+def test_a_localizer_of_before_version_0_3_keeps_its_score():
+    whole = {**vars(Localizer(class_threshold=0.2)), "cut": ["product"]}
+    former = {name: value for name, value in whole.items() if name != "video_power"}
+    assert up_to_date({"localizer": former})["localizer"] == {**former, "video_power": 0.0}
+    for kept in (whole, {"sigma": 0.2, "class_threshold": 0.2}):
+        assert up_to_date({"localizer": kept}) == {"localizer": kept}

@@ -16,8 +16,8 @@ def stream(duration=None, start=0, rate=Fraction(25), frames=0):
     )
 
 
-def container(duration=0, name="mp4"):
-    return SimpleNamespace(duration=duration, format=SimpleNamespace(name=name))
+def container(duration=0, name="mp4", start=0):
+    return SimpleNamespace(duration=duration, start_time=start, format=SimpleNamespace(name=name))
 
 
 def ticks(clock, *pictures):
@@ -30,6 +30,22 @@ def test_time_is_counted_from_the_first_picture_and_never_decreases():
     clock = Clock(container(), stream())
     assert ticks(clock, (500, 40), (580, 40), (570, 40)) == [0, 80, 80]
     assert (clock.end * 1000, clock.jump) == (120, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "begins_s"),
+    [("mov,mp4", 0, 4.0), ("mov,mp4", 4_000_000, 4.0), ("mov,mp4", -500_000, 4.5), ("mpegts", 1_500_000, 2.5)],
+)
+def test_the_picture_may_begin_later_than_the_clock_of_a_player(name, start, begins_s):
+    clock = Clock(container(14_000_000, name, start), stream(duration=10_000, start=4000))
+    assert ticks(clock, (4000, 40), (4040, 40)) == [0, 40]
+    assert clock.start_s == begins_s
+
+
+def test_a_start_beyond_the_end_is_not_believed():
+    clock = Clock(container(5_000_000), stream(duration=5000))
+    ticks(clock, (50_000, 40))
+    assert clock.start_s == 0
 
 
 @pytest.mark.parametrize("rate", [Fraction(25), None, Fraction(-1)])

@@ -63,6 +63,28 @@ def steady(path, count, rate, **options):
     return make(path, range(count), 1 / Fraction(rate), rate=Fraction(rate), **options)
 
 
+def with_sound(path, pictures_s, sound_s):
+    """Write numbered pictures, 25 a second, and silence; each from one time to another."""
+    with av.open(str(path), "w") as container:
+        pictures = container.add_stream("mpeg4" if path.suffix != ".flv" else "flv1", rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        tone = container.add_stream("aac", rate=16000)
+        parts = []
+        for number in range(25 * pictures_s[0], 25 * pictures_s[1]):
+            frame = painted(number, pixel="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            parts.append((frame.time, pictures, frame))
+        for number in range(16000 * sound_s[0], 16000 * sound_s[1], 1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            frame.sample_rate, frame.pts, frame.time_base = 16000, number, Fraction(1, 16000)
+            parts.append((frame.time, tone, frame))
+        for _, stream, frame in sorted(parts, key=lambda part: part[0]):
+            container.mux(stream.encode(frame))
+        for stream in (pictures, tone):
+            container.mux(stream.encode(None))
+    return path
+
+
 def numbers(reader):
     return [number_of(picture) for picture in reader]
 
@@ -165,6 +187,32 @@ def test_time_is_counted_from_the_first_picture(tmp_path):
     reader = FrameReader(path, short_side=None)
     assert numbers(reader) == list(range(50))
     assert reader.damage is None
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.flv"])
+def test_times_are_those_that_a_player_shows(tmp_path, name):
+    """Sound from 0 to 3 s, a picture from 2 to 3 s."""
+    path = with_sound(tmp_path / name, pictures_s=(2, 3), sound_s=(0, 3))
+    reader = FrameReader(path, short_side=None)
+    assert len(list(reader.frames())) == 25
+    assert reader.start_s == pytest.approx(2, abs=0.07)  # the encoder of the sound adds 0.064 s in front
+    assert (reader.duration_s, probe(path).duration_s) == pytest.approx((3, 3), abs=0.1)
+    assert probe(path).start_s == reader.start_s
+    assert reader.damage is None
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_sound_that_begins_after_the_picture_shifts_nothing(tmp_path, name):
+    reader = FrameReader(with_sound(tmp_path / name, pictures_s=(0, 2), sound_s=(1, 2)), short_side=None)
+    assert len(list(reader.frames())) == 50
+    assert (reader.start_s, reader.duration_s) == (0, 2)
+
+
+def test_a_silent_mp4_begins_where_its_edit_list_says(tmp_path):
+    path = make(tmp_path / "a.mp4", range(4000, 6000, 40), avoid_negative_ts="disabled")
+    reader = FrameReader(path, short_side=None)
+    assert numbers(reader) == list(range(50))
+    assert (reader.start_s, reader.duration_s, probe(path).duration_s) == (4, 6, 6)
 
 
 def test_pictures_that_an_edit_list_leaves_out(tmp_path):

@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from wtal.branches.labels import LabelSource
 from wtal.branches.localization import LocalizationModule
+from wtal.branches.scheduling import due_plateaus, scheduler_config
+from wtal.branches.trainer_check import check_trainer
 from wtal.data.contract import data_of
 from wtal.errors import ConfigError, FeatureError
 from wtal.functional.pooling import topk_pool
@@ -111,6 +114,12 @@ class Branch(LocalizationModule):
         own = (self.labels.mark,) if self.labels and self.labels.mark else ()
         return tuple(dict.fromkeys((*super().marks, *own)))
 
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """The branch's name if it has something to train and its weights were neither trained nor loaded."""
+        is_random = any(p.requires_grad for p in self.head.parameters()) and not getattr(self.head, "is_trained", False)
+        return (self.name,) if is_random else ()
+
     # Inference --------------------------------------------------------------------------------------------------
 
     def forward(self, batch: SnippetBatch) -> BranchOutput:
@@ -144,9 +153,15 @@ class Branch(LocalizationModule):
     # Training ---------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Before training, set the statistics by which the head normalises features, and prepare the labels."""
+        """Before training, set the statistics by which the head normalises features, and prepare the labels.
+
+        Raises:
+            ConfigError: If the trainer has a setting that this module cannot be trained with.
+        """
         if stage != "fit":
             return
+        if self.trainer.lightning_module is self:
+            check_trainer(self.trainer, self, data_of(self.trainer))
         norms = [module for module in self.head.modules() if isinstance(module, FeatureNorm)]
         if norms:
             data = data_of(self.trainer)
@@ -160,6 +175,16 @@ class Branch(LocalizationModule):
         """Refresh the source of labels."""
         if self.labels is not None:
             self.labels.refresh(self.current_epoch)
+
+    def on_train_epoch_end(self) -> None:
+        """Step a scheduler that watches a metric."""
+        for scheduler, metric in due_plateaus(self.trainer):
+            scheduler.step(metric)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401  Lightning's own signature
+        """Step the scheduler, unless it watches a metric and has stepped already."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def distillation_losses(self, out: BranchOutput, batch: SnippetBatch, pseudo: PseudoLabels) -> dict[str, Tensor]:
         """Weighted loss terms from snippet labels; the loss is their sum.
@@ -193,7 +218,8 @@ class Branch(LocalizationModule):
             terms |= self.distillation_losses(out, batch, source.labels(batch))
         loss = torch.stack(list(terms.values())).sum()
         for name, value in {**terms, "loss": loss}.items():
-            self.log(f"train/{name}", value, on_epoch=True, on_step=False, batch_size=len(batch.labels))
+            # the mean of all processes, as a scheduler may wait for it in each of them
+            self.log(f"train/{name}", value, on_epoch=True, on_step=False, batch_size=len(batch.labels), sync_dist=True)
         return loss
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
@@ -201,7 +227,8 @@ class Branch(LocalizationModule):
         return self.learn(batch, self.labels)
 
     def after_step(self) -> None:
-        """Update the average of the weights."""
+        """Update the average of the weights, which from now on are trained."""
+        self.head.is_trained = True
         if self.average is not None:
             self.average.update(self.head)
 
@@ -215,7 +242,7 @@ class Branch(LocalizationModule):
         optimizer = self.optimizer(p for p in self.head.parameters() if p.requires_grad)
         if self.lr_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.lr_scheduler(optimizer)}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler_config(self.lr_scheduler(optimizer), self)}
 
     def log(self, name: str, value: Any, **options: Any) -> None:  # type: ignore[override]  # noqa: ANN401
         """Log through the root module, because Lightning refuses to log from a nested one."""

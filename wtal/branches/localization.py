@@ -4,13 +4,16 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import torch
 from pytorch_lightning import LightningModule
+from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import MultilabelAveragePrecision
 
 from wtal.data.contract import data_of
 from wtal.errors import CheckpointError
+from wtal.io.bounds import checked_floors
 from wtal.localization.localizer import Localizer
+from wtal.metrics.video_map import VideoMAP
 from wtal.tasks.localization import LocalizationTask
 from wtal.tasks.task import Task
 from wtal.types import Detections, SnippetBatch, SnippetScores, Video, VideoResult
@@ -29,6 +32,10 @@ class LocalizationModule(LightningModule):
     Args:
         class_names: Names of the classes, in the order of the labels.
         localizer: Localizer that turns scores into detections.
+
+    Attributes:
+        floors: For each source and class, the lowest score that is taken for an action where detections are shown to
+            people; empty before the end of a training. No measure knows them.
     """
 
     sources: tuple[str, ...]  # the last one is the module's own answer
@@ -38,8 +45,12 @@ class LocalizationModule(LightningModule):
         super().__init__()
         self.class_names, self.localizer = list(class_names), localizer
         self._quality: dict[str, Metric] = {}
-        self._video_map: dict[str, MultilabelAveragePrecision] = {}
+        self._video_map: dict[str, VideoMAP] = {}
         self._loaded_marks: tuple[str, ...] = ()
+        self._seen = torch.zeros(0, dtype=torch.int)  # 1 for each video of the split that was measured
+        self.measured: dict[Split, tuple[int, int]] = {}  # number of measured videos and of all, at the last time
+        self.checkpoint_name = ""  # of the file that the weights were loaded from outside a trainer
+        self.floors: dict[str, dict[str, float]] = {}
 
     @abstractmethod
     def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
@@ -59,6 +70,11 @@ class LocalizationModule(LightningModule):
     def marks(self) -> tuple[str, ...]:
         """What the benchmark's name must add because the model learned from more than video labels."""
         return self._loaded_marks
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Sources whose weights were neither trained nor loaded, so that their numbers mean nothing."""
+        return ()
 
     # Inference --------------------------------------------------------------------------------------------------
 
@@ -92,25 +108,29 @@ class LocalizationModule(LightningModule):
         for mark in self.marks:
             data_of(self.trainer).mark_benchmark(mark)
 
-    on_train_start = on_predict_start = _mark_benchmark
+    on_predict_start = _mark_benchmark
+
+    def on_train_start(self) -> None:
+        """Name what the model learns from, and forget where its former weights came from."""
+        self._mark_benchmark()
+        self.checkpoint_name = ""
 
     def _begin(self, split: Split) -> None:
         self._mark_benchmark()
         data = data_of(self.trainer)
-        truth = self.task.truth(data, split)
+        has_truth = self.task.truth(data, split) is not None
         self._quality, self._video_map = {}, {}
+        self._seen = torch.zeros(len(data.videos(split)), dtype=torch.int, device=self.device)
         for source in self.sources:
             if len(self.class_names) > 1:
-                self._video_map[source] = MultilabelAveragePrecision(len(self.class_names)).to(self.device)
-            if truth is None:
-                continue
-            self._quality[source] = quality = self.task.metric(data.benchmark).to(self.device)
-            if self.global_rank == 0:  # one copy of the ground truth, however many processes share the videos
-                self.task.add_truth(quality, truth.to(self.device))
+                self._video_map[source] = VideoMAP().to(self.device)
+            if has_truth:
+                self._quality[source] = self.task.metric(data.benchmark).to(self.device)
 
     def _measure_videos(self, scores: dict[str, SnippetScores], batch: SnippetBatch) -> None:
+        self._seen[batch.video] = 1
         for source, metric in self._video_map.items():
-            metric.update(scores[source].video.float(), batch.labels.long())
+            metric.update(scores[source].video, batch.labels)
 
     def _measure(
         self, scores: dict[str, SnippetScores], found: dict[str, list[Detections]], batch: SnippetBatch
@@ -120,13 +140,29 @@ class LocalizationModule(LightningModule):
             for row, seen, detections in zip(rows, each_video(scores[source], batch), found[source], strict=True):
                 self.task.add_video(quality, row, seen, detections)
 
+    def prefixes(self, split: Split) -> list[str]:
+        """The beginnings of the names of a split's metrics, one for each source."""
+        return [f"{split}/{source}/" if len(self.sources) > 1 else f"{split}/" for source in self.sources]
+
     def _finish(self, split: Split) -> None:
-        for source in self.sources:
-            prefix = f"{split}/{source}/" if len(self.sources) > 1 else f"{split}/"
+        seen: Tensor = self.trainer.strategy.reduce(self._seen, reduce_op="max")
+        self.measured[split] = (int(seen.sum()), len(seen))
+        self._add_truth(split, seen.bool())
+        for source, prefix in zip(self.sources, self.prefixes(split), strict=True):
             if source in self._video_map:
-                self.log(prefix + "video_mAP", self._video_map[source].compute(), sync_dist=False, rank_zero_only=False)
+                self.log(prefix + "video_mAP", self._video_map[source].compute(), sync_dist=True)
             if source in self._quality:
-                self.log_dict({prefix + name: value for name, value in self._quality[source].compute().items()})
+                measures = self._quality[source].compute()  # the same in every process
+                self.log_dict({prefix + name: value for name, value in measures.items()}, sync_dist=True)
+
+    def _add_truth(self, split: Split, seen: Tensor) -> None:
+        """Add the truth of the videos that were measured: instances of the others could not be found."""
+        truth = self.task.truth(data_of(self.trainer), split)
+        if truth is None or self.global_rank:  # one copy, however many processes share the videos
+            return
+        truth = truth.to(self.device)
+        for quality in self._quality.values():
+            self.task.add_truth(quality, truth[seen[truth[:, 0].long()]])
 
     def on_validation_epoch_start(self) -> None:
         """Begin to measure on the held-out training videos."""
@@ -164,9 +200,14 @@ class LocalizationModule(LightningModule):
         """Refuse a checkpoint of other classes, and take over its marks.
 
         Raises:
-            CheckpointError: If the classes differ; it gives both numbers of classes, or the first name that differs.
+            CheckpointError: If it is damaged, or the classes differ: both numbers of classes, or the first name that
+                differs, are given.
         """
         self._loaded_marks = tuple(map(str, checkpoint.get("marks", ())))
+        try:
+            self.floors = checked_floors(checkpoint.get("floors", {}))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise CheckpointError(f"The checkpoint is damaged: its lowest scores are unusable ({error}).") from error
         saved = checkpoint.get("class_names")
         if saved is None or saved == self.class_names:
             return
@@ -182,6 +223,8 @@ class LocalizationModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the class names, so that the checkpoint can be checked and read without its data, and the marks."""
         checkpoint["class_names"] = self.class_names
+        if self.floors:
+            checkpoint["floors"] = self.floors
         if self.marks:
             checkpoint["marks"] = list(self.marks)
 

@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.progress import _BaseProgress
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -17,6 +18,7 @@ from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
 from wtal.collaboration.schedule import Lesson, Schedule, Step
 from wtal.data.contract import data_of
+from wtal.errors import ConfigError
 from wtal.nn.modes import evaluating
 from wtal.types import SnippetBatch, SnippetScores
 
@@ -79,7 +81,14 @@ class CollaborationLoop(_FitLoop):
 
     @classmethod
     def install(cls, trainer: Trainer, schedule: Schedule) -> "CollaborationLoop":
-        """Replace the trainer's fit loop with a collaboration loop; a second call changes only the schedule."""
+        """Replace the trainer's fit loop with a collaboration loop; a second call changes only the schedule.
+
+        Under several processes, gradients are awaited only from parameters that were used, as one branch is frozen.
+
+        Raises:
+            ConfigError: If the trainer's strategy cannot freeze a part of the model for an epoch.
+        """
+        _find_unused_parameters(trainer.strategy)
         old = trainer.fit_loop
         if isinstance(old, cls):
             old.schedule = schedule
@@ -195,3 +204,13 @@ class CollaborationLoop(_FitLoop):
         """Keep the saved buffers until the run starts and the training set is known."""
         super().on_load_checkpoint(state_dict)
         self._loaded = state_dict.get("pseudo_labels", {})
+
+
+def _find_unused_parameters(strategy: Strategy) -> None:
+    if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("static_graph"):
+        strategy._ddp_kwargs["find_unused_parameters"] = True
+    elif not isinstance(strategy, SingleDeviceStrategy):
+        raise ConfigError(
+            f"The collaboration freezes one branch after the other, which {type(strategy).__name__} with these options "
+            "does not allow: use `trainer.strategy` ddp or auto, or one device."
+        )

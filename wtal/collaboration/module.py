@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from wtal.branches.branch import Branch
 from wtal.branches.cbp import CBPBranch
 from wtal.branches.hyperparameters import save_plain_hyperparameters
 from wtal.branches.localization import LocalizationModule
+from wtal.branches.scheduling import due_plateaus
+from wtal.branches.trainer_check import check_trainer
 from wtal.branches.vlp import VLPBranch
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.fusion import Fusion
@@ -20,10 +22,11 @@ from wtal.collaboration.loop import CollaborationLoop
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
 from wtal.collaboration.pseudo_labels import Thresholds
 from wtal.collaboration.schedule import Schedule, Step
+from wtal.data.contract import data_of
 from wtal.errors import ConfigError
 from wtal.localization.localizer import Localizer
 from wtal.types import SnippetBatch, SnippetScores
-from wtal.views import FUSED, View
+from wtal.views import FUSED, WARM_UP_ONLY, View
 
 __all__ = ["BranchFactory", "CollaborationModule"]
 
@@ -82,6 +85,7 @@ class CollaborationModule(LocalizationModule):
         self.step = schedule.step(0, (self.cbp.view, self.vlp.view))
         self._lessons: Mapping[str, PseudoLabelBuffer] = {}
         self._agreement = math.nan
+        self._was_taught: bool | None = None  # whether a branch has taught the other; None before a training
 
     @property
     def branches(self) -> dict[str, Branch]:
@@ -95,8 +99,20 @@ class CollaborationModule(LocalizationModule):
 
     @property
     def note(self) -> str:
-        """What a reader of a table must know about the branches' weights and labels."""
-        return "; ".join(branch.note for branch in self.branches.values() if branch.note)
+        """What a reader of a table must know about the training, and about the branches' weights and labels."""
+        warning = WARM_UP_ONLY if self.is_warm_up_only else ""
+        return "; ".join(filter(None, [warning, *(branch.note for branch in self.branches.values())]))
+
+    @property
+    def is_warm_up_only(self) -> bool:
+        """Whether the training ended, or was saved, before the first lesson: both together are a late fusion."""
+        return self._was_taught is False and self.schedule.teaches
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Branches whose weights were neither trained nor loaded, and the fusion with them."""
+        names = tuple(name for branch in self.branches.values() for name in branch.untrained)
+        return (*names, FUSED.name) if names else ()
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -117,11 +133,16 @@ class CollaborationModule(LocalizationModule):
     # Training ---------------------------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Install the loop, so that it works from Python and from the command line alike."""
+        """Install the loop, so that it works from Python and from the command line alike.
+
+        Raises:
+            ConfigError: If the trainer has a setting that the pair cannot be trained with.
+        """
+        if stage == "fit":
+            check_trainer(self.trainer, self, data_of(self.trainer))
+            CollaborationLoop.install(self.trainer, self.schedule)
         for branch in self.branches.values():
             branch.setup(stage)
-        if stage == "fit":
-            CollaborationLoop.install(self.trainer, self.schedule)
 
     def begin_step(self, step: Step, lessons: Mapping[str, PseudoLabelBuffer], agreement: float = math.nan) -> None:
         """Receive what the loop decides before each epoch.
@@ -132,6 +153,36 @@ class CollaborationModule(LocalizationModule):
             agreement: Agreement of the teachers, see :meth:`PseudoLabelBuffer.agreement`.
         """
         self.step, self._lessons, self._agreement = step, lessons, agreement
+        self._was_taught = bool(self._was_taught or lessons)
+
+    def on_train_start(self) -> None:
+        """Warn if the number of epochs leaves no time for a lesson."""
+        super().on_train_start()
+        last = self.trainer.max_epochs
+        if self.schedule.teaches and last is not None and 0 <= last <= self.schedule.first_lesson:
+            self._warn_of_no_lesson(f"max_epochs {last} ends the training", "teaches")
+
+    def on_train_end(self) -> None:
+        """Warn if the training has ended before the first lesson, whatever ended it."""
+        last = self.trainer.max_epochs
+        is_known = last is not None and 0 <= last <= self.schedule.first_lesson
+        if self.is_warm_up_only and not is_known:
+            self._warn_of_no_lesson(f"Training ended in epoch {self.trainer.current_epoch}", "taught")
+
+    def _warn_of_no_lesson(self, end: str, teaches: str) -> None:
+        if not getattr(self.trainer, "fast_dev_run", False):
+            rank_zero_warn(
+                f"{end} within the warm-up (schedule.warm_up {self.schedule.warm_up}): no branch {teaches} the "
+                "other, and the fused scores are a late fusion. Train longer, or warm up shorter."
+            )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As any module, and remember whether a branch has taught the other."""
+        super().on_load_checkpoint(checkpoint)
+        try:
+            self._was_taught = checkpoint["loops"]["fit_loop"]["turn_progress"]["refreshes"] > 0
+        except (KeyError, TypeError):  # weights alone
+            self._was_taught = None
 
     def on_train_epoch_start(self) -> None:
         """Log which share of the snippets the teachers have labelled."""
@@ -139,9 +190,9 @@ class CollaborationModule(LocalizationModule):
             self.branches[student].on_train_epoch_start()
         for student, buffer in self._lessons.items():
             for kind, share in buffer.shares().items():
-                self.log(f"pseudo_labels/{student}/{kind}", share)
+                self.log(f"pseudo_labels/{student}/{kind}", share, sync_dist=True)
         if self._lessons and not math.isnan(self._agreement):
-            self.log("pseudo_labels/agreement", self._agreement)
+            self.log("pseudo_labels/agreement", self._agreement, sync_dist=True)
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
         """The sum of the students' losses; a lesson takes the place of a branch's own source of labels."""
@@ -163,23 +214,36 @@ class CollaborationModule(LocalizationModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip each branch separately, so that one with large gradients does not slow the other down."""
+        """Clip each branch separately, so that one with large gradients does not slow the other down.
+
+        A frozen branch has no gradients, and clipping by value fails on none.
+        """
         assert isinstance(optimizer, BranchOptimizer)
-        for part in optimizer.optimizers.values():
-            self.clip_gradients(part, gradient_clip_val, gradient_clip_algorithm)
+        for student in self.step.students:
+            self.clip_gradients(optimizer.optimizers[student], gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401
-        """The branches' own optimizers and schedulers behind one optimizer and one scheduler."""
+        """The branches' own optimizers behind one; their schedulers behind one, but for those that watch a metric."""
         parts = {name: branch.configure_optimizers() for name, branch in self.branches.items()}
         parts = {name: part if isinstance(part, dict) else {"optimizer": part} for name, part in parts.items()}
         optimizer = BranchOptimizer({name: part["optimizer"] for name, part in parts.items()})
-        schedulers: dict[str, LRScheduler] = {
-            name: part["lr_scheduler"] for name, part in parts.items() if "lr_scheduler" in part
-        }
-        if not schedulers:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": BranchScheduler(optimizer, schedulers)}
+        configs = {name: part["lr_scheduler"] for name, part in parts.items() if "lr_scheduler" in part}
+        plain = {name: config["scheduler"] for name, config in configs.items() if "monitor" not in config}
+        schedulers: list[Any] = [BranchScheduler(optimizer, plain)] if plain else []
+        for name, config in configs.items():
+            if "monitor" in config:  # each may watch another metric; a frozen branch's losses may not be there yet
+                own = BranchScheduler(optimizer, {name: config["scheduler"]})
+                schedulers.append({**config, "scheduler": own, "strict": self.schedule.warm_up > 0})
+        return [optimizer], schedulers
+
+    def on_train_epoch_end(self) -> None:
+        """Step the schedulers that watch a metric, of the branches that trained."""
+        for scheduler, metric in due_plateaus(self.trainer):
+            scheduler.step(self.step.students, metric)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401
-        """Step the schedulers of the branches that trained."""
-        scheduler.step(self.step.students)
+        """Step the other schedulers of the branches that trained; a callback's own scheduler serves both."""
+        if not isinstance(scheduler, BranchScheduler):
+            super().lr_scheduler_step(scheduler, metric)
+        elif metric is None:
+            scheduler.step(self.step.students)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from wtal.errors import CheckpointError
 
@@ -70,14 +70,22 @@ class BranchScheduler:
         schedulers: Schedulers by name of the branch; a branch may have none.
     """
 
-    def __init__(self, optimizer: BranchOptimizer, schedulers: dict[str, LRScheduler]) -> None:
+    def __init__(self, optimizer: BranchOptimizer, schedulers: dict[str, LRScheduler | ReduceLROnPlateau]) -> None:
         self.optimizer, self.schedulers = optimizer, schedulers
 
-    def step(self, students: Iterable[str]) -> None:
-        """Step once, at the end of an epoch in which ``students`` trained."""
+    def step(self, students: Iterable[str], metric: Any = None) -> None:  # noqa: ANN401  a tensor or a number
+        """Step once, at the end of an epoch in which ``students`` trained.
+
+        Args:
+            students: Names of the branches that trained.
+            metric: Value of the metric that schedulers watch which wait for a plateau.
+        """
         for name in students:
-            if name in self.schedulers:
-                self.schedulers[name].step()
+            scheduler = self.schedulers.get(name)
+            if isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step(metric)
+            elif scheduler is not None:
+                scheduler.step()
 
     def state_dict(self) -> dict[str, Any]:
         """State of each scheduler by name of the branch."""

@@ -63,7 +63,8 @@ def pseudo_labels(
 
     Returns:
         Labels and classes, ``(B, T)``. Padding is ignored, and so is a video whose score is 0 everywhere, since
-        it locates nothing. The class is the highest-scoring one among the video's labels.
+        it locates nothing; a video without any action is background, whatever the teacher sees. The class is the
+        highest-scoring one among the video's labels.
 
     Source:
         arXiv:2212.09335, section 3.3.
@@ -75,5 +76,7 @@ def pseudo_labels(
     if 1 in keep:
         label[score > thresholds.high] = 1
     label[~mask | (score.amax(dim=1, keepdim=True) == 0)] = -1
+    if 0 in keep:
+        label[mask & (labels.sum(dim=1, keepdim=True) == 0)] = 0
     class_index = scores.probability.masked_fill(labels[:, None] == 0, -1).argmax(dim=2)
     return PseudoLabels(label, class_index.masked_fill(label != 1, -1).to(torch.int16))

@@ -72,6 +72,16 @@ class Schedule:
         if self.warm_up < 0 or self.period < 1:
             raise ConfigError(f"`schedule` needs warm_up >= 0 and period >= 1, got {self.warm_up} and {self.period}.")
 
+    @property
+    def teaches(self) -> bool:
+        """Whether a branch teaches the other at some time after the warm-up."""
+        return set(self.pattern) != {"W"}
+
+    @property
+    def first_lesson(self) -> int:
+        """Number of the first epoch in which a branch teaches the other, if any does."""
+        return self.warm_up + self.period * next((n for n, letter in enumerate(self.pattern) if letter != "W"), 0)
+
     def turn(self, epoch: int) -> int:
         """Number of the turn of an epoch; -1 in the warm-up."""
         return -1 if epoch < self.warm_up else (epoch - self.warm_up) // self.period

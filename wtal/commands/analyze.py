@@ -9,6 +9,7 @@ from wtal.results.analysis import analyze_sets, save_analysis, show_analysis
 from wtal.results.evaluation import labels_of
 from wtal.results.ground_truth import load_truth
 from wtal.results.predictions import read_predictions
+from wtal.results.sets import each_set, truth_of_runs
 
 __all__ = ["run"]
 
@@ -16,7 +17,7 @@ __all__ = ["run"]
 def run(
     predictions: Sequence[Path],
     /,
-    annotations: Path,
+    annotations: Path | None = None,
     subset: str | None = None,
     test_list: TestList | None = None,
     subsets: Path | None = None,
@@ -45,9 +46,9 @@ def run(
     """
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    truth = load_truth(annotations, subset, test_list, subsets, fps=fps, classes=classes)
-    labels = labels_of(predictions, names)
-    sets = {label: read_predictions(path) for label, path in zip(labels, predictions, strict=True)}
+    paths = each_set(predictions)
+    truth = load_truth(annotations or truth_of_runs(paths), subset, test_list, subsets, fps=fps, classes=classes)
+    sets = {label: read_predictions(path) for label, path in zip(labels_of(paths, names), paths, strict=True)}
     analysis = analyze_sets(sets, truth, tious)
     if output is not None:
         from wtal.report.analysis_figures import figures_of

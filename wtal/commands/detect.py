@@ -1,12 +1,16 @@
 """Find actions in videos: features, detections, timelines."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from wtal.errors import ConfigError, VideoError
-from wtal.results.exports import Format, export_table
+from wtal.results.exports import Format, chosen_of, export_table, print_found
 from wtal.video.files import find_videos
+
+if TYPE_CHECKING:
+    from wtal.extraction.detection import Found
 
 __all__ = ["run"]
 
@@ -20,16 +24,17 @@ def run(
     features: Path | None = None,
     formats: Sequence[Format] = ("json", "csv", "vtt", "eaf"),
     page: bool = True,
-    rgb_weights: Path = Path("weights/rgb_imagenet.pt"),
-    flow_weights: Path = Path("weights/flow_imagenet.pt"),
+    rgb_weights: Path | None = None,
+    flow_weights: Path | None = None,
     clip_model: str | None = None,
     clip_weights: str | None = None,
     random_weights: bool = False,
-    flow: Literal["tvl1", "dis"] = "tvl1",
-    crops: Literal["center", "ten"] = "center",
-    fps: float = 25.0,
-    stride: int = 16,
-    window: int = 16,
+    flow: Literal["tvl1", "dis"] | None = None,
+    crops: Literal["center", "ten"] | None = None,
+    fps: float | None = None,
+    stride: int | None = None,
+    window: int | None = None,
+    minimum: float | None = None,
     workers: int | None = None,
     trust: Sequence[str] = (),
 ) -> None:
@@ -37,7 +42,8 @@ def run(
 
     OUTPUT gets ``detections.json`` (ActivityNet's format) and ``detections.csv`` of all videos, ``<video>.vtt``
     (subtitles) and ``<video>.eaf`` (ELAN) of each, ``page/index.html``, and what ``wtal report`` and ``wtal evaluate``
-    read (``predictions``, ``scores``). Existing features are reused.
+    read (``predictions``, ``scores``). Existing features are reused, and what was found in earlier videos is kept. New
+    features are made as existing ones in the same folder, or as those of the training, unless an option differs.
 
     Args:
         videos: Video files, or folders of which every video is used.
@@ -57,6 +63,8 @@ def run(
         fps: Frames per second; see ``wtal extract``.
         stride: Frames between neighbouring snippets; see ``wtal extract``.
         window: Frames in a snippet; see ``wtal extract``.
+        minimum: Lowest score in vtt, eaf and the page; by default what the training has learned to be the lowest score
+            of an action, and in each video 0.3 times its best score.
         workers: Processes that decode; see ``wtal extract``.
         trust: Packages besides this one whose classes the checkpoint may name, such as your own heads.
 
@@ -70,31 +78,55 @@ def run(
     files = find_videos(videos)
 
     from wtal.extraction.detection import detect_actions, text_tower, zero_shot_model
-    from wtal.extraction.pipeline import Extraction
+    from wtal.extraction.settled import settle
     from wtal.training.checkpoint import load
 
     trained = None if checkpoint is None else load(checkpoint, trust=trust)
-    tower = text_tower(trained.hyperparameters) if trained else {}
-    making = Extraction(
-        rgb_weights=rgb_weights,
-        flow_weights=flow_weights,
-        clip_model=clip_model or tower.get("model", "ViT-B-16"),
-        clip_weights=clip_weights or tower.get("pretrained", "openai"),
-        random_weights=random_weights,
-        flow=flow,
-        crops=crops,
-        fps=fps,
-        stride=stride,
-        window=window,
-    )
-    model = trained.model if trained else zero_shot_model(labels, making)
-    found = detect_actions(model, files, output, making, features or output / "features", workers, trained)
+    options = {
+        "rgb_weights": rgb_weights,
+        "flow_weights": flow_weights,
+        "clip_model": clip_model,
+        "clip_weights": clip_weights,
+        "random_weights": random_weights or None,
+        "flow": flow,
+        "crops": crops,
+        "fps": fps,
+        "stride": stride,
+        "window": window,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    features = features or output / "features"
+    settled = settle(given, text_tower(trained.hyperparameters) if trained else {}, features, trained)
+    if settled.remark:
+        print(settled.remark, file=sys.stderr)
+    model = trained.model if trained else zero_shot_model(labels, settled.making)
+    if minimum is not None:
+        model.floors = {source: dict.fromkeys(model.class_names, minimum) for source in model.sources}
+    found = detect_actions(model, files, output, settled.making, features, workers, trained, settled.stored)
     if found.videos:
-        export_table(found.table, output, formats, list(found.videos), found.videos, note=found.note)
+        _write(found, output, formats, minimum)
         if page:
             _write_page(output, found.videos)
     if found.failed:
         raise VideoError(f"{len(found.failed)} of {len(files)} videos cannot be read: {', '.join(found.failed)}.")
+
+
+def _write(found: "Found", output: Path, formats: Sequence[Format], minimum: float | None) -> None:
+    """Write the files, those of all videos and those of each new one, and print what was found."""
+    of_all = [kind for kind in formats if kind in ("json", "csv")]
+    of_each = [kind for kind in formats if kind not in of_all]
+    names = list(found.videos)
+    export_table(found.table, output, of_all, found.names, note=found.note)
+    new = found.table[found.table["video_id"].isin(names)]
+    floors = found.floors if minimum is None else {}
+    export_table(new, output, of_each, names, found.videos, minimum=minimum, floors=floors, note=found.note)
+    chosen = chosen_of(new, names, minimum, floors=floors)
+    if not found.floors:
+        print(
+            "No lowest score is known, as this model has learned none: even a video without any action shows its best "
+            "detections; `--minimum` sets one."
+        )
+    print_found(chosen, output)
 
 
 def _write_page(output: Path, videos: dict[str, Path]) -> None:

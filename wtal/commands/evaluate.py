@@ -8,6 +8,7 @@ from wtal.errors import ConfigError
 from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
 from wtal.results.evaluation import evaluate_file, labels_of, save_evaluations, show_evaluations
 from wtal.results.ground_truth import load_truth
+from wtal.results.sets import each_set, rules_for, thresholds_of_runs, truth_of_runs
 
 __all__ = ["run"]
 
@@ -15,7 +16,7 @@ __all__ = ["run"]
 def run(
     predictions: Sequence[Path],
     /,
-    annotations: Path,
+    annotations: Path | None = None,
     subset: str | None = None,
     protocol: RuleSetName = "activitynet-official",
     test_list: TestList | None = None,
@@ -32,9 +33,11 @@ def run(
 
     Args:
         predictions: Files (.json in ActivityNet's format, .csv, .tsv, ActionFormer's .pkl), or folders of files that
-            are parts of one set. Several arguments are several sets, compared side by side.
-        annotations: Ground truth in any format: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV, or a
-            file of ELAN, VIA, Label Studio or CVAT.
+            are parts of one set. Several arguments are several sets, compared side by side; a run's folder holds one
+            set per branch.
+        annotations: Ground truth in any format: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV, or a file
+            of ELAN, VIA, Label Studio or CVAT. May be left out for runs that were tested on known segments, together
+            with the thresholds.
         subset: Name of the subset in the annotations; may be left out if only one has instances.
         protocol: The evaluator whose rules apply. `opentad` and `actionformer` leave out empty and repeated instances
             and add the recall at 1x and 5x; `co2net`, also used by P-MIL, rounds instances to snippets of 16/25 s and
@@ -59,12 +62,14 @@ def run(
         raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these formats.")
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    truth = load_truth(annotations, subset, test_list, subsets, ambiguous, fps, classes)
-    thresholds = tuple(sorted(set(tious))) or truth.tious
-    labels = labels_of(predictions, names)
+    sets = each_set(predictions)
+    truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
+    of_runs = thresholds_of_runs(sets) if annotations is None else ()
+    thresholds = tuple(sorted(set(tious))) or of_runs or truth.tious
+    labels = labels_of(sets, names)
     results = [
-        evaluate_file(path, label, truth, RULE_SETS[protocol], thresholds)
-        for path, label in zip(predictions, labels, strict=True)
+        evaluate_file(path, label, truth, rules_for(path, RULE_SETS[protocol]), thresholds)
+        for path, label in zip(sets, labels, strict=True)
     ]
     if output is not None:
         save_evaluations(results, output, per_class)

@@ -1,12 +1,14 @@
 """Write predictions as subtitles, ELAN annotations and tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wtal.errors import ConfigError
 from wtal.results.evaluation import labels_of
-from wtal.results.exports import Format, export_table, file_name, media_files
+from wtal.results.exports import Format, chosen_of, export_table, file_name, media_files, print_found
 from wtal.results.predictions import read_predictions
+from wtal.results.record import read_about
+from wtal.results.run_folder import RunFolder
 
 __all__ = ["run"]
 
@@ -28,7 +30,8 @@ def run(
         output: Folder of the results, with a subfolder for each of several sets.
         formats: Formats to write: vtt and eaf make one file per video, csv and json one file for all.
         videos: Folder of the videos, to which the eaf files then link.
-        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video.
+        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and at least what the
+            run has learned to be the lowest score of an action (`floors` in its `about.json`).
         overlapping: Keep detections in vtt and eaf that overlap a better one of the same class.
         names: Names of the sets; by default their file names.
 
@@ -42,6 +45,24 @@ def run(
         folder = output if len(predictions) == 1 else output.joinpath(*map(file_name, label.split("/")))
         table = read_predictions(path)
         media = {} if videos is None else media_files(videos, list(table["video_id"].unique()))
-        written = export_table(table, folder, formats, media=media, minimum=minimum, overlapping=overlapping)
+        floors = _floors(path) if minimum is None else {}
+        written = export_table(
+            table, folder, formats, media=media, minimum=minimum, overlapping=overlapping, floors=floors
+        )
         counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
+        if minimum is None and not floors and {"vtt", "eaf"} & set(formats):
+            print(
+                f"{path}: no lowest score was learned, so even a video without any action shows its best detections; "
+                "`--minimum` sets one."
+            )
         print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")
+        if {"vtt", "eaf"} & set(formats):
+            print_found(chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors), folder)
+
+
+def _floors(path: Path) -> Mapping[str, float]:
+    """The lowest scores that the run of a prediction file has learned; none without such a run."""
+    folder = RunFolder(path.parent.parent)
+    if path != folder.predictions_of(path.stem) or not folder.about.is_file():
+        return {}
+    return read_about(folder.about).floors.get(path.stem, {})

@@ -8,12 +8,15 @@ if TYPE_CHECKING:
     from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
     from wtal.data.annotations import Annotations, read_annotations
     from wtal.data.appending import StoreAppender
+    from wtal.data.axes import ArraySample, FeatureArray
     from wtal.data.contract import VideoData
     from wtal.data.custom import CustomDataModule
     from wtal.data.datamodule import SnippetDataModule, SplitVideos
     from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
+    from wtal.data.durations import DurationCheck
     from wtal.data.features import FeatureSource, open_features
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
+    from wtal.data.layouts import FoundFeatures
     from wtal.data.manifest import Manifest, read_manifest
     from wtal.data.resumable import EpochSampler, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
@@ -26,11 +29,15 @@ __all__ = [
     "ActivityNet12DataModule",
     "ActivityNet13DataModule",
     "Annotations",
+    "ArraySample",
     "CustomDataModule",
     "DataReport",
+    "DurationCheck",
     "EpochSampler",
+    "FeatureArray",
     "FeatureSource",
     "FeatureStore",
+    "FoundFeatures",
     "Grids",
     "Item",
     "Manifest",

@@ -110,8 +110,8 @@ def _check_columns(table: Table) -> None:
     if "label" not in columns or half or not ("video" in columns or is_timed):
         only = f", of which `{half.pop()}` is only one end of a segment" if half else ""
         raise AnnotationError(
-            f"{table.path} has the columns {', '.join(table.columns) or 'none'}{only}: its header must name `video,label` "
-            "or `video,start,end,label`, and may name `subset` and `duration`."
+            f"{table.path} has the columns {', '.join(table.columns) or 'none'}{only}: its header must name "
+            "`video,label` or `video,start,end,label`, and may name `subset` and `duration`."
         )
 
 

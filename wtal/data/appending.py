@@ -49,12 +49,13 @@ class StoreAppender:
         """Whether the store had a video when this process last looked, which it does whenever it adds one."""
         return video_id in self._manifest.videos and (self.folder / f"{video_id}.npy").is_file()
 
-    def add(self, video_id: str, rows: np.ndarray) -> None:
+    def add(self, video_id: str, rows: np.ndarray, offset_s: float = 0.0) -> None:
         """Write one video; an existing one of this name is replaced.
 
         Args:
             video_id: Name of the video, which becomes the name of its file.
             rows: Features, ``(T, D)``.
+            offset_s: Time of the video's first frame.
 
         Raises:
             FeatureError: If the array does not fit the others in the store, or the file cannot be written.
@@ -70,7 +71,9 @@ class StoreAppender:
             with drafted(self.folder / f"{video_id}.npy") as draft:
                 write_npy(draft, rows)
             videos = {**manifest.videos, video_id: len(rows)}
-            self._manifest = replace(manifest, dim=rows.shape[1], dtype=dtype, videos=videos)
+            offsets = {name: other for name, other in manifest.offset_s.items() if name != video_id}
+            offsets |= {video_id: offset_s} if offset_s else {}
+            self._manifest = replace(manifest, dim=rows.shape[1], dtype=dtype, videos=videos, offset_s=offsets)
             self._manifest.write(self.folder)
 
     def _update(self) -> None:

@@ -1,7 +1,7 @@
 """What every data set has in common: splits, held-out videos, loaders, the pass at full length."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader
 
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
+from wtal.data.durations import check_streams
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
 from wtal.data.remarks import in_no_split, of_unfindable
-from wtal.data.resumable import EpochSampler, ResumableLoader, leave_sigterm
+from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
-from wtal.data.splits import SplitVideos, hold_out, open_split
+from wtal.data.splits import SplitVideos, WithoutAction, hold_out, open_split, remark_on_unlabelled, with_action
 from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
 from wtal.types import Benchmark, Split, Video
 
@@ -53,9 +54,12 @@ class SnippetDataModule(LightningDataModule):
         validate_on: What validation may see of the held-out videos: their video-level ``labels``, or ``segments`` too.
         missing: What happens to annotated videos without features: ``error``, or ``skip``, which becomes part of the
             benchmark's name because it changes the benchmark.
+        without_action: What happens to training videos without a label: ``keep`` takes them as videos without any
+            action, which teach the background; ``skip`` leaves them out.
         drop_up_to: Leave out videos of this many snippets or fewer together with their ground truth; this becomes part
             of the benchmark's name. CO2-Net's loader does it with 10 on ActivityNet.
-        length_tolerance_s: Largest allowed difference in length between the streams of a video, in seconds.
+        length_tolerance_s: Largest allowed difference in seconds between the streams of a video, and beside rounding
+            between its features and its duration.
         cache: Hold the training videos in memory. This helps on slow disks and where streams lie on different grids.
         seed: Seed of order and crops; None takes that of the run (``seed_everything``).
         features_note: Description of the features in every table, such as ``simulated, seed 14``.
@@ -83,6 +87,7 @@ class SnippetDataModule(LightningDataModule):
         held_out_seed: int = 0,
         validate_on: Literal["labels", "segments"] = "labels",
         missing: Literal["error", "skip"] = "error",
+        without_action: WithoutAction = "keep",
         drop_up_to: int = 0,
         length_tolerance_s: float = 2.0,
         cache: bool = False,
@@ -106,8 +111,9 @@ class SnippetDataModule(LightningDataModule):
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
         self.held_out, self.held_out_seed, self.validate_on = held_out, held_out_seed, validate_on
         self.missing, self.drop_up_to, self.length_tolerance_s = missing, drop_up_to, length_tolerance_s
-        self.cache, self.seed = cache, seed
+        self.cache, self.seed, self.without_action = cache, seed, without_action
         self._splits: dict[Split, SplitVideos] = {}
+        self._remarks: set[str] = set()
 
     # What a data set may override -------------------------------------------------------------------------------
 
@@ -123,18 +129,22 @@ class SnippetDataModule(LightningDataModule):
         """Features of one stream, for those videos of a table that have them."""
         names = self.annotations.path if (self.annotations.path / "videoname.npy").is_file() else None
         source = part_of(self.streams[name], name)
-        store = open_features(source, [*table.index, *filter(None, table["alias"])], names)
+        durations_s = dict(zip([*table.index, *table["alias"]], [*table["duration_s"]] * 2, strict=True))
+        store = open_features(source, [*table.index, *filter(None, table["alias"])], names, durations_s)
         aliases = {str(v): alias for v, alias in table["alias"].items() if alias and v not in store and alias in store}
         return renamed(store, aliases) if aliases else store
 
     def remarks(self) -> list[str]:
         """What a user should know about how the annotations were read, and about videos in no split."""
         used: set[str] = set()
+        remarks = list(self.annotations.notes)
         for table in (self.train_table, self.test_table):
             with suppress(AnnotationError):  # a split that nobody may need is empty
                 used.update(table().index)
-        names = (*self.train_subset, *self.test_subset)
-        return [*self.annotations.notes, *in_no_split(self.annotations, used, names)]
+        remarks += in_no_split(self.annotations, used, (*self.train_subset, *self.test_subset))
+        with suppress(AnnotationError):
+            remarks += remark_on_unlabelled(self.train_table(), self.without_action)
+        return remarks
 
     # What modules ask of their data, see `VideoData` ------------------------------------------------------------
 
@@ -215,7 +225,7 @@ class SnippetDataModule(LightningDataModule):
 
         Raises:
             ConfigError: If no stream is given.
-            AnnotationError: If the split is empty, or if a training video has no label.
+            AnnotationError: If the split is empty, or if no training video has a label.
             FeatureNotFoundError: If videos have no features and ``missing`` is ``error``.
             FeatureError: If the streams of a video disagree.
         """
@@ -248,11 +258,16 @@ class SnippetDataModule(LightningDataModule):
 
     # Loaders ----------------------------------------------------------------------------------------------------
 
-    def train_dataloader(self) -> ResumableLoader[Item]:
-        """Shuffled crops; seed and epoch decide order and crops, so that a resumed run equals an uninterrupted one."""
+    def train_dataloader(self) -> DataLoader[Item]:
+        """Shuffled crops; seed and epoch decide order and crops, so that a resumed run equals an uninterrupted one.
+
+        With Lightning's ``overfit_batches``, the same crops in the same order in every epoch.
+        """
         dataset = self.dataset("train", self.num_snippets)
         world, rank = self._process()
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+        if self.trainer and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            return self._loader(dataset, self.batch_size, FixedOrder(dataset, world, rank, seed))
         return ResumableLoader(
             dataset,
             EpochSampler(dataset, seed, world, rank),
@@ -264,7 +279,7 @@ class SnippetDataModule(LightningDataModule):
 
     def pseudo_label_dataloader(self) -> DataLoader[Item]:
         """The training videos at full length, in order, and all of them in every process."""
-        return self._whole("train", range(len(self.videos("train"))))
+        return self._whole("train", 1, 0)
 
     def val_dataloader(self) -> DataLoader[Item] | list[DataLoader[Item]]:
         """The held-out videos at full length; no loader if none are held out."""
@@ -285,12 +300,15 @@ class SnippetDataModule(LightningDataModule):
             videos.features, list(videos.table.index), self._multi_hot(videos.table), num_snippets, self.sampling
         )
 
-    def _whole(self, split: Split, rows: Iterable[int]) -> DataLoader[Item]:
+    def _whole(self, split: Split, world: int, rank: int) -> DataLoader[Item]:
         dataset = self.dataset(split)
+        return self._loader(dataset, self.eval_batch_size, FixedOrder(dataset, world, rank))
+
+    def _loader(self, dataset: SnippetDataset, batch_size: int, sampler: FixedOrder) -> DataLoader[Item]:
         return DataLoader(
             dataset,
-            batch_size=self.eval_batch_size,
-            sampler=rows,
+            batch_size=batch_size,
+            sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=dataset.collate,
             worker_init_fn=leave_sigterm,
@@ -298,8 +316,7 @@ class SnippetDataModule(LightningDataModule):
 
     def _share(self, split: Split) -> DataLoader[Item]:
         """Each video in one process only, because a gathered metric must count none twice."""
-        world, rank = self._process()
-        return self._whole(split, range(rank, len(self.videos(split)), world))
+        return self._whole(split, *self._process())
 
     def _process(self) -> tuple[int, int]:
         """Number of processes, and the rank of this one."""
@@ -316,7 +333,7 @@ class SnippetDataModule(LightningDataModule):
 
     @cached_property
     def _train_val(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        table = self.train_table()
+        table = with_action(self.annotations.path, self.train_table(), self.without_action)
         out = hold_out(self._multi_hot(table), self.held_out, self.held_out_seed)
         if self.held_out and not out.any():
             raise ConfigError(
@@ -348,6 +365,11 @@ class SnippetDataModule(LightningDataModule):
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
         features = SnippetFeatures(stores, self.length_tolerance_s)
         left_out = self._without_features(annotated, features, split)
+        segments = self.annotations.segments if split == "test" else None
+        remarks = check_streams(stores, annotated, self.length_tolerance_s, segments)
+        for remark in (remark for remark in remarks if remark not in self._remarks):
+            rank_zero_warn(remark)
+        self._remarks.update(remarks)
         return open_split(self.annotations, split, annotated, features, left_out, self.drop_up_to)
 
     def _without_features(self, table: pd.DataFrame, features: SnippetFeatures, split: Split) -> list[str]:

@@ -1,31 +1,25 @@
 """Snippet features in every layout of the field, read from disk one video at a time."""
 
-import os
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
-from wtal.data.feature_files import (
-    HDF5,
-    SUFFIXES,
-    features_shape,
-    hdf5_names,
-    hdf5_shape,
-    read_features,
-    read_hdf5,
-)
+from wtal.data.axes import Crop
+from wtal.data.feature_files import SUFFIXES, file_array
 from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
+from wtal.data.layouts import Layout, arrays_at, found_layout
 from wtal.data.manifest import is_measure
-from wtal.data.selection import with_columns
+from wtal.data.selection import spread, with_columns
 from wtal.data.store import FeatureStore, Grids, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import read_json
 from wtal.io.columns import known
+from wtal.io.folders import files_below
 from wtal.io.tables import read_table
 from wtal.io.text import plain
 from wtal.types import TimeGrid
@@ -33,12 +27,7 @@ from wtal.video.files import video_name
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
 
-Layout = Literal["auto", "wtalc", "two_stream", "joint", "video_features", "clip_snippet", "clip_frame", "store"]
-
-_SUBFOLDERS = ("", "train", "test", "val", "validation", "training", "testing")
-_NO_VIDEO = {"text", "classes"}  # text features beside the image features of CLIP
 _RATE_COLUMNS = known("video", "fps")
-_MAX_DIFFERENCE = 2  # rows by which rounding may make RGB and flow differ
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,8 @@ class FeatureSource:
         path: File or folder of the features.
         layout: Layout of the files; ``auto`` detects it, except ``clip_frame``, which looks like ``clip_snippet``.
         fps: Frames per second at which the features were extracted. If each video has its own rate: a file, either
-            JSON ``{video: fps}``, ActivityNet JSON with ``fps``, or a table with columns ``video`` and ``fps``.
+            JSON ``{video: fps}``, ActivityNet JSON with ``fps``, a table with columns ``video`` and ``fps``, or the
+            folder with the ``<video>_fps.npy`` of video_features.
         stride: Frames between neighbouring snippets; None means 16, or 1 for ``clip_frame``.
         window: Frames that a snippet sees; None means 16, or 1 for ``clip_frame``.
         offset_s: Time of the first frame of snippet 0.
@@ -59,6 +49,10 @@ class FeatureSource:
             annotations.
         store: For ``wtalc``: folder of the converted features; None puts it beside the file.
         columns: Channels to take, such as ``0:5, 15:20``, where one file holds several views; None takes all.
+        rows: Where the rows lie in time: ``strided``, one every ``stride`` frames, or ``rescaled``, when every video
+            was scaled to some number of rows (BMN's and TSP's 100), which are then spread evenly over its duration.
+        crop: For arrays with crops, such as (T, 10, D): the number of one crop, counted from 0, or ``mean``; None
+            averages ten or five crops.
     """
 
     path: Path
@@ -72,9 +66,16 @@ class FeatureSource:
     names: Path | None = None
     store: Path | None = None
     columns: str | None = None
+    rows: Literal["strided", "rescaled"] = "strided"
+    crop: Crop | None = None
 
 
-def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path | None = None) -> FeatureStore:
+def open_features(
+    source: FeatureSource,
+    video_ids: Sequence[str],
+    names: Path | None = None,
+    durations_s: Mapping[str, float] | None = None,
+) -> FeatureStore:
     """Open a feature stream; nothing is read yet, but a ``wtalc`` file is converted when it is first used.
 
     Args:
@@ -82,6 +83,7 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
         video_ids: Names of the videos that are needed. If all are missing, an error says so at once and quotes names
             to compare.
         names: Path of the annotations' ``videoname.npy`` or its folder, used if the source gives none.
+        durations_s: Durations of the videos in seconds, over which rescaled rows are spread.
 
     Raises:
         FeatureError: If the path does not exist or has an unknown layout.
@@ -90,22 +92,14 @@ def open_features(source: FeatureSource, video_ids: Sequence[str], names: Path |
     path = Path(source.path)
     if not _exists(path):
         raise FeatureError(f"There are no features at {path}: correct `path`.")
-    layout = _found_layout(path) if source.layout == "auto" else source.layout
-    if layout == "store":
-        store = open_store(path)
-    elif layout == "wtalc":
-        file = joint_file(path)
-        folder, grids = source.store or file.with_suffix(".store"), _grids(source, layout)
-        convert_wtalc(file, source.names or names or names_beside(file), folder, grids)
-        store = open_store(folder, grids)
-    else:
-        store = _open_files(path, layout, source)
+    store = _open(path, source, video_ids, names)
     if video_ids and not any(video_id in store for video_id in video_ids):
         raise FeatureNotFoundError(
             f"None of the {len(video_ids)} videos, such as {video_ids[0]}, is among the {len(store)} in {path}, such "
             f"as {next(iter(store), None)}: correct `path` or `layout`, or rename the files."
         )
-    return store if source.columns is None else with_columns(store, source.columns)
+    store = store if source.columns is None else with_columns(store, source.columns)
+    return spread(store, durations_s or {}) if source.rows == "rescaled" else store
 
 
 def part_of(source: FeatureSource, stream: str) -> FeatureSource:
@@ -121,60 +115,35 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _found_layout(path: Path) -> Layout:
-    if path.is_file():
-        return "wtalc" if path.suffix == ".npy" else "joint"
-    if (path / "manifest.json").is_file():
-        return "store"
-    if any((path / sub / "rgb").is_dir() for sub in _SUBFOLDERS):
-        return "two_stream"
-    if any(next((path / sub).glob("*_rgb.*"), None) for sub in _SUBFOLDERS):
-        return "video_features"
-    return "wtalc" if next(path.glob("*JOINTFeatures.npy"), None) else "joint"
+def _open(path: Path, source: FeatureSource, video_ids: Sequence[str], names: Path | None) -> FeatureStore:
+    layout = found_layout(path) if source.layout == "auto" else source.layout
+    if layout == "store":
+        return open_store(path)
+    if layout != "wtalc":
+        return _open_files(path, layout, source, video_ids)
+    file = joint_file(path)
+    folder, grids = source.store or file.with_suffix(".store"), _grids(source, layout)
+    convert_wtalc(file, source.names or names or names_beside(file), folder, grids)
+    return open_store(folder, grids)
 
 
-class _Array(NamedTuple):
-    """The features of one video, in a file or a pair of files."""
-
-    read: Callable[[], np.ndarray]
-    shape: Callable[[], tuple[int, ...]]
-    file: Path  # for messages
-
-
-def _open_files(path: Path, layout: Layout, source: FeatureSource) -> FeatureStore:
-    arrays = _arrays(path, layout)
-    if not arrays:
+def _open_files(path: Path, layout: Layout, source: FeatureSource, video_ids: Sequence[str]) -> FeatureStore:
+    found = arrays_at(path, layout, video_ids, source.crop)
+    if not found.arrays:
         raise FeatureError(
-            f"{path} holds no features of the layout `{layout}` ({', '.join(SUFFIXES)}, or one file {HDF5[0]}); "
-            "correct `path` or `layout`."
+            f"{path} holds no features of the layout `{layout}` (files {', '.join(SUFFIXES)}); correct `path` or "
+            "`layout`."
         )
     return FeatureStore(
         path,
-        {name: array.read for name, array in arrays.items()},
-        {name: array.shape for name, array in arrays.items()},
+        {name: array.read for name, array in found.arrays.items()},
+        {name: array.shape for name, array in found.arrays.items()},
         _grids(source, layout),
         source.dim,
         transposed=source.transposed,
-        files={name: array.file for name, array in arrays.items()},
+        files={name: array.file for name, array in found.arrays.items()},
+        reading=[*found.notes, partial(_note_of_rates, path, source.fps)],
     )
-
-
-def _arrays(path: Path, layout: Layout) -> dict[str, _Array]:
-    """The arrays of a layout by name of the video."""
-    if path.suffix in HDF5:
-        names = hdf5_names(path)
-        return {name: _Array(partial(read_hdf5, path, name), partial(hdf5_shape, path, name), path) for name in names}
-    if layout in ("two_stream", "video_features"):
-        pairs = _stream_folders(path) if layout == "two_stream" else _stream_endings(path)
-        return {
-            name: _Array(partial(_read_pair, name, pair), partial(_pair_shape, name, pair), next(iter(pair.values())))
-            for name, pair in pairs.items()
-        }
-    return {
-        name: _Array(partial(read_features, file), partial(features_shape, file), file)
-        for name, file in _files(path).items()
-        if name not in _NO_VIDEO
-    }
 
 
 # Time grids -----------------------------------------------------------------------------------------------------
@@ -194,7 +163,9 @@ def _grids(source: FeatureSource, layout: Layout) -> Grids:
 
 def _read_rates(path: Path) -> dict[str, float]:
     try:
-        if path.suffix == ".json":
+        if path.is_dir():
+            rates = {file.stem.removesuffix("_fps"): _rate(file) for file in _rate_files(path)}
+        elif path.suffix == ".json":
             content = read_json(path, FeatureError)
             entries = content.get("database", content).items()
             rates = {name: float(entry["fps"] if isinstance(entry, dict) else entry) for name, entry in entries}
@@ -206,65 +177,29 @@ def _read_rates(path: Path) -> dict[str, float]:
     except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:
         raise FeatureError(
             f"{path} cannot be read as frame rates ({error}): give JSON {{video: fps}} or a table with the columns "
-            "`video` and `fps`."
+            "`video` and `fps`, or the folder of video_features' `*_fps.npy`."
         ) from error
-    return rates
+    return {unicodedata.normalize("NFC", video): fps for video, fps in rates.items()}
 
 
-# Files ----------------------------------------------------------------------------------------------------------
+def _rate_files(folder: Path) -> Iterator[Path]:
+    return (file for file in files_below(folder) if file.name.endswith("_fps.npy"))
 
 
-def _files(path: Path, ending: str = "") -> dict[str, Path]:
-    """Feature files by name of the video, in the folder and in subfolders such as ``train`` and ``test``."""
-    found: dict[str, Path] = {}
-    for folder in (path / sub for sub in _SUBFOLDERS):
-        for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
-            stem, suffix = os.path.splitext(name)
-            if suffix in SUFFIXES and stem.endswith(ending):
-                found.setdefault(stem.removesuffix(ending), folder / name)
-    return found
+def _rate(file: Path) -> float:
+    return float(file_array(file).read().item())
 
 
-def _stream_folders(path: Path) -> dict[str, dict[str, Path]]:
-    pairs: dict[str, dict[str, Path]] = defaultdict(dict)
-    for stream in ("rgb", "flow"):
-        for folder in (path / sub / stream for sub in _SUBFOLDERS):
-            for name, file in _files(folder).items() if folder.is_dir() else ():
-                pairs[name].setdefault(stream, file)
-    return pairs
-
-
-def _stream_endings(path: Path) -> dict[str, dict[str, Path]]:
-    pairs: dict[str, dict[str, Path]] = defaultdict(dict)
-    for stream in ("rgb", "flow"):
-        for name, file in _files(path, f"_{stream}").items():
-            pairs[name][stream] = file
-    return pairs
-
-
-def _read_pair(video_id: str, pair: Mapping[str, Path]) -> np.ndarray:
-    """RGB and flow side by side, cut to the length of the shorter."""
-    length, _ = _pair_shape(video_id, pair)
-    return np.concatenate([read_features(pair[stream])[:length] for stream in ("rgb", "flow")], axis=1)
-
-
-def _pair_shape(video_id: str, pair: Mapping[str, Path]) -> tuple[int, ...]:
-    if len(pair) < 2:
-        ((stream, file),) = pair.items()
-        raise FeatureNotFoundError(
-            f"Video {video_id} has {file}, but no {'flow' if stream == 'rgb' else 'rgb'}: extract it too."
-        )
-    (rgb, flow) = shapes = [features_shape(pair[stream]) for stream in ("rgb", "flow")]
-    if any(len(shape) != 2 for shape in shapes):
-        raise FeatureError(
-            f"{pair['rgb']} and {pair['flow']} have shapes {rgb} and {flow} instead of (snippets, channels)."
-        )
-    if abs(rgb[0] - flow[0]) > _MAX_DIFFERENCE:
-        raise FeatureError(
-            f"RGB and flow of video {video_id} differ by more than rounding: {rgb[0]} rows in {pair['rgb']}, {flow[0]} "
-            f"in {pair['flow']}; extract them again."
-        )
-    return min(rgb[0], flow[0]), rgb[1] + flow[1]
+def _note_of_rates(path: Path, fps: float | Path) -> str:
+    """A note if video_features has written another frame rate beside its features than the one in use."""
+    file = next(_rate_files(path), None)
+    if file is None or not isinstance(fps, int | float):
+        return ""
+    try:
+        stated = _rate(file)
+    except (FeatureError, ValueError):
+        return ""
+    return f"{file.name} states {stated:g} frames per second, but `fps` is {fps:g}" if abs(stated - fps) > 0.05 else ""
 
 
 # Resampling -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from rich.progress import track
 
 from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
+from wtal.data.durations import DurationCheck, check_durations, segment_doubts
 from wtal.data.features import FeatureStore
 from wtal.errors import AnnotationError, FeatureError
 
@@ -26,7 +27,13 @@ class StreamReport:
     dim: int = 0
     rows: int = 0
     unreadable: list[str] = field(default_factory=list)  # one message per video
-    off_duration: dict[str, float] = field(default_factory=dict)  # seconds too long, by video
+    durations: DurationCheck = field(default_factory=DurationCheck)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def off_duration(self) -> dict[str, float]:
+        """Seconds by which features are too long, by video."""
+        return self.durations.off_s
 
 
 @dataclass
@@ -75,11 +82,11 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
         fatal.append(f"No features of the {split} videos could be opened.")
         return
     for name, store in stores.items():
-        result.streams[name] = _inspect_stream(store, table, data.length_tolerance_s, f"{split} {name}", scan)
+        result.streams[name] = _inspect_stream(name, store, table, data.length_tolerance_s, f"{split} {name}", scan)
     missing = sorted({video_id for stream in result.streams.values() for video_id in stream.missing})
     _inspect_missing(data, split, table, missing, report)
     for name, stream in result.streams.items():
-        _inspect_features(data, split, name, stream, fatal, report.remarks)
+        _inspect_features(split, name, stream, fatal, report.remarks)
     present = table.drop(index=missing)
     if len(stores) > 1 and not any(stream.unreadable for stream in result.streams.values()):
         _inspect_pairs(SnippetFeatures(stores, data.length_tolerance_s), present, split, fatal)
@@ -88,6 +95,7 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
         _inspect_unlabelled(data, stores, report)
     if split == "test":
         _inspect_segments(data, present, report)
+        report.remarks += segment_doubts(stores, present, data.annotations.segments)
 
 
 def _open_streams(data: SnippetDataModule, table: pd.DataFrame, fatal: list[str]) -> dict[str, FeatureStore]:
@@ -113,43 +121,39 @@ def _inspect_missing(
     )
 
 
-def _inspect_features(
-    data: SnippetDataModule, split: Split, name: str, stream: StreamReport, fatal: list[str], remarks: list[str]
-) -> None:
+def _inspect_features(split: Split, name: str, stream: StreamReport, fatal: list[str], remarks: list[str]) -> None:
     if stream.unreadable:
         fatal.append(
             f"{len(stream.unreadable)} {split} videos have unusable {name} features; the first: {stream.unreadable[0]}"
         )
-    if stream.off_duration:
-        worst = max(stream.off_duration, key=lambda video_id: abs(stream.off_duration[video_id]))
-        remarks.append(
-            f"{name} features of {len(stream.off_duration)} {split} videos differ by more than "
-            f"{data.length_tolerance_s:g} s from the annotated duration, {worst} the most "
-            f"({stream.off_duration[worst]:+.1f} s)."
-        )
+    if stream.durations.problem:
+        fatal.append(stream.durations.problem)
+    remarks += [*filter(None, [stream.durations.warning]), *stream.notes]
 
 
 def _inspect_stream(
-    store: FeatureStore, table: pd.DataFrame, tolerance_s: float, title: str, scan: bool
+    name: str, store: FeatureStore, table: pd.DataFrame, tolerance_s: float, title: str, scan: bool
 ) -> StreamReport:
     result = StreamReport(missing=[video_id for video_id in table.index if video_id not in store])
     present = table.drop(index=result.missing)
+    unusable: list[Any] = []
     result.found, result.dim = len(present), store.dim if len(present) else 0
-    videos: Iterable[tuple[Any, float]] = present["duration_s"].items()
+    videos: Iterable[Any] = present.index
     if scan:
         console = Console(stderr=True)  # a notebook is not a terminal, where a bar would need widgets
         videos = track(list(videos), title, console=console, transient=True, disable=not console.is_terminal)
-    for video_id, duration_s in videos:
+    for video_id in videos:
         try:
             length = store.length(video_id)
-            off_s = store.grid(video_id).edge_s(length) - duration_s
+            _ = store.grid(video_id)
             _ = store[video_id] if scan else None  # the store itself looks for NaN
         except FeatureError as error:
             result.unreadable.append(str(error))
+            unusable.append(video_id)
             continue
         result.rows += length
-        if abs(off_s) > tolerance_s:  # never for an unknown duration, which is NaN
-            result.off_duration[video_id] = off_s
+    result.durations = check_durations(name, store, present["duration_s"].drop(index=unusable), tolerance_s)
+    result.notes = store.notes()
     return result
 
 
@@ -176,9 +180,6 @@ def _inspect_labels(data: SnippetDataModule, table: pd.DataFrame, report: DataRe
         report.remarks.append(
             f"{len(absent)} of {len(data.class_names)} classes have no training video: {first(absent)}."
         )
-    unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
-    if unlabelled:
-        report.problems.append(f"{len(unlabelled)} training videos have no label: {first(unlabelled)}.")
 
 
 def _inspect_unlabelled(data: SnippetDataModule, stores: Mapping[str, FeatureStore], report: DataReport) -> None:

@@ -1,6 +1,7 @@
 """The manifest of a feature store: which videos it holds, how many snippets, and where they lie in time."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class Manifest:
         origin: Description of what the features were made from, to detect that they are out of date.
         crop: Part of each frame that was used: ``center``, ``ten, averaged``, ...
         notes: Anything else worth knowing, such as the colour order of the network's input.
+        offset_s: Time of the first frame, on the clock that players show, of those videos whose picture begins later
+            than 0; added to that of the grid.
     """
 
     grid: TimeGrid
@@ -39,10 +42,14 @@ class Manifest:
     origin: dict[str, Any] = field(default_factory=dict)
     crop: str = "not stated"
     notes: str = ""
+    offset_s: dict[str, float] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write the manifest into the folder of a store, whole or not at all."""
-        write_text(folder / MANIFEST, json.dumps({"version": _VERSION, **asdict(self)}, indent=1))
+        content = {"version": _VERSION, **asdict(self)}
+        if not self.offset_s:  # version 0.2 does not know it
+            del content["offset_s"]
+        write_text(folder / MANIFEST, json.dumps(content, indent=1))
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -76,13 +83,20 @@ def _parsed(content: dict[str, Any]) -> Manifest:
     rates = None if fps is None else {name: float(rate) for name, rate in fps.items()}
     if not all(map(is_measure, (grid.fps, grid.stride, grid.window, *(rates or {}).values()))):
         raise ValueError("a number of its time grid is not above 0, or is too large")
-    if not abs(grid.offset_s) < 1e9:
-        raise ValueError("the offset of its time grid is too large")
+    offsets_s = _offsets(content.pop("offset_s", {}), grid.offset_s)
     videos = {name: int(count) for name, count in content.pop("videos").items()}
     outside = next((name for name in videos if not is_file_name(name)), None)
     if outside is not None:
         raise ValueError(f"{outside!r} cannot be the name of a file")
-    return Manifest(grid, int(content.pop("dim")), content.pop("dtype"), videos, rates, **content)
+    return Manifest(grid, int(content.pop("dim")), content.pop("dtype"), videos, rates, offset_s=offsets_s, **content)
+
+
+def _offsets(content: Mapping[str, Any], of_grid_s: float) -> dict[str, float]:
+    """The offsets of single videos."""
+    offsets_s = {name: float(offset_s) for name, offset_s in content.items()}
+    if not all(abs(offset_s) < 1e9 for offset_s in (of_grid_s, *offsets_s.values())):
+        raise ValueError("the offset of its time grid is too large")
+    return offsets_s
 
 
 def is_measure(value: float) -> bool:

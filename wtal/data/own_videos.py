@@ -47,7 +47,10 @@ def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -
     unlabelled = [name for name in _training(annotations) if not labels[name]]
     if unlabelled:
         names = first(unlabelled)
-        yield f"{len(unlabelled)} videos have no label: {names}; give them one, or put them into the subset `test`."
+        yield (
+            f"{len(unlabelled)} videos have no label and are taken as videos without any action: {names}; if they show "
+            "one, write it beside them."
+        )
     if len(annotations.class_names) == 1:
         yield "There is only one class: it is distinguished only from background, and VLP has no other text to compare."
 

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 from torch.utils.data.distributed import DistributedSampler
 
-__all__ = ["EpochSampler", "ResumableLoader", "derive_seed", "leave_sigterm"]
+__all__ = ["EpochSampler", "FixedOrder", "ResumableLoader", "derive_seed", "leave_sigterm"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -55,6 +55,34 @@ class EpochSampler(DistributedSampler[tuple[int, int]]):
         indices: list[Any] = list(super().__iter__())
         for index in indices[self.start :]:
             yield index, derive_seed(self.seed, self.epoch, index)
+
+
+class FixedOrder(DistributedSampler[Any], SequentialSampler):
+    """Yields items in order, each in one process only.
+
+    Lightning would replace a sampler that it does not know under several processes (``use_distributed_sampler``) and in
+    ``overfit_batches``, so that a process saw each video again; it leaves samplers of these two classes alone.
+
+    Args:
+        dataset: Dataset to sample from.
+        num_replicas: Number of processes that share the items.
+        rank: Rank of this process.
+        seed: Seed of pairs of index and seed as in :class:`EpochSampler`, the same in every epoch; None for indices.
+    """
+
+    def __init__(self, dataset: Dataset[Any], num_replicas: int = 1, rank: int = 0, seed: int | None = None) -> None:
+        super().__init__(dataset, num_replicas=num_replicas, rank=rank, shuffle=False)
+        self.rows = range(rank, len(dataset), num_replicas)  # type: ignore[arg-type]
+        self.item_seed = seed
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield indices, or pairs of index and seed."""
+        for index in self.rows:
+            yield index if self.item_seed is None else (index, derive_seed(self.item_seed, 0, index))
+
+    def __len__(self) -> int:
+        """Number of this process's items."""
+        return len(self.rows)
 
 
 class ResumableLoader(DataLoader[T_co]):

@@ -1,4 +1,4 @@
-"""Parts of a feature store under other names: videos by their aliases, channels by their numbers."""
+"""A feature store seen in another way: videos by their aliases, channels by their numbers, rows spread in time."""
 
 import re
 from collections.abc import Mapping
@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from wtal.data.store import FeatureStore
+from wtal.data.store import FeatureStore, spellings
 from wtal.errors import FeatureError
+from wtal.types import TimeGrid
 
-__all__ = ["column_numbers", "renamed", "with_columns"]
+__all__ = ["column_numbers", "renamed", "spread", "with_columns"]
 
 
 def renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
@@ -25,6 +26,7 @@ def renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
         {name: partial(_shape, store, alias, store.dim) for name, alias in aliases.items()},
         lambda name: store.grid(aliases[name]),
         store.dim,
+        reading=store.reading,
     )
 
 
@@ -54,6 +56,37 @@ def with_columns(store: FeatureStore, columns: str) -> FeatureStore:
         len(numbers),
         transposed=False,
         manifest=store.manifest,
+        reading=store.reading,
+    )
+
+
+def spread(store: FeatureStore, durations_s: Mapping[str, float]) -> FeatureStore:
+    """The same features with the rows of each video spread evenly over its duration.
+
+    Args:
+        store: Features whose rows were scaled to some number.
+        durations_s: Durations of the videos in seconds.
+    """
+    known = {name: duration_s for video_id, duration_s in durations_s.items() for name in spellings(video_id)}
+
+    def grid(video_id: str) -> TimeGrid:
+        duration_s = next((known[name] for name in spellings(video_id) if known.get(name, 0) > 0), None)
+        if duration_s is None:
+            raise FeatureError(
+                f"The features of video {video_id} at {store.path} are `rescaled`, so its duration must be known: add "
+                "a column `duration` to the annotations."
+            )
+        return TimeGrid(store.length(video_id) / duration_s, 1, 1)
+
+    return FeatureStore(
+        store.path,
+        {name: partial(store.__getitem__, name) for name in store},
+        {name: partial(_shape, store, name, store.dim) for name in store},
+        grid,
+        store.dim,
+        transposed=False,
+        manifest=store.manifest,
+        reading=store.reading,
     )
 
 

@@ -1,6 +1,8 @@
 """The videos of a split with their features, and the choice of those that are held out of training."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,9 @@ from wtal.data.dataset import SnippetFeatures
 from wtal.errors import AnnotationError
 from wtal.types import Split, Video
 
-__all__ = ["SplitVideos", "hold_out", "open_split"]
+__all__ = ["SplitVideos", "WithoutAction", "hold_out", "open_split", "remark_on_unlabelled", "with_action"]
+
+WithoutAction = Literal["keep", "skip"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def open_split(
         drop_up_to: Leave out videos of this many snippets or fewer.
 
     Raises:
-        AnnotationError: If no video is left, or a training video has no label.
+        AnnotationError: If no video is left.
         FeatureError: If the streams of a video disagree.
     """
     table = table.drop(index=left_out)
@@ -57,11 +61,6 @@ def open_split(
     table = table[table["length"] > drop_up_to]
     if table.empty:
         raise AnnotationError(f"{annotations.path}: no {split} video with features is left.")
-    unlabelled = [str(video_id) for video_id, labels in table["labels"].items() if not labels]
-    if split == "train" and unlabelled:
-        raise AnnotationError(
-            f"{annotations.path}: {len(unlabelled)} training videos have no label: {first(unlabelled)}."
-        )
     videos = []
     for video_id, length, duration_s in zip(table.index, table["length"], table["duration_s"], strict=True):
         grid = features.grid(video_id)
@@ -69,10 +68,38 @@ def open_split(
     return SplitVideos(table, features, videos, left_out)
 
 
+def with_action(path: Path, table: pd.DataFrame, without_action: WithoutAction) -> pd.DataFrame:
+    """The training videos of a table, with or without those that have no label.
+
+    Args:
+        path: Path of the annotations, for messages.
+        table: Rows of :attr:`Annotations.videos`.
+        without_action: What happens to videos without a label.
+
+    Raises:
+        AnnotationError: If no video has a label.
+    """
+    labelled = table["labels"].map(bool)
+    if not labelled.any():
+        raise AnnotationError(
+            f"{path}: none of the {len(table)} training videos has a label: write beside each what it shows."
+        )
+    return table[labelled] if without_action == "skip" else table
+
+
+def remark_on_unlabelled(table: pd.DataFrame, without_action: WithoutAction) -> list[str]:
+    """One sentence on what happens to the training videos without a label; none if all have one."""
+    names = [str(name) for name, labels in table["labels"].items() if not labels]
+    taken = "are taken as videos without any action, which teach the background (`data.without_action: skip` leaves "
+    taken = "are left out, as `data.without_action` is `skip`" if without_action == "skip" else taken + "them out)"
+    return [f"{len(names)} training videos have no label and {taken}: {first(names)}."] if names else []
+
+
 def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Choose videos to hold out, class by class.
 
-    The rarest classes choose first. Each class gives up to its share of videos and always keeps one.
+    The rarest classes choose first. Each class gives up to its share of videos and always keeps one. Videos without a
+    label count as one more class.
 
     Args:
         labels: Multi-hot labels, ``(N, C)``.
@@ -82,6 +109,9 @@ def hold_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     Returns:
         True on held-out videos, ``(N,)``.
     """
+    unlabelled = labels.sum(axis=1) == 0
+    if unlabelled.any():
+        labels = np.column_stack([labels, unlabelled])
     out = np.zeros(len(labels), bool)
     order = np.random.default_rng(seed).permutation(len(labels))
     videos = labels.sum(axis=0)

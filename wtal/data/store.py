@@ -2,9 +2,10 @@
 
 import io
 import tempfile
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,8 @@ __all__ = [
     "npy_shape",
     "open_store",
     "read_npy",
+    "spellings",
+    "vote",
     "write_npy",
 ]
 
@@ -36,11 +39,13 @@ class Grids:
         grid: Time grid of all videos.
         fps: Frame rates by name of the video, where each has its own; None where all have that of the grid.
         path: File of the frame rates, for messages.
+        offset_s: Times of the first frames that are added to that of the grid, by name of the video.
     """
 
     grid: TimeGrid
     fps: Mapping[str, float] | None = None
     path: Path | None = None
+    offset_s: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, video_id: str) -> TimeGrid:
         """The grid of one video.
@@ -48,14 +53,16 @@ class Grids:
         Raises:
             FeatureError: If its frame rate is needed and unknown.
         """
+        offset_s = self.offset_s.get(video_id, 0.0)
+        grid = replace(self.grid, offset_s=self.grid.offset_s + offset_s) if offset_s else self.grid
         if self.fps is None:
-            return self.grid
-        rate = next((self.fps[name] for name in _spellings(video_id) if name in self.fps), None)
+            return grid
+        rate = next((self.fps[name] for name in (video_id, *spellings(video_id)) if name in self.fps), None)
         if rate is None:
             raise FeatureError(
                 f"{self.path} has no frame rate of video {video_id}: add it, or give one for all as `fps`."
             )
-        return replace(self.grid, fps=rate)
+        return replace(grid, fps=rate)
 
 
 class FeatureStore(Mapping[str, np.ndarray]):
@@ -72,6 +79,7 @@ class FeatureStore(Mapping[str, np.ndarray]):
         transposed: Whether arrays are ``(D, T)``; None infers it from the number of channels, which all videos share.
         files: File of each video, for messages.
         manifest: Manifest of a store on disk.
+        reading: Functions that say what a user should know about how the files are read; empty texts say nothing.
     """
 
     def __init__(
@@ -85,23 +93,26 @@ class FeatureStore(Mapping[str, np.ndarray]):
         transposed: bool | None = None,
         files: Mapping[str, Path] | None = None,
         manifest: "Manifest | None" = None,
+        reading: Sequence[Callable[[], str]] = (),
     ) -> None:
         self.path, self._readers, self._shapes, self._grid = path, readers, shapes, grid
+        self._names = {unicodedata.normalize("NFC", name): name for name in readers}
         self._dim, self._transposed, self._files, self.manifest = dim, transposed, files or {}, manifest
+        self.reading = reading
         self._checked: set[str] = set()
         self._lengths: dict[str, int] = {}
 
     def __contains__(self, video_id: object) -> bool:
         """Whether there are features of a video."""
-        return isinstance(video_id, str) and any(name in self._readers for name in _spellings(video_id))
+        return isinstance(video_id, str) and any(name in self._names for name in spellings(video_id))
 
     def __iter__(self) -> Iterator[str]:
-        """Names as in the files."""
-        return iter(self._readers)
+        """Names as in the files, in composed Unicode."""
+        return iter(self._names)
 
     def __len__(self) -> int:
         """Number of videos."""
-        return len(self._readers)
+        return len(self._names)
 
     def __getitem__(self, video_id: str) -> np.ndarray:
         """Features of a video, ``(T, D)``.
@@ -151,10 +162,16 @@ class FeatureStore(Mapping[str, np.ndarray]):
         """Time grid of the snippets of a video."""
         return self._grid(self._found(video_id))
 
+    def notes(self) -> list[str]:
+        """What a user should know about how the files are read, one sentence each."""
+        return [
+            f"The features at {self.path}: {text}." for text in dict.fromkeys(note() for note in self.reading) if text
+        ]
+
     def _found(self, video_id: str) -> str:
-        for name in _spellings(video_id):
-            if name in self._readers:
-                return name
+        for name in spellings(video_id):
+            if name in self._names:
+                return self._names[name]
         raise FeatureNotFoundError(f"Video {video_id} has no features in {self.path}: extract them.")
 
     def _place(self, key: str) -> str:
@@ -165,7 +182,7 @@ class FeatureStore(Mapping[str, np.ndarray]):
         """Number of channels, and whether arrays are ``(D, T)``."""
         if self._dim is not None and self._transposed is not None:
             return self._dim, self._transposed
-        return _vote(self._first_shapes(), self._dim, self._transposed)
+        return vote(self._first_shapes(), self._dim, self._transposed)
 
     def _first_shapes(self, count: int = 5) -> list[tuple[int, ...]]:
         """Shapes of the first videos that can be read, among them at least one of two axes."""
@@ -179,7 +196,8 @@ class FeatureStore(Mapping[str, np.ndarray]):
             if len(shapes) == count:
                 break
         if not any(len(shape) == 2 for shape in shapes):
-            raise problem or FeatureError(f"{self.path} holds no array of the form (snippets, channels).")
+            found = f", but one of shape {shapes[0]}" if shapes else ""
+            raise problem or FeatureError(f"{self.path} holds no array of the form (snippets, channels){found}.")
         return shapes
 
     def _check(self, key: str, rows: np.ndarray, length: int) -> None:
@@ -202,10 +220,10 @@ class FeatureStore(Mapping[str, np.ndarray]):
             )
 
 
-def _vote(shapes: Sequence[tuple[int, ...]], dim: int | None, transposed: bool | None) -> tuple[int, bool]:
+def vote(shapes: Sequence[tuple[int, ...]], dim: int | None, transposed: bool | None) -> tuple[int, bool]:
     """Number of channels and whether arrays are ``(D, T)``: by majority of the shapes, where not given.
 
-    >>> _vote([(7, 4), (9, 4)], None, None), _vote([(4, 7), (4, 9)], None, None), _vote([(4, 7)], 4, None)
+    >>> vote([(7, 4), (9, 4)], None, None), vote([(4, 7), (4, 9)], None, None), vote([(4, 7)], 4, None)
     ((4, False), (4, True), (4, True))
     """
     normal, other = (Counter(shape[axis] for shape in shapes if len(shape) == 2) for axis in (1, 0))
@@ -217,7 +235,9 @@ def _vote(shapes: Sequence[tuple[int, ...]], dim: int | None, transposed: bool |
     return (other_channels, True) if other_votes > votes else (channels, False)
 
 
-def _spellings(video_id: str) -> tuple[str, str]:
+def spellings(video_id: str) -> tuple[str, str]:
+    """A name in composed Unicode, with and without a leading ``v_``."""
+    video_id = unicodedata.normalize("NFC", video_id)
     return video_id, video_id[2:] if video_id.startswith("v_") else f"v_{video_id}"
 
 
@@ -280,7 +300,7 @@ def open_store(folder: Path, grids: Grids | None = None) -> FeatureStore:
         folder,
         {name: partial(read_npy, file) for name, file in files.items()},
         {name: partial(_shape, length, manifest.dim) for name, length in manifest.videos.items()},
-        grids or Grids(manifest.grid, manifest.fps, folder / MANIFEST),
+        grids or Grids(manifest.grid, manifest.fps, folder / MANIFEST, manifest.offset_s),
         manifest.dim,
         transposed=False,
         files=files,

@@ -20,15 +20,20 @@ from wtal.errors import ConfigError, WTALError
 from wtal.extraction.pipeline import Extraction, Running, extract_features
 from wtal.nn.heads import ZeroShotHead
 from wtal.nn.text.prompts import TemplateText
-from wtal.results.predictions import as_table
+from wtal.results.predictions import as_table, read_predictions
+from wtal.results.record import About, read_about
+from wtal.results.run_folder import RunFolder
+from wtal.results.scores import read_scores
 from wtal.training.checkpoint import Run
 from wtal.training.outputs import WritePredictions
-from wtal.types import Benchmark, Detections
+from wtal.types import Benchmark
 from wtal.video.decode import probe
 
 __all__ = ["Found", "detect_actions", "text_tower", "zero_shot_model"]
 
 _MEANINGLESS = "features of random weights, which mean nothing"
+_NO_CHECKPOINT = "none: CLIP without training"
+_NAMESAKE_S = 5.0  # by which features of a damaged film may differ from its stated duration
 _KINDS = {"rgb": "i3d", "flow": "i3d", "clip": "clip"}
 
 
@@ -37,16 +42,21 @@ class Found:
     """What was found in videos.
 
     Args:
-        table: Detections of the model's last source, with the columns :data:`~wtal.results.predictions.COLUMNS`.
+        table: Detections of the model's last source in these and earlier videos of the same folder, with the columns
+            :data:`~wtal.results.predictions.COLUMNS`.
         videos: Files of the videos that could be read, by name.
         failed: Names of the others.
         note: A warning to readers of the detections; empty if there is none.
+        names: Names of these and earlier videos.
+        floors: Lowest score of each class that means an action; empty if none is known.
     """
 
     table: pd.DataFrame
     videos: dict[str, Path]
     failed: list[str]
     note: str
+    names: list[str]
+    floors: Mapping[str, float]
 
 
 def detect_actions(
@@ -57,32 +67,47 @@ def detect_actions(
     store: Path,
     workers: int | None = None,
     trained: Run | None = None,
+    stored: Mapping[str, Any] | None = None,
 ) -> Found:
     """Localize actions in videos.
 
     Args:
         model: Any model; only the features that its branches read are made.
         videos: Video files by name.
-        output: Folder for the detections of every source and for all scores, as ``wtal report`` reads them.
+        output: Folder for the detections of every source and for all scores, as ``wtal report`` reads them. Those of
+            earlier videos are kept.
         making: Settings of the features.
         store: Folder of the features; existing ones are reused.
         workers: Processes that decode; None for a number that suits the machine.
         trained: The model's run; a warning is given if its features were made in another way.
+        stored: Settings of the existing features, see :class:`~wtal.extraction.settled.Settled`. If they are those of
+            ``making`` and no video lacks features, no weights of networks are needed.
 
     Raises:
+        ConfigError: If the folder has detections of another model in other videos, or features of another film.
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
     """
-    streams = _streams_of(model)
+    streams, note = _streams_of(model), _MEANINGLESS if making.random_weights else ""
     making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in streams))
-    failed = extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
+    _refuse_other_model(output, model, videos, trained)
+    failed: Mapping[str, str] = {}
+    if stored and not _differs(making, stored) and _have_features(videos, store, streams):
+        print(f"All {len(videos)} videos have features in {store}.")
+    else:
+        failed = extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
     readable = {name: path for name, path in videos.items() if name not in failed}
-    table = as_table({}, model.class_names)
-    if readable:
-        data = _unlabelled(model.class_names, readable, store, streams, making)
-        if trained is not None:
-            _warn_of_other_features(trained, data)
-        table = _predict(model, data, output)
-    return Found(table, readable, sorted(failed), _MEANINGLESS if making.random_weights else "")
+    floors = model.floors.get(model.sources[-1], {})
+    if not readable:
+        return Found(as_table({}, model.class_names), readable, sorted(failed), note, [], floors)
+    data = _unlabelled(model.class_names, readable, store, streams, making)
+    _refuse_other_films(data, readable, store)
+    if trained is not None:
+        _warn_of_other_features(trained, data)
+    folder = RunFolder(output)
+    _predict(model, data, output, str(trained.path) if trained else "")
+    table = read_predictions(folder.predictions_of(model.sources[-1]))
+    names = list(read_scores(folder.scores_of(model.sources[-1])).grids.video_ids)
+    return Found(table, readable, sorted(failed), note, names, floors)
 
 
 def text_tower(settings: object) -> dict[str, str]:
@@ -139,8 +164,60 @@ def _unlabelled(
     return SnippetDataModule(annotations, Benchmark("none", (0.5,), ((0.5, 0.5),)), streams=sources, features_note=note)
 
 
-def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -> pd.DataFrame:
-    """Detections of the model's last source; those of every source and all scores are written for ``wtal report``."""
+def _refuse_other_model(
+    output: Path, model: LocalizationModule, videos: Mapping[str, Path], trained: Run | None
+) -> None:
+    """Refuse to mix detections of different models in one folder.
+
+    Raises:
+        ConfigError: If it has some in other videos, of other classes or another checkpoint.
+    """
+    folder = RunFolder(output)
+    for source in folder.sources:
+        if not folder.scores_of(source).is_file():
+            continue
+        earlier = read_scores(folder.scores_of(source))
+        others = sorted(set(earlier.grids.video_ids) - videos.keys())
+        about = read_about(folder.about) if folder.about.is_file() else About()
+        same = source in model.sources and list(earlier.class_names) == model.class_names
+        if others and not (same and about.checkpoint == (str(trained.path) if trained else _NO_CHECKPOINT)):
+            raise ConfigError(
+                f"{output} holds what another model ({about.checkpoint}) found in {len(others)} other videos, such as "
+                f"{others[0]}: choose another folder as `--output`."
+            )
+
+
+def _differs(making: Extraction, stored: Mapping[str, Any]) -> bool:
+    """Whether features would be made in another way than the stored ones; a CLIP model may be the path of a file."""
+    now = {name: getattr(making, name) for name in stored if name != "streams"}
+    now |= {"clip_model": Path(making.clip_model).stem} if "clip_model" in stored else {}
+    return any(stored[name] != value for name, value in now.items())
+
+
+def _have_features(videos: Collection[str], store: Path, streams: Collection[str]) -> bool:
+    manifests = [read_manifest(store / kind) for kind in streams]
+    return all(manifest is not None and set(videos) <= manifest.videos.keys() for manifest in manifests)
+
+
+def _refuse_other_films(data: SnippetDataModule, videos: Mapping[str, Path], store: Path) -> None:
+    """Refuse features that last much longer or shorter than the film, which those of a namesake do.
+
+    Raises:
+        ConfigError: If a film is not the one that the features were made from.
+    """
+    for video in data.videos("test"):
+        end_s = video.grid.edge_s(video.num_snippets)
+        if abs(end_s - video.duration_s) > max(_NAMESAKE_S, 2 * video.grid.step_s, 0.05 * video.duration_s):
+            raise ConfigError(
+                f"{store} has features of {end_s:.1f} s for {video.video_id}, but {videos[video.video_id]} lasts "
+                f"{video.duration_s:.1f} s: if it is another film of that name, rename it or choose another "
+                "`--output`; if it has changed, delete its features."
+            )
+
+
+def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path, checkpoint: str) -> None:
+    """Write the detections and all scores of every source, for ``wtal report`` too."""
+    model.checkpoint_name = checkpoint or _NO_CHECKPOINT
     trainer = Trainer(
         devices=1,
         logger=False,
@@ -148,13 +225,9 @@ def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path) -
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[WritePredictions()],
+        callbacks=[WritePredictions(add=True)],
     )
-    found: dict[str, Detections] = {}
-    results: Any = trainer.predict(model, datamodule=data)
-    for batch in results:
-        found |= {name: result.detections for name, result in batch[model.sources[-1]].items()}
-    return as_table(found, model.class_names)
+    trainer.predict(model, datamodule=data, return_predictions=False)
 
 
 def _warn_of_other_features(run: Run, data: SnippetDataModule) -> None:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from wtal.types import TimeGrid
     from wtal.video.snippets import Job
 
-__all__ = ["Extraction", "Layout", "Running", "Stream", "extract_features"]
+__all__ = ["CROPS", "Extraction", "Flow", "Layout", "Running", "Stream", "extract_features"]
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
+Flow = Literal["tvl1", "dis"]
 Layout = Literal["store", "two_stream", "joint"]
 
 _FOLDERS: dict[Layout, dict[tuple[Stream, ...], str]] = {
@@ -29,7 +30,8 @@ _FOLDERS: dict[Layout, dict[tuple[Stream, ...], str]] = {
     "two_stream": {("rgb",): "rgb", ("flow",): "flow", ("clip",): "clip"},
     "joint": {("rgb", "flow"): "", ("clip",): "clip"},
 }
-_CROPS = {"center": "center", "ten": "ten, averaged"}
+_NOTICEABLE_S = 0.2  # by which a picture may begin late without a word
+CROPS = {"center": "center", "ten": "ten, averaged"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Extraction:
     clip_model: str = "ViT-B-16"
     clip_weights: str = "openai"
     random_weights: bool = False
-    flow: Literal["tvl1", "dis"] = "tvl1"
+    flow: Flow = "tvl1"
     crops: Literal["center", "ten"] = "center"
     bgr: bool = False
     fps: float = 25.0
@@ -202,6 +204,11 @@ def _report(
     there = f"; {present} already had them" if present else ""
     text = f"{len(outcome.written)} videos written to {folders}{there}."
     Console().print(text, soft_wrap=True, highlight=False, markup=False)
+    late = {name: offset_s for name, offset_s in outcome.offset_s.items() if offset_s >= _NOTICEABLE_S}
+    if late:
+        text = ", ".join(f"{name} at {offset_s:.2f} s" for name, offset_s in sorted(late.items()))
+        text = f"The picture begins after the sound: {text}. All times are those that a player shows."
+        Console(stderr=True).print(text, soft_wrap=True, highlight=False, markup=False)
     if making.random_weights:
         Console(stderr=True).print("These features come from random weights and mean nothing.", highlight=False)
 
@@ -259,7 +266,7 @@ def _open_stores(
             output / folder,
             making.grid,
             origin=origin,
-            crop=_CROPS[making.crops] if "clip" not in streams else "as open_clip",
+            crop=CROPS[making.crops] if "clip" not in streams else "as open_clip",
             notes="random weights: the features mean nothing" if making.random_weights else "",
         )
     return stores

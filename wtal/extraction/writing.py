@@ -27,11 +27,13 @@ class Outcome:
         written: Number of snippets of each finished video.
         damaged: Finished videos of which a part could not be read.
         failed: Videos that have no features.
+        offset_s: Time of the first frame of finished videos whose picture begins later than 0.
     """
 
     written: dict[str, int] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    offset_s: dict[str, float] = field(default_factory=dict)
 
 
 class WriteFeatures(Callback):
@@ -67,8 +69,10 @@ class WriteFeatures(Callback):
         for streams, store in self.stores.items():
             if job.streams.issuperset(streams):
                 rows = torch.cat([torch.cat([part[stream] for stream in streams], dim=1) for part in parts])
-                store.add(job.video_id, rows.numpy())
+                store.add(job.video_id, rows.numpy(), batch.start_s)
                 self.outcome.written[job.video_id] = len(rows)
+        if batch.start_s:
+            self.outcome.offset_s[job.video_id] = batch.start_s
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather the outcomes of all processes."""
@@ -76,7 +80,7 @@ class WriteFeatures(Callback):
             outcomes: list[Any] = [None] * trainer.world_size
             torch.distributed.all_gather_object(outcomes, self.outcome)
             for outcome in outcomes:
-                for kind in ("written", "damaged", "failed"):
+                for kind in ("written", "damaged", "failed", "offset_s"):
                     getattr(self.outcome, kind).update(getattr(outcome, kind))
 
 

@@ -5,7 +5,7 @@ import math
 import os
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,7 @@ from wtal.io.text import read_any_text
 __all__ = [
     "check_size",
     "check_torch_archive",
+    "checked_floors",
     "is_bounded",
     "is_file_name",
     "read_checkpoint",
@@ -240,3 +241,15 @@ def is_file_name(name: str) -> bool:
         return bool(name) and Path(name).name == name and b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
         return False
+
+
+def checked_floors(content: Mapping[Any, Any]) -> dict[str, dict[str, float]]:
+    """The floors in a file: for each source, the lowest score of each class.
+
+    Raises:
+        AttributeError, TypeError, ValueError: If the content has another form, or a score is not finite.
+    """
+    floors = {str(s): {str(name): float(floor) for name, floor in of.items()} for s, of in content.items()}
+    if not all(math.isfinite(floor) for of_source in floors.values() for floor in of_source.values()):
+        raise ValueError("a lowest score is not finite")
+    return floors

@@ -22,16 +22,18 @@ def files_below(folder: Path, depth: int = _MAX_DEPTH) -> Iterator[Path]:
 
     def below(here: Path, levels: int) -> Iterator[Path]:
         real = os.path.realpath(here)
-        if real in seen or not os.access(here, os.R_OK | os.X_OK) or not os.path.isdir(here):
+        if real in seen:
             return
         seen.add(real)
-        for name in sorted(os.listdir(here)):
-            path = here / name
-            if name.startswith("."):
-                continue
-            if path.is_dir():
-                yield from below(path, levels - 1) if levels else ()
-            else:
-                yield path
+        try:
+            with os.scandir(here) as found:
+                entries = sorted((entry.name, entry.is_dir()) for entry in found if not entry.name.startswith("."))
+        except OSError:  # no folder, or one that may not be read
+            return
+        for name, is_folder in entries:
+            if not is_folder:
+                yield here / name
+            elif levels:
+                yield from below(here / name, levels - 1)
 
     yield from below(folder, depth)

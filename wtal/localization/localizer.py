@@ -40,8 +40,11 @@ class Localizer:
         min_margin: Minimum length of the margin in snippets, and at least one step.
         min_length: Minimum length of a proposal in snippets, and at least one step.
         class_threshold: Probability in the video above which a class is localized; if no class reaches it, the most
-            probable one is.
+            probable one is. By default every class is localized, and ``video_power`` ranks it.
         video_weight: Weight of the probability of the class in the video, which is added to the score.
+        video_power: Power of that probability by which the score is multiplied; 0 leaves the score as it is. A fourth
+            root keeps the labels of a video with several classes, whose probabilities share a sum of one, close to each
+            other, and ranks a class that the video hardly shows behind them.
         min_score: Score below which detections are dropped, before and after suppression.
         max_proposals: Maximum number of proposals per class that enter the suppression.
         suppression: ``gaussian`` and ``linear`` lower the score of detections that overlap a better one of the class,
@@ -71,8 +74,9 @@ class Localizer:
     outer_ratio: float = 0.25
     min_margin: float = 0.0
     min_length: float = 0.0
-    class_threshold: float = 0.2
+    class_threshold: float = 0.0
     video_weight: float = 0.0
+    video_power: float = 0.25
     min_score: float = 0.001
     max_proposals: int = 2000
     suppression: Literal["gaussian", "linear", "hard", "none"] = "gaussian"
@@ -89,8 +93,9 @@ class Localizer:
             raise ValueError("`cut` and `thresholds` need at least one entry.")
         if not 0 <= self.attention_weight <= 1:
             raise ValueError(f"`attention_weight` must lie in [0, 1], got {self.attention_weight}.")
-        if self.outer_ratio < 0:
-            raise ValueError(f"`outer_ratio` must not be negative, got {self.outer_ratio}.")
+        for name in ("outer_ratio", "video_power"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}.")
 
     @property
     def cuts(self) -> Floats:
@@ -131,7 +136,8 @@ class Localizer:
             max(1, round(self.min_length * self.upsampling)),
         )
         spans = self._seconds(np.stack([found.start, found.end], axis=1), video)
-        score = found.contrast + self.video_weight * video_score[labels][found.row]
+        of_class = video_score[labels][found.row]
+        score = (found.contrast + self.video_weight * of_class) * of_class**self.video_power
         good = np.flatnonzero((score > self.min_score) & (spans[:, 1] > spans[:, 0]))
         good = good[_best_of_each(score[good], found.row[good], self.max_proposals)]
         kept, score = self._suppress(spans[good], score[good], found.row[good])

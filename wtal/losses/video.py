@@ -12,6 +12,8 @@ __all__ = ["background_mil_losses", "co_activity_loss", "guidance_loss", "mil_lo
 def with_background(labels: Tensor, present: bool) -> Tensor:
     """Append the background class, present or absent, to multi-hot labels.
 
+    In a video without any action it is always present, as there is nothing else.
+
     Args:
         labels: Multi-hot labels, ``(B, C)``.
         present: Whether the background is present: yes for the plain CAS, no for the one suppressed by actionness.
@@ -22,7 +24,8 @@ def with_background(labels: Tensor, present: bool) -> Tensor:
     Source:
         BaS-Net, arXiv:1911.09963, section 3.
     """
-    return F.pad(labels, (0, 1), value=float(present))
+    background = torch.ones_like(labels[:, :1]) if present else (labels.sum(dim=1, keepdim=True) == 0).to(labels)
+    return torch.cat([labels, background], dim=1)
 
 
 def mil_loss(logits: Tensor, labels: Tensor) -> Tensor:

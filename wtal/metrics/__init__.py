@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, Bins, Diagnosis, diagnose, kinds_of
     from wtal.metrics.error_analysis import ErrorProfile, error_profile
     from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score, evaluate
+    from wtal.metrics.video_map import VideoMAP
 else:
     __getattr__, __dir__ = lazy(__name__)
 
@@ -24,6 +25,7 @@ __all__ = [
     "RuleSetName",
     "Score",
     "TemporalMAP",
+    "VideoMAP",
     "diagnose",
     "error_profile",
     "evaluate",

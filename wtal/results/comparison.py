@@ -13,6 +13,7 @@ from wtal.errors import PredictionError
 from wtal.io.files import write_text
 from wtal.io.tables import read_table
 from wtal.results.tables import markdown, print_table
+from wtal.views import WARM_UP_ONLY
 
 __all__ = ["METHOD_NAMES", "Method", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
 
@@ -127,7 +128,18 @@ def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:
         }
     )
     summary["train s"] = groups["train_seconds"].mean().map("{:.0f}".format)
-    return summary.rename(index=METHOD_NAMES).rename_axis("method")
+    return summary.rename(index=_names(table)).rename_axis("method")
+
+
+def _names(table: pd.DataFrame) -> dict[str, str]:
+    """Names of the methods; those whose training ended within the warm-up say so."""
+    names = {method: METHOD_NAMES.get(method, method) for method in table["method"].unique()}
+    for method, rows in table.groupby("method", sort=False) if "weights" in table else ():
+        ended = rows[rows["weights"].map(lambda weights: WARM_UP_ONLY in str(weights))]
+        if len(ended):
+            seeds = ", ".join(map(str, sorted(ended["seed"])))
+            names[method] += ", warm-up only" + ("" if len(ended) == len(rows) else f" with seed {seeds}")
+    return names
 
 
 def _shown(table: pd.DataFrame) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,12 @@ class Cue(NamedTuple):
     text: str
 
 
-def shown(table: pd.DataFrame, minimum: float | None = None, overlapping: bool = False) -> pd.DataFrame:
+def shown(
+    table: pd.DataFrame,
+    minimum: float | None = None,
+    overlapping: bool = False,
+    floors: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Choose the detections of one video that are worth a look, best first.
 
     Soft suppression leaves hundreds of overlapping detections per video, with scores that are not comparable between
@@ -40,8 +45,11 @@ def shown(table: pd.DataFrame, minimum: float | None = None, overlapping: bool =
 
     Args:
         table: Detections of one video: ``label``, ``start_s``, ``end_s``, ``score``.
-        minimum: Lowest score; by default :data:`SHARE_OF_BEST` of the best score of the video.
+        minimum: Lowest score, in place of both of the following: :data:`SHARE_OF_BEST` of the best score of the video,
+            and the floor of the class.
         overlapping: Whether to keep detections that overlap a better one of their class.
+        floors: Lowest score of each class that means an action, as learned in training; without them, the best
+            detection is always shown, also in a video without any action.
 
     Source:
         Our choice: of the shares 0.2 to 0.7, this one has the best or nearly the best F1 at tIoU 0.3 on P-MIL's base
@@ -49,6 +57,7 @@ def shown(table: pd.DataFrame, minimum: float | None = None, overlapping: bool =
     """
     table = table.sort_values("score", ascending=False, kind="stable")
     if minimum is None:
+        table = table[table["score"] >= table["label"].map(floors or {}).fillna(-np.inf).astype(float)]
         best = table["score"].max()
         minimum = min(best, SHARE_OF_BEST * best)  # keeps the best one even if all scores are negative
     table = table[table["score"] >= minimum]

@@ -16,6 +16,7 @@ from wtal.metrics.rule_sets import RuleSet, Score
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.results.ground_truth import GroundTruth, detection_rows
 from wtal.results.predictions import read_predictions
+from wtal.results.run_folder import RunFolder
 from wtal.results.tables import markdown, percent, print_table
 
 __all__ = ["Evaluation", "evaluate_file", "labels_of", "save_evaluations", "show_evaluations"]
@@ -119,12 +120,19 @@ def labels_of(predictions: Sequence[Path], names: Sequence[str]) -> list[str]:
         raise ConfigError(f"--names gives {len(names)} names for {len(predictions)} sets of predictions.")
     stems = [path.stem if path.suffix else path.name for path in predictions]
     pairs = zip(predictions, stems, strict=True)
-    longer = [f"{path.absolute().parent.name}/{stem}" if stems.count(stem) > 1 else stem for path, stem in pairs]
+    longer = [f"{_above(path)}/{stem}" if stems.count(stem) > 1 else stem for path, stem in pairs]
     labels = list(names) or longer
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
         raise ConfigError(f"{len(twice)} sets of predictions are named {twice[0]}: distinguish them with --names.")
     return labels
+
+
+def _above(path: Path) -> str:
+    """The folder of a file; of a run's predictions, the run's name and version."""
+    above = path.absolute().parent
+    is_of_run = above == RunFolder(above.parent).predictions
+    return f"{above.parents[1].name} {above.parent.name}" if is_of_run else above.name
 
 
 def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, tious: Sequence[float]) -> Evaluation:

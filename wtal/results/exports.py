@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import pandas as pd
 
+from wtal.data.annotations import first
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
 from wtal.results.cues import cues_of, shown
@@ -19,10 +20,11 @@ from wtal.video.files import video_files
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["Format", "export", "export_table", "file_name", "media_files"]
+__all__ = ["NOTHING_FOUND", "Format", "chosen_of", "export", "export_table", "file_name", "media_files", "print_found"]
 
 Format = Literal["json", "csv", "vtt", "eaf"]
 
+NOTHING_FOUND = "no action found"
 _LONGEST = 209  # bytes of a file name, without its extension and that of a draft
 
 
@@ -50,6 +52,7 @@ def export_table(
     *,
     minimum: float | None = None,
     overlapping: bool = False,
+    floors: Mapping[str, float] | None = None,
     note: str = "",
 ) -> list[Path]:
     """Write a table of detections for other programs.
@@ -58,7 +61,8 @@ def export_table(
     ``detections.csv``. ``vtt`` and ``eaf`` are for people: one file per video, named like the video, with the
     detections that :func:`~wtal.results.cues.shown` chooses, their classes and scores, and times in milliseconds. A
     subtitle is one line of plain text, so players can also use the file for chapters. In an ELAN file each class has a
-    tier, and further ones, ``class (2)``, for overlapping detections, because those in one tier must not overlap.
+    tier, and further ones, ``class (2)``, for overlapping detections, because those in one tier must not overlap. The
+    files of a video for which none is chosen say so.
 
     Args:
         table: Detections, with the columns :data:`~wtal.results.predictions.COLUMNS`.
@@ -68,6 +72,7 @@ def export_table(
         media: Video files by name of the video, which ``eaf`` links to.
         minimum: Lowest score; see :func:`~wtal.results.cues.shown`.
         overlapping: Whether to keep overlapping detections; see :func:`~wtal.results.cues.shown`.
+        floors: Lowest score of each class; see :func:`~wtal.results.cues.shown`.
         note: A remark for readers, such as that the weights are random; written to every file.
 
     Returns:
@@ -87,9 +92,29 @@ def export_table(
     per_video = [kind for kind in formats if kind in ("vtt", "eaf")]
     if not per_video:
         return tables
-    rows = dict(list(table.groupby("video_id", sort=False)))
-    chosen = {name: shown(rows.get(name, table[:0]), minimum, overlapping) for name in names}
+    chosen = chosen_of(table, names, minimum, overlapping, floors)
     return [*tables, *_write_videos(chosen, folder, per_video, media or {}, note)]
+
+
+def chosen_of(
+    table: pd.DataFrame,
+    videos: Sequence[str],
+    minimum: float | None = None,
+    overlapping: bool = False,
+    floors: Mapping[str, float] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """The detections of each video that are worth a look; see :func:`~wtal.results.cues.shown`."""
+    rows = dict(list(table.groupby("video_id", sort=False)))
+    return {name: shown(rows.get(name, table[:0]), minimum, overlapping, floors) for name in videos}
+
+
+def print_found(chosen: Mapping[str, pd.DataFrame], output: Path) -> None:
+    """Print how many of the chosen detections there are, and in which videos there is none."""
+    count, empty = sum(map(len, chosen.values())), [name for name, table in chosen.items() if table.empty]
+    if len(empty) < len(chosen):
+        print(f"{count} actions found in {len(chosen) - len(empty)} of {len(chosen)} videos -> {output}")
+    if empty:
+        print(f"{NOTHING_FOUND} in {len(empty)} of {len(chosen)} videos: {first(empty)}.")
 
 
 def _write_videos(
@@ -98,9 +123,10 @@ def _write_videos(
     """Write the files of each video, and yield their paths."""
     for video, table in chosen.items():
         cues = list(cues_of(video, table))
+        text = "; ".join(filter(None, [note, "" if cues else NOTHING_FOUND]))
         for kind in formats:
             path = folder / f"{file_name(video)}.{kind}"
-            write_text(path, as_vtt(cues, note) if kind == "vtt" else as_eaf(cues, path, media.get(video), note))
+            write_text(path, as_vtt(cues, text) if kind == "vtt" else as_eaf(cues, path, media.get(video), text))
             yield path
 
 

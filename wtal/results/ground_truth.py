@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from wtal.data.thumos14_lists import LEFT_OUT, TestList, lacking_videos
 from wtal.errors import AnnotationError, PredictionError
 from wtal.io.files import write_text
 from wtal.results.class_list import read_class_list
+from wtal.results.implausible import time_notes
 
 __all__ = [
     "Conventions",
@@ -26,6 +28,7 @@ __all__ = [
     "load_truth",
     "numbered",
     "other_names",
+    "unlikely_times",
     "write_ground_truth",
 ]
 
@@ -120,6 +123,12 @@ class GroundTruth:
     def rows(self) -> dict[str, int]:
         """The row of each video."""
         return {name: row for row, name in enumerate(self.video_ids)}
+
+    @cached_property
+    def last_end_s(self) -> dict[str, float]:
+        """The end of the last instance of each video that has one."""
+        rows, ends = self.segments[:, 0].astype(int), self.segments[:, 3]
+        return {self.video_ids[row]: float(ends[rows == row].max()) for row in np.unique(rows)}
 
     @property
     def table(self) -> pd.DataFrame:
@@ -282,7 +291,8 @@ def _in_words_of(labels: pd.Series, truth: GroundTruth) -> tuple[pd.Series, list
         meant = _of_numbers(unknown, truth)
         note = f"The predicted labels are numbers; {unknown[0]} is read as {meant[unknown[0]]!r}."
     else:
-        by_key = {label_key(name): name for name in reversed(truth.class_names)}
+        keys = Counter(map(label_key, truth.class_names))
+        by_key = {label_key(name): name for name in truth.class_names if keys[label_key(name)] == 1}
         meant = {label: by_key[label_key(label)] for label in unknown if label_key(label) in by_key}
         shown = ", ".join(f"{label!r} as {name!r}" for label, name in [*meant.items()][:3])
         note = f"{len(meant)} predicted labels are spelled otherwise in the ground truth, and are read so: {shown}."
@@ -335,9 +345,19 @@ def other_names(predicted: Iterable[str], known: Iterable[str], aliases: Mapping
     return other
 
 
+def unlikely_times(detections: pd.DataFrame, truth: GroundTruth) -> list[str]:
+    """Notes on times that cannot be seconds of the videos, see :func:`~wtal.results.implausible.time_notes`.
+
+    Args:
+        detections: One row per detection, with the names of videos that the ground truth uses.
+        truth: The ground truth.
+    """
+    return time_notes(detections, dict(zip(truth.video_ids, truth.duration_s, strict=True)), truth.last_end_s)
+
+
 def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[str]:
     """Notes on what lowers the numbers without being an error."""
-    notes = []
+    notes = unlikely_times(rows.assign(video_id=names), truth)
     if rows.empty:
         notes.append("There are no detections at all: every number is 0.")
     empty = (rows["end_s"] <= rows["start_s"]).sum()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wtal.errors import ConfigError, PredictionError, brief
-from wtal.io.bounds import read_json
+from wtal.io.bounds import checked_floors, read_json
 from wtal.io.files import write_text
 from wtal.results.identity import Identity
 from wtal.views import View
@@ -192,7 +192,9 @@ class About:
         tious: Its thresholds of temporal IoU.
         weights: What a reader must know about the weights; otherwise empty.
         checkpoint: Name of the file that the weights come from, or ``as in memory``.
+        part: How many of the videos were measured, such as ``2 of 8 videos``; empty if all were.
         views: How figures show each source, if known.
+        floors: For each source and class, the lowest score that is shown to people; empty if none was learned.
     """
 
     features: str = ""
@@ -200,7 +202,9 @@ class About:
     tious: tuple[float, ...] = ()
     weights: str = ""
     checkpoint: str = ""
+    part: str = ""
     views: tuple[View, ...] = ()
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def caption(self) -> str:
@@ -209,9 +213,9 @@ class About:
         >>> About("made up", "toy", (0.5,)).caption
         'features: made up; benchmark: toy'
         """
-        parts = {"features": self.features, "benchmark": self.benchmark, "": self.weights}
-        parts |= {"checkpoint": self.checkpoint}
-        return "; ".join(f"{name}: {value}" if name else value for name, value in parts.items() if value)
+        parts = {"features: ": self.features, "benchmark: ": self.benchmark, "": self.weights, "only ": self.part}
+        parts |= {"checkpoint: ": self.checkpoint}
+        return "; ".join(f"{name}{value}" for name, value in parts.items() if value)
 
 
 def _view(content: Mapping[str, Any]) -> View:
@@ -233,8 +237,9 @@ def read_about(path: Path) -> About:
         content = dict(read_json(path, PredictionError).items())  # no other value has items
         content.setdefault("benchmark", content.get("protocol", ""))  # its name before version 0.2
         known = {field.name: content[field.name] for field in fields(About) if field.name in content}
-        texts = {name: str(value) for name, value in known.items() if name not in ("tious", "views")}
+        texts = {name: str(value) for name, value in known.items() if name not in ("tious", "views", "floors")}
+        floors = checked_floors(known.get("floors", {}))
         tious, views = tuple(map(float, known.get("tious", ()))), tuple(map(_view, known.get("views", ())))
-        return About(**texts, tious=tious, views=views)
+        return About(**texts, tious=tious, views=views, floors=floors)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ConfigError) as error:
         raise PredictionError(f"{path} is damaged ({str(error)[:80]}): delete it, or test the run again.") from error

@@ -11,7 +11,7 @@ from wtal.results.comparison import METHOD_NAMES, read_comparison
 from wtal.results.record import Record, parse_record, read_record
 from wtal.results.run_folder import records_below
 from wtal.results.runs_summary import Row, RunsTable, present
-from wtal.views import CBP, FUSED, VLP
+from wtal.views import CBP, FUSED, VLP, WARM_UP_ONLY
 
 __all__ = ["collect", "table_of_runs"]
 
@@ -80,7 +80,7 @@ def _compared(folders: Sequence[Path]) -> Iterator[Row]:
         for _, row in table.iterrows():
             values = {title: float(row[name]) for name, title in measures.items()} | {"avg": float(row["mAP_avg"])}
             texts = {name: str(row[name]) for name in ("features", "benchmark")}
-            name = METHOD_NAMES.get(row["method"], str(row["method"]))
+            name = METHOD_NAMES.get(row["method"], str(row["method"])) + _ended(str(row["weights"]))
             yield Row(name, int(row["seed"]), values, **texts, git="", path=str(path))
 
 
@@ -120,9 +120,14 @@ def collect(records: Sequence[tuple[Path, Record]], source: str | None = None, c
         values = _values((record.metrics if checkpoint == "last" else record.selected) or {}, source)
         if values:
             name = _swept(path) or ", ".join(f"{_short(key)}={flat.get(key)}" for key in varied) or "run"
-            seed = record.seed or 0
+            name, seed = name + _ended(record.weights), record.seed or 0
             rows[name, seed] = Row(name, seed, values, record.features, record.benchmark, record.git, str(path))
     return list(rows.values())
+
+
+def _ended(weights: str) -> str:
+    """What the name of a collaboration adds whose training ended within the warm-up."""
+    return ", warm-up only" if WARM_UP_ONLY in weights else ""
 
 
 def _varied(settings: Sequence[Mapping[str, str]]) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "StudentLabels",
     "TestScores",
     "VideoGrids",
+    "added",
     "read_pseudo_labels",
     "read_scores",
     "write_pseudo_labels",
@@ -129,6 +130,28 @@ def read_scores(path: Path) -> TestScores:
     snippets, videos, classes = int(grids.lengths.sum()), len(grids.video_ids), len(class_names)
     shapes = {"probability": (snippets, classes), "actionness": (snippets,), "video": (videos, classes)}
     return TestScores(grids, class_names, **{n: _taken(path, arrays, n, "f", s) for n, s in shapes.items()})
+
+
+def added(earlier: TestScores, new: TestScores) -> TestScores:
+    """The scores of earlier videos and of new ones; a video that is in both is the new one.
+
+    Args:
+        earlier: Scores of the same classes.
+        new: Scores.
+    """
+    kept = [row for row, name in enumerate(earlier.grids.video_ids) if name not in new.grids.rows]
+    parts = [(earlier, kept), (new, list(range(len(new.grids.video_ids))))]
+    names = [scores.grids.video_ids[row] for scores, rows in parts for row in rows]
+    times = [
+        np.concatenate([getattr(scores.grids, name)[rows] for scores, rows in parts])
+        for name in ("lengths", "first_s", "step_s", "duration_s")
+    ]
+    probability, actionness = (
+        np.concatenate([getattr(s, name)[s.grids.slices[s.grids.video_ids[row]]] for s, rows in parts for row in rows])
+        for name in ("probability", "actionness")
+    )
+    video = np.concatenate([scores.video[rows] for scores, rows in parts])
+    return TestScores(VideoGrids(names, *times), new.class_names, probability, actionness, video)
 
 
 def write_pseudo_labels(path: Path, labels: StudentLabels) -> None:

@@ -73,4 +73,5 @@ def _cells(sweep: Sweep, outcome: Outcome) -> tuple[Text, str, str]:
     """Status, metric and duration of a run."""
     status = Text(f"{outcome.status} {outcome.reason}".strip(), style="red" if outcome.reason else "")
     value = outcome.metrics.get(sweep.metric)
-    return status, "" if value is None else f"{value:.4f}", f"{outcome.seconds:.0f}" if outcome.seconds else ""
+    unknown = "not measured" if sweep.metric and outcome.status == "done" else ""
+    return status, unknown if value is None else f"{value:.4f}", f"{outcome.seconds:.0f}" if outcome.seconds else ""

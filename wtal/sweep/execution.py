@@ -1,5 +1,6 @@
 """Running all trainings of a sweep: in parallel here, on machines that share a folder, or through SLURM."""
 
+import math
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from wtal.errors import ConfigError
 from wtal.io.extras import from_extra
 from wtal.sweep.board import Board
 from wtal.sweep.definition import SEED, Assignment, Parameter, Sweep
@@ -86,16 +88,31 @@ def _is_going_on(seeds: Sequence[int], board: Board, assignment: Assignment) -> 
 
 
 def _mean_over(seeds: Sequence[int], board: Board, retry: bool, assignment: Assignment) -> float | None:
-    """The metric of the sweep, averaged over the seeds; None if a run failed or did not measure it."""
+    """The metric of the sweep, averaged over the seeds; None if a run failed, or the metric is undefined."""
     values = []
     for one in _with_seeds(assignment, seeds):
         if one not in board.assignments:
             board.assignments.append(one)
         outcome = _until_ended(board.sweep, one, board.folder, retry)
-        if outcome.status != "done" or (board.sweep.metric and board.sweep.metric not in outcome.metrics):
+        if outcome.status != "done":
             return None
-        values.append(outcome.metrics.get(board.sweep.metric, 0.0))
-    return fmean(values)
+        values.append(_measured(board.sweep, outcome))
+    mean = fmean(values)
+    return mean if math.isfinite(mean) else None
+
+
+def _measured(sweep: Sweep, outcome: Outcome) -> float:
+    """The metric of a run; for a random search, which does not use it, any number will do.
+
+    Raises:
+        ConfigError: If the run did not measure it, as then a search would learn nothing.
+    """
+    if sweep.method == "bayes" and sweep.metric not in outcome.metrics:
+        known = ", ".join(sorted(outcome.metrics)) or "none at all"
+        raise ConfigError(
+            f"{sweep.path}: a finished run has no metric {sweep.metric!r}, but {known}: name one of these."
+        )
+    return outcome.metrics.get(sweep.metric, 0.0)
 
 
 @dataclass(frozen=True)

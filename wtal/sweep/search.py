@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wtal.errors import ConfigError
 from wtal.io.extras import from_extra
 from wtal.sweep.definition import Assignment, Parameter, Sweep
 
@@ -20,6 +21,9 @@ def open_study(sweep: Sweep, folder: Path, is_going_on: Callable[[Assignment], b
         sweep: The sweep with its parameters.
         folder: Folder of the study.
         is_going_on: Whether a living process works on an assignment; assignments of killed processes are run again.
+
+    Raises:
+        ConfigError: If the study of the folder has the opposite goal.
     """
     with from_extra("sweep"):
         import optuna
@@ -33,6 +37,12 @@ def open_study(sweep: Sweep, folder: Path, is_going_on: Callable[[Assignment], b
         direction="maximize" if sweep.maximize else "minimize",
         load_if_exists=True,
     )
+    is_opposite = (study.direction is optuna.study.StudyDirection.MAXIMIZE) != sweep.maximize
+    if is_opposite and sweep.method == "bayes":
+        raise ConfigError(
+            f"{folder} holds a search that {study.direction.name.lower()}s, and {sweep.path} asks for the opposite: "
+            "give another `--output`."
+        )
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
         if not is_going_on(trial.params):
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)

@@ -15,7 +15,7 @@ class Task(Protocol):
     """What to find in videos, and how the answer is measured and shown.
 
     A module asks its task for :meth:`truth`; if there is any, it makes one :meth:`metric` per source and adds
-    the truth once, then the answer for each video.
+    the answer for each video, then the truth of these videos once.
     """
 
     @property
@@ -24,7 +24,11 @@ class Task(Protocol):
         ...
 
     def truth(self, data: VideoData, split: Split) -> Tensor | None:
-        """Ground truth of all videos of a split; None where it is unknown or must not be seen."""
+        """Ground truth of all videos of a split, in rows that begin with the index of the video.
+
+        Returns:
+            None where it is unknown or must not be seen.
+        """
         ...
 
     def metric(self, benchmark: Benchmark) -> Metric:

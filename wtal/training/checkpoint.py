@@ -19,7 +19,7 @@ from wtal.nn.text.prompts import PromptedText, nearest_words
 from wtal.results.run_folder import RunFolder, newest_checkpoint
 from wtal.training.mistakes import mistake, origin
 from wtal.training.rebuilding import rebuild, refuse_untrusted
-from wtal.training.settings import load_data, with_present_names
+from wtal.training.settings import load_data, up_to_date
 from wtal.types import PseudoLabels
 
 __all__ = ["Run", "load"]
@@ -154,6 +154,7 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
             )
         model = rebuild(settings, checkpoint["class_names"], checkpoint["state_dict"], path, trust)
     _fill(model, checkpoint, path)
+    model.checkpoint_name = path.name
     return Run(
         path,
         model.eval(),
@@ -188,6 +189,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not {"state_dict", "class_names"} <= checkpoint.keys():
         raise CheckpointError(f"{path} is not a checkpoint of this project: it has no weights with class names.")
     parts = {"state_dict": {}, "class_names": [], "hyper_parameters": {}, "loops": {}, "epoch": 0, "marks": []}
+    parts["floors"] = {}
     checkpoint = {name: checkpoint.get(name, empty) for name, empty in parts.items()}
     wrong = [name for name, empty in parts.items() if not isinstance(checkpoint[name], type(empty))]
     if wrong:
@@ -197,7 +199,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not is_bounded([checkpoint[name] for name in ("class_names", "hyper_parameters", "marks")], _MOST_SETTINGS):
         raise CheckpointError(f"{path} is a damaged checkpoint: its settings hold too many values.")
     try:
-        return {**checkpoint, "hyper_parameters": with_present_names(checkpoint["hyper_parameters"])}
+        return {**checkpoint, "hyper_parameters": up_to_date(checkpoint["hyper_parameters"])}
     except RecursionError as error:
         raise CheckpointError(f"{path} is a damaged checkpoint: its settings are nested too deeply.") from error
 
@@ -236,7 +238,7 @@ def _with_class_index(state: object) -> object:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    content = with_present_names(read_yaml(path, ConfigError))
+    content = up_to_date(read_yaml(path, ConfigError))
     return content if isinstance(content, dict) else {}
 
 

@@ -1,8 +1,10 @@
 """Lightning's command line for ``fit``, ``validate``, ``test`` and ``predict``, with this project's defaults."""
 
 import os
+import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +12,15 @@ from typing import Any, Literal
 import yaml
 from lightning_fabric.plugins import CheckpointIO
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 import wtal.branches
 import wtal.collaboration  # noqa: F401
 from wtal._version import __version__
+from wtal.branches import LocalizationModule
+from wtal.branches.trainer_check import check_trainer
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
 from wtal.io.options import plain_options
@@ -24,15 +28,23 @@ from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.atomic import AtomicCheckpoints
+from wtal.training.floors import KeepFloors
 from wtal.training.folders import claim, leaves_no_files
 from wtal.training.lightning import LightningCommands, as_own_errors
+from wtal.training.measuring import (
+    chosen_on_held_out,
+    keep_results,
+    measured_checkpoint,
+    measured_part,
+    refuse_untrained,
+)
 from wtal.training.memory import KeepFreedMemory
 from wtal.training.mistakes import origin
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.panels import LogPanels
 from wtal.training.preemption import CheckpointOnTerm
 from wtal.training.progress import FitProgress
-from wtal.training.runs import KeepIdentity, begin, make_record
+from wtal.training.runs import KeepIdentity, begin, make_record, say
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
 from wtal.training.settings import SettingsParser
@@ -47,6 +59,8 @@ TRAINER_DEFAULTS: dict[str, Any] = {
     "use_distributed_sampler": False,  # the data modules' samplers handle processes and resumption themselves
 }
 
+# What Lightning's mode for measuring its own overhead does not allow, although this project's defaults have it.
+BAREBONES: dict[str, Any] = {"logger": False, "log_every_n_steps": None}
 
 _SWITCHES = ("then_test", "resume")
 
@@ -140,10 +154,31 @@ class WTALCLI(LightningCommands):
         """Give the run a new folder of its own; ``fit``, ``validate``, ``test`` and ``predict`` do so themselves."""
         claim(self.trainer, self.run_name)
 
-    before_validate = before_test = before_predict = claim_folder
+    def before_test(self) -> None:
+        """Find the checkpoint to measure, and give the run a new folder.
+
+        Raises:
+            CheckpointError: If the weights would be random, or ``last`` or ``best`` is not clear.
+        """
+        command, given = str(self.subcommand), self.setting("ckpt_path")
+        if given is None:
+            refuse_untrained(self.trainer, self.model, self.run_name, command)
+        else:
+            found = measured_checkpoint(self.trainer, self.settings, self.run_name, str(given), self._identity_of_file)
+            self.config[command]["ckpt_path"] = self.config_init[command]["ckpt_path"] = found
+        self.claim_folder()
+
+    before_validate = before_predict = before_test
+
+    def after_test(self) -> None:
+        """Keep the numbers for ``wtal table``."""
+        checkpoint = self.config_init[self.subcommand]["ckpt_path"]
+        keep_results(self.trainer, self.model, self.datamodule, self.settings, checkpoint)
 
     def before_fit(self) -> None:
         """Find the run to continue, or give a new one its folder."""
+        if isinstance(self.model, LocalizationModule):
+            check_trainer(self.trainer, self.model, self.datamodule)
         settings = self.config_init[self.subcommand]
         self._start = begin(
             self.trainer,
@@ -158,7 +193,10 @@ class WTALCLI(LightningCommands):
     def fit(self, **kwargs: Any) -> None:  # noqa: ANN401  what Lightning's `fit` takes
         """Train, unless the run is finished."""
         if not self._start.finished:
+            began = time.monotonic()
             self.trainer.fit(**kwargs)
+            # a process that `ddp_spawn` starts keeps its clock for itself
+            self.keeper.seconds = self.keeper.seconds or time.monotonic() - began
 
     def after_fit(self) -> None:
         """Write ``record.json`` into the run's folder."""
@@ -166,18 +204,26 @@ class WTALCLI(LightningCommands):
             return
         trainer, known = self.trainer, self._start.record
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        metrics = self._whole(metrics, "val")
         metrics = {**known.metrics, **metrics} if known else metrics
-        selected: Mapping[str, float] | None = None
         if self.setting("then_test"):
             (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
-            metrics |= tested
-            callback = trainer.checkpoint_callback
-            if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
-                (selected,) = trainer.test(self.model, self.datamodule, callback.best_model_path, verbose=False)
+            metrics |= self._whole(tested, "test")
+        identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
+        record = make_record(self.settings, identity, self.model, self.datamodule, metrics, None, seconds)
+        best = chosen_on_held_out(trainer) if self.setting("then_test") else ""
+        if best:  # its weights take the place of the last ones
+            (tested,) = trainer.test(self.model, self.datamodule, best, verbose=False)
+            record = replace(record, selected=self._whole(tested, "test") or None)
         if trainer.is_global_zero:
-            identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
-            record = make_record(self.settings, identity, self.model, self.datamodule, metrics, selected, seconds)
             write_record(RunFolder.of(trainer).record, record)
+
+    def _whole(self, metrics: Mapping[str, float], split: Literal["val", "test"]) -> dict[str, float]:
+        """The metrics of a split if all its videos were measured; otherwise none, which is said."""
+        part = measured_part(self.model, split)
+        if part and metrics:
+            say(self.trainer, f"Only {part} of {split} were measured, so their numbers are kept out of the record.")
+        return {} if part else dict(metrics)
 
     def _identity_of_file(self, config: Path) -> Identity | None:
         """The identity of a ``config.yaml``, with defaults for what it lacks; None if it does not fit."""
@@ -205,7 +251,9 @@ class WTALCLI(LightningCommands):
             raise ConfigError(
                 f"trainer.precision: {precision} is too coarse for the losses; use bf16-mixed, 16-mixed or 32-true."
             )
-        if settings["logger"] in (None, True):
+        if settings["barebones"]:
+            kwargs |= BAREBONES
+        elif settings["logger"] in (None, True):
             kwargs["logger"] = self._logger(settings["default_root_dir"])
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": self._callbacks(settings)}
         plugins = settings["plugins"] or []
@@ -228,8 +276,12 @@ class WTALCLI(LightningCommands):
 
     def _callbacks(self, settings: dict[str, Any]) -> list[Callback]:
         callbacks: list[Callback] = [self.keeper, SeedSteps(), KeepFreedMemory()]
-        callbacks += [WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels()]
-        if settings["enable_progress_bar"] is not False:
+        callbacks += [WritePredictions(), WritePseudoLabels(), ResultsTable(), LogPanels(), KeepFloors()]
+        if settings["barebones"]:
+            return callbacks
+        given = settings["callbacks"] or []
+        given = given if isinstance(given, list) else [given]
+        if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:
             last = ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)

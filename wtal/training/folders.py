@@ -25,8 +25,8 @@ def claim(trainer: Trainer, name: str) -> None:
 
 
 def leaves_no_files(trainer: Trainer) -> bool:
-    """Whether this is a rehearsal of a few steps, ``fast_dev_run``."""
-    return bool(getattr(trainer, "fast_dev_run", False))
+    """Whether this is a rehearsal of a few steps, ``fast_dev_run``, or measures speed alone, ``barebones``."""
+    return bool(getattr(trainer, "fast_dev_run", False) or getattr(trainer, "barebones", False))
 
 
 def earlier_runs(trainer: Trainer, name: str) -> list[RunFolder]:

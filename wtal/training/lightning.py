@@ -18,6 +18,7 @@ from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from wtal.errors import CheckpointError, ConfigError, FeatureError, WTALError
 from wtal.io.files import write_text
 from wtal.io.tables import read_table
+from wtal.training.given_checkpoint import given_checkpoint
 
 __all__ = ["LightningCommands", "as_own_errors", "batches_trained", "chooses_version", "write_into"]
 
@@ -55,7 +56,11 @@ class LightningCommands(LightningCLI):
         return parser
 
     def _parse_ckpt_path(self) -> None:
-        """Keep the settings as given: Lightning would replace them by those saved in the checkpoint."""
+        """Check the checkpoint, and keep the settings as given, where Lightning would take those of the checkpoint."""
+        command = self.config.get("subcommand")
+        settings = self.config[command] if command else {}
+        if settings.get("ckpt_path"):
+            settings["ckpt_path"] = given_checkpoint(str(settings["ckpt_path"]), command)
 
 
 def batches_trained(trainer: Trainer) -> int:
@@ -129,7 +134,7 @@ def as_own_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (MisconfigurationException, FileNotFoundError, pickle.UnpicklingError, RuntimeError) as error:
+    except Exception as error:
         own = _own_error(error)
         if own is None:
             raise
@@ -140,17 +145,30 @@ def _own_error(error: Exception) -> WTALError | None:
     message = str(error)
     if isinstance(error, MisconfigurationException):
         return ConfigError(" ".join(message.split()))
+    if isinstance(error, ValueError | RuntimeError) and _is_raised_by_lightning(error):
+        return ConfigError(" ".join(message.split()))
     if isinstance(error, FileNotFoundError):
         return CheckpointError(message) if "heckpoint" in message else None
     if isinstance(error, pickle.UnpicklingError):
         return CheckpointError(
             "The checkpoint was not loaded: it is damaged, or holds more than plain values and could run code."
         )
+    if not isinstance(error, RuntimeError):
+        return None
     if "PytorchStreamReader" in message:
         return CheckpointError(f"The checkpoint is damaged: {message}")
     if "loading state_dict" in message:
         return CheckpointError(_foreign_weights(message))
     return _wrong_width(message)
+
+
+def _is_raised_by_lightning(error: Exception) -> bool:
+    """Whether the innermost code is Lightning's: then it has refused a setting."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
+    return str(module).startswith(("pytorch_lightning.", "lightning_fabric."))
 
 
 def _foreign_weights(message: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -14,11 +14,20 @@ from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
 from wtal.data.contract import VideoData, data_of
 from wtal.results.ground_truth import write_ground_truth
-from wtal.results.predictions import write_predictions
+from wtal.results.predictions import as_table, read_predictions, write_table
 from wtal.results.record import About, write_about
 from wtal.results.run_folder import RunFolder
-from wtal.results.scores import StudentLabels, TestScores, VideoGrids, write_pseudo_labels, write_scores
+from wtal.results.scores import (
+    StudentLabels,
+    TestScores,
+    VideoGrids,
+    added,
+    read_scores,
+    write_pseudo_labels,
+    write_scores,
+)
 from wtal.results.tables import percent, print_table
+from wtal.training.folders import leaves_no_files
 from wtal.types import VideoResult
 
 __all__ = ["ResultsTable", "WritePredictions", "WritePseudoLabels"]
@@ -30,7 +39,13 @@ class WritePredictions(Callback):
     The files are ``predictions/<source>.json`` (detections in ActivityNet's format), ``predictions/ground_truth.json``
     where the segments are known, ``scores/<source>.npz`` and ``about.json`` (benchmark, features, checkpoint): all that
     pages and figures need, so that they do not need the model.
+
+    Args:
+        add: Keep the earlier results of other videos in the same files, which must be of the same classes.
     """
+
+    def __init__(self, add: bool = False) -> None:
+        self.add = add
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget earlier results."""
@@ -54,7 +69,7 @@ class WritePredictions(Callback):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Gather, sort by name and write."""
-        if not isinstance(pl_module, LocalizationModule):
+        if not isinstance(pl_module, LocalizationModule) or leaves_no_files(trainer):
             return
         results = self._gathered(trainer.world_size)
         if not trainer.is_global_zero:
@@ -64,13 +79,21 @@ class WritePredictions(Callback):
         videos = {video.video_id: video for video in data.videos("test")}
         for source, of_source in results.items():
             detections = {name: result.detections for name, result in of_source.items()}
-            write_predictions(folder.predictions_of(source), detections, class_names)
             grids = VideoGrids.of([videos[name] for name in of_source])
-            write_scores(folder.scores_of(source), _joined(grids, class_names, list(of_source.values())))
-        if data.ground_truth("test") is not None:
-            durations_s = {name: video.duration_s for name, video in videos.items()}
-            write_ground_truth(folder.ground_truth, data.named_segments("test"), durations_s, "test")
-        write_about(folder.about, _about(trainer, pl_module, data))
+            table, scores = as_table(detections, class_names), _joined(grids, class_names, list(of_source.values()))
+            if self.add and folder.scores_of(source).is_file():
+                earlier = read_predictions(folder.predictions_of(source))
+                table = pd.concat([earlier[~earlier["video_id"].isin(list(detections))], table], ignore_index=True)
+                scores = added(read_scores(folder.scores_of(source)), scores)
+            write_table(folder.predictions_of(source), table, scores.grids.video_ids)
+            write_scores(folder.scores_of(source), scores)
+        found = {name for of_source in results.values() for name in of_source}
+        if data.ground_truth("test") is not None:  # of these videos alone: no instance of another could be found
+            durations_s = {name: video.duration_s for name, video in videos.items() if name in found}
+            segments = data.named_segments("test")
+            segments = segments[segments["video_id"].isin(found)]
+            write_ground_truth(folder.ground_truth, segments, durations_s, "test")
+        write_about(folder.about, _about(trainer, pl_module, data, part_of_videos(len(found), len(videos))))
         Console(stderr=True).print(f"Detections and scores written to {folder}", soft_wrap=True)
 
     on_test_end = on_predict_end
@@ -96,7 +119,7 @@ class WritePseudoLabels(Callback):
         """Write the buffers of the collaboration's loop, which are the same in every process."""
         buffers = getattr(trainer.fit_loop, "buffers", {})
         taught = {student: buffer for student, buffer in buffers.items() if (buffer.label >= 0).any()}
-        if not taught or not trainer.is_global_zero:
+        if not taught or not trainer.is_global_zero or leaves_no_files(trainer):
             return
         grids = VideoGrids.of(data_of(trainer).videos("train"))
         label, class_index = (
@@ -128,7 +151,7 @@ class ResultsTable(Callback):
         """Print the table of ``validate``, also inside a fit."""
         self._print(trainer, pl_module, "val")
 
-    def _print(self, trainer: Trainer, module: LightningModule, split: str) -> None:
+    def _print(self, trainer: Trainer, module: LightningModule, split: Literal["val", "test"]) -> None:
         data = getattr(trainer, "datamodule", None)
         rows = _measures_by_source(trainer.callback_metrics, split, type(module).__name__)
         if not rows or not trainer.is_global_zero or not isinstance(data, SnippetDataModule):
@@ -139,8 +162,12 @@ class ResultsTable(Callback):
         titles = module.task.columns(data.benchmark, short=inside)
         table = pd.DataFrame.from_dict(rows, orient="index")
         table = percent(table[[name for name in titles if name in table]], 1).rename(columns=titles)
-        caption = f"epoch {trainer.current_epoch}" if inside else _about(trainer, module, data).caption
-        print_table(table.rename_axis(module.task.heading), caption)
+        part = part_of_videos(*module.measured.get(split, (0, 0)))
+        caption = f"epoch {trainer.current_epoch}" + (f"; only {part}" if part else "")
+        print_table(
+            table.rename_axis(module.task.heading),
+            caption if inside else _about(trainer, module, data, part).caption,
+        )
 
 
 def _measures_by_source(metrics: Mapping[str, Any], split: str, alone: str) -> dict[str, dict[str, float]]:
@@ -154,13 +181,22 @@ def _measures_by_source(metrics: Mapping[str, Any], split: str, alone: str) -> d
     return rows
 
 
-def _about(trainer: Trainer, module: LightningModule, data: VideoData) -> About:
+def part_of_videos(measured: int, total: int) -> str:
+    """How many of the videos were measured, such as ``2 of 8 videos``; empty if all were."""
+    return "" if measured == total else f"{measured} of {total} videos"
+
+
+def _about(trainer: Trainer, module: LocalizationModule, data: VideoData, part: str) -> About:
     path = getattr(trainer, "ckpt_path", None)
+    in_memory = "as in memory" if any(p.requires_grad for p in module.parameters()) else "none, as nothing is trained"
+    untrained = f"untrained weights of {', '.join(module.untrained)}, which mean nothing" if module.untrained else ""
     return About(
         features=data.features_note,
         benchmark=data.benchmark.name,
         tious=data.benchmark.tious,
-        weights=getattr(module, "note", ""),
-        checkpoint=Path(path).name if path else "as in memory",
-        views=getattr(module, "views", ()),
+        weights="; ".join(filter(None, [untrained, module.note])),
+        checkpoint=Path(path).name if path else module.checkpoint_name or in_memory,
+        part=part,
+        views=module.views,
+        floors=module.floors,
     )

@@ -24,7 +24,7 @@ from wtal.results.record import Record, length_of, read_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.folders import claim, earlier_runs, leaves_no_files, move_to
 
-__all__ = ["KeepIdentity", "Start", "begin", "make_record"]
+__all__ = ["KeepIdentity", "Start", "begin", "identity_of", "make_record", "say"]
 
 _PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "open_clip_torch", "numpy", "pandas", "jsonargparse")
 _MOST_SETTINGS = 100_000
@@ -134,7 +134,7 @@ def begin(
             notice = (
                 f"{checkpoint} was trained with other settings ({difference}): training continues from it as asked."
             )
-    _say(trainer, notice)
+    say(trainer, notice)
     return Start(checkpoint)
 
 
@@ -143,7 +143,7 @@ def _continued(trainer: Trainer, keeper: KeepIdentity, folder: RunFolder, step: 
     record = _trained_as_long(folder, keeper.config)
     finished = record is not None and (record.is_tested or not then_test)
     if finished:
-        _say(trainer, f"{folder} is finished: nothing is left to train.")
+        say(trainer, f"{folder} is finished: nothing is left to train.")
     else:
         move_to(trainer, folder, step)
     return Start(str(folder.last), record, finished)
@@ -156,14 +156,33 @@ def _compare(checkpoint: Path, here: Identity, read_identity: ReadIdentity) -> t
     except CheckpointError:
         return "its checkpoint is damaged", 0
     content = content if isinstance(content, dict) else {}
-    there = _stored_identity(content)
-    if there is None:  # before version 0.2
-        folder = RunFolder.containing(checkpoint)
-        there = read_identity(folder.config) if folder is not None and folder.config.is_file() else None
+    there = _identity_in(content, checkpoint, read_identity)
     if there is None:
         return "its checkpoint does not state them", 0
     difference = "" if there == here else there.difference(here)
     return difference, _batches(content)
+
+
+def identity_of(checkpoint: Path, read_identity: ReadIdentity) -> Identity | None:
+    """The identity of the run that wrote a checkpoint; None if it is unknown.
+
+    Args:
+        checkpoint: The file.
+        read_identity: See :func:`begin`.
+    """
+    try:
+        content = read_checkpoint(checkpoint, mmap=True)
+    except (CheckpointError, FileNotFoundError):
+        return None
+    return _identity_in(content if isinstance(content, dict) else {}, checkpoint, read_identity)
+
+
+def _identity_in(content: Mapping[str, Any], checkpoint: Path, read_identity: ReadIdentity) -> Identity | None:
+    stored = _stored_identity(content)
+    if stored is not None:
+        return stored
+    folder = RunFolder.containing(checkpoint)  # before version 0.2
+    return read_identity(folder.config) if folder is not None and folder.config.is_file() else None
 
 
 def _stored_identity(checkpoint: Mapping[str, Any]) -> Identity | None:
@@ -195,7 +214,8 @@ def _trained_as_long(folder: RunFolder, config: Mapping[str, Any]) -> Record | N
     return record if record is not None and record.length == length_of(config) else None
 
 
-def _say(trainer: Trainer, sentence: str) -> None:
+def say(trainer: Trainer, sentence: str) -> None:
+    """Print a sentence for the user on standard error, once; nothing if it is empty."""
     if sentence and trainer.is_global_zero:
         Console(stderr=True).print(sentence, soft_wrap=True, markup=False, highlight=False)
 

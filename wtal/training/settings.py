@@ -17,28 +17,33 @@ from wtal.errors import ConfigError
 from wtal.io.bounds import is_bounded, read_yaml
 from wtal.io.text import expanded
 
-__all__ = ["RENAMED", "SettingsParser", "load_data", "with_present_names"]
+__all__ = ["RENAMED", "SettingsParser", "load_data", "up_to_date"]
 
 RENAMED = {  # modules that configurations and checkpoints written before version 0.2 name
     "wtal.nn.prompts": "wtal.nn.text",
 }
 
+_LOCALIZER_BEFORE_0_3 = {"class_threshold", "video_weight", "max_proposals", "max_detections"}  # some of its arguments
 _MOST_VALUES = 1_000_000  # in a file; those behind an alias count each time it is used
 
 for name in wtal.data.__all__:
     getattr(wtal.data, name)  # classes that are imported can be named without their module
 
 
-def with_present_names(settings: Any) -> Any:  # noqa: ANN401  nested plain values
-    """Settings in which classes of renamed modules have their present names.
+def up_to_date(settings: Any) -> Any:  # noqa: ANN401  nested plain values
+    """Settings as they are written now, with the same meaning.
 
-    >>> with_present_names({"text": {"class_path": "wtal.nn.prompts.FileText", "init_args": {"path": "text.npy"}}})
+    Classes of renamed modules get their present names. A localizer that was written with all of its arguments before
+    version 0.3 scores without the class's probability, as it did then.
+
+    >>> up_to_date({"text": {"class_path": "wtal.nn.prompts.FileText", "init_args": {"path": "text.npy"}}})
     {'text': {'class_path': 'wtal.nn.text.FileText', 'init_args': {'path': 'text.npy'}}}
     """
     if isinstance(settings, dict):
-        return {key: with_present_names(value) for key, value in settings.items()}
+        former = settings.keys() >= _LOCALIZER_BEFORE_0_3 and "video_power" not in settings
+        return {key: up_to_date(value) for key, value in settings.items()} | ({"video_power": 0.0} if former else {})
     if isinstance(settings, list | tuple):
-        return [with_present_names(value) for value in settings]
+        return [up_to_date(value) for value in settings]
     if isinstance(settings, str) and re.fullmatch(r"[\w.]+", settings):
         module, _, name = settings.rpartition(".")
         return f"{RENAMED[module]}.{name}" if module in RENAMED else settings
@@ -49,7 +54,7 @@ def _load(text: str) -> Any:  # noqa: ANN401
     content = get_loader("yaml")(text)
     if not is_bounded(content, _MOST_VALUES):
         raise yaml.YAMLError(f"more than {_MOST_VALUES} values by aliases")
-    return with_present_names(_with_home(content))
+    return up_to_date(_with_home(content))
 
 
 def _with_home(settings: Any) -> Any:  # noqa: ANN401  nested plain values
@@ -113,7 +118,7 @@ def load_data(configs: Sequence[Path], options: Sequence[str] = ()) -> SnippetDa
     parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
     chosen: Namespace | None = None
     for path in configs:
-        content = with_present_names(_with_home(read_yaml(path, ConfigError)))
+        content = up_to_date(_with_home(read_yaml(path, ConfigError)))
         if isinstance(content, dict) and "data" in content:
             chosen = parser.parse_object({"data": content["data"]}, chosen)
     if options:

@@ -1,4 +1,8 @@
-"""The clock of a video: seconds since its first picture, from time stamps that may be missing or wrong."""
+"""The clock of a video, from time stamps that may be missing or wrong.
+
+Pictures are counted from the first one; :attr:`Clock.start_s` is where that one lies on the clock of the container,
+which players show: sound may begin before the picture.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,11 +12,13 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-__all__ = ["END_TOLERANCE_S", "Clock", "StatedTime", "stated_time"]
+__all__ = ["END_TOLERANCE_S", "Clock", "StatedTime", "clock_begins", "stated_time"]
 
 END_TOLERANCE_S = 0.5  # by which an undamaged file may end before the duration it states
 _MAX_STEP_S = 10  # between two pictures, where the duration of the container does not cover more
 _MAX_HELD_S = 600  # between two pictures, whatever the container states
+_MAX_START_S = 86400  # before the first picture
+_FROM_ZERO = {"mp4", "mov", "matroska", "webm"}  # containers whose clock begins at 0, wherever their first stamp is
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,16 @@ def stated_time(container: InputContainer, stream: VideoStream) -> StatedTime:
     return StatedTime(start_s, max(container.duration or 0, 0) / av.time_base, of_stream=False)
 
 
+def clock_begins(container: InputContainer) -> Fraction:
+    """The time stamp at which a player's clock shows 0.
+
+    In MP4 and Matroska that is 0. Elsewhere, as in a transport stream that was cut from a broadcast, the first stamp is
+    arbitrary, and players count from the earliest one of all streams.
+    """
+    start = Fraction(container.start_time or 0, av.time_base)
+    return min(start, Fraction(0)) if _FROM_ZERO & set(container.format.name.split(",")) else start
+
+
 class Clock:
     """Time of each picture in seconds since the first, never decreasing.
 
@@ -59,6 +75,8 @@ class Clock:
         end: Seconds at which it ends.
         shift: Offset from the time of the file to that of the clock; None before the first time stamp.
         stated: Start and duration as the header states them.
+        zero: The time stamp at which a player's clock shows 0.
+        start_s: Seconds on the clock of the container at which the first picture appears; see :func:`clock_begins`.
         jump: Size and place of the last jump of the time stamps that was left out; None without any.
     """
 
@@ -69,6 +87,8 @@ class Clock:
         self.stated = stated_time(container, stream)
         self.jump: str | None = None
         self.shift: Fraction | None = None
+        self.start_s = 0.0
+        self.zero = clock_begins(container)
         self.now = -self.period
         self.end = Fraction(0)
 
@@ -82,10 +102,12 @@ class Clock:
 
     def _at(self, stamp: Fraction) -> Fraction:
         following = self.now + self.period
+        covered = float(stamp) <= self.stated.end_s + END_TOLERANCE_S
         if self.shift is None:
             self.shift = following - stamp
+            start_s = float(stamp - following - self.zero)
+            self.start_s = start_s if 0 < start_s <= (_MAX_START_S if covered else _MAX_STEP_S) else 0.0
         step = stamp + self.shift - self.now
-        covered = float(stamp) <= self.stated.end_s + END_TOLERANCE_S
         if -1 <= step <= (_MAX_HELD_S if covered else _MAX_STEP_S):
             return self.now + max(step, Fraction(0))
         self.jump = f"{float(step):.1f} s at {float(self.now):.1f} s"

@@ -26,7 +26,7 @@ with from_extra("video"):
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
-from wtal.video.clock import END_TOLERANCE_S, Clock, stated_time
+from wtal.video.clock import END_TOLERANCE_S, Clock
 
 __all__ = ["Frame", "FrameReader", "VideoInfo", "probe"]
 
@@ -52,7 +52,9 @@ class VideoInfo:
         width: Width in pixels as shown, after the rotation; non-square pixels are not stretched.
         height: Height in pixels as shown.
         fps: Average frame rate of the stream, 0.0 where the container states none.
-        duration_s: Duration in seconds that the container states, 0.0 where it states none.
+        duration_s: Seconds on the clock that players show at which the last picture ends, as the container states it;
+            0.0 where it states none. Sound may go on longer.
+        start_s: Seconds on that clock at which the first picture appears, 0.0 in most videos.
         rotation: Degrees by which the stored picture is turned counterclockwise: 0, 90, 180 or 270.
     """
 
@@ -61,6 +63,7 @@ class VideoInfo:
     height: int
     fps: float
     duration_s: float
+    start_s: float
     rotation: int
 
 
@@ -76,8 +79,11 @@ def probe(path: Path) -> VideoInfo:
         if picture is None:
             raise VideoError(f"{path}: no picture can be decoded; convert the video again from its source.")
         width, height = _shown_size(path, picture)
-        fps, duration_s = float(stream.average_rate or 0), stated_time(container, stream).duration_s
-        return VideoInfo(path, width, height, fps, duration_s, _rotation(picture))
+        clock = Clock(container, stream)
+        clock.tick(picture)
+        fps, stated = float(stream.average_rate or 0), clock.stated
+        end_s = stated.end_s - float(clock.zero) if stated.of_stream else stated.duration_s
+        return VideoInfo(path, width, height, fps, end_s, clock.start_s, _rotation(picture))
 
 
 class Frame:
@@ -111,6 +117,7 @@ class FrameReader:
     be up to half a frame early. The last one stays for its stated duration. A missing time stamp is replaced by the
     decoding time, or else by the rate of the stream; where a time stamp jumps back by more than a second, or ahead by
     more than ten that the stated duration does not cover, the clock advances by one picture and ``damage`` reports it.
+    A player shows the first picture at ``start_s``, which is later than 0 where the sound begins before the picture.
 
     A picture is resized (swscale, bilinear) in the step that converts it to RGB, then turned upright. All pictures have
     the size of the first one, even if the resolution changes. Non-square pixels are not stretched (as in the public
@@ -126,7 +133,9 @@ class FrameReader:
 
     Attributes:
         damage: After a pass, one sentence if the file ended early or was damaged, else None.
-        duration_s: After a pass, the duration of the frames: number of frames / fps.
+        start_s: After a pass, the time on a player's clock of the first frame; less than half a frame counts as 0.
+        duration_s: After a pass, the time on a player's clock at which the last frame ends: ``start_s`` + number of
+            frames / fps.
         count: Number of frames so far.
     """
 
@@ -140,7 +149,7 @@ class FrameReader:
         self.short_side = short_side
         self.threads = threads
         self.damage: str | None = None
-        self.duration_s = 0.0
+        self.start_s = self.duration_s = 0.0
         self.count = 0
 
     def __iter__(self) -> Iterator[Picture]:
@@ -158,7 +167,7 @@ class FrameReader:
         Raises:
             VideoError: See :func:`probe`.
         """
-        self.damage, self.duration_s, self.count = None, 0.0, 0
+        self.damage, self.start_s, self.duration_s, self.count = None, 0.0, 0.0, 0
         log, converters = _Log(self.path), _Converters(self.path)
         rate, last_frame = Fraction(self.fps), math.ceil(_MAX_S * self.fps)
         with _opened(self.path, self.threads) as (container, stream):
@@ -175,7 +184,8 @@ class FrameReader:
             if held is None:
                 raise VideoError(f"{self.path}: no picture can be decoded; convert the video again from its source.")
             yield from self._until(max(min(_nearest(clock.end * rate), last_frame), 1), held)
-            self.duration_s = self.count / self.fps
+            self.start_s = clock.start_s if clock.start_s * self.fps >= 0.5 else 0.0
+            self.duration_s = self.start_s + self.count / self.fps
             self.damage = log.sentence(clock)
 
     def _until(self, end: int, frame: Frame) -> Iterator[Frame]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from wtal.errors import VideoError
+from wtal.io.folders import files_below
 from wtal.io.text import plain
 
 __all__ = ["VIDEO_SUFFIXES", "find_videos", "media_name", "video_files", "video_name"]
@@ -38,9 +39,8 @@ def media_name(address: str) -> str:
 
 
 def video_files(folder: Path) -> list[Path]:
-    """Video files in a folder and its subfolders, sorted by path, without hidden ones."""
-    found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES)
-    return [path for path in found if path.is_file() and not path.name.startswith(".")]
+    """Video files in a folder and its subfolders, linked ones too, sorted by path, without hidden ones."""
+    return [path for path in files_below(folder) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
 
 
 def find_videos(paths: Iterable[Path]) -> dict[str, Path]:

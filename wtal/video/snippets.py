@@ -170,6 +170,7 @@ class Snippets(NamedTuple):
     frames: int = 0  # frames of this video decoded so far
     ended: Literal["", "whole", "damaged", "failed"] = ""
     problem: str = ""  # one sentence, if the video is damaged or has failed
+    start_s: float = 0.0  # of the first frame, on the clock that players show; known when the video has ended
 
 
 class SnippetBatches(IterableDataset[Snippets]):
@@ -214,9 +215,8 @@ class SnippetBatches(IterableDataset[Snippets]):
         except Exception as error:  # one video must not stop a thousand others
             yield Snippets(job, ended="failed", problem=f"{path}: {type(error).__name__}: {error}.")
         else:
-            yield Snippets(
-                job, frames=reader.count, ended="damaged" if reader.damage else "whole", problem=reader.damage or ""
-            )
+            ended: Literal["whole", "damaged"] = "damaged" if reader.damage else "whole"
+            yield Snippets(job, frames=reader.count, ended=ended, problem=reader.damage or "", start_s=reader.start_s)
 
 
 def _collate(job: int, snippets: Sequence[Snippet], frames: int) -> Snippets:

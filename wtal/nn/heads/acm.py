@@ -101,13 +101,15 @@ class ACMHead(Head):
         }
         embedding = out.embedding.float() / self.margin
         means = [masked_mean(embedding, best_snippets(share, mask, ratio)) for _, share, ratio, _ in parts]
+        acts = labels.sum(dim=1) > 0  # in a video without any action there is none to be made longer
+        separation = separation_loss(*(mean[acts] for mean in means)) if acts.any() else embedding.sum() * 0
         sparsity = sparsity_loss(out.attention, mask) + sparsity_loss(out.context, mask)
         background = out.plain.softmax(dim=2)[..., -1]
         return {
             **mil,
             "sparsity": self.weights.sparsity * sparsity,
             "guidance": self.weights.guidance * guidance_loss(out.attention.detach(), background, mask),
-            "separation": self.weights.separation * separation_loss(*means),
+            "separation": self.weights.separation * separation,
         }
 
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -16,11 +17,18 @@ class Head(nn.Module):
 
     Args:
         ratio: Snippets per vote of top-k pooling, see :func:`~wtal.functional.pooling.topk_pool`.
+
+    Attributes:
+        is_trained: Whether the weights were trained or loaded, and so mean something. A training and
+            ``load_state_dict`` set it; a head that fills its weights in another way sets it itself.
     """
+
+    is_trained: bool = False
 
     def __init__(self, ratio: int) -> None:
         super().__init__()
         self.ratio = ratio
+        self.register_load_state_dict_post_hook(_mark_trained)  # type: ignore[no-untyped-call]
 
     @property
     def note(self) -> str:
@@ -45,6 +53,10 @@ class Head(nn.Module):
             mask: True on real snippets, ``(B, T)``.
             labels: Multi-hot labels of the videos, ``(B, C)``.
         """
+
+
+def _mark_trained(head: nn.Module, incompatible_keys: object) -> None:
+    cast(Head, head).is_trained = True
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ class UMHead(Head):
         action = best_snippets(length.masked_fill(~allowed, -torch.inf), mask, self.ratio) & allowed
         background = best_snippets((-length).masked_fill(~allowed, -torch.inf), mask, self.background_ratio) & allowed
         embedding = out.embedding.float() / self.margin
-        magnitude = magnitude_loss(masked_mean(embedding, action), masked_mean(embedding, background))
+        acts = labels.sum(dim=1) > 0
+        magnitude = magnitude_loss(masked_mean(embedding, action), masked_mean(embedding, background), acts)
         return {
             "mil": softmax_bce(topk_pool(out.cas, mask, self.ratio), labels / labels.sum(1, keepdim=True).clamp(min=1)),
             "magnitude": self.uncertainty * magnitude,
@@ -122,12 +123,15 @@ def softmax_bce(logits: Tensor, target: Tensor) -> Tensor:
     return -(target * log_yes + (1 - target) * log_no).mean()
 
 
-def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
+def magnitude_loss(action: Tensor, background: Tensor, acts: Tensor | None = None) -> Tensor:
     """Make pseudo actions as long as the margin and pseudo backgrounds short.
+
+    In a video without any action, the pseudo actions are what must become short.
 
     Args:
         action: Mean embedding of each video's pseudo actions, in units of the margin, ``(B, E)``.
         background: The same for its pseudo backgrounds.
+        acts: Whether there is any action in the video, ``(B,)``; None if there is in all of them.
 
     Returns:
         Scalar.
@@ -138,8 +142,9 @@ def magnitude_loss(action: Tensor, background: Tensor) -> Tensor:
     >>> magnitude_loss(torch.tensor([[0.6, 0.0]]), torch.tensor([[0.0, 0.1]]))  # (1 - 0.6 + 0.1) ** 2
     tensor(0.2500)
     """
-    short = (1 - action.norm(dim=1)).clamp(min=0)
-    loss: Tensor = (short + background.norm(dim=1)).square().mean()
+    long, rest = action.norm(dim=1), background.norm(dim=1)
+    gap = (1 - long).clamp(min=0) + rest
+    loss: Tensor = (gap if acts is None else torch.where(acts, gap, long)).square().mean()
     return loss
 
 

@@ -39,6 +39,8 @@ class ZeroShotHead(Head):
     ) -> None:
         super().__init__(ratio)
         self.text, self.temperature = text(list(class_names)), temperature
+        if not any(parameter.any() for parameter in self.parameters()):  # a residual of zeros changes no text
+            self.requires_grad_(False)
 
     @property
     def note(self) -> str:

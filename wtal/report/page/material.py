@@ -12,7 +12,7 @@ from wtal.report.page.comparisons import first_seed, read_compared
 from wtal.report.page.contents import Material, Method
 from wtal.report.page.runs import is_run, numbered_folders, read_run
 from wtal.report.style import PALETTE
-from wtal.results.ground_truth import GroundTruth, other_names
+from wtal.results.ground_truth import GroundTruth, other_names, unlikely_times
 from wtal.results.predictions import read_predictions
 from wtal.results.record import About
 from wtal.results.run_folder import RunFolder
@@ -167,4 +167,5 @@ def _measurable(methods: list[Method], truth: GroundTruth | None) -> tuple[list[
                 f"{min(unknown)}, count as false."
             )
         named.append(replace(method, detections=method.detections.assign(video_id=names)))
+        notes += [f"{method.name}: {note}" for note in unlikely_times(named[-1].detections, truth)]
     return named, notes

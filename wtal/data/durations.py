@@ -1,0 +1,203 @@
+"""Do the rows of features fill their videos? A check of stride and frame rate against known durations."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wtal.data.store import FeatureStore
+from wtal.errors import FeatureError
+from wtal.types import TimeGrid
+
+__all__ = ["DurationCheck", "check_durations", "check_streams", "segment_doubts"]
+
+Floats = NDArray[np.float64]
+
+_RELATIVE = 0.02  # share of a duration by which a frame rate may be rounded
+_NEARLY_ALL = 0.9
+_FEWEST = 3  # videos that prove a mistake
+_ENOUGH = 8  # videos whose single errors cancel out
+_USUAL_FPS = (5, 8, 10, 12, 15, 20, 23.976, 24, 25, 29.97, 30, 50, 59.94, 60)
+_USUAL_STRIDES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 32, 48, 64, 100, 128)
+
+
+@dataclass(frozen=True)
+class DurationCheck:
+    """What a comparison of features with durations has found.
+
+    Args:
+        off_s: Seconds by which features are longer than their video, for the videos whose features do not fit.
+        problem: A sentence if all or nearly all features are wrong in one way, so that no time would be right.
+        warning: A sentence if some features do not fit.
+    """
+
+    off_s: dict[str, float] = field(default_factory=dict)
+    problem: str = ""
+    warning: str = ""
+
+
+def check_streams(
+    stores: Mapping[str, FeatureStore],
+    table: pd.DataFrame,
+    tolerance_s: float = 2.0,
+    segments: pd.DataFrame | None = None,
+) -> list[str]:
+    """What a user should know about how features are read and whether they last as long as their videos.
+
+    Args:
+        stores: Features by name of the stream.
+        table: Rows of :attr:`~wtal.data.annotations.Annotations.videos`.
+        tolerance_s: Largest error of a duration, in seconds.
+        segments: Segments of the videos, where they may be seen, which tell something where no duration is known.
+
+    Raises:
+        FeatureError: If all or nearly all features of a stream are wrong in one way.
+    """
+    remarks = []
+    for name, store in stores.items():
+        found = check_durations(name, store, table["duration_s"], tolerance_s)
+        if found.problem:
+            raise FeatureError(found.problem)
+        remarks += [*store.notes(), *filter(None, [found.warning])]
+    return remarks + ([] if segments is None else segment_doubts(stores, table, segments))
+
+
+def check_durations(
+    name: str, store: FeatureStore, durations_s: "pd.Series[float]", tolerance_s: float = 2.0
+) -> DurationCheck:
+    """Compare the rows of features with the durations of their videos.
+
+    A video fits if its rows last as long as the video, up to the tolerance, a window and a stride (last windows are
+    dropped or padded) and 2 % (frame rates are rounded).
+
+    Args:
+        name: Name of the features, for messages.
+        store: Features.
+        durations_s: Durations of the videos in seconds; NaN where unknown. Videos without features are passed over.
+        tolerance_s: Largest error of a duration, in seconds.
+    """
+    known = {
+        video_id: (length, grid, float(durations_s[video_id]))
+        for video_id, (length, grid) in _measured(store, durations_s.dropna().index)
+    }
+    if not known:
+        return DurationCheck()
+    rows, step_s, slack_s, duration_s = np.array(
+        [(n, grid.step_s, (grid.window + grid.stride) / grid.fps, d) for n, grid, d in known.values()]
+    ).T
+    span_s = rows * step_s
+    off = np.abs(span_s - duration_s) > tolerance_s + slack_s + _RELATIVE * duration_s
+    off_s = {
+        video_id: float(span - d) for video_id, span, d, o in zip(known, span_s, duration_s, off, strict=True) if o
+    }
+    worst = max(off_s or known, key=lambda video_id: abs(off_s.get(video_id, 0.0)))
+    example = (
+        f"{worst}: {known[worst][0]} rows = {known[worst][0] * known[worst][1].step_s:.1f} s of {known[worst][2]:.1f} s"
+    )
+    title = f"The {name} features at {store.path}"
+    if _are_rescaled(rows, duration_s, off):
+        return DurationCheck(
+            off_s,
+            f"{title} have {rows[0]:.0f} rows for each of the {len(known)} videos, however long it lasts ({example}): "
+            "set `rows: rescaled` of the features if their rows are spread over the video, else correct the durations.",
+        )
+    ratio = _common_ratio(span_s, duration_s, slack_s, off, tolerance_s)
+    if ratio:
+        likely = _likely(ratio, store, [grid for _, grid, _ in known.values()])
+        return DurationCheck(
+            off_s,
+            f"{title} are {ratio:.3g} times as long as their videos, by all {len(known)} known durations ({example}): "
+            f"{likely}; if the durations are wrong, correct them or raise `data.length_tolerance_s`.",
+        )
+    if not off_s:
+        return DurationCheck()
+    hint = (
+        "each video may have a frame rate of its own, which a file as `fps` gives"
+        if off.mean() > 0.5
+        else ("correct their durations, or extract them again")
+    )
+    times = np.median((span_s / duration_s)[off])
+    what = f"do not fit {len(off_s)} of {len(known)} known durations ({times:.3g} times as long; {example})"
+    return DurationCheck(off_s, warning=f"{title} {what}: {hint}.")
+
+
+def _are_rescaled(rows: Floats, duration_s: Floats, off: NDArray[np.bool_]) -> bool:
+    """Whether all videos have the same number of rows, which cannot be right for their durations."""
+    same = len(rows) >= _FEWEST and len(set(rows)) == 1
+    return bool(same and duration_s.max() > 1.2 * duration_s.min() and off.mean() >= 0.5)
+
+
+def _common_ratio(
+    span_s: Floats, duration_s: Floats, slack_s: Floats, off: NDArray[np.bool_], tolerance_s: float
+) -> float | None:
+    """The one factor by which nearly all features are too long; None if they are right or differ in other ways."""
+    if len(span_s) < _FEWEST:
+        return None
+    order = np.argsort(span_s / duration_s)
+    middle = np.searchsorted(duration_s[order].cumsum(), duration_s.sum() / 2)  # long videos tell more
+    ratio = float((span_s / duration_s)[order][middle])
+    allowed = max(1.0, ratio) * (slack_s + tolerance_s) + ratio * _RELATIVE * duration_s
+    if (np.abs(span_s - ratio * duration_s) <= allowed).mean() < _NEARLY_ALL:
+        return None
+    mean_s = duration_s.mean()
+    wrong_together = abs(ratio - 1) * mean_s > slack_s.mean() + tolerance_s / 10 + _RELATIVE * mean_s
+    if off.mean() >= _NEARLY_ALL or (len(span_s) >= _ENOUGH and wrong_together):
+        return ratio
+    return None
+
+
+def _likely(ratio: float, store: FeatureStore, grids: list[TimeGrid]) -> str:
+    """What to set, if features are that many times too long."""
+    if store.manifest is not None and store.manifest.origin.get("file") is None:
+        return "their manifest.json states another `fps` or `stride` than they were made with: make them again"
+    grid = grids[0]
+    stride = next((s for s in _USUAL_STRIDES if abs(grid.stride / ratio / s - 1) < 0.03), None)
+    parts = [f"set `stride` to {stride} (it is {grid.stride:g})"] if stride else []
+    if len({other.fps for other in grids}) == 1:
+        fps = min(_USUAL_FPS, key=lambda usual: abs(grid.fps * ratio / usual - 1))
+        if abs(grid.fps * ratio / fps - 1) < 0.015:
+            parts.append(f"{'or ' if parts else 'set '}`fps` to {fps:g} (it is {grid.fps:g})")
+    return " ".join(parts) or f"correct `fps` and `stride` (they are {grid.fps:g} and {grid.stride:g})"
+
+
+def segment_doubts(stores: Mapping[str, FeatureStore], table: pd.DataFrame, segments: pd.DataFrame) -> list[str]:
+    """Sentences where segments show that features are too long or too short, among videos of unknown duration.
+
+    Args:
+        stores: Features by name of the stream.
+        table: Rows of :attr:`~wtal.data.annotations.Annotations.videos`.
+        segments: Rows with ``video_id`` and ``end_s``.
+    """
+    durations_s = table["duration_s"]
+    return list(filter(None, (_doubt(name, store, durations_s, segments) for name, store in stores.items())))
+
+
+def _doubt(name: str, store: FeatureStore, durations_s: "pd.Series[float]", segments: pd.DataFrame) -> str:
+    ends_s = segments.groupby("video_id")["end_s"].max()
+    unknown = [str(video_id) for video_id in durations_s.index[durations_s.isna()] if video_id in ends_s]
+    reached = np.array([ends_s[name] / grid.edge_s(length) for name, (length, grid) in _measured(store, unknown)])
+    if len(reached) < _ENOUGH:
+        return ""
+    if np.median(reached) > 1.1:
+        what = f"the last segments end at {np.median(reached):.3g} times the end"
+    elif reached.max() < 0.5:
+        what = f"no segment lies beyond {reached.max():.0%}"
+    else:
+        return ""
+    return (
+        f"In {len(reached)} videos of unknown duration {what} of the {name} features at {store.path}: check `fps` and "
+        "`stride` of the features."
+    )
+
+
+def _measured(store: FeatureStore, video_ids: Iterable[Any]) -> Iterator[tuple[str, tuple[int, TimeGrid]]]:
+    """Number of rows and grid of those videos that can be read; others raise their errors when they are wanted."""
+    for video_id in video_ids:
+        try:
+            if video_id in store:
+                yield video_id, (store.length(video_id), store.grid(video_id))
+        except FeatureError:
+            continue

@@ -1,0 +1,106 @@
+"""How the features of new videos are made: as existing ones and those of the training, unless options say otherwise."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from wtal.data.features import FeatureSource, part_of
+from wtal.data.manifest import Manifest, read_manifest
+from wtal.errors import WTALError
+from wtal.extraction.pipeline import CROPS, Extraction, Flow
+from wtal.training.checkpoint import Run
+
+__all__ = ["Settled", "known_settings", "settle"]
+
+_RANDOM = "random weights"
+
+
+class Settled(NamedTuple):
+    """Settings, and where those that no option gives come from.
+
+    Attributes:
+        making: The settings.
+        stored: Settings that existing features in the same folder have; empty where there are none yet.
+        remark: One sentence on settings that are neither options nor defaults; empty if there are none.
+    """
+
+    making: Extraction
+    stored: dict[str, Any]
+    remark: str
+
+
+def settle(given: Mapping[str, Any], texts: Mapping[str, str], features: Path, trained: Run | None) -> Settled:
+    """Settle how features are made.
+
+    Args:
+        given: Options, by the names of :class:`~wtal.extraction.pipeline.Extraction`; they come first.
+        texts: ``model`` and ``pretrained`` of the checkpoint's text tower, which come second.
+        features: Folder of the features; those that it already holds come next.
+        trained: The run of the model; the features of its training come last.
+    """
+    stored = known_settings({kind: read_manifest(features / kind) for kind in ("i3d", "clip")})
+    learned = {} if stored or trained is None else _learned(trained)
+    names = {"clip_model": "model", "clip_weights": "pretrained"}
+    tower = {name: texts[key] for name, key in names.items() if key in texts}
+    known = {**learned, **stored, **tower, **given}
+    making = Extraction(**known)
+    told = {name: value for name, value in {**learned, **stored}.items() if name not in (*tower, *given, "streams")}
+    default = Extraction()
+    unusual = [f"{name} {value}" for name, value in told.items() if getattr(default, name) != value]
+    where = f"the features in {features}" if stored else "the features of the training"
+    return Settled(making, stored, f"As for {where}: {', '.join(unusual)}." if unusual else "")
+
+
+def known_settings(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]:
+    """Settings of an :class:`~wtal.extraction.pipeline.Extraction` that manifests state.
+
+    Args:
+        manifests: Manifests of the stores ``i3d`` and ``clip``; None, or one without any video, states nothing.
+    """
+    known: dict[str, Any] = {}
+    streams: list[str] = []
+    origins: list[str] = []
+    for manifest in filter(None, manifests.values()):
+        if not manifest.videos:
+            continue
+        grid, origin = manifest.grid, manifest.origin
+        if grid.stride == int(grid.stride) and grid.window == int(grid.window):
+            known |= {"fps": grid.fps, "stride": int(grid.stride), "window": int(grid.window)}
+        made: list[str] = [stream for stream in ("rgb", "flow", "clip") if stream in origin]
+        streams, origins = streams + made, origins + [str(origin[stream]) for stream in made]
+        known |= _of_clip(origin) if "clip" in made else _of_i3d(manifest)
+    if streams:
+        known |= {"streams": tuple(streams), "random_weights": any(_RANDOM in text for text in origins)}
+    return known
+
+
+def _of_i3d(manifest: Manifest) -> dict[str, Any]:
+    flow, crops = manifest.origin.get("optical flow"), {text: name for name, text in CROPS.items()}
+    known: dict[str, Any] = {"flow": flow} if flow in get_args(Flow) else {}
+    return known | ({"crops": crops[manifest.crop]} if manifest.crop in crops else {})
+
+
+def _of_clip(origin: Mapping[str, Any]) -> dict[str, Any]:
+    model, _, weights = str(origin["clip"]).removesuffix(")").rpartition(" (")
+    known: dict[str, Any] = {"images": origin.get("frames a snippet", 1), "bgr": origin.get("colours") == "bgr"}
+    if model and "sha256" not in str(origin["clip"]):  # of a file, only the name is known
+        known |= {"clip_model": model} | ({} if _RANDOM in weights else {"clip_weights": weights})
+    return known
+
+
+def _learned(trained: Run) -> dict[str, Any]:
+    """The settings of the features that a model learned from, as far as they are known."""
+    try:
+        sources = {kind: part_of(source, kind) for kind, source in trained.data.streams.items()}
+        known = known_settings({kind: read_manifest(source.path) for kind, source in sources.items()})
+        return known or _of_source(sources.get("i3d") or sources.get("clip"))
+    except WTALError:  # the training's data no longer exist
+        return {}
+
+
+def _of_source(source: FeatureSource | None) -> dict[str, Any]:
+    """The time grid of features without a manifest, where all videos have the same."""
+    if source is None or not isinstance(source.fps, int | float):
+        return {}
+    stated = {"fps": float(source.fps), "stride": source.stride, "window": source.window}
+    return {n: value if n == "fps" else int(value) for n, value in stated.items() if value and value == int(value)}
