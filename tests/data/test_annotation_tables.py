@@ -30,7 +30,9 @@ def rows(annotations):
         ("own.txt", "video\tlabel\tbegin\tend\tsubset\na\trun\t1.5 s\t63140 ms\ttrain\n"),
         (
             "own.json",
-            json.dumps([{"file_name": "a.mov", "label": "run", "start_time": 1.5, "end_time": 63.14, "split": "train"}]),
+            json.dumps(
+                [{"file_name": "a.mov", "label": "run", "start_time": 1.5, "end_time": 63.14, "split": "train"}]
+            ),
         ),
         ("own.json", json.dumps([{"video": "a", "label": "run", "segment": ["1.5", "01:03.14"], "subset": "train"}])),
     ],
@@ -105,7 +107,9 @@ def test_a_video_that_json_names_twice_keeps_all(tmp_path):
     def video(label, subset="train"):
         return json.dumps({"subset": subset, "annotations": [{"label": label, "segment": [1, 2]}]})
 
-    found = read(tmp_path, f'{{"database": {{"a": {video("run")}, "a": {video("jump")}, "a": {video("run")}}}}}', "a.json")
+    found = read(
+        tmp_path, f'{{"database": {{"a": {video("run")}, "a": {video("jump")}, "a": {video("run")}}}}}', "a.json"
+    )
     assert rows(found) == [["a", "run", 1, 2], ["a", "jump", 1, 2]]
     with pytest.raises(AnnotationError, match="'subset' is given twice, as 'train' and as 'test'"):
         read(tmp_path, f'{{"database": {{"a": {video("run")}, "a": {video("run", "test")}}}}}', "a.json")

@@ -93,7 +93,11 @@ def test_label_studio(tmp_path):
         assert (rows(found), found.videos["labels"].to_dict()) == ([], {"a": ("run",)})
         assert "are frames" in found.notes[0]
         assert rows(read(tmp_path, "l.json", [task], fps=10)) == [["a", "run", 1.0, 5.0]]
-    choice = {"id": 2, "data": {"video": "s3://x/b.mp4"}, "annotations": [{"result": [{"value": {"choices": ["run"]}}]}]}
+    choice = {
+        "id": 2,
+        "data": {"video": "s3://x/b.mp4"},
+        "annotations": [{"result": [{"value": {"choices": ["run"]}}]}],
+    }
     own_rate = long | {"data": {"video": "c.mp4", "fps": 20}}
     found = read(tmp_path, "l.json", [choice, own_rate])
     assert found.videos["labels"].to_dict() == {"b": ("run",), "c": ("run",)}
