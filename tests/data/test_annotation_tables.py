@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from wtal.data.annotations import read_annotations
+from wtal.data.annotations import read_annotations, with_subsets
 from wtal.errors import AnnotationError
 
 
@@ -143,3 +143,23 @@ def test_linked_folders_are_searched(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "test").symlink_to("../real")
     assert len(read_annotations(tmp_path / "set").segments) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"version": "1", "clips": [{"video": "a.mp4", "label": "run", "start": 1, "end": 2}]},
+        {"a": [{"label": "run", "segment": [1, 2]}], "b": []},
+    ],
+)
+def test_other_objects_of_rows(tmp_path, content):
+    assert rows(read(tmp_path, json.dumps(content), "a.json")) == [["a", "run", 1, 2]]
+
+
+def test_subsets_with_and_without_a_prefix(tmp_path):
+    annotations = read(tmp_path, "video,label\nv_a,run\nb,run\n")
+    (tmp_path / "subsets.csv").write_text("Video,Split\na,train\nv_b.mp4,test\n")
+    assert with_subsets(annotations, tmp_path / "subsets.csv").videos["subset"].to_dict() == {
+        "v_a": "train",
+        "b": "test",
+    }

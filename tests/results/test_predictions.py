@@ -171,3 +171,12 @@ def test_actionformers_columns_in_a_pickle(tmp_path):
         (tmp_path / "x.pkl").write_bytes(pickle.dumps(content))
         with pytest.raises(PredictionError, match=rf"x.pkl.*{message}"):
             read_predictions(tmp_path / "x.pkl")
+
+
+def test_a_list_of_rows_in_json(tmp_path):
+    rows = [{"video_id": "v.mp4", "label": "a", "segment": [0, 2.5], "score": 1}]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    assert read_predictions(tmp_path / "x.json").to_numpy().tolist() == [["v", "a", 0.0, 2.5, 1.0]]
+    (tmp_path / "x.json").write_text(json.dumps([{"video": "v", "label": "a"}]))
+    with pytest.raises(PredictionError, match="lacks the column 'start_s'"):
+        read_predictions(tmp_path / "x.json")

@@ -12,6 +12,7 @@ from wtal.data.elan_files import is_elan_text, read_eaf, read_elan_text
 from wtal.data.records import Content, Record, Segment, Span, label_text
 from wtal.errors import AnnotationError, FeatureError, brief
 from wtal.io.bounds import read_json, read_text
+from wtal.io.columns import canonical, known
 from wtal.io.folders import files_below
 from wtal.io.text import plain, read_any_text
 from wtal.io.unpickle import load_object_array
@@ -82,12 +83,12 @@ def _read_json(path: Path) -> Content:
         return read_label_studio(path, content) if is_label_studio(content) else read_rows(path, content)
     if isinstance(content, dict) and is_via(content):
         return read_via(path)
+    if isinstance(content, dict) and (rows := _rows(content)):
+        return read_rows(path, rows)
     return _read_database(path, content.get("database", content) if isinstance(content, dict) else None)
 
 
 def _read_database(path: Path, database: Any) -> Content:  # noqa: ANN401  any content
-    if isinstance(database, dict) and database and all(map(_are_labels, database.values())):
-        return read_rows(path, [{"video": name, "label": labels} for name, labels in database.items()])
     if not isinstance(database, dict) or (database and not _are_objects(database.values())):
         raise AnnotationError(
             f"{path} has no `database` of videos: give an annotation file in the format of ActivityNet."
@@ -100,8 +101,32 @@ def _are_objects(entries: Collection[Any]) -> bool:
     return bool(entries) and all(isinstance(entry, dict) for entry in entries)
 
 
-def _are_labels(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(label, str) for label in value)
+def _rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows in an object with one list of them, or with the labels or segments of each video; empty if neither.
+
+    >>> _rows({"version": 1, "clips": [{"video": "a", "label": "run"}]})
+    [{'video': 'a', 'label': 'run'}]
+    >>> _rows({"a": ["run"], "b": []})
+    [{'video': 'a', 'label': ['run']}, {'video': 'b', 'label': []}]
+    >>> _rows({"a": [{"label": "run", "segment": [1, 2]}]})
+    [{'video': 'a', 'label': 'run', 'segment': [1, 2]}]
+    """
+    rows = [list(value) for value in content.values() if isinstance(value, list) and _are_rows(value)]
+    if len(rows) == 1:
+        return rows[0]
+    return _of_each_video(content) if all(isinstance(value, list) for value in content.values()) else []
+
+
+def _of_each_video(content: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    if all(map(_are_objects, filter(None, content.values()))):
+        return [{"video": name, **row} for name, values in content.items() for row in values or [{"label": ""}]]
+    if all(isinstance(label, str) for labels in content.values() for label in labels):
+        return [{"video": name, "label": labels} for name, labels in content.items()]
+    return []
+
+
+def _are_rows(entries: Collection[Any]) -> bool:
+    return _are_objects(entries) and all("video" in canonical(list(row), known("video")) for row in entries)
 
 
 def _class_ids(entry: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

@@ -135,6 +135,8 @@ def with_subsets(annotations: Annotations, path: Path) -> Annotations:
             f"{path} has the columns {', '.join(table.columns) or 'none'}: it must name `video` and `subset`."
         )
     subsets = {video: subset for video, subset in table.select("video", "subset")}
+    for name in list(subsets):  # either file may have the prefix of YouTube's names
+        subsets.setdefault(name[2:] if name.startswith("v_") else f"v_{name}", subsets[name])
     if not subsets.keys() & set(annotations.videos.index):
         raise AnnotationError(f"{path} names none of the videos of {annotations.path}.")
     videos = annotations.videos

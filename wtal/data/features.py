@@ -168,7 +168,9 @@ def _read_rates(path: Path) -> dict[str, float]:
         elif path.suffix == ".json":
             content = read_json(path, FeatureError)
             entries = content.get("database", content).items()
-            rates = {name: float(entry["fps"] if isinstance(entry, dict) else entry) for name, entry in entries}
+            rates = {
+                video_name(name): float(entry["fps"] if isinstance(entry, dict) else entry) for name, entry in entries
+            }
         else:
             table = read_table(path, FeatureError, _RATE_COLUMNS, numbers=("fps",))
             rates = {plain(video_name(video.strip())): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}

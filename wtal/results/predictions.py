@@ -167,6 +167,9 @@ def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
 
 def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
     content = read_json(path, PredictionError, join=True)
+    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+        yield from _read_rows(path, content)
+        return
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
         raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's format.")
@@ -189,6 +192,16 @@ def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
     table = in_seconds(table, PredictionError)
     for video, *cells in table.select(*_in_order(path, table.columns)):
         yield video.strip(), *cells
+
+
+def _read_rows(path: Path, content: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """A JSON list with one object a detection."""
+    for row in content:
+        segment = row.get("segment")
+        if isinstance(segment, list) and len(segment) == 2:
+            row = row | {"start": segment[0], "end": segment[1]}
+        cells = dict(zip(canonical(list(row), _KNOWN), row.values(), strict=True))
+        yield tuple(cells[name] for name in _in_order(path, tuple(cells)))
 
 
 def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
