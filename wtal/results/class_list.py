@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wtal.errors import PredictionError
 from wtal.io.bounds import read_json
+from wtal.io.columns import canonical, known
 from wtal.io.text import plain, read_any_text
 
 __all__ = ["read_class_list"]
@@ -12,6 +13,8 @@ __all__ = ["read_class_list"]
 
 def read_class_list(path: Path) -> dict[int, str]:
     """Read a class list: one name a line, or a JSON list, counted from 0; or lines ``number name``.
+
+    A table may have a header.
 
     Raises:
         PredictionError: If the file cannot be read, is empty, or gives two classes one number.
@@ -25,6 +28,10 @@ def read_class_list(path: Path) -> dict[int, str]:
             )
     else:
         lines = [line for line in map(str.strip, read_any_text(path, PredictionError)[0].splitlines()) if line]
+        if path.suffix.lower() in (".csv", ".tsv") and "label" in canonical(
+            re.split("[,;\t]", (lines or [""])[0]), known("label")
+        ):
+            del lines[0]  # the header
         numbered = [re.fullmatch(r"(\d+)[\s,;:]+(\S.*)", line) for line in lines]
         own = [(int(found[1]), found[2]) for found in numbered if found]
         pairs = own if len(own) == len(lines) else list(enumerate(lines))

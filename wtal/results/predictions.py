@@ -145,7 +145,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise PredictionError(f"{path} does not exist: give a prediction file.")
     if path.suffix.lower() not in _READERS:
-        raise PredictionError(f"{path} has an unknown extension for predictions: give .json, .csv, .tsv or .pkl.")
+        raise PredictionError(
+            f"{path} has an unknown extension for predictions: give .json, .csv (also of a workbook), .tsv or .pkl."
+        )
     return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
 
 
