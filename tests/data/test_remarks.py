@@ -1,7 +1,8 @@
+import pandas as pd
 import pytest
 
 from wtal.data.annotations import read_annotations
-from wtal.data.remarks import in_no_split
+from wtal.data.remarks import in_no_split, of_untimed
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,10 @@ def test_videos_in_no_split_are_named(tmp_path, rows, remark):
     used = annotations.videos.index[subsets.isin(["train", "test"])]
     found = in_no_split(annotations, used, ("train", "test"))
     assert found[0].startswith(remark) if remark else not found
+
+
+def test_test_videos_without_segments_are_named():
+    labels = pd.Series({"a": ("run",), "b": ("run",), "c": ()})
+    (remark,) = of_untimed(labels, {"a"})
+    assert remark.startswith("1 of 3 test videos have labels but no segments, such as b")
+    assert of_untimed(labels, {"a", "b"}) == of_untimed(labels, ()) == []

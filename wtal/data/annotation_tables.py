@@ -178,6 +178,7 @@ def _only(path: Path, name: str, rows: Iterable[Mapping[str, str]], column: str)
             values.setdefault(row[column].casefold(), row[column])
     if len(values) > 1:
         raise AnnotationError(
-            f"{path}: video {name} has {len(values)} different values of `{column}`: {', '.join(values.values())}."
+            f"{path}: video {name} has {len(values)} different values of `{column}`: {', '.join(values.values())}; "
+            "keep one of them."
         )
     return next(iter(values.values()), "")

@@ -253,7 +253,8 @@ class SnippetDataModule(LightningDataModule):
             train.features.keep(list(train.table.index))
         if stage == "test":
             self._name_skipped()
-            for remark in of_unfindable(self.ground_truth("test"), self.videos("test")):
+            test = self.split("test")
+            for remark in of_unfindable(self.ground_truth("test"), test.videos, test.table["labels"]):
                 rank_zero_warn(remark)
 
     # Loaders ----------------------------------------------------------------------------------------------------
