@@ -12,7 +12,7 @@ import wtal
 
 ROOT = Path(wtal.__file__).parent
 INTERNAL = ("commands", "io", "training", "report/page", "comparison")  # rooms from which users import nothing
-INTERNAL_MODULES = ("data/annotation_files.py", "results/cues.py", "sweep/board.py", "video/clock.py")
+INTERNAL_MODULES = ("data/records.py", "results/cues.py", "sweep/board.py", "video/clock.py")
 FUNCTIONS_TOO = ("functional", "losses", "metrics", "localization")
 PACKAGES = sorted(
     name

@@ -334,3 +334,14 @@ def test_a_mark_follows_the_rest_of_the_name(files: Path) -> None:
     data.mark_benchmark("supervised")
     data.mark_benchmark("")
     assert data.benchmark.name == "custom without 1 videos, supervised"
+
+
+def test_a_fit_says_how_annotations_were_read(files: Path) -> None:
+    (files / "own.csv").write_text(TABLE.replace("d,0,1,run,train", "d,0,1,Run,traning"))
+    data = module(files)
+    with pytest.warns(UserWarning, match="1 of 6 annotated videos are in no split .*'traning' instead of 'training'"):
+        data.setup("fit")
+    spelled, split = data.remarks()
+    assert "'Run' are read as 'run'" in spelled
+    assert "such as d: correct the subset, or name it in `data.train_subset`" in split
+    assert inspect(data).remarks[:2] == [spelled, split]

@@ -120,3 +120,28 @@ def test_says_what_is_wrong_with_a_config(config: Path, text: str, message: str)
 def test_a_missing_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none.yaml cannot be read"):
         load_data([tmp_path / "none.yaml"])
+
+
+def test_takes_what_a_fit_takes(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    over = config.with_name("over.yaml")
+    over.write_text("data: {init_args: {held_out: 0.2}}\n")
+    words = ["-c", str(config), "--config", str(over), "--data.held-out=0", "--data.missing", "skip"]
+    check(*words, "--trainer.max_epochs", "3", "--model=some.Model", "--resume", "--seed_everything", "1")
+    assert "A training can run." in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        check(str(config), "--data.init_args.train_subset", "[val]", "--scan=false")
+    assert "no video of subset 'val'" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="A configuration is required"):
+        check("--trainer.max_epochs", "3")
+    with pytest.raises(ArgumentError, match="scann"):
+        check(str(config), "--scann", "false")
+
+
+def test_the_home_folder_in_a_configuration(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(config.parent))
+    config.write_text(
+        config.read_text().replace(f"{config.parent}/own.csv", "~/own.csv").replace(f"{config.parent}/i3d", "$HOME/i3d")
+    )
+    data = load_data([config])
+    assert data.annotations.path == config.parent / "own.csv"
+    assert data.streams["i3d"].path == config.parent / "i3d"

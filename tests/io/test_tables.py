@@ -1,7 +1,8 @@
 import pytest
 
 from wtal.errors import AnnotationError, PredictionError
-from wtal.io.tables import Row, Table, read_table
+from wtal.io.columns import COLUMNS
+from wtal.io.tables import Row, Table, in_seconds, read_table
 
 NAMES = {"video": ("video_id", "filename"), "start": ("t_start",)}
 
@@ -105,3 +106,38 @@ def test_what_is_not_a_table_is_one_sentence_that_names_file_and_line(tmp_path, 
 def test_a_name_that_no_file_can_have(tmp_path, name):
     with pytest.raises(PredictionError, match="cannot be read"):
         read_table(tmp_path / name, PredictionError)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "Table 1,\nvideo,label\na,run\n"),  # Numbers
+        ("a.csv", "My clips;\n\nvideo;label\na;run\n"),
+        ("a.csv", "# made by a script\n# video,label\na,run\n# the end\n"),
+        ("a.tsv", "video;label\na;run\n"),
+        ("a.txt", "video|label\na|run\n"),
+    ],
+)
+def test_the_header_is_found_below_titles_and_comments(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    table = read_table(path, AnnotationError, {"video": (), "label": ()})
+    assert (table.columns, [row.cells for row in table.rows]) == (("video", "label"), [("a", "run")])
+
+
+def test_an_encoding_that_is_a_guess_is_noted(tmp_path):
+    assert read(tmp_path, "video\nKür\n".encode("cp1252")).notes == (
+        f"{tmp_path / 'a.csv'} is not in UTF-8 and was read as Windows' cp1252.",
+    )
+    assert read(tmp_path, "video\nKür\n").notes == ()
+
+
+def test_milliseconds_become_seconds(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("start_ms,label,end_ms\n1500,run,2500\n,jump,\n")
+    table = in_seconds(read_table(path, AnnotationError, COLUMNS), AnnotationError)
+    assert table.columns == ("start", "label", "end")
+    assert [row.cells for row in table.rows] == [("1.5", "run", "2.5"), ("", "jump", "")]
+    path.write_text("start_ms,end_ms\nsoon,1\n")
+    with pytest.raises(AnnotationError, match=r"a.csv, line 2: 'soon' is not a number of milliseconds"):
+        in_seconds(read_table(path, AnnotationError, COLUMNS), AnnotationError)

@@ -99,7 +99,7 @@ def test_several_sets_side_by_side_and_folders_of_parts(files):
         (["nan.json"], "nan.json: a prediction of video v_1 has start, end and score 0, nan, 0.9"),
         (["empty.json"], "empty.json is not valid JSON"),
         (["twice"], "both have predictions of video v_1"),
-        (["nothing"], "nothing holds no .json, .csv or .tsv file"),
+        (["nothing"], "nothing holds no .json, .csv, .tsv or .pkl file"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_code_2(files, capsys, words, message):

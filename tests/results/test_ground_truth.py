@@ -136,3 +136,47 @@ def test_activitynets_anonymous_videos_are_found_by_their_names_on_youtube(share
     rows, notes = detection_rows(found, truth)
     assert rows[:, 0].max() < 2383
     assert "2383 videos were found under another name" in notes[0]
+
+
+def test_labels_in_other_spellings_are_found(file):
+    truth = load_truth(file)
+    rows, notes = detection_rows(table(("v_a", "Run ", 1, 2, 0.5), ("v_a", "jump", 3, 4, 0.5)), truth, "refuse")
+    assert rows[:, 1].tolist() == [1, 0]
+    assert "1 predicted labels are spelled otherwise in the ground truth, and are read so: 'Run ' as 'run'." in notes
+
+
+def test_numbers_stand_for_classes_that_are_known(file, tmp_path):
+    found = table(("v_a", "0", 1, 2, 0.5), ("v_a", "1", 3, 4, 0.5))
+    for rules in ("ignore", "refuse"):
+        with pytest.raises(PredictionError, match=r"numbers such as 0, and .*truth.json.*`--classes`"):
+            detection_rows(found, load_truth(file), rules)
+    (tmp_path / "classes.txt").write_text("run\njump\nswim\n")
+    rows, notes = detection_rows(found, load_truth(file, classes=tmp_path / "classes.txt"))
+    assert rows[:, 1].tolist() == [1, 0]
+    assert "The predicted labels are numbers; 0 is read as 'run'." in notes
+
+
+def test_numbers_of_the_annotations(tmp_path):
+    annotations = [{"label": "run", "label_id": 7, "segment": [1, 2]}]
+    (tmp_path / "gt.json").write_text(json.dumps({"database": {"a": {"subset": "test", "annotations": annotations}}}))
+    rows, _ = detection_rows(table(("a", "7", 1, 2, 0.5)), load_truth(tmp_path / "gt.json"), "refuse")
+    assert rows[:, 1].tolist() == [0]
+
+
+def test_numbers_as_classes(tmp_path):
+    (tmp_path / "gt.json").write_text(json.dumps(database(a=("test", [(0, 1, 2), (1, 3, 4)]))))
+    rows, notes = detection_rows(table(("a", "1", 1, 2, 0.5)), load_truth(tmp_path / "gt.json"), "refuse")
+    assert (rows[:, 1].tolist(), notes) == ([1], [])
+
+
+def test_ground_truth_in_frames_needs_a_frame_rate(tmp_path):
+    (tmp_path / "gt.csv").write_text("video,label,start_frame,end_frame\na,run,10,20\n")
+    with pytest.raises(AnnotationError, match=r"no instances.*are frames.*`fps`"):
+        load_truth(tmp_path / "gt.csv")
+    assert load_truth(tmp_path / "gt.csv", fps=10).segments.tolist() == [[0, 0, 1, 2]]
+
+
+def test_subsets_differ_in_more_than_case(tmp_path):
+    content = database(a=("Test", [("run", 1, 2)]), b=("test", [("run", 1, 2)]))
+    (tmp_path / "gt.json").write_text(json.dumps(content))
+    assert load_truth(tmp_path / "gt.json").video_ids == ("a", "b")

@@ -1,7 +1,9 @@
 import json
+import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -83,10 +85,11 @@ def one(**changes):
         ("x.json", one(score=None), "must be finite numbers"),
         ("x.json", one(score=float("nan")), "must be finite numbers"),
         ("x.json", one(label="\ud800"), "is not valid text"),
-        ("x.json", one(label=3), "it must be a class name"),
+        ("x.json", one(label=[3]), "it must be a class name"),
+        ("x.json", one(label=""), "it must be a class name"),
         ("x.csv", "video,label,score\n", "lacks the column 'start_s'"),
         ("x.csv", "video,label,start,end,score\nv,a,0,x,1\n", "must be finite numbers"),
-        ("x.txt", "", "unknown extension for predictions"),
+        ("x.doc", "", "unknown extension for predictions"),
         ("x.csv", "", "lacks the column 'video_id'"),
         ("x.csv", "video,label,start,end,score\nv,a,0\n", "line 2: 5 columns expected, 3 found"),
     ],
@@ -118,3 +121,62 @@ def test_reading_and_measuring_a_file_needs_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Video,Label,Start,End,Score\nv.mp4,a,0,2.5,1\n",
+        "video id;class;t-start;t-end;confidence\nclips/v.MOV;a;0;2,5;1\n",
+        "filename\tlabel\tstart_time\tend_time\tscore\nv\ta\t00:00.0\t0:00:02.5\t1\n",
+        "# found by me\nvideo-id, t-start, t-end, label, score\n v , 0, 2.5, a, 1\n",
+        "video,start_ms,end_ms,label,score\nv,0,2500,a,1\n",
+    ],
+)
+def test_tables_as_annotations_may_be_written(tmp_path, text):
+    (tmp_path / "own.csv").write_text(text)
+    assert read_predictions(tmp_path / "own.csv").to_numpy().tolist() == [["v", "a", 0.0, 2.5, 1.0]]
+
+
+def test_labels_may_be_numbers(tmp_path):
+    (tmp_path / "x.json").write_text(one(label=3))
+    (tmp_path / "x.csv").write_text("video,label,start,end,score\nv,3,0,1,0.5\n")
+    for name in ("x.json", "x.csv"):
+        assert read_predictions(tmp_path / name).to_numpy().tolist() == [["v", "3", 0.0, 1.0, 0.5]]
+
+
+def test_a_video_that_json_names_twice_keeps_all(tmp_path):
+    first, second = ('[{"label": "a", "score": 1, "segment": [%d, 9]}]' % start for start in (0, 1))  # noqa: UP031
+    (tmp_path / "x.json").write_text(f'{{"results": {{"v": {first}, "v": {second}}}}}')
+    assert read_predictions(tmp_path / "x.json")["start_s"].tolist() == [0, 1]
+
+
+def test_actionformers_columns_in_a_pickle(tmp_path):
+    columns = {
+        "video-id": ["v", "w"],
+        "t-start": np.array([1, 3], np.float32),
+        "t-end": np.array([5, 9], np.float32),
+        "label": np.array([0, 1]),
+        "score": np.array([0.5, 0.25], np.float32),
+    }
+    (tmp_path / "eval_results.pkl").write_bytes(pickle.dumps(columns))
+    found = read_predictions(tmp_path / "eval_results.pkl")
+    assert found.to_numpy().tolist() == [["v", "0", 1, 5, 0.5], ["w", "1", 3, 9, 0.25]]
+    for content, message in (
+        ([1], "holds no columns"),
+        (columns | {"label": np.array([0])}, "columns of different lengths"),
+        ({"video-id": ["v"]}, "lacks the column 'label'"),
+        ({"a": pd.Series([1])}, "is refused.*save the predictions as a table in CSV"),
+    ):
+        (tmp_path / "x.pkl").write_bytes(pickle.dumps(content))
+        with pytest.raises(PredictionError, match=rf"x.pkl.*{message}"):
+            read_predictions(tmp_path / "x.pkl")
+
+
+def test_a_list_of_rows_in_json(tmp_path):
+    rows = [{"video_id": "v.mp4", "label": "a", "segment": [0, 2.5], "score": 1}]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    assert read_predictions(tmp_path / "x.json").to_numpy().tolist() == [["v", "a", 0.0, 2.5, 1.0]]
+    (tmp_path / "x.json").write_text(json.dumps([{"video": "v", "label": "a"}]))
+    with pytest.raises(PredictionError, match="lacks the column 'start_s'"):
+        read_predictions(tmp_path / "x.json")

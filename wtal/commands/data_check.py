@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_OWN = ("config", "also", "scan", "help")
-_SWITCHES = ("then_test", "resume")  # of `fit`
+_SWITCHES = ("then_test", "resume")  # options of `fit` that need no value
+_OF_FIT = (
+    *_SWITCHES, "model", "trainer", "optimizer", "lr_scheduler", "seed_everything", "ckpt_path", "weights_only", "name",
+    "logger", "print_config",
+)  # fmt: skip
 
 
 def run(*words: str) -> None:
@@ -47,7 +50,7 @@ def run(*words: str) -> None:
 
         files = list(map(find_config, [*configs, *config, *also]))
         if not files and not data:
-            raise ConfigError("Give the configuration that `wtal fit` is given: wtal data check config.yaml.")
+            raise ConfigError("A configuration is required, as for `wtal fit`: wtal data check config.yaml.")
         report = inspect(load_data(files, data), scan)
         _show(report)
         if report.problems:
@@ -65,17 +68,16 @@ def _parts(words: Sequence[str]) -> tuple[list[str], list[str]]:
     own: list[str] = []
     data: list[str] = []
     part = own
-    for word in plain_options(words, _SWITCHES):
+    for word, plain in zip(words, plain_options(words, _SWITCHES), strict=True):
         if not word.startswith("-"):
             part.append(word)
-            part = part if part is own else own  # an option of `fit` takes one value
+            part = own  # an option of `fit` takes one value
             continue
-        name, equals, _ = word.removeprefix("--").partition("=")
+        name, equals, _ = plain.removeprefix("--").partition("=")
         kind = name.partition(".")[0]
-        part = data if kind == "data" else own if kind in _OWN or not word.startswith("--") else []
-        part.append(word)
-        if equals and part is not own:
-            part = own
+        part = data if kind == "data" else [] if kind in _OF_FIT else own
+        part.append(plain if part is data else word)
+        part = own if equals else part
     return own, data
 
 

@@ -1,18 +1,20 @@
 """The annotation formats in use, each read into records: the content of a file, video by video, not yet checked."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wtal.data.annotation_tables import read_label_table, read_rows
-from wtal.data.annotation_tools import read_cvat, read_eaf, read_elan_text, read_label_studio, read_via, tool_of
+from wtal.data.annotation_tools import is_label_studio, is_via, read_cvat, read_label_studio, read_via
+from wtal.data.elan_files import is_elan_text, read_eaf, read_elan_text
 from wtal.data.records import Content, Record, Segment, Span, label_text
 from wtal.errors import AnnotationError, FeatureError, brief
 from wtal.io.bounds import read_json, read_text
+from wtal.io.columns import canonical, known
 from wtal.io.folders import files_below
-from wtal.io.text import plain
+from wtal.io.text import plain, read_any_text
 from wtal.io.unpickle import load_object_array
 from wtal.video.files import video_name
 
@@ -56,9 +58,8 @@ def reader_of(path: Path) -> Callable[[Path], Content]:
 
 
 def _read_table(path: Path) -> Content:
-    tool = tool_of(path)
-    readers = {"elan": read_elan_text, "via": read_via}
-    return readers[tool](path) if tool else read_label_table(path)
+    start = read_any_text(path, AnnotationError)[0][:20_000]
+    return (read_via if is_via(start) else read_elan_text if is_elan_text(start) else read_label_table)(path)
 
 
 def _parts(folder: Path) -> Iterator[Path]:
@@ -68,10 +69,9 @@ def _parts(folder: Path) -> Iterator[Path]:
 
 def _read_parts(folder: Path) -> Content:
     contents = [reader_of(path)(path) for path in _parts(folder)]
-    return Content(
-        [record for content in contents for record in content.records],
-        notes=tuple(dict.fromkeys(note for content in contents for note in content.notes)),
-    )
+    notes = list(dict.fromkeys(note for content in contents for note in content.notes))
+    more = [f"There are {len(notes) - 3} more such remarks about the files in {folder}."] if len(notes) > 3 else []
+    return Content([record for content in contents for record in content.records], notes=(*notes[:3], *more))
 
 
 # ActivityNet JSON and similar ---------------------------------------------------------------------------------------
@@ -79,14 +79,17 @@ def _read_parts(folder: Path) -> Content:
 
 def _read_json(path: Path) -> Content:
     content = read_json(path, AnnotationError, join=True)
-    if isinstance(content, dict) and {"metadata", "file", "view"} <= content.keys():
+    if isinstance(content, list) and _are_objects(content):
+        return read_label_studio(path, content) if is_label_studio(content) else read_rows(path, content)
+    if isinstance(content, dict) and is_via(content):
         return read_via(path)
-    if isinstance(content, list) and content and all(isinstance(entry, dict) for entry in content):
-        if any({"annotations", "completions"} & entry.keys() or "id" in entry and _has_lists(entry) for entry in content):
-            return read_label_studio(path, content)
-        return read_rows(path, content)
-    database = content.get("database", content) if isinstance(content, dict) else None
-    if not isinstance(database, dict) or not all(isinstance(entry, dict) for entry in database.values()):
+    if isinstance(content, dict) and (rows := _rows(content)):
+        return read_rows(path, rows)
+    return _read_database(path, content.get("database", content) if isinstance(content, dict) else None)
+
+
+def _read_database(path: Path, database: Any) -> Content:  # noqa: ANN401  any content
+    if not isinstance(database, dict) or (database and not _are_objects(database.values())):
         raise AnnotationError(
             f"{path} has no `database` of videos: give an annotation file in the format of ActivityNet."
         )
@@ -94,19 +97,47 @@ def _read_json(path: Path) -> Content:
     return Content([_json_record(path, name, entry) for name, entry in database.items()], class_ids=ids)
 
 
-def _has_lists(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of a list has lists of objects, as those of Label Studio's short form."""
-    return any(isinstance(value, list) and value and isinstance(value[0], dict) for value in entry.values())
+def _are_objects(entries: Collection[Any]) -> bool:
+    return bool(entries) and all(isinstance(entry, dict) for entry in entries)
+
+
+def _rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows in an object with one list of them, or with the labels or segments of each video; empty if neither.
+
+    >>> _rows({"version": 1, "clips": [{"video": "a", "label": "run"}]})
+    [{'video': 'a', 'label': 'run'}]
+    >>> _rows({"a": ["run"], "b": []})
+    [{'video': 'a', 'label': ['run']}, {'video': 'b', 'label': []}]
+    >>> _rows({"a": [{"label": "run", "segment": [1, 2]}]})
+    [{'video': 'a', 'label': 'run', 'segment': [1, 2]}]
+    """
+    rows = [list(value) for value in content.values() if isinstance(value, list) and _are_rows(value)]
+    if len(rows) == 1:
+        return rows[0]
+    return _of_each_video(content) if all(isinstance(value, list) for value in content.values()) else []
+
+
+def _of_each_video(content: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    if all(map(_are_objects, filter(None, content.values()))):
+        return [{"video": name, **row} for name, values in content.items() for row in values or [{"label": ""}]]
+    if all(isinstance(label, str) for labels in content.values() for label in labels):
+        return [{"video": name, "label": labels} for name, labels in content.items()]
+    return []
+
+
+def _are_rows(entries: Collection[Any]) -> bool:
+    return _are_objects(entries) and all("video" in canonical(list(row), known("video")) for row in entries)
 
 
 def _class_ids(entry: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     """Numbers and names of classes, as ActionFormer's files give them."""
     annotations = entry.get("annotations")
     for annotation in annotations if isinstance(annotations, list) else ():
-        if isinstance(annotation, dict) and isinstance(annotation.get("label"), str):
-            number = annotation.get("label_id")
-            if isinstance(number, int):
-                yield number, plain(annotation["label"])
+        label, number = (
+            (annotation.get(key) for key in ("label", "label_id")) if isinstance(annotation, dict) else (0, 0)
+        )
+        if isinstance(label, str) and isinstance(number, int):
+            yield number, plain(label)
 
 
 def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:

@@ -1,7 +1,7 @@
 """Annotations in tables, as people, spreadsheets and programs write them, read into records."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,9 +70,7 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, str]:
 def _of_videos(table: Table) -> Table:
     readers = {"video": lambda cell: plain(video_name(cell.strip())), "label": _label}
     named = [readers.get(column, str.strip) for column in table.columns]
-    rows = [
-        Row(line, tuple(read(cell) for read, cell in zip(named, cells, strict=True))) for line, cells in table.rows
-    ]
+    rows = [Row(line, tuple(read(cell) for read, cell in zip(named, cells, strict=True))) for line, cells in table.rows]
     return in_seconds(replace(table, rows=rows), AnnotationError)
 
 
@@ -84,19 +82,12 @@ def _label(cell: str) -> str:
 
 
 def _content(table: Table) -> Content:
-    path, columns = table.path, set(table.columns)
-    notes = [*table.notes, *_unread(table)]
-    if "end" not in columns and {"start", "duration"} <= columns:
+    path, notes = table.path, [*table.notes, *_unread(table)]
+    if "end" not in table.columns and {"start", "duration"} <= set(table.columns):
         table = _with_end(table)
         notes.append(f"{path} has no column `end`: a segment ends its `duration` after its `start`.")
-    columns = set(table.columns)
-    lacks = next((column for column in ("start", "end") if (column in columns) != ({"start", "end"} <= columns)), None)
-    if "label" not in columns or lacks or not columns & {"video", "start", "start_frame"}:
-        raise AnnotationError(
-            f"{path} has the columns {', '.join(table.columns) or 'none'}: its header must name `video,label` or "
-            "`video,start,end,label`, and may name `subset` and `duration`."
-        )
-    if "video" not in columns:
+    _check_columns(table)
+    if "video" not in table.columns:
         notes.append(f"{path} has no column `video`: its rows are read as those of the video {plain(path.stem)!r}.")
     videos: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}  # equal rows of a video count once
     for line, cells in table.records():
@@ -104,12 +95,24 @@ def _content(table: Table) -> Content:
         if not name:
             raise AnnotationError(f"{path}, line {line}: the video has no name.")
         videos.setdefault(name, {})[tuple(cells.values())] = cells
-    if {"start", "end", "duration"} <= columns and _is_of_segments(videos.values()):
+    rows = [cells for video in videos.values() for cells in video.values()]
+    if {"start", "end", "duration"} <= set(table.columns) and _is_of_segments(rows):
         notes.append(f"The column `duration` of {path} is that of the segments; the videos' own are not known.")
-        videos = {
-            name: {key: cells | {"duration": ""} for key, cells in rows.items()} for name, rows in videos.items()
-        }
-    return Content([_record(path, name, list(rows.values())) for name, rows in videos.items()], notes=tuple(notes))
+        for cells in rows:
+            cells["duration"] = ""
+    return Content([_record(path, name, list(found.values())) for name, found in videos.items()], notes=tuple(notes))
+
+
+def _check_columns(table: Table) -> None:
+    columns = set(table.columns)
+    is_timed = {"start", "end"} <= columns or {"start_frame", "end_frame"} <= columns
+    half = {"start", "end"} & columns if len({"start", "end"} & columns) == 1 else set()
+    if "label" not in columns or half or not ("video" in columns or is_timed):
+        only = f", of which `{half.pop()}` is only one end of a segment" if half else ""
+        raise AnnotationError(
+            f"{table.path} has the columns {', '.join(table.columns) or 'none'}{only}: its header must name "
+            "`video,label` or `video,start,end,label`, and may name `subset` and `duration`."
+        )
 
 
 def _unread(table: Table) -> list[str]:
@@ -131,38 +134,51 @@ def _with_end(table: Table) -> Table:
     def ended(row: Row) -> Row:
         ends = seconds(row.cells[start]) + seconds(row.cells[duration])
         given = row.cells[start] or row.cells[duration]
-        return Row(row.line, tuple(repr(ends) if at == duration and given else cell for at, cell in enumerate(row.cells)))
+        return Row(
+            row.line, tuple(repr(ends) if at == duration and given else cell for at, cell in enumerate(row.cells))
+        )
 
     columns = tuple("end" if name == "duration" else name for name in table.columns)
     return replace(table, columns=columns, rows=list(map(ended, table.rows)))
 
 
-def _is_of_segments(videos: Any) -> bool:  # noqa: ANN401  rows by video
+def _is_of_segments(rows: Iterable[Mapping[str, str]]) -> bool:
     """Whether the durations are those of the segments: everywhere end - start, which is too short for some video."""
-    rows = [cells for video in videos for cells in video.values() if cells["duration"] and cells["start"]]
+    rows = [cells for cells in rows if cells["duration"] and cells["start"]]
     off = [seconds(cells["end"]) - seconds(cells["start"]) - seconds(cells["duration"]) for cells in rows]
     return all(abs(value) < 0.02 for value in off) and any(seconds(cells["start"]) > 0.02 for cells in rows)
 
 
 def _record(path: Path, name: str, rows: Sequence[Mapping[str, str]]) -> Record:
-    def only(column: str) -> str:
-        values = list({row[column].casefold(): row[column] for row in reversed(rows) if row.get(column)}.values())[::-1]
-        if len(values) > 1:
-            raise AnnotationError(
-                f"{path}: video {name} has {len(values)} different values of `{column}`: {', '.join(values)}."
-            )
-        return values[0] if values else ""
-
-    def labels_in(row: Mapping[str, str]) -> list[str]:
-        return [label for label in map(str.strip, row["label"].split(";")) if label]
-
-    labels = [label for row in rows for label in labels_in(row)]
-    in_frames = not any(row.get("start") or row.get("end") for row in rows)
-    first, last = ("start_frame", "end_frame") if in_frames else ("start", "end")
-    in_time = [row for row in rows if row.get(first) or row.get(last)]
-    segments = [Segment(label, row[first], row.get(last, "")) for row in in_time for label in labels_in(row) or [""]]
-    if any(not segment.label for segment in segments):
+    in_seconds = _timed(rows, "start", "end")
+    in_time = in_seconds or _timed(rows, "start_frame", "end_frame")
+    if not all(_labels(row) for row, _ in in_time):
         raise AnnotationError(f"{path}: a segment of video {name} has no label.")
-    return Record(
-        name, segments, labels, only("subset"), only("duration") or None, "", in_frames, only("fps") or None
-    )
+    segments = [Segment(label, *times) for row, times in in_time for label in _labels(row)]
+    subset, duration, fps = (_only(path, name, rows, column) for column in ("subset", "duration", "fps"))
+    labels = [label for row in rows for label in _labels(row)]
+    return Record(name, segments, labels, subset, duration or None, in_frames=not in_seconds, fps=fps or None)
+
+
+def _timed(rows: Iterable[Mapping[str, str]], *columns: str) -> list[tuple[Mapping[str, str], list[str]]]:
+    """The rows with a time in either column, and their times."""
+    times = [(row, [row.get(column, "") for column in columns]) for row in rows]
+    return [(row, found) for row, found in times if any(found)]
+
+
+def _labels(row: Mapping[str, str]) -> list[str]:
+    return [label for label in map(str.strip, row["label"].split(";")) if label]
+
+
+def _only(path: Path, name: str, rows: Iterable[Mapping[str, str]], column: str) -> str:
+    """The one value of a column in the rows of a video; empty if there is none."""
+    values: dict[str, str] = {}
+    for row in rows:
+        if row.get(column):
+            values.setdefault(row[column].casefold(), row[column])
+    if len(values) > 1:
+        raise AnnotationError(
+            f"{path}: video {name} has {len(values)} different values of `{column}`: {', '.join(values.values())}; "
+            "keep one of them."
+        )
+    return next(iter(values.values()), "")

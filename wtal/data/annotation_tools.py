@@ -1,109 +1,30 @@
-"""Annotations as annotation programs save them, read into records: ELAN, VIA, Label Studio, CVAT."""
+"""Annotations as annotation programs save them, read into records: VIA, Label Studio, CVAT."""
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import unquote
+from typing import Any
 from xml.etree import ElementTree
 
 from wtal.data.records import Content, Record, Segment, label_text
 from wtal.errors import AnnotationError
-from wtal.io.bounds import read_json
+from wtal.io.tables import split_rows
 from wtal.io.text import plain, read_any_text
-from wtal.io.times import seconds
-from wtal.video.files import VIDEO_SUFFIXES, video_name
+from wtal.io.xml import read_xml
+from wtal.video.files import VIDEO_SUFFIXES, media_name
 
-__all__ = ["read_cvat", "read_eaf", "read_elan_text", "read_label_studio", "read_via", "tool_of"]
-
-_CLOCK = re.compile(r"\d\d:\d\d:\d\d\.\d+")
-
-
-def tool_of(path: Path) -> Literal["elan", "via", ""]:
-    """The program that wrote a text file without a header of columns; empty if it is an ordinary table.
-
-    Raises:
-        AnnotationError: If the file cannot be read.
-    """
-    start = read_any_text(path, AnnotationError)[0][:20_000]
-    if re.search(r"^#\s*CSV_HEADER\s*=\s*metadata_id", start, re.MULTILINE):
-        return "via"
-    first = next((line for line in start.splitlines() if line.strip()), "").split("\t")
-    return "elan" if len(first) > 3 and any(_CLOCK.fullmatch(cell.strip()) for cell in first) else ""
-
-
-# ELAN ---------------------------------------------------------------------------------------------------------------
-
-
-def read_eaf(path: Path) -> Content:
-    """Read ELAN's ``.eaf``: one video, named by its medium, else by the file.
-
-    The text of an annotation is its label, or the tier's name where the text is empty. In a file that this project has
-    written, each class has a tier, and the text holds a score as well.
-
-    Raises:
-        AnnotationError: If the file is not one of ELAN.
-    """
-    root = _xml(path, "ANNOTATION_DOCUMENT", "ELAN")
-    media = root.find("HEADER/MEDIA_DESCRIPTOR")
-    medium = "" if media is None else media.get("MEDIA_URL") or media.get("RELATIVE_MEDIA_URL") or ""
-    begin_ms = seconds((media.get("TIME_ORIGIN") if media is not None else None) or 0)
-    times = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
-    own = str(root.get("AUTHOR")).startswith("wtal")
-    segments = []
-    for tier in root.iter("TIER"):
-        lane = re.sub(r" \(\d+\)$", "", tier.get("TIER_ID") or "")
-        for one in tier.iter("ALIGNABLE_ANNOTATION"):
-            text = (one.findtext("ANNOTATION_VALUE") or "").strip()
-            ends = (times.get(one.get(f"TIME_SLOT_REF{end}")) for end in (1, 2))
-            start_s, end_s = ((seconds(end) + begin_ms) / 1000 if end else None for end in ends)
-            segments.append(Segment(lane if own or not text else text, start_s, end_s))
-    name = _media_name(medium) if medium else plain(path.stem)
-    notes = () if medium else (f"{path} links to no video, so it is read as that of {name!r}.",)
-    return Content([Record(name, segments)], notes=notes)
-
-
-def read_elan_text(path: Path) -> Content:
-    """Read ELAN's tab-delimited text without a header.
-
-    A row has tier, participant, begin, end, duration (each in one format or in several) and annotation, and perhaps the
-    name of a file. Without that, the video is named like the text file.
-
-    Raises:
-        AnnotationError: If a row has no begin and end.
-    """
-    text = read_any_text(path, AnnotationError)[0]
-    segments: dict[str, list[Segment]] = {}
-    for line, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE), 1):
-        if not any(cells):
-            continue
-        clocks = [place for place, cell in enumerate(cells) if _CLOCK.fullmatch(cell.strip())]
-        if len(clocks) < 2:
-            raise AnnotationError(f"{path}, line {line}: a row of ELAN needs begin and end as hh:mm:ss.ms.")
-        last = max(place for place, cell in enumerate(cells) if place in clocks or _follows(cells, place, clocks))
-        words = [cell.strip() for cell in cells[last + 1 :]]
-        files = [cell.strip() for cell in cells if cell.strip().lower().endswith((*VIDEO_SUFFIXES, ".eaf"))]
-        label = next((word for word in words if word and word not in files), "") or cells[0].strip()
-        name = _media_name(files[0]) if files else plain(path.stem)
-        segments.setdefault(name, []).append(Segment(label, cells[clocks[0]], cells[clocks[1]]))
-    notes = ()
-    if list(segments) == [plain(path.stem)]:
-        notes = (
-            f"{path} names no video, so it is read as that of {plain(path.stem)!r}: name it like the video, or export "
-            "it with the names of the files.",
-        )
-    return Content([Record(name, found) for name, found in segments.items()], notes=notes)
-
-
-def _follows(cells: Sequence[str], place: int, clocks: Sequence[int]) -> bool:
-    """Whether a cell is a number that repeats one of the times in another format."""
-    return place > clocks[0] and place - 4 <= clocks[-1] and re.fullmatch(r"\d+(\.\d+)?", cells[place].strip()) is not None
+__all__ = ["is_label_studio", "is_via", "read_cvat", "read_label_studio", "read_via"]
 
 
 # VGG Image Annotator ------------------------------------------------------------------------------------------------
+
+
+def is_via(content: str | Mapping[str, Any]) -> bool:
+    """Whether the beginning of a text, or an object of a JSON file, is of VIA 3."""
+    if isinstance(content, str):
+        return re.search(r"^#\s*CSV_HEADER\s*=\s*metadata_id", content, re.MULTILINE) is not None
+    return {"metadata", "file", "view"} <= content.keys()
 
 
 def read_via(path: Path) -> Content:
@@ -114,10 +35,10 @@ def read_via(path: Path) -> Content:
     """
     text = read_any_text(path, AnnotationError)[0]
     try:
-        rows = _via_project(json.loads(text)) if path.suffix.lower() == ".json" else _via_table(text)
+        rows = _via_project(json.loads(text)) if path.suffix.lower() == ".json" else _via_table(path, text)
         segments: dict[str, list[Segment]] = {}
         for file, times, values, attributes in rows:
-            found = segments.setdefault(_media_name(file), [])
+            found = segments.setdefault(media_name(file), [])
             if len(times) == 2:  # one time marks a frame, none the whole file
                 found += [Segment(label, *times) for label in _via_labels(values, attributes)]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -136,12 +57,12 @@ def _via_project(project: Mapping[str, Any]) -> Iterator[_ViaRow]:
         yield files[one["vid"]]["fname"], one["z"], one["av"], project.get("attribute", {})
 
 
-def _via_table(text: str) -> Iterator[_ViaRow]:
+def _via_table(path: Path, text: str) -> Iterator[_ViaRow]:
     described = re.search(r"^#\s*ATTRIBUTE\s*=\s*(\{.*\})\s*$", text, re.MULTILINE)
     attributes = json.loads(described[1]) if described else {}
     lines = "\n".join(line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    for cells in csv.reader(io.StringIO(lines), skipinitialspace=True):
-        files, times, values = (json.loads(cells[place]) for place in (1, 3, 5))
+    for row in split_rows(path, lines, ",", AnnotationError):
+        files, times, values = (json.loads(row.cells[place]) for place in (1, 3, 5))
         yield files[0], times, values, attributes
 
 
@@ -156,30 +77,51 @@ def _via_labels(values: Mapping[str, str], attributes: Mapping[str, Any]) -> Ite
 # Label Studio -------------------------------------------------------------------------------------------------------
 
 
+def is_label_studio(tasks: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list of objects is an export of Label Studio: tasks with lists of regions, long or short."""
+    return any(
+        {"annotations", "completions"} & task.keys()
+        or ("id" in task and any(isinstance(one, list) and one and isinstance(one[0], dict) for one in task.values()))
+        for task in tasks
+    )
+
+
 def read_label_studio(path: Path, tasks: Sequence[Mapping[str, Any]]) -> Content:
     """Read an export of Label Studio, in its long (JSON) or short form (JSON-MIN).
 
     Times of a video's timeline are frames there; those of sound are seconds.
 
     Raises:
-        AnnotationError: If a task names no file.
+        AnnotationError: If a task names no video, or a region has another form.
     """
     records: dict[str, Record] = {}
     for task in tasks:
-        data = task.get("data", task)
-        medium = next((text for text in _texts(data) if text.lower().endswith(VIDEO_SUFFIXES)), None)
-        if medium is None:
-            raise AnnotationError(f"{path}: the task {task.get('id')} names no video file.")
-        name = _media_name(medium)
-        regions = list(_regions(task))
-        in_frames = any(is_frames for *_, is_frames in regions)
-        segments = [Segment(label, start, end) for label, start, end, _ in regions if start is not None]
-        labels = [label for label, *_ in regions]
-        if name in records:
-            segments, labels = [*records[name].segments, *segments], [*(records[name].labels or ()), *labels]
-        fps = data.get("fps") or data.get("framerate") if isinstance(data, dict) else None
-        records[name] = Record(name, segments, labels, str(data.get("subset") or ""), None, "", in_frames, fps)
+        try:
+            record = _task(task)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise AnnotationError(
+                f"{path}: the task {task.get('id')} of Label Studio cannot be read ({error}): export it again."
+            ) from error
+        before = records.get(record.video_id, Record(record.video_id, (), ()))
+        segments, labels = [*before.segments, *record.segments], [*(before.labels or ()), *(record.labels or ())]
+        records[record.video_id] = record._replace(segments=segments, labels=labels)
     return Content(list(records.values()))
+
+
+def _task(task: Mapping[str, Any]) -> Record:
+    data = task.get("data", task)
+    medium = next((text for text in _texts(data) if text.lower().endswith(VIDEO_SUFFIXES)), None)
+    if medium is None:
+        raise ValueError("it names no video file")
+    regions = list(_regions(task))
+    return Record(
+        media_name(medium),
+        [Segment(label, start, end) for label, start, end, _ in regions if start is not None],
+        [label for label, *_ in regions],
+        subset=str(data.get("subset") or ""),
+        in_frames=any(in_frames for *_, in_frames in regions),
+        fps=data.get("fps", data.get("framerate")),
+    )
 
 
 _Region = tuple[str, Any, Any, bool]  # label, start, end, whether these are frames
@@ -187,19 +129,23 @@ _Region = tuple[str, Any, Any, bool]  # label, start, end, whether these are fra
 
 def _regions(task: Mapping[str, Any]) -> Iterator[_Region]:
     long = task.get("annotations", task.get("completions"))
-    if isinstance(long, list):
-        for annotation in long:
-            if not annotation.get("was_cancelled"):
-                for result in annotation.get("result") or ():
-                    yield from _region(result.get("value") or {})
-        return
-    for value in task.values():
-        for one in value if isinstance(value, list) else [value] if isinstance(value, dict) else ():
-            if isinstance(one, dict):
-                yield from _region(one)
-    for choice in task.get("choice"), task.get("choices"):
-        if isinstance(choice, str):
-            yield choice, None, None, False
+    for value in _values(task) if long is None else _results(long):
+        if isinstance(value, dict):
+            yield from _region(value)
+
+
+def _results(annotations: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    for annotation in annotations:
+        for result in () if annotation.get("was_cancelled") else annotation.get("result") or ():
+            yield result.get("value")
+
+
+def _values(task: Mapping[str, Any]) -> Iterator[Any]:
+    """The values of a task in the short form, where a single choice is text."""
+    for name, value in task.items():
+        if name in ("choice", "choices") and isinstance(value, str):
+            yield {"choices": [value]}
+        yield from value if isinstance(value, list) else [value]
 
 
 def _region(value: Mapping[str, Any]) -> Iterator[_Region]:
@@ -225,28 +171,27 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401  nested plain values
 
 
 def read_cvat(path: Path) -> Content:
-    """Read "CVAT for video": a track is a segment from frame to frame, and a tag without an end holds for its frame.
+    """Read "CVAT for video": a track gives segments from frame to frame, a tag only the label of its video.
 
     Raises:
         AnnotationError: If the file is not one of CVAT.
     """
-    root = _xml(path, "annotations", "CVAT")
-    source = next((text for text in (one.text for one in root.iter("source")) if text), "")
-    name = _media_name(source) if source.lower().endswith(VIDEO_SUFFIXES) else plain(path.stem)
-    segments = [
-        Segment(track.get("label") or "", *span)
-        for track in root.iter("track")
-        for span in _spans(shape for shape in track if shape.get("frame") is not None)
-    ]
-    tags = (tag.get("label") for tag in root.iter("tag"))
-    labels = [*(segment.label for segment in segments), *(tag for tag in tags if tag)]
+    root = read_xml(path, "annotations", "CVAT", AnnotationError)
+    source = root.findtext(".//source") or ""
+    name = media_name(source) if source.lower().endswith(VIDEO_SUFFIXES) else plain(path.stem)
+    try:
+        segments = [Segment(track.get("label", ""), *span) for track in root.iter("track") for span in _spans(track)]
+    except ValueError as error:
+        raise AnnotationError(f"{path} has a frame that is not a number ({error}): export it again.") from error
+    labels = [*(segment.label for segment in segments), *(tag.get("label", "") for tag in root.iter("tag"))]
     return Content([Record(name, segments, labels, in_frames=True)])
 
 
-def _spans(shapes: Iterable[ElementTree.Element]) -> Iterator[tuple[int, int]]:
+def _spans(track: Iterable[ElementTree.Element]) -> Iterator[tuple[int, int]]:
     """First frame and frame after the last one of each stretch in which a track is seen."""
     begin = last = None
-    for frame, outside in sorted((int(shape.get("frame", 0)), shape.get("outside") == "1") for shape in shapes):
+    shapes = [(int(shape.attrib["frame"]), shape.get("outside") == "1") for shape in track if "frame" in shape.attrib]
+    for frame, outside in sorted(shapes):
         if outside and begin is not None:
             yield begin, frame
             begin = None
@@ -254,28 +199,3 @@ def _spans(shapes: Iterable[ElementTree.Element]) -> Iterator[tuple[int, int]]:
             begin, last = frame if begin is None else begin, frame
     if begin is not None and last is not None:
         yield begin, last + 1
-
-
-def _xml(path: Path, tag: str, program: str) -> ElementTree.Element:
-    text = read_any_text(path, AnnotationError)[0]
-    try:
-        if "<!ENTITY" in text or "<!DOCTYPE" in text:
-            raise ElementTree.ParseError("it declares entities")
-        root = ElementTree.fromstring(re.sub(r"^\s*<\?xml.*?\?>", "", text))
-    except ElementTree.ParseError as error:
-        raise AnnotationError(f"{path} is not a file of {program} ({error}): save it again.") from error
-    if root.tag != tag:
-        raise AnnotationError(f"{path} is not a file of {program}, as it begins with <{root.tag}>: give its own export.")
-    return root
-
-
-def _media_name(text: str) -> str:
-    """The name of a video by its file or address, without the digits that Label Studio writes before it.
-
-    >>> [_media_name(text) for text in ("/data/upload/1/0a1b2c3d-run.mp4", "file:///C:/a%20b.mov", "x.eaf")]
-    ['run', 'a b', 'x']
-    """
-    name = re.split(r"[/\\]", unquote(text))[-1]
-    if "/upload/" in text:
-        name = re.sub(r"^[0-9a-f]{8}-", "", name)
-    return plain(video_name(name).removesuffix(".eaf"))

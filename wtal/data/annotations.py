@@ -69,9 +69,7 @@ class Annotations:
         return found
 
 
-def read_annotations(
-    path: Path, class_names: Sequence[str] | None = None, fps: float | None = None
-) -> Annotations:
+def read_annotations(path: Path, class_names: Sequence[str] | None = None, fps: float | None = None) -> Annotations:
     """Read annotations, in a format that is detected from the file.
 
     Formats: ActivityNet JSON (with or without the level ``database``, ``duration`` or ``duration_second``, numbers or
@@ -80,7 +78,8 @@ def read_annotations(
     (CSV, TSV or a JSON list of objects), and the files of ELAN (``.eaf`` and tab-delimited text), VIA 3, Label Studio
     and CVAT; or a folder of such files. Names of columns may be those of other programs
     (:data:`~wtal.io.columns.COLUMNS`), and times may be written ``01:15.5``. A video may be given by its file,
-    ``run.mp4``; several labels of a video go on several lines or into one cell, ``run;jump``; repeated lines count once.
+    ``run.mp4``; several labels of a video go on several lines or into one cell, ``run;jump``; repeated lines count
+    once.
 
     Labels that differ only in case, spaces, hyphens or underscores are one class, and those such as ``none`` are no
     action: see :func:`~wtal.data.labels.tidy_labels`.
@@ -135,7 +134,9 @@ def with_subsets(annotations: Annotations, path: Path) -> Annotations:
         raise AnnotationError(
             f"{path} has the columns {', '.join(table.columns) or 'none'}: it must name `video` and `subset`."
         )
-    subsets = dict(table.select("video", "subset"))
+    subsets = {video: subset for video, subset in table.select("video", "subset")}
+    for name in list(subsets):  # either file may have the prefix of YouTube's names
+        subsets.setdefault(name[2:] if name.startswith("v_") else f"v_{name}", subsets[name])
     if not subsets.keys() & set(annotations.videos.index):
         raise AnnotationError(f"{path} names none of the videos of {annotations.path}.")
     videos = annotations.videos
@@ -161,7 +162,9 @@ def _in_seconds(path: Path, records: Sequence[Record], fps: float | None) -> tup
         if record.in_frames:
             rate = fps if record.fps is None else _number(record.fps, path, record.video_id, "frame rate")
             if rate is not None and not rate > 0:
-                raise AnnotationError(f"{path}: the frame rate of video {record.video_id} is {rate:g}; it must be positive.")
+                raise AnnotationError(
+                    f"{path}: the frame rate of video {record.video_id} is {rate:g}; it must be positive."
+                )
             untimed += len(record.segments) if rate is None else 0
             record = record._replace(labels=sorted(record.video_labels()), segments=_of_frames(path, record, rate))
         found.append(record)
@@ -256,6 +259,7 @@ def _number(value: object, path: Path, video_id: str, what: str) -> float:
     number = seconds(value)
     if not math.isfinite(number):
         raise AnnotationError(
-            f"{path}: the {what} of video {video_id} has {brief(value)} instead of a number of seconds."
+            f"{path}: the {what} of video {video_id} has {brief(value)} instead of a number of seconds, "
+            "such as 75.5 or 01:15.5."
         )
     return number

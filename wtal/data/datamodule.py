@@ -1,8 +1,7 @@
 """What every data set has in common: splits, held-out videos, loaders, the pass at full length."""
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -258,7 +257,8 @@ class SnippetDataModule(LightningDataModule):
             self.mark_benchmark(trained_on(self.train_table, self.test_table()))
         if stage == "test":
             self._name_skipped()
-            for remark in of_unfindable(self.ground_truth("test"), self.videos("test")):
+            test = self.split("test")
+            for remark in of_unfindable(self.ground_truth("test"), test.videos, test.table["labels"]):
                 rank_zero_warn(remark)
 
     # Loaders ----------------------------------------------------------------------------------------------------

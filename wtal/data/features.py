@@ -18,13 +18,16 @@ from wtal.data.selection import spread, with_columns
 from wtal.data.store import FeatureStore, Grids, open_store
 from wtal.errors import FeatureError, FeatureNotFoundError
 from wtal.io.bounds import read_json
+from wtal.io.columns import known
 from wtal.io.folders import files_below
 from wtal.io.tables import read_table
+from wtal.io.text import plain
 from wtal.types import TimeGrid
+from wtal.video.files import video_name
 
 __all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
 
-_RATE_COLUMNS = {"video": ("video_id", "video_name"), "fps": ("frame_rate",)}
+_RATE_COLUMNS = known("video", "fps")
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,12 @@ def _read_rates(path: Path) -> dict[str, float]:
         elif path.suffix == ".json":
             content = read_json(path, FeatureError)
             entries = content.get("database", content).items()
-            rates = {name: float(entry["fps"] if isinstance(entry, dict) else entry) for name, entry in entries}
+            rates = {
+                video_name(name): float(entry["fps"] if isinstance(entry, dict) else entry) for name, entry in entries
+            }
         else:
             table = read_table(path, FeatureError, _RATE_COLUMNS, numbers=("fps",))
-            rates = {video.strip(): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
+            rates = {plain(video_name(video.strip())): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
         if not all(map(is_measure, rates.values())):
             raise ValueError("one is not above 0, or is too large")
     except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:

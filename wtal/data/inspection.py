@@ -13,6 +13,7 @@ from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
 from wtal.data.durations import DurationCheck, check_durations, segment_doubts
 from wtal.data.features import FeatureStore
+from wtal.data.remarks import of_untimed
 from wtal.errors import AnnotationError, FeatureError
 
 __all__ = ["DataReport", "SplitReport", "StreamReport", "inspect"]
@@ -196,6 +197,7 @@ def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: Data
     segments = segments[segments["video_id"].isin(table.index)]
     if segments.empty:
         report.remarks.append("The test videos have no segments: a test can localize, but not measure.")
+    report.remarks += of_untimed(table["labels"], set(segments["video_id"]))
     late = segments["start_s"] >= segments["video_id"].map(table["duration_s"])
     if late.any():
         names = sorted(set(segments["video_id"][late]))

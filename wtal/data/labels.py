@@ -1,8 +1,9 @@
 """Labels as people write them: one class in several spellings, several classes in one cell, words for no action."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from wtal.data.records import Record, Segment
 from wtal.io.text import plain
@@ -10,11 +11,9 @@ from wtal.io.text import plain
 __all__ = ["label_key", "tidy_labels"]
 
 _NO_ACTION = {
-    "", "-", "--", "none", "null", "nan", "na", "n/a", "background", "bg", "noaction", "noactivity", "noevent", "noclass",
-    "nolabel", "nothing", "sil",
+    "", "-", "--", "none", "null", "nan", "na", "n/a", "background", "bg", "noaction", "noactivity", "noevent",
+    "noclass", "nolabel", "nothing", "sil",
 }  # fmt: skip
-_LIST = re.compile(r"[|;]")
-_PERHAPS_LIST = re.compile(r"[,/+]")  # also in names of single classes: `carry/hold`
 
 
 def label_key(label: str) -> str:
@@ -42,14 +41,19 @@ def tidy_labels(
         The videos, the class names without superfluous spaces, and what a user should know about the changes.
     """
     names = tuple(map(plain, class_names))
-    counts: Counter[str] = Counter()
-    for record in records:
-        counts.update(segment.label for segment in record.segments)
-        counts.update(record.labels or ())
-    pieces, notes = _pieces(counts, names)
-    spelled, more = _spellings(counts, pieces, names)
-    meaning = {label: tuple(dict.fromkeys(map(spelled.__getitem__, parts))) for label, parts in pieces.items()}
-    return [_tidied(record, meaning) for record in records], names, [*notes, *more]
+    counts = Counter(label for record in records for label in _written(record))
+    single = {label_key(name) for name in (*names, *counts) if not re.search(r"[|;,/+]", name)}
+    parts = {label: (plain(label),) if plain(label) in names else _parts(label, single) for label in counts}
+    actions = {label: tuple(part for part in found if _is_action(part, names)) for label, found in parts.items()}
+    spelled = _spellings(counts, actions, names)
+    meaning = {label: tuple(dict.fromkeys(map(spelled.__getitem__, found))) for label, found in actions.items()}
+    notes = [*_of_nothing(parts, names), *_of_lists(parts, names), *_of_spellings(actions, spelled)]
+    return [_tidied(record, meaning) for record in records], names, notes
+
+
+def _written(record: Record) -> Iterator[str]:
+    yield from (segment.label for segment in record.segments)
+    yield from record.labels or ()
 
 
 def _tidied(record: Record, meaning: Mapping[str, tuple[str, ...]]) -> Record:
@@ -60,73 +64,78 @@ def _tidied(record: Record, meaning: Mapping[str, tuple[str, ...]]) -> Record:
     return record._replace(segments=segments, labels=list(dict.fromkeys(labels)))
 
 
-def _pieces(counts: Mapping[str, int], names: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    """The classes in each label, still as they are spelled; and notes."""
-    single = {label_key(name) for name in (*names, *counts) if not (_LIST.search(name) or _PERHAPS_LIST.search(name))}
-    pieces: dict[str, tuple[str, ...]] = {}
-    lists, doubtful, nothing = [], [], []
-    for label in counts:
-        text = plain(label)
-        parts = tuple(filter(None, map(plain, _LIST.split(text))))
-        perhaps = tuple(filter(None, map(plain, _PERHAPS_LIST.split(text))))
-        if text in names:
-            pieces[label] = (text,)
-            continue
-        if len(parts) < 2 and len(perhaps) > 1 and all(label_key(part) in single for part in perhaps):
-            parts = perhaps
-        elif len(parts) < 2 and len(perhaps) > 1 and "," in text:
-            doubtful.append(label)
-        if len(parts) > 1:
-            lists.append(label)
-        pieces[label] = tuple(part for part in parts or (text,) if label_key(part) not in _NO_ACTION)
-        if text and len(pieces[label]) < len(parts or (text,)):
-            nothing.append(label)
-    notes = []
-    if nothing:
-        notes.append(f"The labels {_quoted(nothing)} are read as no action.")
-    if lists:
-        advice = ";".join(pieces[lists[0]])
-        notes.append(f"The labels {_quoted(lists)} are read as lists of classes: `{advice}` is the usual form.")
-    if doubtful:
-        advice = ";".join(filter(None, map(plain, doubtful[0].split(","))))
-        notes.append(
-            f"The labels {_quoted(doubtful)} look like lists of classes but are read as one class each: write "
-            f"`{advice}` for several."
-        )
-    return pieces, notes
+def _parts(label: str, single: Collection[str]) -> tuple[str, ...]:
+    """The labels in a list; other signs than `|` and `;` also occur in a class's name, so all parts must be known.
+
+    >>> [_parts(label, {"run", "jump"}) for label in ("walk|run", "run, jump", "carry/hold")]
+    [('walk', 'run'), ('run', 'jump'), ('carry/hold',)]
+    """
+    text = plain(label)
+    split, perhaps = (tuple(filter(None, map(plain, re.split(signs, text)))) for signs in ("[|;]", "[,/+]"))
+    if len(split) < 2 and len(perhaps) > 1 and all(label_key(part) in single for part in perhaps):
+        return perhaps
+    return split or (text,)
+
+
+def _is_action(part: str, names: Sequence[str]) -> bool:
+    return part in names or label_key(part) not in _NO_ACTION
 
 
 def _spellings(
-    counts: Mapping[str, int], pieces: Mapping[str, tuple[str, ...]], names: Sequence[str]
-) -> tuple[dict[str, str], list[str]]:
-    """The name of the class of each piece, and notes."""
-    raw: dict[str, Counter[str]] = {}  # number of labels by key and spelling
-    written: dict[str, dict[str, None]] = {}  # spellings by key, with their spaces
-    for label, parts in pieces.items():
+    counts: Mapping[str, int], actions: Mapping[str, tuple[str, ...]], names: Sequence[str]
+) -> dict[str, str]:
+    """The class that each spelling stands for: one of the given names, else the most frequent of equal spellings."""
+    spelled: dict[str, Counter[str]] = defaultdict(Counter)
+    for label, parts in actions.items():
         for part in parts:
-            key = label_key(part)
-            raw.setdefault(key, Counter())[part] += counts[label]
-            written.setdefault(key, {})[label if len(parts) == 1 and plain(label) == part else part] = None
-    known: dict[str, list[str]] = {}
+            spelled[label_key(part)][part] += counts[label]
+    known: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        known.setdefault(label_key(name), []).append(name)
-    spelled, notes = {}, []
-    for key, found in raw.items():
-        usual = known[key][0] if len(known.get(key, ())) == 1 else found.most_common(1)[0][0]
-        fixed = {name for name in known.get(key, ()) if len(known[key]) > 1}
-        spelled.update({part: part if part in fixed else usual for part in found})
-        others = [text for text in written[key] if text != usual and plain(text) not in fixed]
-        if others:
-            notes.append(
-                f"The labels {_quoted(others)} are read as {usual!r}, as they differ only in case, spaces, hyphens or "
-                "underscores; `class_names` with both spellings keeps them apart."
-            )
-    return spelled, _few(notes)
+        known[label_key(name)].append(name)
+    meaning: dict[str, str] = {}
+    for key, found in spelled.items():
+        usual = known[key][0] if known[key] else found.most_common(1)[0][0]
+        meaning |= {part: part if part in known[key] else usual for part in found}
+    return meaning
 
 
-def _few(notes: Sequence[str], most: int = 3) -> list[str]:
-    rest = len(notes) - most
-    return [*notes[:most], *([f"The same holds for {rest} more classes."] if rest > 0 else [])]
+def _of_nothing(parts: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> Iterator[str]:
+    """A note about labels that stand for no action."""
+    nothing = [label for label, found in parts.items() if plain(label) and not all(_is_action(p, names) for p in found)]
+    if nothing:
+        yield f"The labels {_quoted(nothing)} are read as no action."
+
+
+def _of_lists(parts: Mapping[str, tuple[str, ...]], names: Sequence[str]) -> Iterator[str]:
+    """Notes about labels that are lists, or look like one."""
+    lists = [label for label, found in parts.items() if len(found) > 1]
+    doubtful = [label for label, found in parts.items() if "," in label and len(found) == 1 and found[0] not in names]
+    if lists:
+        advice = ";".join(parts[lists[0]])
+        yield f"The labels {_quoted(lists)} are read as lists of classes; the usual form is `{advice}`."
+    if doubtful:
+        advice = ";".join(filter(None, map(plain, doubtful[0].split(","))))
+        yield (
+            f"The labels {_quoted(doubtful)} look like lists of classes but are read as one class each: write "
+            f"`{advice}` for several."
+        )
+
+
+def _of_spellings(actions: Mapping[str, tuple[str, ...]], spelled: Mapping[str, str]) -> Iterator[str]:
+    """Notes about classes that are spelled in several ways, the first few in full."""
+    others: dict[str, dict[str, None]] = defaultdict(dict)  # as they are written, by class
+    for label, parts in actions.items():
+        for part in parts:
+            written = unicodedata.normalize("NFC", label) if plain(label) == part else part
+            if written != spelled[part]:
+                others[spelled[part]][written] = None
+    for name, found in [*others.items()][:3]:
+        yield (
+            f"The labels {_quoted(found)} are read as {name!r}, as they differ only in case, spaces, hyphens or "
+            "underscores; `class_names` with both spellings keeps them apart."
+        )
+    if len(others) > 3:
+        yield f"The same holds for {len(others) - 3} more classes."
 
 
 def _quoted(labels: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from wtal.data.annotations import Annotations, first
 from wtal.types import Video
 
-__all__ = ["in_no_split", "of_unfindable"]
+__all__ = ["in_no_split", "of_unfindable", "of_untimed"]
 
 
 def in_no_split(annotations: Annotations, used: Collection[str], names: Sequence[str]) -> list[str]:
@@ -45,21 +45,42 @@ def _with_guess(name: str, names: Sequence[str]) -> str:
     return (repr(name) + (f" instead of {meant[0]!r}?" if meant else "")) if name else "none"
 
 
-def of_unfindable(truth: pd.DataFrame | None, videos: Sequence[Video]) -> list[str]:
+def of_untimed(labels: pd.Series, timed: Collection[str]) -> list[str]:
+    """A remark about test videos that have labels but no segments, where others have some.
+
+    Args:
+        labels: Labels of each test video, by its name.
+        timed: Names of the videos that have segments.
+    """
+    untimed = [name for name, found in labels.items() if found and name not in timed]
+    if not untimed or not timed:
+        return []
+    return [
+        f"{len(untimed)} of {len(labels)} test videos have labels but no segments, such as {untimed[0]}: whatever is "
+        "found there counts as false; add their `start` and `end`."
+    ]
+
+
+def of_unfindable(truth: pd.DataFrame | None, videos: Sequence[Video], labels: pd.Series) -> list[str]:
     """Remarks about segments that are missing, or that start after the end of their video.
 
     Args:
         truth: The segments, see :meth:`~wtal.data.datamodule.SnippetDataModule.ground_truth`.
         videos: The videos that they lie in.
+        labels: Labels of each of these videos, by its name.
     """
     if truth is None:
         return [
             "The test videos have no segments, so the localization cannot be measured: add `start` and `end` to "
             "the annotations. Detections are still written."
         ]
+    remarks = of_untimed(labels, {videos[row].video_id for row in truth["video"]})
     late = truth["start_s"] >= [videos[row].duration_s for row in truth["video"]]
     if not late.any():
-        return []
+        return remarks
     counts = Counter(videos[row].video_id for row in truth["video"][late])
     names = [f"{video_id} ({count})" for video_id, count in counts.most_common()]
-    return [f"{late.sum()} test segments start after the end of their video and can never be found: {first(names)}."]
+    return [
+        *remarks,
+        f"{late.sum()} test segments start after the end of their video and can never be found: {first(names)}.",
+    ]

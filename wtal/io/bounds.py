@@ -54,8 +54,8 @@ def read_json(path: Path, error: type[WTALError], join: bool = False) -> Any:  #
     Args:
         path: The file.
         error: Type of the errors that are raised.
-        join: Whether to join the lists and objects of a name that an object has twice, rather than to take the last one;
-            of equal items in lists, one is kept.
+        join: Whether to join the lists and objects of a name that an object has twice, rather than to take the last
+            one; of equal items in lists, one is kept.
 
     Raises:
         WTALError: Of the given type, if the file is missing, not JSON or nested too deeply, or if a name has two values

@@ -8,17 +8,18 @@ __all__ = ["COLUMNS", "canonical", "known"]
 
 COLUMNS: Mapping[str, Sequence[str]] = {  # earlier synonyms take precedence over later ones
     "video": (
-        "video_id", "video_name", "video_file", "video_path", "vid", "vid_id", "vid_name", "filename", "file_name", "file",
-        "file_path", "media", "media_file", "media_file_name", "clip", "clip_id", "clip_name", "youtube_id", "path", "name",
+        "video_id", "video_name", "video_file", "video_path", "vid", "vid_id", "vid_name", "filename", "file_name",
+        "file", "file_path", "media", "media_file", "media_file_name", "clip", "clip_id", "clip_name", "youtube_id",
+        "path", "name",
     ),
     "label": (
         "labels", "class", "classes", "class_name", "class_names", "class_label", "category", "categories", "action",
-        "actions", "action_name", "action_label", "action_class", "activity", "activities", "activity_name", "event_label",
-        "event", "behavior", "behaviour", "tag", "tags", "annotation", "type",
+        "actions", "action_name", "action_label", "action_class", "activity", "activities", "activity_name",
+        "event_label", "event", "behavior", "behaviour", "tag", "tags", "annotation", "type",
     ),
     "start": (
-        "t_start", "start_time", "time_start", "start_t", "start_timestamp", "begin", "begin_time", "time_begin", "t_begin",
-        "onset", "tmin", "segment_start", "start_segment", "action_start", "temporal_segment_start", "from",
+        "t_start", "start_time", "time_start", "start_t", "start_timestamp", "begin", "begin_time", "time_begin",
+        "t_begin", "onset", "tmin", "segment_start", "start_segment", "action_start", "temporal_segment_start", "from",
         "begin_time_hh_mm_ss_ms", "begin_time_ss_msec",
     ),
     "end": (
@@ -27,8 +28,8 @@ COLUMNS: Mapping[str, Sequence[str]] = {  # earlier synonyms take precedence ove
         "end_time_hh_mm_ss_ms", "end_time_ss_msec",
     ),
     "start_ms": (
-        "start_msec", "start_milliseconds", "start_time_ms", "start_time_msec", "t_start_ms", "begin_ms", "begin_time_ms",
-        "begin_time_msec", "onset_ms",
+        "start_msec", "start_milliseconds", "start_time_ms", "start_time_msec", "t_start_ms", "begin_ms",
+        "begin_time_ms", "begin_time_msec", "onset_ms",
     ),
     "end_ms": (
         "end_msec", "end_milliseconds", "end_time_ms", "end_time_msec", "t_end_ms", "stop_ms", "stop_time_ms",
@@ -39,7 +40,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {  # earlier synonyms take precedence ove
     "subset": ("split", "set", "partition", "usage", "subset_name", "split_name"),
     "duration": ("video_duration", "video_length", "total_duration", "total_length", "length"),
     "score": ("scores", "confidence", "conf", "probability", "prob"),
-    "fps": ("frame_rate", "frames_per_second", "video_fps", "fps_frame_s"),
+    "fps": ("frame_rate", "frames_per_second", "video_fps", "fps (frame/s)"),
     "time": ("timestamp", "time_point", "point", "t"),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from wtal.io.columns import canonical
 from wtal.io.text import read_any_text
 from wtal.io.times import seconds
 
-__all__ = ["Row", "Table", "in_seconds", "read_table"]
+__all__ = ["Row", "Table", "in_seconds", "read_table", "split_rows"]
 
 _DECLARED = re.compile(r'"?sep=([,;|\t])"?[,;|\t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)  # a first line for Excel
 _SEPARATORS = ",;\t|"
@@ -74,10 +74,10 @@ def read_table(
     """Read a table whose first row names its columns.
 
     The file is UTF-8 or UTF-16, with or without a byte-order mark, or else Windows' cp1252. A first line such as
-    ``sep=;`` declares the separator; without it, the separator is whichever gives the header the most known columns, and
-    otherwise a tab in ``.tsv``, and elsewhere whichever the header has most of: commas, semicolons or tabs. Cells may be
-    quoted. Spaces after a separator, blank rows and empty cells beyond the header are dropped, as are comments (``#``)
-    and titles above the header.
+    ``sep=;`` declares the separator; without it, the separator is whichever gives the header the most known columns,
+    and otherwise a tab in ``.tsv``, and elsewhere whichever the header has most of: commas, semicolons or tabs. Cells
+    may be quoted. Spaces after a separator, blank rows and empty cells beyond the header are dropped, as are comments
+    (``#``) and titles above the header.
 
     Args:
         path: The file.
@@ -100,15 +100,19 @@ def read_table(
         if columns.count(name) > 1:
             raise error(f"{path} names the column `{name}` twice: keep one of them.")
     below = [row for row in rows[place + 1 :] if not _is_comment(row, columns)]
-    for line, cells in below:
-        if len(cells) != len(columns) and not len(cells) > len(columns) >= _filled(cells):
-            raise error(
-                f"{path}, line {line}: {len(columns)} columns expected, {len(cells)} found; if line "
-                f"{rows[place].line} is not the header, delete the lines above it."
-            )
+    _check_widths(path, columns, below, error)
     decimal = [separator != "," and name in numbers for name in columns]
     notes = [f"{path} is not in UTF-8 and was read as Windows' {encoding}."] if encoding == "cp1252" else []
     return Table(path, columns, [Row(line, _cells(cells, decimal)) for line, cells in below], tuple(notes))
+
+
+def _check_widths(path: Path, columns: Sequence[str], rows: Iterable[Row], error: type[WTALError]) -> None:
+    for line, cells in rows:
+        if len(cells) != len(columns) and not len(cells) > len(columns) >= _filled(cells):
+            raise error(
+                f"{path}, line {line}: {len(columns)} columns expected, {len(cells)} found; correct it, or delete "
+                "the lines above the header if there are any."
+            )
 
 
 def in_seconds(table: Table, error: type[WTALError]) -> Table:
@@ -148,6 +152,22 @@ def _parse(
     declared = _DECLARED.match(text)
     above, text = (1, text[declared.end() :]) if declared else (0, text)  # lines above the rows
     separator = declared[1] if declared else _separator(path, text, names)
+    return separator, split_rows(path, text, separator, error, above)
+
+
+def split_rows(path: Path, text: str, separator: str, error: type[WTALError], above: int = 0) -> list[Row]:
+    """Split text into the cells of its rows, without blank rows; for programs' files, which have no header.
+
+    Args:
+        path: The file, for messages.
+        text: Its text, or the end of it.
+        separator: The character between cells.
+        error: Type of the errors that are raised.
+        above: Number of lines above the text.
+
+    Raises:
+        WTALError: Of the given type, naming the file and the line, if a cell is far too long.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     rows, begin = [], above + 1
     try:
@@ -157,7 +177,7 @@ def _parse(
             begin = above + reader.line_num + 1
     except csv.Error as problem:
         raise error(f"{path}, line {above + reader.line_num}: {problem}.") from problem
-    return separator, rows
+    return rows
 
 
 def _separator(path: Path, text: str, names: Mapping[str, Collection[str]]) -> str:
@@ -211,4 +231,3 @@ def _filled(cells: Sequence[str]) -> int:
     3
     """
     return max((place for place, cell in enumerate(cells, start=1) if cell.strip()), default=0)
-

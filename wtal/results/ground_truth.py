@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -285,31 +286,28 @@ def _in_words_of(labels: pd.Series, truth: GroundTruth) -> tuple[pd.Series, list
     Raises:
         PredictionError: If all labels are numbers, those of the ground truth are not, and no numbers are known.
     """
-    unknown = set(labels.unique()) - set(truth.class_names)
-    if (
-        unknown
-        and all(label.isdecimal() for label in labels.unique())
-        and not any(map(str.isdecimal, truth.class_names))
-    ):
-        lacking = sorted(int(label) for label in unknown if int(label) not in truth.class_ids)
-        if lacking:
-            raise PredictionError(
-                f"The predicted labels are numbers such as {lacking[0]}, and {truth.path} does not say which classes they "
-                "stand for: give a class list, a text with one name a line in the order of the numbers, in `--classes`."
-            )
-        return labels.map({label: truth.class_ids[int(label)] for label in unknown}), [
-            f"The predicted labels are numbers; {min(unknown)} is read as {truth.class_ids[int(min(unknown))]!r}."
-        ]
-    keys: dict[str, list[str]] = {}
-    for name in truth.class_names:
-        keys.setdefault(label_key(name), []).append(name)
-    meant = {label: keys[label_key(label)][0] for label in sorted(unknown) if len(keys.get(label_key(label), ())) == 1}
-    if not meant:
-        return labels, []
-    label = next(iter(meant))
-    return labels.map(lambda name: meant.get(name, name)), [
-        f"{len(meant)} predicted labels are spelled otherwise in the ground truth: {label!r} is read as {meant[label]!r}."
-    ]
+    unknown = sorted(set(labels.unique()) - set(truth.class_names))
+    if unknown and not any(map(str.isdecimal, truth.class_names)) and all(map(str.isdecimal, labels.unique())):
+        meant = _of_numbers(unknown, truth)
+        note = f"The predicted labels are numbers; {unknown[0]} is read as {meant[unknown[0]]!r}."
+    else:
+        keys = Counter(map(label_key, truth.class_names))
+        by_key = {label_key(name): name for name in truth.class_names if keys[label_key(name)] == 1}
+        meant = {label: by_key[label_key(label)] for label in unknown if label_key(label) in by_key}
+        shown = ", ".join(f"{label!r} as {name!r}" for label, name in [*meant.items()][:3])
+        note = f"{len(meant)} predicted labels are spelled otherwise in the ground truth, and are read so: {shown}."
+    return (labels.map(lambda name: meant.get(name, name)), [note]) if meant else (labels, [])
+
+
+def _of_numbers(labels: Sequence[str], truth: GroundTruth) -> dict[str, str]:
+    """Names of classes by number."""
+    lacking = next((label for label in labels if int(label) not in truth.class_ids), None)
+    if lacking is not None:
+        raise PredictionError(
+            f"The predicted labels are numbers such as {lacking}, and {truth.path} does not say which classes they "
+            "stand for: give a class list, a text with one name a line in the order of the numbers, in `--classes`."
+        )
+    return {label: truth.class_ids[int(label)] for label in labels}
 
 
 def _unknown_labels(unknown: pd.DataFrame, truth: GroundTruth, policy: Literal["refuse", "ignore"]) -> str:

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,6 @@ from wtal.io.bounds import read_json
 from wtal.io.columns import canonical, known
 from wtal.io.files import write_text
 from wtal.io.tables import in_seconds, read_table
-from wtal.io.text import plain
 from wtal.io.times import seconds
 from wtal.io.unpickle import load_pickle
 from wtal.video.files import video_name
@@ -145,7 +145,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise PredictionError(f"{path} does not exist: give a prediction file.")
     if path.suffix.lower() not in _READERS:
-        raise PredictionError(f"{path} has an unknown extension for predictions: give a .json, .csv, .tsv or .pkl file.")
+        raise PredictionError(
+            f"{path} has an unknown extension for predictions: give .json, .csv (also of a workbook), .tsv or .pkl."
+        )
     return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
 
 
@@ -167,6 +169,9 @@ def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
 
 def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
     content = read_json(path, PredictionError, join=True)
+    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+        yield from _read_rows(path, content)
+        return
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
         raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's format.")
@@ -187,7 +192,18 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
 def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
     table = read_table(path, PredictionError, _KNOWN, numbers=(*_NAMES.values(), "start_ms", "end_ms"))
     table = in_seconds(table, PredictionError)
-    yield from table.select(*_in_order(path, table.columns))
+    for video, *cells in table.select(*_in_order(path, table.columns)):
+        yield video.strip(), *cells
+
+
+def _read_rows(path: Path, content: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """A JSON list with one object a detection."""
+    for row in content:
+        segment = row.get("segment")
+        if isinstance(segment, list) and len(segment) == 2:
+            row = row | {"start": segment[0], "end": segment[1]}
+        cells = dict(zip(canonical(list(row), _KNOWN), row.values(), strict=True))
+        yield tuple(cells[name] for name in _in_order(path, tuple(cells)))
 
 
 def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -215,7 +231,7 @@ def _in_order(path: Path, columns: Sequence[str]) -> list[str]:
     missing = [name for name in COLUMNS if _NAMES[name] not in columns]
     if missing:
         raise PredictionError(
-            f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}, and this one has "
+            f"{path} lacks the column {missing[0]!r}; a table of predictions has {', '.join(COLUMNS)}, and this one "
             f"{', '.join(columns) or 'none'}."
         )
     return [_NAMES[name] for name in COLUMNS]
@@ -224,7 +240,7 @@ def _in_order(path: Path, columns: Sequence[str]) -> list[str]:
 def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Check the values and give the columns their types; the first impossible value raises."""
     table = table.assign(label=table["label"].map(_label), video_id=table["video_id"].map(_video))
-    for video, label in table.loc[table["label"] == "", ["video_id", "label"]].itertuples(index=False, name=None):
+    for video in table.loc[table["label"] == "", "video_id"]:
         raise PredictionError(
             f"{path}: a prediction of video {video} has no label, or something else in its place; it must be a class "
             "name or number."
@@ -251,13 +267,13 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 def _label(value: object) -> str:
     """A label as text; empty if the value cannot be one."""
     try:
-        return plain(label_text(value))
+        return value if isinstance(value, str) else label_text(value)
     except TypeError:
         return ""
 
 
 def _video(value: object) -> str:
-    return plain(video_name(str(value).strip()))
+    return unicodedata.normalize("NFC", video_name(str(value)))
 
 
 _KNOWN = known("video", "label", "start", "end", "start_ms", "end_ms", "score")

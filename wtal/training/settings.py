@@ -125,8 +125,7 @@ def load_data(configs: Sequence[Path], options: Sequence[str] = ()) -> SnippetDa
         files = [] if chosen is None else [f"--data={yaml.safe_dump(yaml.safe_load(parser.dump(chosen))['data'])}"]
         chosen = parser.parse_args([*files, *options])
     if chosen is None:
-        raise ConfigError(
-            f"{', '.join(map(str, configs)) or 'The command line'} has no `data` part: name a data module there."
-        )
+        place = ", ".join(map(str, configs)) or "The command line"
+        raise ConfigError(f"{place} has no `data` part: name a data module there.")
     data: SnippetDataModule = parser.instantiate(chosen).data
     return data

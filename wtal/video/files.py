@@ -1,13 +1,16 @@
 """Video files, and the names of videos: those of their files without folder and suffix."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 from wtal.errors import VideoError
 from wtal.io.folders import files_below
+from wtal.io.text import plain
 
-__all__ = ["VIDEO_SUFFIXES", "find_videos", "video_files", "video_name"]
+__all__ = ["VIDEO_SUFFIXES", "find_videos", "media_name", "video_files", "video_name"]
 
 VIDEO_SUFFIXES = (
     ".mp4", ".webm", ".mkv", ".mov", ".m4v", ".ogv", ".avi", ".mpg", ".mpeg", ".wmv", ".flv", ".mts", ".m2ts", ".3gp"
@@ -21,6 +24,18 @@ def video_name(text: str) -> str:
     ['run', 'run 1', 'v_1.5', 'a/b']
     """
     return re.split(r"[/\\]", text)[-1].rpartition(".")[0] if text.lower().endswith(VIDEO_SUFFIXES) else text
+
+
+def media_name(address: str) -> str:
+    """The name of a video by the path or address of its file, without the digits that Label Studio puts in front.
+
+    >>> [media_name(text) for text in ("data/upload/1/0a1b2c3d-run.mp4", "file:///C:/a%20b.mov", "x.eaf")]
+    ['run', 'a b', 'x']
+    """
+    name = re.split(r"[/\\]", unquote(address))[-1]
+    if "/upload/" in address:
+        name = re.sub(r"^[0-9a-f]{8}-", "", name)
+    return plain(video_name(name).removesuffix(".eaf"))
 
 
 def video_files(folder: Path) -> list[Path]:
@@ -42,7 +57,7 @@ def find_videos(paths: Iterable[Path]) -> dict[str, Path]:
         if not files:
             raise VideoError(f"{path} holds no video ({', '.join(VIDEO_SUFFIXES)}).")
         for file in files:
-            other = found.setdefault(file.stem, file)
+            other = found.setdefault(unicodedata.normalize("NFC", file.stem), file)
             if other.resolve() != file.resolve():
                 raise VideoError(f"{other} and {file} would both be the video {file.stem}: rename one of them.")
     return found
