@@ -22,7 +22,7 @@ from wtal.io.folders import files_below
 from wtal.io.tables import read_table
 from wtal.types import TimeGrid
 
-__all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
+__all__ = ["FeatureSource", "FeatureStore", "Layout", "is_wtalc", "open_features", "part_of", "resample"]
 
 _RATE_COLUMNS = {"video": ("video_id", "video_name"), "fps": ("frame_rate",)}
 
@@ -103,6 +103,12 @@ def part_of(source: FeatureSource, stream: str) -> FeatureSource:
     """The source of one stream, if the path is a folder that ``wtal extract`` wrote with all its streams."""
     part = Path(source.path) / stream
     return replace(source, path=part) if _exists(part / "manifest.json") else source
+
+
+def is_wtalc(source: FeatureSource) -> bool:
+    """Whether the features are in the joint file of W-TALC, which is converted when it is opened."""
+    path = Path(source.path)
+    return source.layout == "wtalc" or (source.layout == "auto" and _exists(path) and found_layout(path) == "wtalc")
 
 
 def _exists(path: Path) -> bool:
