@@ -10,6 +10,7 @@ from torchmetrics.classification import MultilabelAveragePrecision
 
 from wtal.data.contract import data_of
 from wtal.errors import CheckpointError
+from wtal.io.given import listed
 from wtal.localization.localizer import Localizer
 from wtal.tasks.localization import LocalizationTask
 from wtal.tasks.task import Task
@@ -36,7 +37,7 @@ class LocalizationModule(LightningModule):
 
     def __init__(self, class_names: Sequence[str], localizer: Localizer) -> None:
         super().__init__()
-        self.class_names, self.localizer = list(class_names), localizer
+        self.class_names, self.localizer = listed("class_names", class_names), localizer
         self._quality: dict[str, Metric] = {}
         self._video_map: dict[str, MultilabelAveragePrecision] = {}
         self._loaded_marks: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from wtal.data.annotation_files import Record, Span, read_ambiguous, read_video_table, reader_of
 from wtal.errors import AnnotationError, brief
+from wtal.io.given import listed
 
 __all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_subsets"]
 
@@ -73,6 +74,7 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None) -> An
         AnnotationError: If the path does not exist, the format is unknown, a value is missing or impossible, or a label
             is not among the class names.
     """
+    class_names = None if class_names is None else listed("class_names", class_names)
     path = Path(path)
     content = reader_of(path)(path)
     names = tuple(class_names or content.class_names or _sorted_labels(content.records))
