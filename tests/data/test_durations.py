@@ -61,6 +61,7 @@ def test_right_settings_pass_without_a_word(
         (TimeGrid(30, 4, 16), TimeGrid(25, 4, 16), "1.2 times", "set `fps` to 30 (it is 25)"),
         (TimeGrid(15, 16, 16), TimeGrid(25, 16, 16), "0.60 times", "set `fps` to 15 (it is 25)"),
         (TimeGrid(25, 1, 1), TimeGrid(25, 16, 16), "1", "set `stride` to 1 (it is 16)"),
+        (TimeGrid(30, 4, 16), TimeGrid(25, 16, 16), "4.", "`stride` (they are 25 and 16), for example to 30 and 4"),
         (TimeGrid(25, 64, 64), TimeGrid(25, 16, 16), "0.2", "set `stride` to 64 (it is 16)"),
     ],
 )
@@ -92,6 +93,12 @@ def test_rates_of_their_own_are_suggested() -> None:
     found = checked(rows, TimeGrid(25, 16, 16), LONG)
     assert not found.problem
     assert "each video may have a frame rate of its own, which a file as `fps` gives" in found.warning
+
+
+def test_a_picture_that_starts_late_fits() -> None:
+    rows = extracted({name: d - 8 for name, d in LONG.items()})
+    assert checked(rows, TimeGrid(offset_s=8), LONG).warning == ""
+    assert "do not fit" in checked(rows, TimeGrid(), LONG).warning
 
 
 def test_two_videos_are_only_warned_of() -> None:

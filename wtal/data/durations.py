@@ -21,6 +21,7 @@ _NEARLY_ALL = 0.9
 _FEWEST = 3  # videos that prove a mistake
 _ENOUGH = 8  # videos whose single errors cancel out
 _USUAL_FPS = (5, 8, 10, 12, 15, 20, 24, 25, 30, 50, 60)  # 29.97 counts as 30
+_LIKELY_FPS = (30, 25, 15, 10)  # where the stride is wrong as well
 _USUAL_STRIDES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 32, 48, 64, 100, 128)
 
 
@@ -79,10 +80,9 @@ def check_durations(
         durations_s: Durations of the videos in seconds; NaN where unknown. Videos without features are passed over.
         tolerance_s: Largest error of a duration, in seconds.
     """
-    known = {
-        video_id: (length, grid, float(durations_s[video_id]))
-        for video_id, (length, grid) in _measured(store, durations_s.dropna().index)
-    }
+    measured = _measured(store, durations_s.dropna().index)
+    known = {name: (length, grid, float(durations_s[name]) - grid.offset_s) for name, (length, grid) in measured}
+    known = {name: found for name, found in known.items() if found[2] > 0}
     if not known:
         return DurationCheck()
     grids = [grid for _, grid, _ in known.values()]
@@ -138,7 +138,7 @@ def _hint(ratios: Floats, off: NDArray[np.bool_], store: FeatureStore, grids: li
         return _likely(float(np.median(ratios)), store, grids)
     if off.mean() > 0.5:
         return "each video may have a frame rate of its own, which a file as `fps` gives"
-    return "correct their durations, or extract them again"
+    return "correct their durations, give each its own frame rate by a file as `fps`, or extract them again"
 
 
 def _are_rescaled(rows: Floats, duration_s: Floats, off: NDArray[np.bool_]) -> bool:
@@ -170,14 +170,23 @@ def _likely(ratio: float, store: FeatureStore, grids: list[TimeGrid]) -> str:
     """What to set, if features are that many times too long."""
     if store.manifest is not None and store.manifest.origin.get("file") is None:
         return "their manifest.json states another `fps` or `stride` than they were made with: make them again"
-    grid = grids[0]
-    stride = next((s for s in _USUAL_STRIDES if abs(grid.stride / ratio / s - 1) < 0.03), None)
-    parts = [f"set `stride` to {stride} (it is {grid.stride:g})"] if stride else []
-    if len({other.fps for other in grids}) == 1:
-        fps = next((usual for usual in _USUAL_FPS if abs(grid.fps * ratio / usual - 1) < 0.015), None)
-        if fps:
-            parts.append(f"{'or ' if parts else 'set '}`fps` to {fps:g} (it is {grid.fps:g})")
-    return " ".join(parts) or f"correct `fps` and `stride` (they are {grid.fps:g} and {grid.stride:g})"
+    grid, same_rate = grids[0], len({grid.fps for grid in grids}) == 1
+    strides = [s for s in _USUAL_STRIDES if _near(grid.stride / ratio, s, 0.03)]
+    rates = [fps for fps in _USUAL_FPS if same_rate and _near(grid.fps * ratio, fps)]
+    parts = [f"`stride` to {s} (it is {grid.stride:g})" for s in strides[:1]]
+    parts += [f"`fps` to {fps} (it is {grid.fps:g})" for fps in rates[:1]]
+    return f"set {' or '.join(parts)}" if parts else _both(ratio, grid)
+
+
+def _both(ratio: float, grid: TimeGrid) -> str:
+    """The likely frame rate and stride, where neither alone explains the ratio."""
+    pairs = ((fps, stride) for fps in _LIKELY_FPS for stride in _USUAL_STRIDES)
+    likely = [f", for example to {f} and {s}" for f, s in pairs if _near(f / grid.fps * grid.stride / s, ratio)]
+    return f"correct `fps` and `stride` (they are {grid.fps:g} and {grid.stride:g}){likely[0] if likely else ''}"
+
+
+def _near(value: float, wanted: float, share: float = 0.015) -> bool:
+    return abs(value / wanted - 1) < share
 
 
 def segment_doubts(stores: Mapping[str, FeatureStore], table: pd.DataFrame, segments: pd.DataFrame) -> list[str]:
