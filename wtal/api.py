@@ -1,6 +1,7 @@
 """What a notebook needs: ``load`` a checkpoint, ``predict`` scores, ``localize`` actions, ``evaluate``, ``plot``.
 
-All five, and the types ``Run`` and ``VideoScores``, can also be imported from the package itself:
+All five, and the types ``Run`` and ``VideoScores``, can also be imported from the package itself, whose help shows a
+training:
 
 >>> import wtal
 >>> run = wtal.load("runs/demo/seed_0/alternation")  # doctest: +SKIP
@@ -21,16 +22,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from wtal.branches.localization import LocalizationModule
 from wtal.branches.scoring import score_videos
 from wtal.data.datamodule import SnippetDataModule, Split
-from wtal.errors import AnnotationError, CheckpointError
+from wtal.errors import AnnotationError, CheckpointError, ConfigError, brief
+from wtal.io.given import numbers, one_or_more
 from wtal.localization.localizer import Localizer
 from wtal.localization.scored import VideoScores
 from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.results.evaluation import Evaluation
 from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth, unlikely_times
-from wtal.results.predictions import as_table
+from wtal.results.predictions import as_table, read_predictions
 from wtal.training.checkpoint import Run, load
 from wtal.types import PseudoLabels
 
@@ -43,31 +46,41 @@ _SEGMENT = ["video_id", "label", "start_s", "end_s"]
 
 
 def predict(
-    run: Run, data: SnippetDataModule | None = None, split: Split = "test", videos: Sequence[str] | None = None
+    run: Run | LocalizationModule | Path | str,
+    data: SnippetDataModule | None = None,
+    split: Split = "test",
+    videos: Sequence[str] | str | None = None,
 ) -> dict[str, VideoScores]:
     """Score the snippets of whole videos.
 
     Args:
-        run: A run from :func:`load`; ``run.model.cuda()`` moves the computation to a GPU.
-        data: The data to score; by default those of the training, ``run.data``.
+        run: A run from :func:`load` or its path, or a module that was trained here; ``run.model.cuda()`` moves the
+            computation to a GPU.
+        data: The data to score; by default those of the training, ``run.data``. A module needs them.
         split: ``test``, ``train`` or, if videos are held out, ``val``.
-        videos: Names of videos of the split; None for all.
+        videos: Names of videos of the split, or of one; None for all.
 
     Returns:
         Scores by name of the video, in the order of the split.
 
     Raises:
         CheckpointError: If the data have other classes than the checkpoint.
-        ConfigError: If a video is not in the split.
+        ConfigError: If a video is not in the split, or a module is given without data.
         WTALError: If features or annotations do not exist.
     """
-    data = run.data if data is None else data
-    if list(data.class_names) != run.class_names:
+    run = load(run) if isinstance(run, str | Path) else run
+    model, origin = (run.model, run.path) if isinstance(run, Run) else (run, "The module")
+    if data is None and not isinstance(run, Run):
+        raise ConfigError("A module does not know its data: give them as `data`.")
+    data = run.data if data is None and isinstance(run, Run) else data
+    if not isinstance(data, SnippetDataModule):
+        raise ConfigError(f"`data` is {brief(data)}: give a data module, such as `CustomDataModule`.")
+    if list(data.class_names) != list(model.class_names):
         raise CheckpointError(
-            f"{run.path} knows the classes {', '.join(run.class_names[:3])} ..., {data.annotations.path} has "
+            f"{origin} knows the classes {', '.join(model.class_names[:3])} ..., {data.annotations.path} has "
             f"{', '.join(data.class_names[:3])} ...: give data with the classes of the training, in its order."
         )
-    return score_videos(run.model, data, split, videos)
+    return score_videos(model, data, split, None if videos is None else one_or_more("videos", videos))
 
 
 def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = None) -> pd.DataFrame:
@@ -101,17 +114,17 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
 
 
 def evaluate(
-    detections: pd.DataFrame,
+    detections: pd.DataFrame | Path | str,
     truth: SnippetDataModule | pd.DataFrame | Path | str,
     protocol: RuleSetName = "activitynet-official",
-    tious: Sequence[float] = (),
+    tious: Sequence[float] | float = (),
     split: Split = "test",
-    videos: Sequence[str] | None = None,
+    videos: Sequence[str] | str | None = None,
 ) -> pd.DataFrame:
     """Measure detections; the same numbers as ``wtal test`` and ``wtal evaluate``.
 
     Args:
-        detections: Detections from :func:`localize` or :func:`~wtal.results.predictions.read_predictions`.
+        detections: Detections from :func:`localize`, or a prediction file.
         truth: Data whose segments are known, an annotation file, or a table ``video_id, label, start_s, end_s``.
         protocol: The evaluator's rules, see ``wtal evaluate --help``; labels without instances are never refused here.
         tious: Thresholds of temporal IoU; by default those of the data's benchmark.
@@ -123,6 +136,7 @@ def evaluate(
 
     Raises:
         AnnotationError: If there are no segments.
+        ConfigError: If there are no rules of this name.
         PredictionError: If the detections do not fit.
 
     >>> truth = pd.DataFrame([("a", "dive", 0.0, 8.0)], columns=["video_id", "label", "start_s", "end_s"])
@@ -130,8 +144,13 @@ def evaluate(
     >>> evaluate(found, truth, tious=(0.5, 0.9)).round(3).loc["all"].to_dict()
     {'0.5': 1.0, '0.9': 0.0, '0.5:0.9': 0.5}
     """
-    known = truth_of(truth, split)
+    if isinstance(detections, str | Path):
+        detections = read_predictions(Path(detections))
+    if protocol not in RULE_SETS:
+        raise ConfigError(f"There is no protocol {protocol!r}: give one of {', '.join(RULE_SETS)}.")
+    known, tious = truth_of(truth, split), numbers("tious", tious)
     if videos is not None:
+        videos = one_or_more("videos", videos)
         measured = [row for row, name in enumerate(known.video_ids) if name in set(videos)]
         known = replace(
             known,

@@ -406,7 +406,7 @@ def test_of_several_arrays_one_must_have_a_known_name(tmp_path: Path) -> None:
     with pytest.raises(
         FeatureError, match=r"a.npz holds left, right: save the features alone, or name them `features`"
     ):
-        opened(tmp_path)["a"]
+        opened(tmp_path, ("a",))["a"]
 
 
 def test_a_damaged_video_does_not_affect_others(tmp_path: Path) -> None:

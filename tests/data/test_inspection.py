@@ -50,7 +50,7 @@ def test_sound_data(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (i3d.found, i3d.missing, i3d.dim, i3d.rows, i3d.unreadable, i3d.off_duration) == (3, [], 6, 15, [], {})
     assert test.streams["clip"].off_duration == {"u": pytest.approx(3.2 - 30)}
     remarks = "\n".join(report.remarks)
-    assert "do not fit 1 of 2 known durations (0.107 times as long; u: 5 rows = 3.2 s of 30.0 s)" in remarks
+    assert "do not fit 1 of 2 known durations (0.11 times as long; u: 5 rows = 3.2 s of 30.0 s)" in remarks
     assert "1 test segments start after the end of their video: t." in remarks
     check(str(config))
     assert "A training can run." in capsys.readouterr().out

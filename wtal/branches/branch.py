@@ -14,7 +14,7 @@ from wtal.branches.localization import LocalizationModule
 from wtal.branches.scheduling import due_plateaus, scheduler_config
 from wtal.branches.trainer_check import check_trainer
 from wtal.data.contract import data_of
-from wtal.errors import ConfigError, FeatureError
+from wtal.errors import ConfigError, FeatureError, brief
 from wtal.functional.pooling import topk_pool
 from wtal.localization.localizer import Localizer
 from wtal.losses.distillation import attention_distillation, class_distillation, contrastive_distillation
@@ -89,6 +89,11 @@ class Branch(LocalizationModule):
         labels: LabelSource | None,
     ) -> None:
         super().__init__(class_names, localizer)
+        for name, given in (("head", head), ("optimizer", optimizer)):
+            if isinstance(given, torch.nn.Module | torch.optim.Optimizer) or not callable(given):
+                raise ConfigError(
+                    f"`{name}` is {brief(given)}: give what makes one, a class or `functools.partial(...)` of a class."
+                )
         if labels is not None and not (distillation.attention or distillation.classes or distillation.contrast):
             raise ConfigError("All weights of `distillation` are 0, so `labels` would change nothing: raise one.")
         self.view, self.name, self.streams = view, view.name, view.streams

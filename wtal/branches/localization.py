@@ -12,6 +12,7 @@ from torchmetrics import Metric
 from wtal.data.contract import data_of
 from wtal.errors import CheckpointError
 from wtal.io.bounds import checked_floors
+from wtal.io.given import listed
 from wtal.localization.localizer import Localizer
 from wtal.metrics.video_map import VideoMAP
 from wtal.tasks.localization import LocalizationTask
@@ -43,7 +44,7 @@ class LocalizationModule(LightningModule):
 
     def __init__(self, class_names: Sequence[str], localizer: Localizer) -> None:
         super().__init__()
-        self.class_names, self.localizer = list(class_names), localizer
+        self.class_names, self.localizer = listed("class_names", class_names), localizer
         self._quality: dict[str, Metric] = {}
         self._video_map: dict[str, VideoMAP] = {}
         self._loaded_marks: tuple[str, ...] = ()

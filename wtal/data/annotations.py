@@ -14,6 +14,7 @@ from wtal.data.annotation_tables import read_video_table
 from wtal.data.labels import tidy_labels
 from wtal.data.records import Record, Segment, Span
 from wtal.errors import AnnotationError, brief
+from wtal.io.given import listed
 from wtal.io.text import plain
 from wtal.io.times import seconds
 
@@ -96,6 +97,7 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None, fps: 
         AnnotationError: If the path does not exist, the format is unknown, a value is missing or impossible, or a label
             is not among the class names.
     """
+    class_names = None if class_names is None else listed("class_names", class_names)
     path = Path(path)
     content = reader_of(path)(path)
     timed, notes = _in_seconds(path, content.records, fps)

@@ -175,9 +175,7 @@ def _crop_axes(shapes: Sequence[tuple[int, ...]], axes: Sequence[int], crop: Cro
     """Axes that may count the crops: of equal length in all videos, and ten or five long unless a crop is chosen."""
     equal = [axis for axis in axes if len({shape[axis] for shape in shapes}) == 1]
     usual = [axis for axis in equal if shapes[0][axis] in _USUAL_CROPS]
-    if usual or crop is None or len(equal) < 2:
-        return usual
-    return [min(equal[:-1], key=lambda axis: shapes[0][axis])]
+    return usual if usual or crop is None else equal[:-1]  # the last one are the channels
 
 
 def _refusal(file: Path, shape: tuple[int, ...], axes: int, crops: int) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from wtal.data.annotations import Annotations, read_annotations, with_subsets
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import AnnotationError
+from wtal.io.given import numbers
 from wtal.types import Benchmark
 
 __all__ = ["CustomDataModule"]
@@ -53,7 +54,8 @@ class CustomDataModule(SnippetDataModule):
         self._undivided = not content.videos["subset"].any()
         if self._undivided:
             name += " (the training videos)"
-        super().__init__(content, Benchmark(name, tuple(tious), ((min(tious), max(tious)),)), **options)
+        tious = numbers("data.tious", tious)
+        super().__init__(content, Benchmark(name, tious, ((min(tious), max(tious)),)), **options)
 
     def train_table(self) -> pd.DataFrame:
         """All videos if there are no subsets, else those of the training subset."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,16 +16,17 @@ from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from wtal.data.annotations import Annotations, first
+from wtal.data.annotations import Annotations, first, read_annotations
 from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.durations import check_streams
-from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of
+from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of, sources_of
 from wtal.data.provenance import NOT_STATED, described, trained_on
 from wtal.data.remarks import in_no_split, of_unfindable
 from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
 from wtal.data.splits import SplitVideos, WithoutAction, hold_out, open_split, remark_on_unlabelled, with_action
 from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
+from wtal.io.given import one_or_more
 from wtal.types import Benchmark, Split, Video
 
 __all__ = ["SnippetDataModule", "Split", "SplitVideos", "first", "hold_out"]
@@ -40,8 +42,8 @@ class SnippetDataModule(LightningDataModule):
     Args:
         annotations: Labels, subsets, and segments for evaluation.
         benchmark: How detections are measured.
-        i3d: Source of the I3D features; None if there are none.
-        clip: Source of the CLIP features; None if there are none.
+        i3d: Source of the I3D features, in Python also their path; None if there are none.
+        clip: Source of the CLIP features, in Python also their path; None if there are none.
         streams: Sources of any other streams, by name. The first stream of all gives the time grid.
         train_subset: Subset of the training videos; several names are alternatives.
         test_subset: Subset of the test videos; several names are alternatives.
@@ -103,12 +105,15 @@ class SnippetDataModule(LightningDataModule):
                 raise ConfigError(f"`data.{name}` must be at least 1, got {value}.")
         if not 0 <= held_out < 1:
             raise ConfigError(f"`data.held_out` is a share in [0, 1), got {held_out}.")
+        if isinstance(annotations, str | Path):
+            annotations = read_annotations(Path(annotations))
         if drop_up_to:
             benchmark = replace(benchmark, name=f"{benchmark.name}-more-than-{drop_up_to}-snippets")
         self.annotations, self.benchmark, self.features_note = annotations, benchmark, features_note
         self.class_names = list(annotations.class_names)
-        self.streams = _joined(i3d, clip, streams or {})
-        self.train_subset, self.test_subset = tuple(train_subset), tuple(test_subset)
+        self.streams = sources_of(i3d, clip, streams)
+        self.train_subset = tuple(one_or_more("data.train_subset", train_subset))
+        self.test_subset = tuple(one_or_more("data.test_subset", test_subset))
         self.batch_size, self.num_snippets, self.sampling = batch_size, num_snippets, sampling
         self.eval_batch_size, self.num_workers = eval_batch_size, num_workers
         self.held_out, self.held_out_seed, self.validate_on = held_out, held_out_seed, validate_on
@@ -153,6 +158,11 @@ class SnippetDataModule(LightningDataModule):
     def videos(self, split: Split) -> list[Video]:
         """Videos of a split; ``SnippetBatch.video`` is an index into them."""
         return self.split(split).videos
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Number of channels of each stream, such as the ``in_dim`` of a head."""
+        return self.split("train").features.dims
 
     @property
     def train_lengths(self) -> list[int]:
@@ -399,13 +409,3 @@ class SnippetDataModule(LightningDataModule):
             self.benchmark = replace(self.benchmark, name=name)
             rank_zero_warn(f"{len(left_out)} test videos have no features and are left out: {first(left_out)}.")
 
-
-def _joined(
-    i3d: FeatureSource | None, clip: FeatureSource | None, others: Mapping[str, FeatureSource]
-) -> dict[str, FeatureSource]:
-    """All streams by name: those of the default pair first."""
-    default = {name: source for name, source in (("i3d", i3d), ("clip", clip)) if source is not None}
-    twice = default.keys() & others.keys()
-    if twice:
-        raise ConfigError(f"The stream {min(twice)!r} is given as `data.{min(twice)}` and in `data.streams`: drop one.")
-    return default | dict(others)

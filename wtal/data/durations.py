@@ -20,7 +20,8 @@ _RELATIVE = 0.02  # share of a duration by which a frame rate may be rounded
 _NEARLY_ALL = 0.9
 _FEWEST = 3  # videos that prove a mistake
 _ENOUGH = 8  # videos whose single errors cancel out
-_USUAL_FPS = (5, 8, 10, 12, 15, 20, 23.976, 24, 25, 29.97, 30, 50, 59.94, 60)
+_USUAL_FPS = (5, 8, 10, 12, 15, 20, 24, 25, 30, 50, 60)  # 29.97 counts as 30
+_LIKELY_FPS = (30, 25, 15, 10)  # where the stride is wrong as well
 _USUAL_STRIDES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 32, 48, 64, 100, 128)
 
 
@@ -79,24 +80,22 @@ def check_durations(
         durations_s: Durations of the videos in seconds; NaN where unknown. Videos without features are passed over.
         tolerance_s: Largest error of a duration, in seconds.
     """
-    known = {
-        video_id: (length, grid, float(durations_s[video_id]))
-        for video_id, (length, grid) in _measured(store, durations_s.dropna().index)
-    }
+    measured = _measured(store, durations_s.dropna().index)
+    known = {name: (length, grid, float(durations_s[name]) - grid.offset_s) for name, (length, grid) in measured}
+    known = {name: found for name, found in known.items() if found[2] > 0}
     if not known:
         return DurationCheck()
-    rows, step_s, slack_s, duration_s = np.array(
-        [(n, grid.step_s, (grid.window + grid.stride) / grid.fps, d) for n, grid, d in known.values()]
+    grids = [grid for _, grid, _ in known.values()]
+    rows, span_s, slack_s, duration_s = np.array(
+        [(n, _span_s(n, grid), (grid.window + grid.stride) / grid.fps, d) for n, grid, d in known.values()]
     ).T
-    span_s = rows * step_s
     off = np.abs(span_s - duration_s) > tolerance_s + slack_s + _RELATIVE * duration_s
     off_s = {
-        video_id: float(span - d) for video_id, span, d, o in zip(known, span_s, duration_s, off, strict=True) if o
+        name: float(seconds) for name, seconds in zip(np.array([*known])[off], (span_s - duration_s)[off], strict=True)
     }
-    worst = max(off_s or known, key=lambda video_id: abs(off_s.get(video_id, 0.0)))
-    example = (
-        f"{worst}: {known[worst][0]} rows = {known[worst][0] * known[worst][1].step_s:.1f} s of {known[worst][2]:.1f} s"
-    )
+    worst = max(off_s or known, key=lambda name: abs(off_s.get(name, 0.0)))
+    count, grid, seconds = known[worst]
+    example = f"{worst}: {count} rows = {_span_s(count, grid):.1f} s of {seconds:.1f} s"
     title = f"The {name} features at {store.path}"
     if _are_rescaled(rows, duration_s, off):
         return DurationCheck(
@@ -106,28 +105,46 @@ def check_durations(
         )
     ratio = _common_ratio(span_s, duration_s, slack_s, off, tolerance_s)
     if ratio:
-        likely = _likely(ratio, store, [grid for _, grid, _ in known.values()])
         return DurationCheck(
             off_s,
-            f"{title} are {ratio:.3g} times as long as their videos, by all {len(known)} known durations ({example}): "
-            f"{likely}; if the durations are wrong, correct them or raise `data.length_tolerance_s`.",
+            f"{title} are {_times(ratio)} times as long as their videos, by all {len(known)} known durations "
+            f"({example}): {_likely(ratio, store, grids)}; if the durations are wrong, correct them or raise "
+            "`data.length_tolerance_s`.",
         )
     if not off_s:
         return DurationCheck()
-    hint = (
-        "each video may have a frame rate of its own, which a file as `fps` gives"
-        if off.mean() > 0.5
-        else ("correct their durations, or extract them again")
-    )
-    times = np.median((span_s / duration_s)[off])
-    what = f"do not fit {len(off_s)} of {len(known)} known durations ({times:.3g} times as long; {example})"
-    return DurationCheck(off_s, warning=f"{title} {what}: {hint}.")
+    ratios = (span_s / duration_s)[off]
+    what = f"do not fit {len(off_s)} of {len(known)} known durations ({_times(float(np.median(ratios)))} times as long"
+    return DurationCheck(off_s, warning=f"{title} {what}; {example}): {_hint(ratios, off, store, grids)}.")
+
+
+def _span_s(rows: int, grid: TimeGrid) -> float:
+    """Seconds from the first frame that a row sees to the last."""
+    return ((rows - 1) * grid.stride + grid.window) / grid.fps
+
+
+def _times(ratio: float) -> str:
+    """A ratio for a message.
+
+    >>> [_times(ratio) for ratio in (3.97, 1.04, 0.248)]
+    ['4.0', '1.04', '0.25']
+    """
+    return f"{ratio:.1f}" if ratio > 1.15 else f"{ratio:.2f}"
+
+
+def _hint(ratios: Floats, off: NDArray[np.bool_], store: FeatureStore, grids: list[TimeGrid]) -> str:
+    """What to do about features of which some do not fit."""
+    if off.all() and np.ptp(ratios) < 0.05 * np.median(ratios):
+        return _likely(float(np.median(ratios)), store, grids)
+    if off.mean() > 0.5:
+        return "each video may have a frame rate of its own, which a file as `fps` gives"
+    return "correct their durations, give each its own frame rate by a file as `fps`, or extract them again"
 
 
 def _are_rescaled(rows: Floats, duration_s: Floats, off: NDArray[np.bool_]) -> bool:
     """Whether all videos have the same number of rows, which cannot be right for their durations."""
     same = len(rows) >= _FEWEST and len(set(rows)) == 1
-    return bool(same and duration_s.max() > 1.2 * duration_s.min() and off.mean() >= 0.5)
+    return bool(same and duration_s.max() > 1.2 * duration_s.min() and off.mean() >= 0.2)
 
 
 def _common_ratio(
@@ -153,14 +170,23 @@ def _likely(ratio: float, store: FeatureStore, grids: list[TimeGrid]) -> str:
     """What to set, if features are that many times too long."""
     if store.manifest is not None and store.manifest.origin.get("file") is None:
         return "their manifest.json states another `fps` or `stride` than they were made with: make them again"
-    grid = grids[0]
-    stride = next((s for s in _USUAL_STRIDES if abs(grid.stride / ratio / s - 1) < 0.03), None)
-    parts = [f"set `stride` to {stride} (it is {grid.stride:g})"] if stride else []
-    if len({other.fps for other in grids}) == 1:
-        fps = min(_USUAL_FPS, key=lambda usual: abs(grid.fps * ratio / usual - 1))
-        if abs(grid.fps * ratio / fps - 1) < 0.015:
-            parts.append(f"{'or ' if parts else 'set '}`fps` to {fps:g} (it is {grid.fps:g})")
-    return " ".join(parts) or f"correct `fps` and `stride` (they are {grid.fps:g} and {grid.stride:g})"
+    grid, same_rate = grids[0], len({grid.fps for grid in grids}) == 1
+    strides = [s for s in _USUAL_STRIDES if _near(grid.stride / ratio, s, 0.03)]
+    rates = [fps for fps in _USUAL_FPS if same_rate and _near(grid.fps * ratio, fps)]
+    parts = [f"`stride` to {s} (it is {grid.stride:g})" for s in strides[:1]]
+    parts += [f"`fps` to {fps} (it is {grid.fps:g})" for fps in rates[:1]]
+    return f"set {' or '.join(parts)}" if parts else _both(ratio, grid)
+
+
+def _both(ratio: float, grid: TimeGrid) -> str:
+    """The likely frame rate and stride, where neither alone explains the ratio."""
+    pairs = ((fps, stride) for fps in _LIKELY_FPS for stride in _USUAL_STRIDES)
+    likely = [f", for example to {f} and {s}" for f, s in pairs if _near(f / grid.fps * grid.stride / s, ratio)]
+    return f"correct `fps` and `stride` (they are {grid.fps:g} and {grid.stride:g}){likely[0] if likely else ''}"
+
+
+def _near(value: float, wanted: float, share: float = 0.015) -> bool:
+    return abs(value / wanted - 1) < share
 
 
 def segment_doubts(stores: Mapping[str, FeatureStore], table: pd.DataFrame, segments: pd.DataFrame) -> list[str]:

@@ -72,23 +72,24 @@ def _parsed(file: Path, *version: int) -> tuple[list[str], _Form]:
         return [], _Form(None, False, (), 0, 0)
     separator = next((mark for mark in ";\t," if mark in lines[0]), None)
     names = _header(lines, separator)
-    rows = [line for line in lines[names is not None :] if not line.startswith("#")]
+    rows = lines[names is not None :]
     unread = _unread(names or [], [row.split(separator, 1)[0].strip() for row in rows])
     columns = len((rows or lines)[0].split(separator)) - len(unread)
     return rows, _Form(separator, names is not None and all(map(str.isdecimal, names)), unread, columns, len(rows))
 
 
 def _lines(file: Path) -> list[str]:
-    """The lines that are not blank and declare no separator, in the encoding that a byte-order mark states."""
+    """The lines other than blank ones, comments and ``sep=;``, in the encoding that a byte-order mark states."""
     content = file.read_bytes()
     text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    return [line for line in text.splitlines() if line.strip() and not _DECLARED.fullmatch(line.strip())]
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return [line for line in lines if not _DECLARED.fullmatch(line.strip())]
 
 
 def _header(lines: list[str], separator: str | None) -> list[str] | None:
     """Names of the columns in lower case; None if the first line holds features."""
-    cells = [cell.strip().strip("\"'").lower() for cell in lines[0].lstrip("#").split(separator)]
-    return cells if lines[0].startswith("#") or _is_header(cells, len(lines)) else None
+    cells = [cell.strip().strip("\"'").lower() for cell in lines[0].split(separator)]
+    return cells if _is_header(cells, len(lines)) else None
 
 
 def _is_header(cells: list[str], lines: int) -> bool:

@@ -16,7 +16,7 @@ from wtal.data.layouts import Layout, arrays_at, found_layout
 from wtal.data.manifest import is_measure
 from wtal.data.selection import spread, with_columns
 from wtal.data.store import FeatureStore, Grids, open_store
-from wtal.errors import FeatureError, FeatureNotFoundError
+from wtal.errors import ConfigError, FeatureError, FeatureNotFoundError, brief
 from wtal.io.bounds import read_json
 from wtal.io.columns import known
 from wtal.io.folders import files_below
@@ -25,7 +25,7 @@ from wtal.io.text import plain
 from wtal.types import TimeGrid
 from wtal.video.files import video_name
 
-__all__ = ["FeatureSource", "FeatureStore", "Layout", "open_features", "part_of", "resample"]
+__all__ = ["FeatureSource", "FeatureStore", "Layout", "is_wtalc", "open_features", "part_of", "resample", "sources_of"]
 
 _RATE_COLUMNS = known("video", "fps")
 
@@ -69,6 +69,42 @@ class FeatureSource:
     rows: Literal["strided", "rescaled"] = "strided"
     crop: Crop | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("path", "names", "store"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                object.__setattr__(self, name, Path(value))
+            elif not isinstance(value, Path) and (value is not None or name == "path"):
+                raise ConfigError(f"`{name}` of the features is {brief(value)}: give a path.")
+
+
+def sources_of(
+    i3d: FeatureSource | Path | str | None,
+    clip: FeatureSource | Path | str | None,
+    others: Mapping[str, FeatureSource | Path | str] | None,
+) -> dict[str, FeatureSource]:
+    """All streams by name, those of the default pair first; a path stands for the features there.
+
+    Raises:
+        ConfigError: If a stream is given twice, or as something other than a source.
+    """
+    others = {} if others is None else others
+    if not isinstance(others, Mapping):
+        raise ConfigError(f"`data.streams` is {brief(others)}: give sources by name, such as {{'audio': 'features'}}.")
+    default = {name: source for name, source in (("i3d", i3d), ("clip", clip)) if source is not None}
+    twice = default.keys() & others.keys()
+    if twice:
+        raise ConfigError(f"The stream {min(twice)!r} is given as `data.{min(twice)}` and in `data.streams`: drop one.")
+    return {name: _source(name, given) for name, given in {**default, **others}.items()}
+
+
+def _source(name: str, given: object) -> FeatureSource:
+    if isinstance(given, FeatureSource):
+        return given
+    if isinstance(given, str | Path):
+        return FeatureSource(Path(given))
+    raise ConfigError(f"The stream {name!r} of the data is {brief(given)}: give a path or a `FeatureSource`.")
+
 
 def open_features(
     source: FeatureSource,
@@ -106,6 +142,12 @@ def part_of(source: FeatureSource, stream: str) -> FeatureSource:
     """The source of one stream, if the path is a folder that ``wtal extract`` wrote with all its streams."""
     part = Path(source.path) / stream
     return replace(source, path=part) if _exists(part / "manifest.json") else source
+
+
+def is_wtalc(source: FeatureSource) -> bool:
+    """Whether the features are in the joint file of W-TALC, which is converted when it is opened."""
+    path = Path(source.path)
+    return source.layout == "wtalc" or (source.layout == "auto" and _exists(path) and found_layout(path) == "wtalc")
 
 
 def _exists(path: Path) -> bool:

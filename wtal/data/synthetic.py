@@ -201,6 +201,7 @@ class SyntheticDataModule(SnippetDataModule):
         params: SyntheticParams = SyntheticParams(),
         **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
+        root = Path(root)
         write_synthetic(root, params)
         self.root, self.params = root, params
         tious = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)

@@ -1,7 +1,7 @@
 """THUMOS14: 200 validation videos to train on, test lists of 210 to 213 videos, 20 classes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ import pandas as pd
 from wtal.data.annotations import read_annotations
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.thumos14_lists import LEFT_OUT, THUMOS14_CLASSES, WITHOUT_CLASS, TestList, lacking_videos
-from wtal.errors import AnnotationError
+from wtal.errors import AnnotationError, ConfigError
 from wtal.types import Benchmark
 
 __all__ = ["THUMOS14_CLASSES", "THUMOS14DataModule", "TestList"]
@@ -38,7 +38,9 @@ class THUMOS14DataModule(SnippetDataModule):
         test_list: TestList = "212",
         **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
-        self.test_list = test_list
+        if str(test_list) not in LEFT_OUT:
+            raise ConfigError(f"`data.test_list` is {test_list!r}: give one of {', '.join(LEFT_OUT)}.")
+        self.test_list = test_list = cast(TestList, str(test_list))
         super().__init__(
             read_annotations(annotations, THUMOS14_CLASSES),
             Benchmark(

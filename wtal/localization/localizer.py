@@ -1,13 +1,14 @@
 """Turns the snippet scores of a video into detections in seconds."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from wtal.functional.nms import nms, soft_nms
+from wtal.io.given import numbers, one_or_more
 from wtal.localization.proposals import propose, stretch, upsample
 from wtal.types import Detections, SnippetScores, TimeGrid, Video
 
@@ -85,10 +86,16 @@ class Localizer:
     max_detections: int = 500
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cut", tuple(one_or_more("cut", self.cut)))
+        if self.thresholds is not None:
+            object.__setattr__(self, "thresholds", numbers("thresholds", self.thresholds))
         positive = ("num_thresholds", "upsampling", "sigma", "max_proposals", "max_detections")
         for name in positive:
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        unknown = {*self.cut, self.contrast} - set(get_args(SequenceName))
+        if unknown:
+            raise ValueError(f"`cut` and `contrast` name {min(unknown)!r}: give {', '.join(get_args(SequenceName))}.")
         if not self.cut or self.thresholds == ():
             raise ValueError("`cut` and `thresholds` need at least one entry.")
         if not 0 <= self.attention_weight <= 1:

@@ -15,6 +15,7 @@ from wtal.collaboration import CollaborationModule, Schedule
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.io.bounds import is_bounded, read_checkpoint, read_yaml
+from wtal.io.given import one_or_more
 from wtal.nn.text.prompts import PromptedText, nearest_words
 from wtal.results.run_folder import RunFolder, newest_checkpoint
 from wtal.training.mistakes import mistake, origin
@@ -118,7 +119,7 @@ class Run:
         return pd.DataFrame(rows, columns=["vector", "rank", "word", "distance"])
 
 
-def load(path: str | Path, model: LocalizationModule | None = None, trust: Sequence[str] = ()) -> Run:
+def load(path: str | Path, model: LocalizationModule | None = None, trust: Sequence[str] | str = ()) -> Run:
     """Load any checkpoint of this project: of a branch that was trained alone, or of a collaboration.
 
     The checkpoint of a training on the command line holds all settings of its model, so neither data nor configuration
@@ -137,6 +138,7 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     For example ``run = wtal.load("runs/demo/seed_0/alternation")``; see :class:`Run`, and
     ``experiments/notebooks/inspect_checkpoint.ipynb``.
     """
+    trust = one_or_more("trust", trust)
     path = _find(Path(path))
     checkpoint = _read(path)
     folder = RunFolder.containing(path)

@@ -15,6 +15,7 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_info
 
 import wtal.branches
 import wtal.collaboration  # noqa: F401
@@ -49,6 +50,7 @@ from wtal.training.runs import KeepIdentity, begin, make_record, say
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
 from wtal.training.settings import SettingsParser
+from wtal.training.widths import take_widths
 
 __all__ = ["TRAINER_DEFAULTS", "WTALCLI"]
 
@@ -235,6 +237,11 @@ class WTALCLI(LightningCommands):
         except Exception:  # a file of an older version, or a damaged one, can raise anything
             return None
         return Identity.of(self._as_plain_values(read), self.trainer.world_size)
+
+    def before_instantiate_classes(self) -> None:
+        """Let heads be as wide as the features, so that RGB alone needs no option."""
+        for said in take_widths(self.setting("model"), self.setting("data")):
+            rank_zero_info(said)
 
     def instantiate_classes(self) -> None:
         """Make model, data module and trainer; a ``ValueError`` from a constructor means a wrong setting."""
