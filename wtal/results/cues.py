@@ -10,7 +10,7 @@ import pandas as pd
 
 from wtal.errors import PredictionError
 
-__all__ = ["SHARE_OF_BEST", "Cue", "cues_of", "one_line", "shown"]
+__all__ = ["SHARE_OF_BEST", "Cue", "above_floor", "cues_of", "one_line", "shown"]
 
 SHARE_OF_BEST = 0.3  # of the best score of a video; see `shown`
 _LATEST_S = 1e8  # three years; the hours of a subtitle have few digits
@@ -57,11 +57,21 @@ def shown(
     """
     table = table.sort_values("score", ascending=False, kind="stable")
     if minimum is None:
-        table = table[table["score"] >= table["label"].map(floors or {}).fillna(-np.inf).astype(float)]
+        table = table[above_floor(table, floors or {})]
         best = table["score"].max()
         minimum = min(best, SHARE_OF_BEST * best)  # keeps the best one even if all scores are negative
     table = table[table["score"] >= minimum]
     return table if overlapping else table[_without_better(table)]
+
+
+def above_floor(table: pd.DataFrame, floors: Mapping[str, float]) -> "pd.Series[bool]":
+    """Whether each detection has at least the lowest score of its class; a class without one keeps all.
+
+    >>> above_floor(pd.DataFrame({"label": ["run", "run", "jump"], "score": [0.4, 0.5, 0.1]}), {"run": 0.5}).tolist()
+    [False, True, True]
+    """
+    lowest = table["label"].map(lambda label: floors.get(label, -np.inf)).astype(float)
+    return table["score"] >= lowest
 
 
 def _without_better(table: pd.DataFrame) -> np.ndarray:
