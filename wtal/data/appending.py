@@ -26,7 +26,8 @@ class StoreAppender:
     Args:
         folder: Folder of the store, which is created if necessary.
         grid: Time grid of the snippets.
-        origin: What the features are made from. Nothing is added to a store of another origin, grid or crop.
+        origin: What the features are made from. Nothing is added to a store of another origin, grid or crop, unless it
+            has no video yet.
         crop: See :class:`~wtal.data.manifest.Manifest`.
         notes: See :class:`~wtal.data.manifest.Manifest`.
 
@@ -83,6 +84,9 @@ class StoreAppender:
             FeatureError: If the folder is not a store, or one with other settings.
         """
         manifest = read_manifest(self.folder)
+        if manifest is not None and not manifest.videos:  # left by a start that was interrupted before the first video
+            self._manifest.write(self.folder)
+            return
         if manifest is None:
             raise FeatureError(f"{self.folder} is in the way and is not a feature store: choose another folder.")
         for name in ("origin", "grid", "crop"):
