@@ -50,14 +50,10 @@ def run(
             table, folder, formats, media=media, minimum=minimum, overlapping=overlapping, floors=floors
         )
         counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
-        if minimum is None and not floors and {"vtt", "eaf"} & set(formats):
-            print(
-                f"{path}: no lowest score was learned, so even a video without any action shows its best detections; "
-                "`--minimum` sets one."
-            )
         print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")
         if {"vtt", "eaf"} & set(formats):
-            print_found(chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors), folder)
+            chosen = chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors)
+            print_found(chosen, folder, minimum is None and not floors)
 
 
 def _floors(path: Path) -> Mapping[str, float]:
