@@ -27,8 +27,9 @@ def test_the_best_of_overlapping_detections_of_a_class_is_chosen():
     assert shown(RUNS[:0]).empty
 
 
-def test_detections_below_the_floor_of_their_class_are_not_shown():
-    assert shown(RUNS, floors={"run": 0.85})["score"].tolist() == [0.9, 0.75]  # nothing is known of jumps
+def test_a_class_that_stays_below_its_floor_is_not_shown():
+    assert shown(RUNS, floors={"run": 0.85})["score"].tolist() == [0.9, 0.8, 0.75]  # its best one reaches it
+    assert shown(RUNS, floors={"run": 1.0})["score"].tolist() == [0.75]  # nothing is known of jumps
     assert shown(RUNS, floors={"run": 1.0, "jump": 1.0}).empty
     assert shown(RUNS, minimum=0.85, floors={"run": 1.0})["score"].tolist() == [0.9]
 

@@ -23,7 +23,7 @@ Floors = dict[str, dict[str, float]]
 
 @torch.no_grad()
 def learn_floors(model: LocalizationModule, data: SnippetDataModule) -> Floors:
-    """For each source and class, the score below which a detection is more likely noise than an action.
+    """For each source and class, the score below which a video's best detection is more likely noise than an action.
 
     It separates the best scores of a class in the training videos that show it from those of other classes, and from
     those of all classes where there is no action: in training videos without a label, and in the quieter half of each

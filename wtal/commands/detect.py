@@ -63,8 +63,9 @@ def run(
         fps: Frames per second; see ``wtal extract``.
         stride: Frames between neighbouring snippets; see ``wtal extract``.
         window: Frames in a snippet; see ``wtal extract``.
-        minimum: Lowest score in vtt, eaf and the page; by default what the training has learned to be the lowest score
-            of an action, and in each video 0.3 times its best score.
+        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and no class whose best
+            score lies below what the training has learned to be the lowest of an action. The page shows no class that
+            stays below it.
         workers: Processes that decode; see ``wtal extract``.
         trust: Packages besides this one whose classes the checkpoint may name, such as your own heads.
 

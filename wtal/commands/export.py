@@ -30,8 +30,8 @@ def run(
         output: Folder of the results, with a subfolder for each of several sets.
         formats: Formats to write: vtt and eaf make one file per video, csv and json one file for all.
         videos: Folder of the videos, to which the eaf files then link.
-        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and at least what the
-            run has learned to be the lowest score of an action (`floors` in its `about.json`).
+        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and no class whose best
+            score lies below what the training has learned to be the lowest of an action (`floors` in `about.json`).
         overlapping: Keep detections in vtt and eaf that overlap a better one of the same class.
         names: Names of the sets; by default their file names.
 

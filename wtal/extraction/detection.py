@@ -48,7 +48,7 @@ class Found:
         failed: Names of the others.
         note: A warning to readers of the detections; empty if there is none.
         names: Names of these and earlier videos.
-        floors: Lowest score of each class that means an action; empty if none is known.
+        floors: Score that the best detection of each class must reach in a video; empty if none is known.
     """
 
     table: pd.DataFrame

@@ -45,11 +45,11 @@ def shown(
 
     Args:
         table: Detections of one video: ``label``, ``start_s``, ``end_s``, ``score``.
-        minimum: Lowest score, in place of both of the following: :data:`SHARE_OF_BEST` of the best score of the video,
-            and the floor of the class.
+        minimum: Lowest score; by default :data:`SHARE_OF_BEST` of the best score of the video, of those classes that
+            reach their floor.
         overlapping: Whether to keep detections that overlap a better one of their class.
-        floors: Lowest score of each class that means an action, as learned in training; without them, the best
-            detection is always shown, also in a video without any action.
+        floors: Score that the best detection of each class must reach, as learned in training, see
+            :func:`above_floor`; without it, the best one is always shown, also in a video without any action.
 
     Source:
         Our choice: of the shares 0.2 to 0.7, this one has the best or nearly the best F1 at tIoU 0.3 on P-MIL's base
@@ -57,7 +57,7 @@ def shown(
     """
     table = table.sort_values("score", ascending=False, kind="stable")
     if minimum is None:
-        table = table[above_floor(table, floors or {})]
+        table = table[above_floor(table.assign(video_id=""), floors or {})]
         best = table["score"].max()
         minimum = min(best, SHARE_OF_BEST * best)  # keeps the best one even if all scores are negative
     table = table[table["score"] >= minimum]
@@ -65,13 +65,17 @@ def shown(
 
 
 def above_floor(table: pd.DataFrame, floors: Mapping[str, float]) -> "pd.Series[bool]":
-    """Whether each detection has at least the lowest score of its class; a class without one keeps all.
+    """Whether the best detection of each one's class in its video reaches the floor of the class.
 
-    >>> above_floor(pd.DataFrame({"label": ["run", "run", "jump"], "score": [0.4, 0.5, 0.1]}), {"run": 0.5}).tolist()
-    [False, True, True]
+    A class that stays below its floor is taken to be absent; one that reaches it keeps all its detections.
+
+    >>> found = pd.DataFrame({"video_id": ["a", "a", "b"], "label": ["run"] * 3, "score": [0.6, 0.2, 0.4]})
+    >>> above_floor(found, {"run": 0.5}).tolist()
+    [True, True, False]
     """
     lowest = table["label"].map(lambda label: floors.get(label, -np.inf)).astype(float)
-    return table["score"] >= lowest
+    best: pd.Series[float] = table.groupby(["video_id", "label"])["score"].transform("max")
+    return best >= lowest
 
 
 def _without_better(table: pd.DataFrame) -> np.ndarray:

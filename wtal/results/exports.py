@@ -72,7 +72,7 @@ def export_table(
         media: Video files by name of the video, which ``eaf`` links to.
         minimum: Lowest score; see :func:`~wtal.results.cues.shown`.
         overlapping: Whether to keep overlapping detections; see :func:`~wtal.results.cues.shown`.
-        floors: Lowest score of each class; see :func:`~wtal.results.cues.shown`.
+        floors: Score that the best detection of each class must reach; see :func:`~wtal.results.cues.shown`.
         note: A remark for readers, such as that the weights are random; written to every file.
 
     Returns:

@@ -193,7 +193,8 @@ class About:
         weights: What a reader must know about the weights; otherwise empty.
         checkpoint: Name of the file that the weights come from, or ``as in memory``.
         views: How figures show each source, if known.
-        floors: For each source and class, the lowest score that is shown to people; empty if none was learned.
+        floors: For each source and class, the score that the best detection of a video must reach for the class to be
+            shown to people; empty if none was learned.
     """
 
     features: str = ""

@@ -83,13 +83,13 @@ def _part(source: Path) -> Material:
 
 
 def _above_floors(part: Material) -> Material:
-    """Without the detections below the lowest score of an action, which only mislead where nothing is measured."""
+    """Without the classes that stay below their floor in a video, which only mislead where nothing is measured."""
     methods, dropped = [], 0
     for method in part.methods:
         kept = method.detections[above_floor(method.detections, part.about.floors.get(method.source, {}))]
         dropped += len(method.detections) - len(kept)
         methods.append(replace(method, detections=kept))
-    note = f"{dropped} detections lie below the lowest score of an action, as learned in training, and are not shown."
+    note = f"{dropped} detections of classes that stay below the lowest score of an action are not shown."
     return replace(part, methods=methods, notes=[*part.notes, *([note] if dropped else [])])
 
 
