@@ -30,16 +30,24 @@ class StoreAppender:
             has no video yet.
         crop: See :class:`~wtal.data.manifest.Manifest`.
         notes: See :class:`~wtal.data.manifest.Manifest`.
+        networks: See :class:`~wtal.data.manifest.Manifest`.
 
     Raises:
         FeatureError: If something other than a store is in the way, or the existing store has other settings.
     """
 
     def __init__(
-        self, folder: Path, grid: TimeGrid, *, origin: dict[str, Any], crop: str = "not stated", notes: str = ""
+        self,
+        folder: Path,
+        grid: TimeGrid,
+        *,
+        origin: dict[str, Any],
+        crop: str = "not stated",
+        notes: str = "",
+        networks: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._manifest = Manifest(grid, 0, "", {}, None, origin, crop, notes)
+        self._manifest = Manifest(grid, 0, "", {}, None, origin, crop, notes, networks=networks or {})
         with self._writing("the store"):
             if any(file.is_file() and not file.name.startswith(".") for file in folder.iterdir()):
                 self._update()

@@ -281,8 +281,18 @@ def _open_stores(
             origin=origin,
             crop=CROPS[making.crops] if "clip" not in streams else "as open_clip",
             notes="random weights: the features mean nothing" if making.random_weights else "",
+            networks=_places(making, streams),
         )
     return stores
+
+
+def _places(making: Extraction, streams: "Sequence[Stream]") -> dict[str, str]:
+    """Where the networks of some streams were found."""
+    names = {"rgb": ["rgb_weights"], "flow": ["flow_weights"], "clip": ["clip_model", "clip_weights"]}
+    places = {name: str(getattr(making, name)) for stream in streams for name in names[stream]}
+    if making.random_weights:
+        places = {name: place for name, place in places.items() if name == "clip_model"}
+    return {name: str(Path(place).resolve()) if Path(place).is_file() else place for name, place in places.items()}
 
 
 def _seconds(paths: Iterable[Path]) -> float:

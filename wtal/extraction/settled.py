@@ -13,6 +13,8 @@ from wtal.training.checkpoint import Run
 __all__ = ["Settled", "known_settings", "settle"]
 
 _RANDOM = "random weights"
+_PATHS = ("rgb_weights", "flow_weights")
+_NETWORKS = (*_PATHS, "clip_model", "clip_weights")
 
 
 class Settled(NamedTuple):
@@ -57,21 +59,24 @@ def known_settings(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]:
     Args:
         manifests: Manifests of the stores ``i3d`` and ``clip``; None, or one without any video, states nothing.
     """
+    used = [manifest for manifest in manifests.values() if manifest is not None and manifest.videos]
     known: dict[str, Any] = {}
-    streams: list[str] = []
-    origins: list[str] = []
-    for manifest in filter(None, manifests.values()):
-        if not manifest.videos:
-            continue
-        grid, origin = manifest.grid, manifest.origin
-        if grid.stride == int(grid.stride) and grid.window == int(grid.window):
-            known |= {"fps": grid.fps, "stride": int(grid.stride), "window": int(grid.window)}
-        made: list[str] = [stream for stream in ("rgb", "flow", "clip") if stream in origin]
-        streams, origins = streams + made, origins + [str(origin[stream]) for stream in made]
-        known |= _of_clip(origin) if "clip" in made else _of_i3d(manifest)
-    if streams:
-        known |= {"streams": tuple(streams), "random_weights": any(_RANDOM in text for text in origins)}
+    for manifest in used:
+        known |= _of_store(manifest)
+    origins = {stream: str(m.origin[stream]) for m in used for stream in ("rgb", "flow", "clip") if stream in m.origin}
+    if origins:
+        known |= {"streams": tuple(origins), "random_weights": any(_RANDOM in text for text in origins.values())}
     return known
+
+
+def _of_store(manifest: Manifest) -> dict[str, Any]:
+    """Settings that the manifest of one store states."""
+    grid = manifest.grid
+    known = _of_clip(manifest.origin) if "clip" in manifest.origin else _of_i3d(manifest)
+    if grid.stride == int(grid.stride) and grid.window == int(grid.window):
+        known |= {"fps": grid.fps, "stride": int(grid.stride), "window": int(grid.window)}
+    networks = {name: place for name, place in manifest.networks.items() if name in _NETWORKS}
+    return known | {name: Path(place) if name in _PATHS else place for name, place in networks.items()}
 
 
 def _of_i3d(manifest: Manifest) -> dict[str, Any]:

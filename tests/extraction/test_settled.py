@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import numpy as np
+
+from wtal.data.appending import StoreAppender
+from wtal.data.manifest import Manifest
+from wtal.extraction.pipeline import Extraction
+from wtal.extraction.settled import known_settings, settle
+from wtal.types import TimeGrid
+
+I3D = Manifest(
+    TimeGrid(25, 8, 16),
+    1024,
+    "float32",
+    {"a": 3},
+    origin={"rgb": "rgb.pt (sha256 1)", "flow": "flow.pt (sha256 2)", "optical flow": "dis"},
+    crop="ten, averaged",
+    networks={"rgb_weights": "/far/rgb.pt", "flow_weights": "/far/flow.pt"},
+)
+CLIP = Manifest(
+    TimeGrid(25, 8, 16),
+    512,
+    "float32",
+    {"a": 3},
+    origin={"clip": "ViT-B-32 (laion2b)", "frames a snippet": 2, "colours": "bgr"},
+    crop="as open_clip",
+)
+
+
+def test_manifests_state_how_features_were_made() -> None:
+    known = known_settings({"i3d": I3D, "clip": CLIP})
+    assert Extraction(**known) == Extraction(
+        streams=("rgb", "flow", "clip"),
+        rgb_weights=Path("/far/rgb.pt"),
+        flow_weights=Path("/far/flow.pt"),
+        clip_model="ViT-B-32",
+        clip_weights="laion2b",
+        flow="dis",
+        crops="ten",
+        bgr=True,
+        stride=8,
+        images=2,
+    )
+    assert known_settings({"i3d": Manifest(TimeGrid(), 0, "", {}), "clip": None}) == {}  # no video yet
+
+
+def test_options_come_before_the_text_tower_and_that_before_what_is_stored(tmp_path: Path) -> None:
+    store = StoreAppender(tmp_path / "clip", CLIP.grid, origin=CLIP.origin, crop=CLIP.crop)
+    store.add("a", np.zeros((3, 512), np.float32))
+    settled = settle({"stride": 4}, {"model": "ViT-L-14"}, tmp_path, None)
+    assert (settled.making.stride, settled.making.clip_model, settled.making.images) == (4, "ViT-L-14", 2)
+    assert settled.stored["stride"] == 8
+    assert settled.remark == f"As for the features in {tmp_path}: images 2, bgr True, clip_weights laion2b."
+    assert settle({}, {}, tmp_path / "none", None) == (Extraction(), {}, "")
