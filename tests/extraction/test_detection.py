@@ -150,7 +150,7 @@ def test_nothing_that_a_manifest_knows_is_asked_for(videos: Path, checkpoint: Pa
     command = ["detect", "--checkpoint", str(checkpoint), "--features", str(store), "--output", str(out)]
     assert main([*command, str(videos / "first.mp4"), "--page", "false", "--minimum", "0"]) == 0
     printed = capsys.readouterr()
-    assert f"As for the features in {store}: flow dis" in printed.err
+    assert "As existing features were made: flow dis" in printed.err
     count = len(webvtt.read(out / "first.vtt").captions)
     assert f"{count} actions found in 1 of 1 videos -> {out}" in printed.out
     about = json.loads((out / "about.json").read_text())

@@ -44,11 +44,17 @@ def test_manifests_state_how_features_were_made() -> None:
     assert known_settings({"i3d": Manifest(TimeGrid(), 0, "", {}), "clip": None}) == {}  # no video yet
 
 
+def test_a_network_of_which_there_are_no_features_yet_is_not_left_out(tmp_path: Path) -> None:
+    store = StoreAppender(tmp_path / "i3d", I3D.grid, origin={"rgb": "rgb.pt (sha256 1)"}, crop="center")
+    store.add("a", np.zeros((3, 1024), np.float32))
+    assert settle({}, {}, tmp_path, None).making.streams == ("rgb", "clip")
+
+
 def test_options_come_before_the_text_tower_and_that_before_what_is_stored(tmp_path: Path) -> None:
     store = StoreAppender(tmp_path / "clip", CLIP.grid, origin=CLIP.origin, crop=CLIP.crop)
     store.add("a", np.zeros((3, 512), np.float32))
     settled = settle({"stride": 4}, {"model": "ViT-L-14"}, tmp_path, None)
     assert (settled.making.stride, settled.making.clip_model, settled.making.images) == (4, "ViT-L-14", 2)
     assert settled.stored["stride"] == 8
-    assert settled.remark == f"As for the features in {tmp_path}: images 2, bgr True, clip_weights laion2b."
+    assert settled.remark == "As existing features were made: images 2, bgr True, clip_weights laion2b."
     assert settle({}, {}, tmp_path / "none", None) == (Extraction(), {}, "")

@@ -1,6 +1,6 @@
 """How the features of new videos are made: as existing ones and those of the training, unless options say otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -41,16 +41,19 @@ def settle(given: Mapping[str, Any], texts: Mapping[str, str], features: Path, t
         trained: The run of the model; the features of its training come last.
     """
     stored = known_settings({kind: read_manifest(features / kind) for kind in ("i3d", "clip")})
-    learned = {} if stored or trained is None else _learned(trained)
     names = {"clip_model": "model", "clip_weights": "pretrained"}
     tower = {name: texts[key] for name, key in names.items() if key in texts}
-    known = {**learned, **stored, **tower, **given}
-    making = Extraction(**known)
-    told = {name: value for name, value in {**learned, **stored}.items() if name not in (*tower, *given, "streams")}
-    default = Extraction()
-    unusual = [f"{name} {value}" for name, value in told.items() if getattr(default, name) != value]
-    where = f"the features in {features}" if stored else "the features of the training"
-    return Settled(making, stored, f"As for {where}: {', '.join(unusual)}." if unusual else "")
+    before = {**({} if trained is None else _learned(trained)), **stored}
+    making = Extraction(**{**before, "streams": _with_lacking(before.get("streams", ())), **tower, **given})
+    default, chosen = Extraction(), (*tower, *given, "streams")
+    unusual = [f"{n} {v}" for n, v in before.items() if n not in chosen and getattr(default, n) != v]
+    return Settled(making, stored, f"As existing features were made: {', '.join(unusual)}." if unusual else "")
+
+
+def _with_lacking(streams: Sequence[str]) -> tuple[str, ...]:
+    """The streams, and all those of a network of which there is none yet."""
+    i3d = tuple(stream for stream in streams if stream != "clip") or ("rgb", "flow")
+    return (*i3d, "clip")
 
 
 def known_settings(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]:
