@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ I3D = Manifest(
     {"a": 3},
     origin={"rgb": "rgb.pt (sha256 1)", "flow": "flow.pt (sha256 2)", "optical flow": "dis"},
     crop="ten, averaged",
-    networks={"rgb_weights": "/far/rgb.pt", "flow_weights": "/far/flow.pt"},
 )
 CLIP = Manifest(
     TimeGrid(25, 8, 16),
@@ -27,12 +27,13 @@ CLIP = Manifest(
 )
 
 
-def test_manifests_state_how_features_were_made() -> None:
-    known = known_settings({"i3d": I3D, "clip": CLIP})
+def test_manifests_state_how_features_were_made(tmp_path: Path) -> None:
+    (tmp_path / "rgb.pt").touch()
+    networks = {"rgb_weights": str(tmp_path / "rgb.pt"), "flow_weights": "/moved/since/flow.pt"}
+    known = known_settings({"i3d": replace(I3D, networks=networks), "clip": CLIP})
     assert Extraction(**known) == Extraction(
         streams=("rgb", "flow", "clip"),
-        rgb_weights=Path("/far/rgb.pt"),
-        flow_weights=Path("/far/flow.pt"),
+        rgb_weights=tmp_path / "rgb.pt",
         clip_model="ViT-B-32",
         clip_weights="laion2b",
         flow="dis",

@@ -78,7 +78,8 @@ def _of_store(manifest: Manifest) -> dict[str, Any]:
     known = _of_clip(manifest.origin) if "clip" in manifest.origin else _of_i3d(manifest)
     if grid.stride == int(grid.stride) and grid.window == int(grid.window):
         known |= {"fps": grid.fps, "stride": int(grid.stride), "window": int(grid.window)}
-    networks = {name: place for name, place in manifest.networks.items() if name in _NETWORKS}
+    there = {n: place for n, place in manifest.networks.items() if n in _NETWORKS}
+    networks = {n: place for n, place in there.items() if n not in _PATHS or Path(place).is_file()}  # not moved since
     return known | {name: Path(place) if name in _PATHS else place for name, place in networks.items()}
 
 
