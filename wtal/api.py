@@ -163,10 +163,10 @@ def evaluate(
     groups = [*detections.groupby("source", sort=False)] if "source" in detections else []
     rows = {}
     for source, found in groups or [("all", detections)]:
-        numbers, notes = detection_rows(found, known)
+        rows_found, notes = detection_rows(found, known)
         for note in unlikely_times(found, known):
             warnings.warn(f"{source}: {note}", stacklevel=2)
-        score = score_of(numbers, known.segments, tious, rules, known.ambiguous)
+        score = score_of(rows_found, known.segments, tious, rules, known.ambiguous)
         rows[source] = Evaluation(str(source), known.path, known, rules, tuple(tious), score, tuple(notes)).table
     return pd.DataFrame({source: table.loc["mean"] for source, table in rows.items()}).T.rename_axis("source")
 

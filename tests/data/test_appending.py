@@ -1,5 +1,6 @@
 """A store that grows."""
 
+import json
 import os
 import signal
 import subprocess
@@ -131,3 +132,28 @@ def test_a_killed_process_leaves_a_whole_store(tmp_path: Path) -> None:
         store = open_store(tmp_path)
         assert len(store) > kill
         assert all((store[name] == float(name.partition("_")[2])).all() for name in store)
+
+
+def test_a_store_without_any_video_takes_other_settings(tmp_path: Path) -> None:
+    """It is left by a start that was interrupted."""
+    appender(tmp_path / "store")
+    store = appender(tmp_path / "store", origin={"model": "toy", "flow": "dis"}, grid=TimeGrid(stride=8))
+    store.add("a", rows(3))
+    manifest = read_manifest(tmp_path / "store")
+    assert manifest is not None
+    assert (manifest.origin["flow"], manifest.grid.stride) == ("dis", 8)
+    with pytest.raises(FeatureError, match="was made with another origin"):
+        appender(tmp_path / "store")
+
+
+def test_a_late_picture_is_an_offset_of_its_video_alone(tmp_path: Path) -> None:
+    store = appender(tmp_path / "store")
+    store.add("late", rows(3), offset_s=4.0)
+    store.add("usual", rows(3))
+    found = open_store(tmp_path / "store")
+    assert [found.grid(name).edge_s(3) for name in ("late", "usual")] == pytest.approx([4 + 3 * 0.64, 3 * 0.64])
+    store.add("late", rows(3))
+    manifest = read_manifest(tmp_path / "store")
+    assert manifest is not None
+    assert manifest.offset_s == {}
+    assert "offset_s" not in json.loads((tmp_path / "store" / "manifest.json").read_text())  # as older versions expect

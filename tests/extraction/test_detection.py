@@ -150,7 +150,7 @@ def test_nothing_that_a_manifest_knows_is_asked_for(videos: Path, checkpoint: Pa
     command = ["detect", "--checkpoint", str(checkpoint), "--features", str(store), "--output", str(out)]
     assert main([*command, str(videos / "first.mp4"), "--page", "false", "--minimum", "0"]) == 0
     printed = capsys.readouterr()
-    assert f"As for the features in {store}: flow dis" in printed.err
+    assert "As existing features were made: flow dis" in printed.err
     count = len(webvtt.read(out / "first.vtt").captions)
     assert f"{count} actions found in 1 of 1 videos -> {out}" in printed.out
     about = json.loads((out / "about.json").read_text())
@@ -180,9 +180,7 @@ def test_a_second_film_replaces_nothing(videos: Path, checkpoint: Path, tmp_path
     assert "holds what another model" in capsys.readouterr().err
 
 
-def test_features_of_a_namesake_are_refused(
-    videos: Path, checkpoint: Path, tmp_path: Path, painted_video, capsys
-) -> None:
+def test_features_of_a_namesake_are_refused(checkpoint: Path, tmp_path: Path, painted_video, capsys) -> None:
     other = painted_video(tmp_path / "first.mp4", 25 * 12)
     command = ["detect", str(other), "--checkpoint", str(checkpoint), "--features", str(checkpoint / "features")]
     assert main([*command, "--output", str(tmp_path / "out")]) == 2
@@ -195,9 +193,8 @@ def test_a_film_without_any_action_gets_no_marks(videos: Path, checkpoint: Path,
     command = ["detect", str(videos), "--checkpoint", str(checkpoint), "--features", str(checkpoint / "features")]
     assert main([*command, "--output", str(out), "--minimum", "99"]) == 0
     assert "no action found in 2 of 2 videos: first, second." in capsys.readouterr().out
-    assert (
-        out / "first.vtt"
-    ).read_text() == "WEBVTT\n\nNOTE features of random weights, which mean nothing; no action found\n"
+    note = "features of random weights, which mean nothing; no action found"
+    assert (out / "first.vtt").read_text() == f"WEBVTT\n\nNOTE {note}\n"
     assert "no action found" in (out / "first.eaf").read_text()
     assert not Elan.Eaf(str(out / "first.eaf")).get_annotation_data_for_tier("default")
     assert len(read_predictions(out / "detections.json"))  # a table holds all, for measuring

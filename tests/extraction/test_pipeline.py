@@ -15,10 +15,12 @@ import torch
 from PIL import Image
 
 import wtal
+from tests.video.test_decode import with_sound
 from wtal.commands.main import main
 from wtal.data.features import FeatureSource, open_features, part_of
 from wtal.data.manifest import read_manifest
 from wtal.data.store import open_store
+from wtal.extraction.estimate import remark_on_flow, seconds_a_frame
 from wtal.nn.encoders.clip_image import ImageTower, Preprocess
 from wtal.nn.encoders.i3d import load_i3d
 from wtal.video.decode import FrameReader
@@ -251,3 +253,38 @@ def test_a_video_that_is_all_one_picture(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "still.gif")
     assert main(["extract", str(tmp_path / "still.gif"), "--output", str(tmp_path / "out"), *CLIP]) == 0
     assert open_store(tmp_path / "out" / "clip")["still"].shape == (1, 32)
+
+
+def test_the_time_of_the_flow_is_told_before_it_begins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"tvl1": 0.5, "dis": 0.01}
+    monkeypatch.setattr("wtal.extraction.estimate.seconds_a_frame", lambda _, method: seconds[method])
+    paths = [folder / "a.mp4", folder / "v_c.mp4"]
+    assert remark_on_flow(paths, 600.0, 25.0, 2) == (
+        "The optical flow of 2 videos, 0:10:00 long, takes about 1:02:30 with TV-L1 by 2 processes (which I3D was "
+        "trained on); with `--flow dis` about 0:01:15."
+    )
+    (folder / "bad.mp4").write_text("no video")
+    assert remark_on_flow([folder / "bad.mp4"], 0.0, 25.0, 1) == ""
+
+
+def test_flow_is_measured_on_real_frames(folder: Path) -> None:
+    frames = [np.random.default_rng(n).integers(0, 256, (64, 64, 3)).astype(np.uint8) for n in range(3)]
+    assert 0 < seconds_a_frame(frames, "dis") < seconds_a_frame(frames, "tvl1")
+
+
+def test_a_long_video_is_not_silent_where_output_is_piped(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wtal.extraction.writing._SILENCE_S", 0.0)
+    assert main(["extract", str(folder / "a.mp4"), "--output", str(tmp_path), *CLIP, "--batch-size", "1"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith("0 of 1: a, ") for line in lines) == 4
+    assert any(line.startswith("1 of 1: a, ") for line in lines)
+
+
+def test_a_picture_that_begins_after_the_sound(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Features begin where a player shows the first picture."""
+    path = with_sound(tmp_path / "late.mp4", pictures_s=(4, 6), sound_s=(0, 6))
+    assert main(["extract", str(path), "--output", str(tmp_path / "out"), *CLIP]) == 0
+    assert "The picture begins after the sound: late at 4.00 s." in capsys.readouterr().err
+    assert open_store(tmp_path / "out" / "clip").grid("late").edge_s(0) == 4

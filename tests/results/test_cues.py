@@ -27,6 +27,13 @@ def test_the_best_of_overlapping_detections_of_a_class_is_chosen():
     assert shown(RUNS[:0]).empty
 
 
+def test_a_class_that_stays_below_its_floor_is_not_shown():
+    assert shown(RUNS, floors={"run": 0.85})["score"].tolist() == [0.9, 0.8, 0.75]  # its best one reaches it
+    assert shown(RUNS, floors={"run": 1.0})["score"].tolist() == [0.75]  # nothing is known of jumps
+    assert shown(RUNS, floors={"run": 1.0, "jump": 1.0}).empty
+    assert shown(RUNS, minimum=0.85, floors={"run": 1.0})["score"].tolist() == [0.9]
+
+
 def test_the_best_detection_stays_even_if_all_scores_are_negative():
     assert shown(RUNS.assign(score=RUNS["score"] - 2))["score"].tolist() == [0.9 - 2]
 

@@ -15,7 +15,7 @@ from wtal.errors import CheckpointError
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen training videos with one of two actions, and test videos of which two show none; three epochs are enough."""
+    """Eighteen training videos with one of two actions, and test videos of which two show none."""
     home, rng = tmp_path_factory.mktemp("floors"), np.random.default_rng(0)
     (home / "features").mkdir()
     signs = {"jump": rng.normal(size=16), "wave": rng.normal(size=16)}
@@ -37,7 +37,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "    optimizer: {class_path: torch.optim.Adam, init_args: {lr: 0.003}}\n"
         "data:\n"
         "  class_path: wtal.data.CustomDataModule\n"
-        f"  init_args: {{annotations: {home}/labels.csv, i3d: {{path: {home}/features}}, batch_size: 4, held_out: 0.1}}\n"
+        f"  init_args: {{annotations: {home}/labels.csv, i3d: {{path: {home}/features}}, batch_size: 4,\n"
+        "    held_out: 0.1}\n"
         f"trainer: {{max_epochs: 10, accelerator: cpu, enable_progress_bar: false, default_root_dir: {home}/runs,\n"
         "  callbacks: [{class_path: ModelCheckpoint, init_args: {monitor: val/video_mAP, mode: max}}]}\n"
     )

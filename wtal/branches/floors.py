@@ -1,6 +1,7 @@
 """Learn from the training videos which scores a model gives where there is no action."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from lightning_fabric.utilities import move_data_to_device
@@ -15,7 +16,7 @@ from wtal.types import SnippetBatch, SnippetScores, Video
 __all__ = ["learn_floors"]
 
 _MOST_VIDEOS = 200
-_OTHERS = 4  # most probable classes besides those of a video that are localized in it
+_OTHERS = 3  # most probable classes besides those of a video that are localized in it
 _LEAST_SNIPPETS = 4  # of a video of which the quieter half is taken
 
 Floors = dict[str, dict[str, float]]
@@ -23,7 +24,7 @@ Floors = dict[str, dict[str, float]]
 
 @torch.no_grad()
 def learn_floors(model: LocalizationModule, data: SnippetDataModule) -> Floors:
-    """For each source and class, the score below which a detection is more likely noise than an action.
+    """For each source and class, the score below which a video's best detection is more likely noise than an action.
 
     It separates the best scores of a class in the training videos that show it from those of other classes, and from
     those of all classes where there is no action: in training videos without a label, and in the quieter half of each
@@ -57,14 +58,15 @@ def _best(
     model: LocalizationModule, scores: dict[str, SnippetScores], batch: SnippetBatch, video: Video, own: Tensor
 ) -> Iterator[tuple[str, str, float, bool]]:
     """Source, class, best score and whether it is a class of the video, for its classes and the likeliest others."""
+    localizer = replace(model.localizer, suppression="none", max_detections=1)  # which leaves the best score as it is
     for source, batched in scores.items():
         (seen,) = each_video(batched, batch)
         others = seen.video.masked_fill(own, -1).topk(min(_OTHERS, int((~own).sum()))).indices
         labels = torch.cat([own.nonzero().squeeze(1), others])
         for label in labels.tolist():
             alone = SnippetScores(seen.probability[:, [label]], seen.attention, seen.video[[label]])
-            found = model.localizer(alone, video).score
-            best = float(found.max()) if len(found) else model.localizer.min_score
+            found = localizer(alone, video).score
+            best = float(found[0]) if len(found) else localizer.min_score
             yield source, model.class_names[label], best, bool(own[label])
 
 

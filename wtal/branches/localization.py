@@ -35,8 +35,8 @@ class LocalizationModule(LightningModule):
         localizer: Localizer that turns scores into detections.
 
     Attributes:
-        floors: For each source and class, the lowest score that is taken for an action where detections are shown to
-            people; empty before the end of a training. No measure knows them.
+        floors: For each source and class, the score that the best detection of a video must reach for the class to be
+            shown to people; empty before the end of a training. No measure knows them.
     """
 
     sources: tuple[str, ...]  # the last one is the module's own answer

@@ -63,8 +63,9 @@ def run(
         fps: Frames per second; see ``wtal extract``.
         stride: Frames between neighbouring snippets; see ``wtal extract``.
         window: Frames in a snippet; see ``wtal extract``.
-        minimum: Lowest score in vtt, eaf and the page; by default what the training has learned to be the lowest score
-            of an action, and in each video 0.3 times its best score.
+        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and no class whose best
+            score lies below what the training has learned to be the lowest of an action. The page shows no class that
+            stays below it.
         workers: Processes that decode; see ``wtal extract``.
         trust: Packages besides this one whose classes the checkpoint may name, such as your own heads.
 
@@ -82,36 +83,37 @@ def run(
     from wtal.training.checkpoint import load
 
     trained = None if checkpoint is None else load(checkpoint, trust=trust)
-    options = {
-        "rgb_weights": rgb_weights,
-        "flow_weights": flow_weights,
-        "clip_model": clip_model,
-        "clip_weights": clip_weights,
-        "random_weights": random_weights or None,
-        "flow": flow,
-        "crops": crops,
-        "fps": fps,
-        "stride": stride,
-        "window": window,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = _stated(
+        rgb_weights=rgb_weights,
+        flow_weights=flow_weights,
+        clip_model=clip_model,
+        clip_weights=clip_weights,
+        random_weights=random_weights or None,
+        flow=flow,
+        crops=crops,
+        fps=fps,
+        stride=stride,
+        window=window,
+    )
     features = features or output / "features"
     settled = settle(given, text_tower(trained.hyperparameters) if trained else {}, features, trained)
-    if settled.remark:
-        print(settled.remark, file=sys.stderr)
+    print(settled.remark, end="\n" if settled.remark else "", file=sys.stderr)
     model = trained.model if trained else zero_shot_model(labels, settled.making)
     if minimum is not None:
         model.floors = {source: dict.fromkeys(model.class_names, minimum) for source in model.sources}
     found = detect_actions(model, files, output, settled.making, features, workers, trained, settled.stored)
     if found.videos:
-        _write(found, output, formats, minimum)
-        if page:
-            _write_page(output, found.videos)
+        _write(found, output, formats, minimum, page)
     if found.failed:
         raise VideoError(f"{len(found.failed)} of {len(files)} videos cannot be read: {', '.join(found.failed)}.")
 
 
-def _write(found: "Found", output: Path, formats: Sequence[Format], minimum: float | None) -> None:
+def _stated(**options: object) -> dict[str, object]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _write(found: "Found", output: Path, formats: Sequence[Format], minimum: float | None, page: bool) -> None:
     """Write the files, those of all videos and those of each new one, and print what was found."""
     of_all = [kind for kind in formats if kind in ("json", "csv")]
     of_each = [kind for kind in formats if kind not in of_all]
@@ -120,13 +122,9 @@ def _write(found: "Found", output: Path, formats: Sequence[Format], minimum: flo
     new = found.table[found.table["video_id"].isin(names)]
     floors = found.floors if minimum is None else {}
     export_table(new, output, of_each, names, found.videos, minimum=minimum, floors=floors, note=found.note)
-    chosen = chosen_of(new, names, minimum, floors=floors)
-    if not found.floors:
-        print(
-            "No lowest score is known, as this model has learned none: even a video without any action shows its best "
-            "detections; `--minimum` sets one."
-        )
-    print_found(chosen, output)
+    if page:
+        _write_page(output, found.videos)
+    print_found(chosen_of(new, names, minimum, floors=floors), output, not found.floors)
 
 
 def _write_page(output: Path, videos: dict[str, Path]) -> None:

@@ -30,8 +30,8 @@ def run(
         output: Folder of the results, with a subfolder for each of several sets.
         formats: Formats to write: vtt and eaf make one file per video, csv and json one file for all.
         videos: Folder of the videos, to which the eaf files then link.
-        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and at least what the
-            run has learned to be the lowest score of an action (`floors` in its `about.json`).
+        minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and no class whose best
+            score lies below what the training has learned to be the lowest of an action (`floors` in `about.json`).
         overlapping: Keep detections in vtt and eaf that overlap a better one of the same class.
         names: Names of the sets; by default their file names.
 
@@ -50,14 +50,10 @@ def run(
             table, folder, formats, media=media, minimum=minimum, overlapping=overlapping, floors=floors
         )
         counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
-        if minimum is None and not floors and {"vtt", "eaf"} & set(formats):
-            print(
-                f"{path}: no lowest score was learned, so even a video without any action shows its best detections; "
-                "`--minimum` sets one."
-            )
         print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")
         if {"vtt", "eaf"} & set(formats):
-            print_found(chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors), folder)
+            chosen = chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors)
+            print_found(chosen, folder, minimum is None and not floors)
 
 
 def _floors(path: Path) -> Mapping[str, float]:

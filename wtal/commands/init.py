@@ -49,7 +49,7 @@ def _print_how_to_label(folder: Path, videos: Path, count: int) -> None:
     option = "" if videos in (folder, folder / "videos") else f" --videos {shlex.quote(str(videos))}"
     print(
         f"{folder / 'labels.csv'} lists {count} videos. Write the action that each shows beside it, in plain English "
-        "words: `high jump`, or `run;high jump` for two.\n"
+        "words: `high jump`, or `run;high jump` for two, or nothing for a video without any action.\n"
         "Columns that you may add: `start,end` in seconds, with one line per instance, to measure results; "
         "`subset`, train or test.\n"
         f"Then run: wtal init {shlex.quote(str(folder))}{option}"

@@ -26,19 +26,28 @@ class StoreAppender:
     Args:
         folder: Folder of the store, which is created if necessary.
         grid: Time grid of the snippets.
-        origin: What the features are made from. Nothing is added to a store of another origin, grid or crop.
+        origin: What the features are made from. Nothing is added to a store of another origin, grid or crop, unless it
+            has no video yet.
         crop: See :class:`~wtal.data.manifest.Manifest`.
         notes: See :class:`~wtal.data.manifest.Manifest`.
+        networks: See :class:`~wtal.data.manifest.Manifest`.
 
     Raises:
         FeatureError: If something other than a store is in the way, or the existing store has other settings.
     """
 
     def __init__(
-        self, folder: Path, grid: TimeGrid, *, origin: dict[str, Any], crop: str = "not stated", notes: str = ""
+        self,
+        folder: Path,
+        grid: TimeGrid,
+        *,
+        origin: dict[str, Any],
+        crop: str = "not stated",
+        notes: str = "",
+        networks: dict[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._manifest = Manifest(grid, 0, "", {}, None, origin, crop, notes)
+        self._manifest = Manifest(grid, 0, "", {}, None, origin, crop, notes, networks=networks or {})
         with self._writing("the store"):
             if any(file.is_file() and not file.name.startswith(".") for file in folder.iterdir()):
                 self._update()
@@ -83,6 +92,9 @@ class StoreAppender:
             FeatureError: If the folder is not a store, or one with other settings.
         """
         manifest = read_manifest(self.folder)
+        if manifest is not None and not manifest.videos:  # left by a start that was interrupted before the first video
+            self._manifest.write(self.folder)
+            return
         if manifest is None:
             raise FeatureError(f"{self.folder} is in the way and is not a feature store: choose another folder.")
         for name in ("origin", "grid", "crop"):

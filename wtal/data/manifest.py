@@ -32,6 +32,8 @@ class Manifest:
         notes: Anything else worth knowing, such as the colour order of the network's input.
         offset_s: Time of the first frame, on the clock that players show, of those videos whose picture begins later
             than 0; added to that of the grid.
+        networks: Where the networks were found, by the names of options of ``wtal extract``: paths of weights, or names
+            of open_clip. The origin, not this, tells whether features are alike.
     """
 
     grid: TimeGrid
@@ -43,12 +45,14 @@ class Manifest:
     crop: str = "not stated"
     notes: str = ""
     offset_s: dict[str, float] = field(default_factory=dict)
+    networks: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write the manifest into the folder of a store, whole or not at all."""
         content = {"version": _VERSION, **asdict(self)}
-        if not self.offset_s:  # version 0.2 does not know it
-            del content["offset_s"]
+        for name in ("offset_s", "networks"):  # version 0.2 does not know them
+            if not content[name]:
+                del content[name]
         write_text(folder / MANIFEST, json.dumps(content, indent=1))
 
 
@@ -88,7 +92,17 @@ def _parsed(content: dict[str, Any]) -> Manifest:
     outside = next((name for name in videos if not is_file_name(name)), None)
     if outside is not None:
         raise ValueError(f"{outside!r} cannot be the name of a file")
-    return Manifest(grid, int(content.pop("dim")), content.pop("dtype"), videos, rates, offset_s=offsets_s, **content)
+    networks = {name: str(place) for name, place in content.pop("networks", {}).items()}
+    return Manifest(
+        grid,
+        int(content.pop("dim")),
+        content.pop("dtype"),
+        videos,
+        rates,
+        offset_s=offsets_s,
+        networks=networks,
+        **content,
+    )
 
 
 def _offsets(content: Mapping[str, Any], of_grid_s: float) -> dict[str, float]:

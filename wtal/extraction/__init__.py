@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from wtal.extraction.detection import Found, detect_actions
     from wtal.extraction.module import Extractor
     from wtal.extraction.pipeline import Extraction, Running, extract_features
+    from wtal.extraction.settled import Settled, settle
     from wtal.extraction.writing import Outcome, ShowProgress, WriteFeatures
 else:
     __getattr__, __dir__ = lazy(__name__)
@@ -18,8 +19,10 @@ __all__ = [
     "Found",
     "Outcome",
     "Running",
+    "Settled",
     "ShowProgress",
     "WriteFeatures",
     "detect_actions",
     "extract_features",
+    "settle",
 ]

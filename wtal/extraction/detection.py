@@ -48,7 +48,7 @@ class Found:
         failed: Names of the others.
         note: A warning to readers of the detections; empty if there is none.
         names: Names of these and earlier videos.
-        floors: Lowest score of each class that means an action; empty if none is known.
+        floors: Score that the best detection of each class must reach in a video; empty if none is known.
     """
 
     table: pd.DataFrame
@@ -190,8 +190,7 @@ def _refuse_other_model(
 def _differs(making: Extraction, stored: Mapping[str, Any]) -> bool:
     """Whether features would be made in another way than the stored ones; a CLIP model may be the path of a file."""
     now = {name: getattr(making, name) for name in stored if name != "streams"}
-    now |= {"clip_model": Path(making.clip_model).stem} if "clip_model" in stored else {}
-    return any(stored[name] != value for name, value in now.items())
+    return any(Path(str(stored[name])).stem != Path(str(value)).stem for name, value in now.items())
 
 
 def _have_features(videos: Collection[str], store: Path, streams: Collection[str]) -> bool:

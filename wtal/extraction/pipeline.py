@@ -178,6 +178,8 @@ def _compute(
         callbacks=[writer, ShowProgress(_seconds([job.path for job in jobs]))],
     )
     workers = _workers(trainer.num_devices) if running.workers is None else running.workers
+    if making.flow == "tvl1" and trainer.is_global_zero:
+        _say_how_long([job.path for job in jobs if "flow" in job.streams], making, max(1, workers) * trainer.world_size)
     if not torch.cuda.is_available():  # leave the workers their share of the cores
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
     module = Extractor(
@@ -192,6 +194,17 @@ def _compute(
     )
     trainer.predict(module, return_predictions=False)
     return trainer.is_global_zero
+
+
+def _say_how_long(paths: "Sequence[Path]", making: Extraction, processes: int) -> None:
+    """Print how long the optical flow will take, measured on a few frames."""
+    from rich.console import Console
+
+    from wtal.extraction.estimate import remark_on_flow
+
+    remark = remark_on_flow(paths, _seconds(paths), making.fps, min(processes, len(paths)))
+    if remark:
+        Console(stderr=True).print(remark, soft_wrap=True, highlight=False, markup=False)
 
 
 def _report(
@@ -268,8 +281,18 @@ def _open_stores(
             origin=origin,
             crop=CROPS[making.crops] if "clip" not in streams else "as open_clip",
             notes="random weights: the features mean nothing" if making.random_weights else "",
+            networks=_places(making, streams),
         )
     return stores
+
+
+def _places(making: Extraction, streams: "Sequence[Stream]") -> dict[str, str]:
+    """Where the networks of some streams were found."""
+    names = {"rgb": ["rgb_weights"], "flow": ["flow_weights"], "clip": ["clip_model", "clip_weights"]}
+    places = {name: str(getattr(making, name)) for stream in streams for name in names[stream]}
+    if making.random_weights:
+        places = {name: place for name, place in places.items() if name == "clip_model"}
+    return {name: str(Path(place).resolve()) if Path(place).is_file() else place for name, place in places.items()}
 
 
 def _seconds(paths: Iterable[Path]) -> float:
@@ -279,5 +302,6 @@ def _seconds(paths: Iterable[Path]) -> float:
     total_s = 0.0
     for path in paths:
         with suppress(VideoError):  # reported when its turn comes
-            total_s += probe(path).duration_s
+            info = probe(path)
+            total_s += max(0.0, info.duration_s - info.start_s)
     return total_s

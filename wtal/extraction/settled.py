@@ -1,6 +1,6 @@
 """How the features of new videos are made: as existing ones and those of the training, unless options say otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -13,6 +13,8 @@ from wtal.training.checkpoint import Run
 __all__ = ["Settled", "known_settings", "settle"]
 
 _RANDOM = "random weights"
+_PATHS = ("rgb_weights", "flow_weights")
+_NETWORKS = (*_PATHS, "clip_model", "clip_weights")
 
 
 class Settled(NamedTuple):
@@ -39,16 +41,19 @@ def settle(given: Mapping[str, Any], texts: Mapping[str, str], features: Path, t
         trained: The run of the model; the features of its training come last.
     """
     stored = known_settings({kind: read_manifest(features / kind) for kind in ("i3d", "clip")})
-    learned = {} if stored or trained is None else _learned(trained)
     names = {"clip_model": "model", "clip_weights": "pretrained"}
     tower = {name: texts[key] for name, key in names.items() if key in texts}
-    known = {**learned, **stored, **tower, **given}
-    making = Extraction(**known)
-    told = {name: value for name, value in {**learned, **stored}.items() if name not in (*tower, *given, "streams")}
-    default = Extraction()
-    unusual = [f"{name} {value}" for name, value in told.items() if getattr(default, name) != value]
-    where = f"the features in {features}" if stored else "the features of the training"
-    return Settled(making, stored, f"As for {where}: {', '.join(unusual)}." if unusual else "")
+    before = {**({} if trained is None else _learned(trained)), **stored}
+    making = Extraction(**{**before, "streams": _with_lacking(before.get("streams", ())), **tower, **given})
+    default, chosen = Extraction(), (*tower, *given, "streams")
+    unusual = [f"{n} {v}" for n, v in before.items() if n not in chosen and getattr(default, n) != v]
+    return Settled(making, stored, f"As existing features were made: {', '.join(unusual)}." if unusual else "")
+
+
+def _with_lacking(streams: Sequence[str]) -> tuple[str, ...]:
+    """The streams, and all those of a network of which there is none yet."""
+    i3d = tuple(stream for stream in streams if stream != "clip") or ("rgb", "flow")
+    return (*i3d, "clip")
 
 
 def known_settings(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]:
@@ -57,21 +62,25 @@ def known_settings(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]:
     Args:
         manifests: Manifests of the stores ``i3d`` and ``clip``; None, or one without any video, states nothing.
     """
+    used = [manifest for manifest in manifests.values() if manifest is not None and manifest.videos]
     known: dict[str, Any] = {}
-    streams: list[str] = []
-    origins: list[str] = []
-    for manifest in filter(None, manifests.values()):
-        if not manifest.videos:
-            continue
-        grid, origin = manifest.grid, manifest.origin
-        if grid.stride == int(grid.stride) and grid.window == int(grid.window):
-            known |= {"fps": grid.fps, "stride": int(grid.stride), "window": int(grid.window)}
-        made: list[str] = [stream for stream in ("rgb", "flow", "clip") if stream in origin]
-        streams, origins = streams + made, origins + [str(origin[stream]) for stream in made]
-        known |= _of_clip(origin) if "clip" in made else _of_i3d(manifest)
-    if streams:
-        known |= {"streams": tuple(streams), "random_weights": any(_RANDOM in text for text in origins)}
+    for manifest in used:
+        known |= _of_store(manifest)
+    origins = {stream: str(m.origin[stream]) for m in used for stream in ("rgb", "flow", "clip") if stream in m.origin}
+    if origins:
+        known |= {"streams": tuple(origins), "random_weights": any(_RANDOM in text for text in origins.values())}
     return known
+
+
+def _of_store(manifest: Manifest) -> dict[str, Any]:
+    """Settings that the manifest of one store states."""
+    grid = manifest.grid
+    known = _of_clip(manifest.origin) if "clip" in manifest.origin else _of_i3d(manifest)
+    if grid.stride == int(grid.stride) and grid.window == int(grid.window):
+        known |= {"fps": grid.fps, "stride": int(grid.stride), "window": int(grid.window)}
+    there = {n: place for n, place in manifest.networks.items() if n in _NETWORKS}
+    networks = {n: place for n, place in there.items() if n not in _PATHS or Path(place).is_file()}  # not moved since
+    return known | {name: Path(place) if name in _PATHS else place for name, place in networks.items()}
 
 
 def _of_i3d(manifest: Manifest) -> dict[str, Any]:

@@ -13,10 +13,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from torch import Tensor
 
 from wtal.data.appending import StoreAppender
+from wtal.extraction.estimate import as_clock
 from wtal.extraction.module import Extractor
 from wtal.video.snippets import Snippets, Stream
 
 __all__ = ["Outcome", "ShowProgress", "WriteFeatures"]
+
+_SILENCE_S = 30.0  # after which a line is printed where there is no bar
 
 
 @dataclass
@@ -85,7 +88,9 @@ class WriteFeatures(Callback):
 
 
 class ShowProgress(Callback):
-    """Shows a bar with the time left on a terminal, one line per video elsewhere, both on standard error.
+    """Shows a bar with the time left on a terminal; elsewhere a line per video, and in a long one every half minute.
+
+    Both go to standard error.
 
     Args:
         total_s: Total duration of the videos of all processes, as stated in their files.
@@ -108,6 +113,7 @@ class ShowProgress(Callback):
         """Start the bar."""
         assert isinstance(pl_module, Extractor)
         self._began, self._frames, self._running, self._ended = time.monotonic(), 0, dict[int, int](), 0
+        self._said = self._began
         self._share = max(1.0, self.total_s * pl_module.cut.grid.fps / trainer.world_size)
         if trainer.is_global_zero:
             self._bar.start()
@@ -126,12 +132,13 @@ class ShowProgress(Callback):
         done = f"{self._ended} of {len(pl_module.mine)}"
         if batch.problem:
             self._say(batch.problem)
-        elif batch.ended and self._bar.disable:
+        elif self._bar.disable and (batch.ended or time.monotonic() - self._said >= _SILENCE_S):
             left_s = max(0.0, self._share - self._frames) / max(rate, 1e-9)
-            self._say(f"{done}: {pl_module.jobs[batch.job].video_id}, {rate:.1f} frames/s, {_clock(left_s)} left")
+            self._say(f"{done}: {pl_module.jobs[batch.job].video_id}, {rate:.1f} frames/s, {as_clock(left_s)} left")
         self._bar.update(self._task, completed=self._frames, description=f"{done} videos, {rate:.1f} frames/s")
 
     def _say(self, text: str) -> None:
+        self._said = time.monotonic()
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -141,13 +148,3 @@ class ShowProgress(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Close the bar, so that the message after it is legible."""
         self._bar.stop()
-
-
-def _clock(seconds: float) -> str:
-    """Hours, minutes and seconds.
-
-    >>> _clock(3725.4), _clock(59)
-    ('1:02:05', '0:00:59')
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,5 +1,6 @@
 """From snippet scores to detections."""
 
+from wtal.localization.floor import floors_of, lowest_score
 from wtal.localization.localizer import Localizer
 from wtal.localization.proposals import Proposals, propose, stretch, upsample
 from wtal.localization.scored import VideoScores
@@ -8,6 +9,8 @@ __all__ = [
     "Localizer",
     "Proposals",
     "VideoScores",
+    "floors_of",
+    "lowest_score",
     "propose",
     "stretch",
     "upsample",

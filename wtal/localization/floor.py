@@ -9,14 +9,18 @@ __all__ = ["floors_of", "lowest_score"]
 
 _LEAST_RIGHT = 0.5  # share of actions above the floor minus share of the rest above it: below, scores tell nothing
 _OWN = 5  # videos of a class that are enough for a floor of its own
-_ABOVE_NOISE = 1 / 3  # of the gap: scores of training videos are higher than those of new ones
 
 
 def lowest_score(actions: Sequence[float], rest: Sequence[float]) -> float | None:
     """The score that best separates actions from everything else.
 
     Of all gaps between two neighbouring scores, it lies in the one with the most actions above it and the least of the
-    rest, as shares of their numbers (Youden's index), a third of the way up.
+    rest, as shares of their numbers (Youden's index), in its middle.
+
+    Source:
+        Our choice. Of the test videos of the embedded benchmark, cut down to what lies between their actions, all 60
+            show something without floors, and 9 with those of the fused scores; the whole videos lose nothing. VLP's
+            scores alone do not tell: 52 still show something.
 
     Args:
         actions: Best scores of classes in videos that show them.
@@ -26,7 +30,7 @@ def lowest_score(actions: Sequence[float], rest: Sequence[float]) -> float | Non
         The score; None if there is nothing to compare, or the two are much alike.
 
     >>> lowest_score([0.8, 0.9], [0.1, 0.2]), lowest_score([0.1, 0.2], [0.1, 0.2])
-    (0.4, None)
+    (0.5, None)
     """
     values = np.unique([*actions, *rest])
     if not len(actions) or not len(rest) or len(values) < 2:
@@ -35,8 +39,7 @@ def lowest_score(actions: Sequence[float], rest: Sequence[float]) -> float | Non
     best = int(np.argmax(above - noise))
     if above[best] - noise[best] < _LEAST_RIGHT:
         return None
-    low, high = float(values[best]), float(values[best + 1])
-    return round(low + (high - low) * _ABOVE_NOISE, 6)
+    return round(float(values[best] + values[best + 1]) / 2, 6)
 
 
 def _share_from(ordered: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -55,7 +58,7 @@ def floors_of(actions: Mapping[str, Sequence[float]], rest: Mapping[str, Sequenc
         Scores by class, without those classes for which scores tell nothing.
 
     >>> floors_of({"run": [0.8], "jump": [0.9] * 5}, {"run": [0.2], "jump": [0.3]})
-    {'run': 0.466667, 'jump': 0.5}
+    {'run': 0.55, 'jump': 0.6}
     """
     together = lowest_score([s for scores in actions.values() for s in scores], [s for ss in rest.values() for s in ss])
     floors = {

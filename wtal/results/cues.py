@@ -10,7 +10,7 @@ import pandas as pd
 
 from wtal.errors import PredictionError
 
-__all__ = ["SHARE_OF_BEST", "Cue", "cues_of", "one_line", "shown"]
+__all__ = ["SHARE_OF_BEST", "Cue", "above_floor", "cues_of", "one_line", "shown"]
 
 SHARE_OF_BEST = 0.3  # of the best score of a video; see `shown`
 _LATEST_S = 1e8  # three years; the hours of a subtitle have few digits
@@ -45,11 +45,11 @@ def shown(
 
     Args:
         table: Detections of one video: ``label``, ``start_s``, ``end_s``, ``score``.
-        minimum: Lowest score, in place of both of the following: :data:`SHARE_OF_BEST` of the best score of the video,
-            and the floor of the class.
+        minimum: Lowest score; by default :data:`SHARE_OF_BEST` of the best score of the video, of those classes that
+            reach their floor.
         overlapping: Whether to keep detections that overlap a better one of their class.
-        floors: Lowest score of each class that means an action, as learned in training; without them, the best
-            detection is always shown, also in a video without any action.
+        floors: Score that the best detection of each class must reach, as learned in training, see
+            :func:`above_floor`; without it, the best one is always shown, also in a video without any action.
 
     Source:
         Our choice: of the shares 0.2 to 0.7, this one has the best or nearly the best F1 at tIoU 0.3 on P-MIL's base
@@ -57,11 +57,25 @@ def shown(
     """
     table = table.sort_values("score", ascending=False, kind="stable")
     if minimum is None:
-        table = table[table["score"] >= table["label"].map(floors or {}).fillna(-np.inf).astype(float)]
+        table = table[above_floor(table.assign(video_id=""), floors or {})]
         best = table["score"].max()
         minimum = min(best, SHARE_OF_BEST * best)  # keeps the best one even if all scores are negative
     table = table[table["score"] >= minimum]
     return table if overlapping else table[_without_better(table)]
+
+
+def above_floor(table: pd.DataFrame, floors: Mapping[str, float]) -> "pd.Series[bool]":
+    """Whether the best detection of each one's class in its video reaches the floor of the class.
+
+    A class that stays below its floor is taken to be absent; one that reaches it keeps all its detections.
+
+    >>> found = pd.DataFrame({"video_id": ["a", "a", "b"], "label": ["run"] * 3, "score": [0.6, 0.2, 0.4]})
+    >>> above_floor(found, {"run": 0.5}).tolist()
+    [True, True, False]
+    """
+    lowest = table["label"].map(lambda label: floors.get(label, -np.inf)).astype(float)
+    best: pd.Series[float] = table.groupby(["video_id", "label"])["score"].transform("max")
+    return best >= lowest
 
 
 def _without_better(table: pd.DataFrame) -> np.ndarray:

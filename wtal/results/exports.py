@@ -72,7 +72,7 @@ def export_table(
         media: Video files by name of the video, which ``eaf`` links to.
         minimum: Lowest score; see :func:`~wtal.results.cues.shown`.
         overlapping: Whether to keep overlapping detections; see :func:`~wtal.results.cues.shown`.
-        floors: Lowest score of each class; see :func:`~wtal.results.cues.shown`.
+        floors: Score that the best detection of each class must reach; see :func:`~wtal.results.cues.shown`.
         note: A remark for readers, such as that the weights are random; written to every file.
 
     Returns:
@@ -108,13 +108,24 @@ def chosen_of(
     return {name: shown(rows.get(name, table[:0]), minimum, overlapping, floors) for name in videos}
 
 
-def print_found(chosen: Mapping[str, pd.DataFrame], output: Path) -> None:
-    """Print how many of the chosen detections there are, and in which videos there is none."""
+def print_found(chosen: Mapping[str, pd.DataFrame], output: Path, without_floor: bool = False) -> None:
+    """Print how many of the chosen detections there are, and in which videos there is none.
+
+    Args:
+        chosen: Chosen detections of each video.
+        output: The folder that they were written to.
+        without_floor: Whether nothing is known about the lowest score of an action, which is then said.
+    """
     count, empty = sum(map(len, chosen.values())), [name for name, table in chosen.items() if table.empty]
     if len(empty) < len(chosen):
         print(f"{count} actions found in {len(chosen) - len(empty)} of {len(chosen)} videos -> {output}")
     if empty:
         print(f"{NOTHING_FOUND} in {len(empty)} of {len(chosen)} videos: {first(empty)}.")
+    if without_floor:
+        print(
+            "No lowest score of an action was learned for these detections, so even a video without any action shows "
+            "its best ones; `--minimum` sets one."
+        )
 
 
 def _write_videos(

@@ -194,7 +194,8 @@ class About:
         checkpoint: Name of the file that the weights come from, or ``as in memory``.
         part: How many of the videos were measured, such as ``2 of 8 videos``; empty if all were.
         views: How figures show each source, if known.
-        floors: For each source and class, the lowest score that is shown to people; empty if none was learned.
+        floors: For each source and class, the score that the best detection of a video must reach for the class to be
+            shown to people; empty if none was learned.
     """
 
     features: str = ""

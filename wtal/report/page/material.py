@@ -12,6 +12,7 @@ from wtal.report.page.comparisons import first_seed, read_compared
 from wtal.report.page.contents import Material, Method
 from wtal.report.page.runs import is_run, numbered_folders, read_run
 from wtal.report.style import PALETTE
+from wtal.results.cues import above_floor
 from wtal.results.ground_truth import GroundTruth, other_names, unlikely_times
 from wtal.results.predictions import read_predictions
 from wtal.results.record import About
@@ -40,6 +41,8 @@ def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str
     truth = _common_truth(parts, sources)
     if truth is None and known is not None:
         truth = _ground_truth(known, subset)
+    if truth is None:
+        parts = [_above_floors(part) for part in parts]
     methods, notes = _measurable(_distinct([part.methods for part in parts], sources), truth)
     joined = _joined(parts)
     return replace(
@@ -77,6 +80,17 @@ def _part(source: Path) -> Material:
             "that `wtal fit`, `wtal test` or `wtal compare` has written."
         )
     return read_run(folder)
+
+
+def _above_floors(part: Material) -> Material:
+    """Without the classes that stay below their floor in a video, which only mislead where nothing is measured."""
+    methods, dropped = [], 0
+    for method in part.methods:
+        kept = method.detections[above_floor(method.detections, part.about.floors.get(method.source, {}))]
+        dropped += len(method.detections) - len(kept)
+        methods.append(replace(method, detections=kept))
+    note = f"{dropped} detections of classes that stay below the lowest score of an action are not shown."
+    return replace(part, methods=methods, notes=[*part.notes, *([note] if dropped else [])])
 
 
 def _joined(parts: Sequence[Material]) -> Material:

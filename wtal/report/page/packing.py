@@ -51,10 +51,11 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
 
 
 def _test_videos(material: Material) -> Sequence[str]:
-    """Names of the test videos: those of the ground truth, without one all that have a detection."""
+    """Names of the test videos: those of the ground truth, without one all that have a score or a detection."""
     if material.truth is not None and material.truth.video_ids:
         return material.truth.video_ids
-    return sorted({name for method in material.methods for name in method.detections["video_id"]})
+    scored = {name for method in material.methods if method.scores for name in method.scores.grids.video_ids}
+    return sorted(scored.union(*(method.detections["video_id"] for method in material.methods)))
 
 
 def _classes(material: Material) -> dict[str, int]:
@@ -122,6 +123,9 @@ class _Packer:
         known = self.durations_s.get(name, math.nan)
         if not math.isnan(known):
             return known
+        for grids_of in (method.scores.grids for method in self.methods if method.scores):
+            if name in grids_of.rows:
+                return float(grids_of.duration_s[grids_of.rows[name]])
         ends = [float(rows["end"].max()) / 1000 for rows in found if len(rows)]
         ends += [end for _, _, end in segments]
         ends += [first + count * step for count, first, step in filter(None, grids)]
