@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wtal.data.features import FeatureSource, open_features
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
     from wtal.data.manifest import Manifest, read_manifest
-    from wtal.data.resumable import EpochSampler, ResumableLoader
+    from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
     from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
     from wtal.data.thumos14 import THUMOS14DataModule
@@ -31,6 +31,7 @@ __all__ = [
     "EpochSampler",
     "FeatureSource",
     "FeatureStore",
+    "FixedOrder",
     "Grids",
     "Item",
     "Manifest",
