@@ -21,14 +21,18 @@ def run(config: Path, /, also: Sequence[Path] = (), scan: bool = True) -> None:
     """Report which annotations and features are found, missing or mismatched; exit with 2 if no training could run.
 
     Args:
-        config: The configuration given to ``wtal fit``; only its ``data`` part is read.
+        config: The configuration given to ``wtal fit``, with its data and its texts.
         also: Further configurations, each merged over the ones before.
         scan: Read all feature values to find NaN.
     """
     from wtal.data.inspection import inspect
     from wtal.training.settings import load_data
+    from wtal.training.text_weights import remarks_on_texts
 
-    report = inspect(load_data(list(map(find_config, [config, *also]))), scan)
+    configs = list(map(find_config, [config, *also]))
+    data = load_data(configs)
+    report = inspect(data, scan)
+    report.remarks += remarks_on_texts(configs, data)
     _show(report)
     if report.problems:
         sys.exit(2)
