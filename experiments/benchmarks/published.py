@@ -11,8 +11,8 @@ Clone the code to compare, unchanged, and name the folders; methods without a fo
 
 What was compared so far: UM's public ``model.py`` and ``train.py`` (commit 609282d, where the loss is ``UM_loss``), run
 here. The calls of the other methods were checked against their public files (BaS-Net e3cffb4, CO2-Net 5357f5b, DELU
-5308eb8, ACM-Net 103aa92), but their ratios came from code that was retyped, not cloned. DELU's ``edl_loss.py`` imports a
-module ``base`` that is not among its public files: a clone without it cannot be measured.
+5308eb8, ACM-Net 103aa92), but their ratios came from code that was retyped, not cloned. DELU's ``edl_loss.py`` imports
+a module ``base`` that is not among its public files: a clone without it cannot be measured.
 
 Clone only code that you trust: its model and loss run here. Forward, losses, backward and a step of Adam in float32,
 batch 10, 2048 channels, at the method's own number of snippets and at 320; published code has the options of its
