@@ -129,8 +129,9 @@ def lacking_weights(folder: Path) -> Iterator[str]:
         yield f"I3D's weights are not there yet: run {' and '.join(commands)} in the folder."
     files = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     if not any(isinstance(try_to_load_from_cache(_CLIP, name), str) for name in files):
+        file = "weights/ViT-B-16-openai.safetensors"
         yield (
-            "CLIP's weights are downloaded when they are first needed; without a network, run `curl -L --create-dirs -o "
-            f"weights/ViT-B-16-openai.safetensors https://huggingface.co/{_CLIP}/resolve/main/{files[0]}` elsewhere, then "
-            "add `--clip-weights=weights/ViT-B-16-openai.safetensors --clip-model=ViT-B-16-quickgelu`."
+            "CLIP's weights are downloaded when they are first needed; without a network, run `curl -L --create-dirs "
+            f"-o {file} https://huggingface.co/{_CLIP}/resolve/main/{files[0]}` elsewhere, then add "
+            f"`--clip-weights={file} --clip-model=ViT-B-16-quickgelu`."
         )
