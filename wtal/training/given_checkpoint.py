@@ -51,4 +51,7 @@ def _parts(file: Path) -> set[object]:
         content = read_checkpoint(file, mmap=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{file} does not exist: give a checkpoint, or the folder of a run.") from error
+    except CheckpointError as error:
+        reason = str(error).rstrip(".") if file.stat().st_size else f"{file} is not a checkpoint: it is empty"
+        raise CheckpointError(f"{reason}; give the last.ckpt of a run.") from error
     return set(content) if isinstance(content, dict) else set()
