@@ -16,9 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(f for f in (ROOT / "configs").rglob("*.yaml") if f.parent.name != "sweeps")
 BASE = ROOT / "configs" / "synthetic.yaml"  # what an ablation's few keys are put over
 ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
-REAL = ROOT / "configs" / "thumos14" / "collaboration.yaml"
+REAL = ROOT / "configs" / "thumos14" / "collaboration.yaml"  # and those of another VLP model
 ACTIVITYNET = ROOT / "configs" / "activitynet12" / "collaboration.yaml"
-PROMPTS = ROOT / "configs" / "thumos14" / "prompts.yaml"  # with the former, those of another VLP model
 MODELS = sorted((ROOT / "configs" / "ablations").glob("vlp_*_*.yaml"))
 HEADS = sorted((ROOT / "configs" / "thumos14" / "heads").glob("*.yaml"))
 
@@ -29,7 +28,7 @@ def name_of(file: Path) -> str:
 
 def options(file: Path) -> list[str]:
     content = yaml.safe_load(file.read_text())
-    below = [ALONE] if file in HEADS else [REAL, PROMPTS] if file in MODELS else [BASE]
+    below = [ALONE] if file in HEADS else [REAL] if file in MODELS else [BASE]
     alone = "class_path" in content.get("data", {})
     return [f"--config={path}" for path in ([file] if alone else [*below, file])]
 

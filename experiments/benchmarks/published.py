@@ -9,6 +9,11 @@ Clone the code to compare, unchanged, and name the folders; methods without a fo
     git clone https://github.com/ispc-lab/ACM-Net acm
     python experiments/benchmarks/published.py --um um --basnet basnet --co2 co2 --delu delu --acm acm
 
+What was compared so far: UM's public ``model.py`` and ``train.py`` (commit 609282d, where the loss is ``UM_loss``), run
+here. The calls of the other methods were checked against their public files (BaS-Net e3cffb4, CO2-Net 5357f5b, DELU
+5308eb8, ACM-Net 103aa92), but their ratios came from code that was retyped, not cloned. DELU's ``edl_loss.py`` imports
+a module ``base`` that is not among its public files: a clone without it cannot be measured.
+
 Clone only code that you trust: its model and loss run here. Forward, losses, backward and a step of Adam in float32,
 batch 10, 2048 channels, at the method's own number of snippets and at 320; published code has the options of its
 THUMOS14 training. One thread, interleaved, medians. Calls that would move published code to a GPU have no effect.
@@ -42,7 +47,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]  # of features (B, T, D) and labels (B
 def um(folder: Path, snippets: int) -> tuple[nn.Module, Loss]:
     """UM with the settings of its ``options.py``."""
     model, train = modules(folder, "model", "train")
-    net, criterion = model.Model(CHANNELS, CLASSES, 9, 4), train.BMUE_loss(0.0005, 1, 100)
+    make_loss = getattr(train, "UM_loss", None) or train.BMUE_loss  # its name before commit 609282d
+    net, criterion = model.Model(CHANNELS, CLASSES, 9, 4), make_loss(0.0005, 1, 100)
     return net, lambda features, labels: criterion(*net(features)[:4], labels)[0]
 
 

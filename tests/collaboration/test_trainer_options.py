@@ -142,6 +142,11 @@ def test_callbacks_of_learning_rates_see_both_branches(pair):
         ([BatchSizeFinder()], {}, "BatchSizeFinder would train with another batch size.*`data.batch_size`"),
         ([StochasticWeightAveraging(0.01)], {}, "StochasticWeightAveraging would average weights.*`average`"),
         ([EarlyStopping("val/fused/mAP")], {}, "val/fused/mAP is measured on held-out videos.*`data.held_out`"),
+        (
+            [EarlyStopping("val_loss")],
+            {},
+            "No metric is called val_loss: training has train/cbp/loss or train/vlp/loss",
+        ),
         ([], {"limit_train_batches": 0}, "`trainer.limit_train_batches` is 0"),
         ([], {"precision": "bf16-true"}, "bf16-true is too coarse for the losses; use bf16-mixed"),
     ],

@@ -1,6 +1,7 @@
 """From own videos to detections, as a newcomer goes: ``init``, ``data check``, ``fit``, ``test``, ``predict``."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from wtal.commands.init import run as init
 from wtal.commands.main import main
 from wtal.data import CustomDataModule, FeatureSource
+from wtal.data.own_videos import lacking_weights
 from wtal.data.store import StoreWriter
 from wtal.errors import AnnotationError, ConfigError, VideoError
 from wtal.results.predictions import read_predictions
@@ -229,6 +231,22 @@ def test_folders_without_videos(place: Path):
     Path("clips/one.avi").touch()
     with pytest.raises(VideoError, match=r"clips/one.avi and clips/one.mp4 would both be the video one: rename"):
         init(Path("mine"), Path("clips"))
+
+
+def test_says_which_weights_are_lacking_until_there_are_features(place: Path, capsys, monkeypatch):
+    from wtal.nn.encoders.clip_model import how_to_fetch
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(place / "cache"))
+    i3d, clip = lacking_weights(place)
+    assert "-o weights/rgb_imagenet.pt https://github.com/" in i3d
+    assert "-o weights/flow_imagenet.pt https://github.com/" in i3d
+    (command,) = re.findall(r"`(curl .*?)`", clip)
+    assert command in str(how_to_fetch("ViT-B-16", "openai"))  # where open_clip looks
+    (place / "weights").mkdir()
+    (place / "weights" / "rgb_imagenet.pt").touch()
+    assert "rgb_imagenet" not in next(iter(lacking_weights(place)))
+    (place / "features" / "clip").mkdir(parents=True)
+    assert not list(lacking_weights(place))
 
 
 def test_needs_no_torch(place: Path):

@@ -1,5 +1,7 @@
 """Settings of Lightning's trainer that would train something else than what is asked for: refused before training."""
 
+import re
+
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning import callbacks as lightning_callbacks
 from pytorch_lightning.callbacks import BatchSizeFinder, LearningRateFinder, StochasticWeightAveraging
@@ -67,13 +69,18 @@ def check_monitor(monitor: str, module: LocalizationModule, data: object) -> Non
     Raises:
         ConfigError: If no video is held out, or validation measures something else.
     """
+    known = [f"{prefix}video_mAP" for prefix in module.prefixes("val")]
+    if re.match(r"(val|train)[a-z]*_", monitor):  # as other programs name them
+        losses = " or ".join(name.replace("val/", "train/").replace("video_mAP", "loss") for name in known[:2])
+        raise ConfigError(
+            f"No metric is called {monitor}: training has {losses}, validation (with `data.held_out`) has {known[-1]}."
+        )
     if not monitor.startswith("val/"):
         return
     if not getattr(data, "held_out", True):
         raise ConfigError(
             f"{monitor} is measured on held-out videos, and there are none: set `data.held_out` to 0.1, for example."
         )
-    known = [f"{prefix}video_mAP" for prefix in module.prefixes("val")]
     if getattr(data, "validate_on", "labels") == "labels" and monitor not in known:
         raise ConfigError(
             f"There will be no {monitor}: validation on labels measures {', '.join(known)}; with `data.validate_on` "

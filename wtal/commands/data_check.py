@@ -47,11 +47,14 @@ def run(*words: str) -> None:
         """
         from wtal.data.inspection import inspect
         from wtal.training.settings import load_data
+        from wtal.training.text_weights import remarks_on_texts
 
         files = list(map(find_config, [*configs, *config, *also]))
         if not files and not data:
             raise ConfigError("A configuration is required, as for `wtal fit`: wtal data check config.yaml.")
-        report = inspect(load_data(files, data), scan)
+        module = load_data(files, data)
+        report = inspect(module, scan)
+        report.remarks += remarks_on_texts(files, module)
         _show(report)
         if report.problems:
             sys.exit(2)

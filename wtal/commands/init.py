@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from wtal.data.annotations import Annotations, first, read_annotations
-from wtal.data.own_videos import configuration, empty_list, remarks
+from wtal.data.own_videos import configuration, empty_list, lacking_weights, remarks
 from wtal.errors import ConfigError, VideoError
 from wtal.io.files import write_text
 from wtal.video.files import find_videos
@@ -43,6 +43,8 @@ def run(folder: Path, /, videos: Path | None = None, labels: Path | None = None)
         print(remark)
     write_text(config, configuration(annotations, folder))
     _print_next(annotations, folder, videos)
+    for sentence in lacking_weights(folder):
+        print(sentence)
 
 
 def _print_how_to_label(folder: Path, videos: Path, count: int) -> None:

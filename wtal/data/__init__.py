@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
     from wtal.data.layouts import FoundFeatures
     from wtal.data.manifest import Manifest, read_manifest
-    from wtal.data.resumable import EpochSampler, ResumableLoader
+    from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
     from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
     from wtal.data.thumos14 import THUMOS14DataModule
@@ -37,6 +37,7 @@ __all__ = [
     "FeatureArray",
     "FeatureSource",
     "FeatureStore",
+    "FixedOrder",
     "FoundFeatures",
     "Grids",
     "Item",

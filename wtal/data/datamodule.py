@@ -281,7 +281,7 @@ class SnippetDataModule(LightningDataModule):
         dataset = self.dataset("train", self.num_snippets)
         world, rank = self._process()
         seed = int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
-        if self.trainer and self.trainer.overfit_batches:  # type: ignore[attr-defined]
+        if getattr(self.trainer, "overfit_batches", 0):
             return self._loader(dataset, self.batch_size, FixedOrder(dataset, world, rank, seed))
         return ResumableLoader(
             dataset,

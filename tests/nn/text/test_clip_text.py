@@ -96,12 +96,13 @@ def test_openai_weights_get_the_activation_they_were_trained_with(monkeypatch):
         raise RuntimeError("no network")
 
     monkeypatch.setattr(open_clip, "create_model", create_model)
+    monkeypatch.setattr("wtal.nn.encoders.clip_model._is_cached", lambda origin: False)
     with pytest.raises(
-        ConfigError, match=r"download timm/vit_base_patch16_clip_224\.openai.* and ViT-B-16-quickgelu as"
+        ConfigError, match=r"curl .*timm/vit_base_patch16_clip_224\.openai.*text\.model=ViT-B-16-quickgelu"
     ):
         TextTower("ViT-B-16", "openai")
     assert asked == {"force_quick_gelu": True}
-    with pytest.raises(ConfigError, match=r"download laion/CLIP-ViT-B-16-laion2B-s34B-b88K.* and ViT-B-16 as"):
+    with pytest.raises(ConfigError, match=r"laion/CLIP-ViT-B-16-laion2B-s34B-b88K.*model=ViT-B-16`"):
         TextTower("ViT-B-16", "laion2b_s34b_b88k")
     assert asked == {"force_quick_gelu": False}
 

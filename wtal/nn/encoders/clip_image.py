@@ -45,7 +45,7 @@ class ImageTower(nn.Module):
 
     def __init__(self, model: str = "ViT-B-16", pretrained: str = "openai") -> None:
         super().__init__()
-        self.model, _, self.note = load_clip(model, pretrained)
+        self.model, _, self.note = load_clip(model, pretrained, ("--clip-weights", "--clip-model"))
 
     @property
     def settings(self) -> dict[str, Any]:
