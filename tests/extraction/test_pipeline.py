@@ -255,7 +255,7 @@ def test_a_video_that_is_all_one_picture(tmp_path: Path) -> None:
     assert open_store(tmp_path / "out" / "clip")["still"].shape == (1, 32)
 
 
-def test_the_time_of_the_flow_is_told_before_it_begins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_the_flow_is_stated_before_it_begins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {"tvl1": 0.5, "dis": 0.01}
     monkeypatch.setattr("wtal.extraction.estimate.seconds_a_frame", lambda _, method: seconds[method])
     paths = [folder / "a.mp4", folder / "v_c.mp4"]
