@@ -165,7 +165,10 @@ def scored(localizer, span, contrast, class_score, best_score, video):
     around = [*contrast[max(0, begin - margin) : begin], *contrast[end : end + margin]]
     score = contrast[begin:end].mean() - (np.mean(around) if around else 0)
     times = [min(max(0.0, video.grid.edge_s(step / factor)), video.duration_s) for step in span]
-    return [*times, (score + localizer.video_weight * class_score) * (class_score / best_score) ** localizer.video_power]
+    return [
+        *times,
+        (score + localizer.video_weight * class_score) * (class_score / best_score) ** localizer.video_power,
+    ]
 
 
 def localize(localizer, scores, video):

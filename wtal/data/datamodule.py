@@ -408,4 +408,3 @@ class SnippetDataModule(LightningDataModule):
             name = f"{name} without {len(left_out)} videos{comma}{marks}"
             self.benchmark = replace(self.benchmark, name=name)
             rank_zero_warn(f"{len(left_out)} test videos have no features and are left out: {first(left_out)}.")
-
