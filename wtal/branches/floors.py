@@ -17,6 +17,7 @@ __all__ = ["learn_floors"]
 
 _MOST_VIDEOS = 200
 _OTHERS = 3  # most probable classes besides those of a video that are localized in it
+_ALL = 1_000_000  # detections
 _LEAST_SNIPPETS = 4  # of a video of which the quieter half is taken
 
 Floors = dict[str, dict[str, float]]
@@ -58,15 +59,15 @@ def _best(
     model: LocalizationModule, scores: dict[str, SnippetScores], batch: SnippetBatch, video: Video, own: Tensor
 ) -> Iterator[tuple[str, str, float, bool]]:
     """Source, class, best score and whether it is a class of the video, for its classes and the likeliest others."""
-    localizer = replace(model.localizer, suppression="none", max_detections=1)  # which leaves the best score as it is
+    localizer = replace(model.localizer, suppression="none", max_detections=_ALL)  # which leaves the best scores
     for source, batched in scores.items():
         (seen,) = each_video(batched, batch)
         others = seen.video.masked_fill(own, -1).topk(min(_OTHERS, int((~own).sum()))).indices
-        labels = torch.cat([own.nonzero().squeeze(1), others])
-        for label in labels.tolist():
-            alone = SnippetScores(seen.probability[:, [label]], seen.attention, seen.video[[label]])
-            found = localizer(alone, video).score
-            best = float(found[0]) if len(found) else localizer.min_score
+        labels = torch.cat([own.nonzero().squeeze(1), others])  # with the most probable, to which scores are relative
+        found = localizer(SnippetScores(seen.probability[:, labels], seen.attention, seen.video[labels]), video)
+        for place, label in enumerate(labels.tolist()):
+            of_class = found.score[found.label == place]  # best first
+            best = float(of_class[0]) if len(of_class) else localizer.min_score
             yield source, model.class_names[label], best, bool(own[label])
 
 

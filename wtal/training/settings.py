@@ -17,7 +17,7 @@ from wtal.errors import ConfigError
 from wtal.io.bounds import is_bounded, read_yaml
 from wtal.io.text import expanded
 
-__all__ = ["RENAMED", "SettingsParser", "load_data", "up_to_date"]
+__all__ = ["RENAMED", "SettingsParser", "load_data", "read_settings", "up_to_date"]
 
 RENAMED = {  # modules that configurations and checkpoints written before version 0.2 name
     "wtal.nn.prompts": "wtal.nn.text",
@@ -55,6 +55,15 @@ def _load(text: str) -> Any:  # noqa: ANN401
     if not is_bounded(content, _MOST_VALUES):
         raise yaml.YAMLError(f"more than {_MOST_VALUES} values by aliases")
     return up_to_date(_with_home(content))
+
+
+def read_settings(path: Path) -> Any:  # noqa: ANN401  nested plain values
+    """Read a YAML file as the command line does.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    return up_to_date(_with_home(read_yaml(path, ConfigError)))
 
 
 def _with_home(settings: Any) -> Any:  # noqa: ANN401  nested plain values
@@ -118,7 +127,7 @@ def load_data(configs: Sequence[Path], options: Sequence[str] = ()) -> SnippetDa
     parser.add_subclass_arguments(SnippetDataModule, "data", required=True)
     chosen: Namespace | None = None
     for path in configs:
-        content = up_to_date(_with_home(read_yaml(path, ConfigError)))
+        content = read_settings(path)
         if isinstance(content, dict) and "data" in content:
             chosen = parser.parse_object({"data": content["data"]}, chosen)
     if options:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from wtal.data import SnippetDataModule
-from wtal.errors import ConfigError, WTALError
-from wtal.io.bounds import read_yaml
-from wtal.training.settings import up_to_date
+from wtal.errors import WTALError
+from wtal.training.settings import read_settings
 
 __all__ = ["another_clip", "remarks_on_texts"]
 
@@ -22,7 +21,7 @@ def remarks_on_texts(configs: Sequence[Path], data: SnippetDataModule) -> list[s
         configs: Configurations, each merged over the ones before; only their ``model`` parts are read.
         data: The data.
     """
-    contents = [up_to_date(read_yaml(path, ConfigError)) for path in configs]
+    contents = list(map(read_settings, configs))
     models = [{"model": content["model"]} for content in contents if isinstance(content, dict) and "model" in content]
     remarks = []
     for place, (model, pretrained) in _towers(models).items():
