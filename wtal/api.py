@@ -150,13 +150,7 @@ def evaluate(
         raise ConfigError(f"There is no protocol {protocol!r}: give one of {', '.join(RULE_SETS)}.")
     known, tious = truth_of(truth, split), numbers("tious", tious)
     if videos is not None:
-        videos = one_or_more("videos", videos)
-        measured = [row for row, name in enumerate(known.video_ids) if name in set(videos)]
-        known = replace(
-            known,
-            segments=known.segments[np.isin(known.segments[:, 0], measured)],
-            left_out=known.left_out | set(known.video_ids) - set(videos),
-        )
+        known = _only(known, set(one_or_more("videos", videos)))
     if not tious:
         tious = truth.benchmark.tious if isinstance(truth, SnippetDataModule) else known.tious
     rules = replace(RULE_SETS[protocol], unknown_labels="ignore")
@@ -169,6 +163,13 @@ def evaluate(
         score = score_of(rows_found, known.segments, tious, rules, known.ambiguous)
         rows[source] = Evaluation(str(source), known.path, known, rules, tuple(tious), score, tuple(notes)).table
     return pd.DataFrame({source: table.loc["mean"] for source, table in rows.items()}).T.rename_axis("source")
+
+
+def _only(truth: GroundTruth, videos: set[str]) -> GroundTruth:
+    """Ground truth with the instances of these videos alone; detections in the others are not counted."""
+    measured = [row for row, name in enumerate(truth.video_ids) if name in videos]
+    segments = truth.segments[np.isin(truth.segments[:, 0], measured)]
+    return replace(truth, segments=segments, left_out=truth.left_out | set(truth.video_ids) - videos)
 
 
 def truth_of(truth: SnippetDataModule | pd.DataFrame | Path | str, split: Split = "test") -> GroundTruth:

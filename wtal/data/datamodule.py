@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +20,11 @@ from wtal.data.dataset import Item, Sampling, SnippetDataset, SnippetFeatures
 from wtal.data.durations import check_streams
 from wtal.data.features import FeatureSource, FeatureStore, open_features, part_of, sources_of
 from wtal.data.provenance import NOT_STATED, described, trained_on
-from wtal.data.remarks import in_no_split, of_unfindable
+from wtal.data.remarks import before_training, of_unfindable
 from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader, leave_sigterm
 from wtal.data.selection import renamed
-from wtal.data.splits import SplitVideos, WithoutAction, hold_out, open_split, remark_on_unlabelled, with_action
-from wtal.errors import AnnotationError, ConfigError, FeatureError, FeatureNotFoundError
+from wtal.data.splits import SplitVideos, WithoutAction, hold_out, open_split, with_action, without_features
+from wtal.errors import AnnotationError, ConfigError, FeatureError
 from wtal.io.given import one_or_more
 from wtal.types import Benchmark, Split, Video
 
@@ -143,15 +142,8 @@ class SnippetDataModule(LightningDataModule):
 
     def remarks(self) -> list[str]:
         """What a user should know about how the annotations were read, and about videos in no split."""
-        used: set[str] = set()
-        remarks = list(self.annotations.notes)
-        for table in (self.train_table, self.test_table):
-            with suppress(AnnotationError):  # a split that nobody may need is empty
-                used.update(table().index)
-        remarks += in_no_split(self.annotations, used, (*self.train_subset, *self.test_subset))
-        with suppress(AnnotationError):
-            remarks += remark_on_unlabelled(self.train_table(), self.without_action)
-        return remarks
+        names = (*self.train_subset, *self.test_subset)
+        return before_training(self.annotations, self.train_table, self.test_table, names, self.without_action)
 
     # What modules ask of their data, see `VideoData` ------------------------------------------------------------
 
@@ -258,14 +250,22 @@ class SnippetDataModule(LightningDataModule):
         for split in splits.get(stage, ["test"]):
             if split != "val" or self.held_out:
                 self.split(split)
-        for remark in self.remarks() if stage == "fit" else ():
+        if stage == "fit":
+            self._prepare_training()
+        elif stage in ("test", "predict"):
+            self._prepare_test(measures=stage == "test")
+
+    def _prepare_training(self) -> None:
+        for remark in self.remarks():
             rank_zero_warn(remark)
-        if stage == "fit" and self.cache:
+        if self.cache:
             train = self.split("train")
             train.features.keep(list(train.table.index))
-        if stage in ("test", "predict") and "the training videos" not in self.benchmark.name:
+
+    def _prepare_test(self, measures: bool) -> None:
+        if "the training videos" not in self.benchmark.name:
             self.mark_benchmark(trained_on(self.train_table, self.test_table()))
-        if stage == "test":
+        if measures:
             self._name_skipped()
             test = self.split("test")
             for remark in of_unfindable(self.ground_truth("test"), test.videos, test.table["labels"]):
@@ -380,26 +380,13 @@ class SnippetDataModule(LightningDataModule):
         stores = {name: self.open_stream(name, annotated) for name in self.streams}
         self.features_note = described(self.features_note, self.streams)
         features = SnippetFeatures(stores, self.length_tolerance_s)
-        left_out = self._without_features(annotated, features, split)
+        left_out = without_features(annotated, features.streams, split, self.missing)
         segments = self.annotations.segments if split == "test" else None
         remarks = check_streams(stores, annotated, self.length_tolerance_s, segments)
         for remark in (remark for remark in remarks if remark not in self._remarks):
             rank_zero_warn(remark)
         self._remarks.update(remarks)
         return open_split(self.annotations, split, annotated, features, left_out, self.drop_up_to)
-
-    def _without_features(self, table: pd.DataFrame, features: SnippetFeatures, split: Split) -> list[str]:
-        left_out: set[str] = set()
-        for name, stream in features.streams.items():
-            absent = [video_id for video_id in table.index if video_id not in stream]
-            if absent and self.missing == "error":
-                raise FeatureNotFoundError(
-                    f"{len(absent)} of {len(table)} {split} videos have no {name} features in {stream.path}: "
-                    f"{first(absent)}; extract them, choose a benchmark without them, or leave them out with "
-                    "`data.missing: skip`."
-                )
-            left_out.update(absent)
-        return [video_id for video_id in table.index if video_id in left_out]
 
     def _name_skipped(self) -> None:
         left_out = self.split("test").left_out

@@ -1,15 +1,44 @@
 """What a user should know about annotations before a training: videos in no split, segments that cannot be found."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 import pandas as pd
 
 from wtal.data.annotations import Annotations, first
+from wtal.data.splits import WithoutAction, remark_on_unlabelled
+from wtal.errors import AnnotationError
 from wtal.types import Video
 
-__all__ = ["in_no_split", "of_unfindable", "of_untimed"]
+__all__ = ["before_training", "in_no_split", "of_unfindable", "of_untimed"]
+
+
+def before_training(
+    annotations: Annotations,
+    train_table: Callable[[], pd.DataFrame],
+    test_table: Callable[[], pd.DataFrame],
+    names: Sequence[str],
+    without_action: WithoutAction,
+) -> list[str]:
+    """How the annotations were read, and which videos are in no split or have no label.
+
+    Args:
+        annotations: The annotations.
+        train_table: Function that returns the rows of the training videos, or raises an AnnotationError.
+        test_table: The same for the test videos.
+        names: Names of the subsets that are used.
+        without_action: What happens to training videos without a label.
+    """
+    used: set[str] = set()
+    unlabelled: list[str] = []
+    with suppress(AnnotationError):  # a split that nobody may need is empty
+        used.update(test_table().index)
+    with suppress(AnnotationError):
+        used.update(train_table().index)
+        unlabelled = remark_on_unlabelled(train_table(), without_action)
+    return [*annotations.notes, *in_no_split(annotations, used, names), *unlabelled]
 
 
 def in_no_split(annotations: Annotations, used: Collection[str], names: Sequence[str]) -> list[str]:

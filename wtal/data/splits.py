@@ -1,5 +1,6 @@
 """The videos of a split with their features, and the choice of those that are held out of training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,10 +10,19 @@ import pandas as pd
 
 from wtal.data.annotations import Annotations, first
 from wtal.data.dataset import SnippetFeatures
-from wtal.errors import AnnotationError
+from wtal.data.store import FeatureStore
+from wtal.errors import AnnotationError, FeatureNotFoundError
 from wtal.types import Split, Video
 
-__all__ = ["SplitVideos", "WithoutAction", "hold_out", "open_split", "remark_on_unlabelled", "with_action"]
+__all__ = [
+    "SplitVideos",
+    "WithoutAction",
+    "hold_out",
+    "open_split",
+    "remark_on_unlabelled",
+    "with_action",
+    "without_features",
+]
 
 WithoutAction = Literal["keep", "skip"]
 
@@ -85,6 +95,33 @@ def with_action(path: Path, table: pd.DataFrame, without_action: WithoutAction) 
             f"{path}: none of the {len(table)} training videos has a label: write beside each what it shows."
         )
     return table[labelled] if without_action == "skip" else table
+
+
+def without_features(
+    table: pd.DataFrame, streams: Mapping[str, FeatureStore], split: Split, missing: Literal["error", "skip"]
+) -> list[str]:
+    """Names of the videos that lack features of a stream.
+
+    Args:
+        table: Rows of :attr:`Annotations.videos`.
+        streams: Features by name of the stream.
+        split: Name of the split, for the message.
+        missing: Whether there may be such videos.
+
+    Raises:
+        FeatureNotFoundError: If there are some, and they may not be skipped.
+    """
+    left_out: set[str] = set()
+    for name, stream in streams.items():
+        absent = [video_id for video_id in table.index if video_id not in stream]
+        if absent and missing == "error":
+            raise FeatureNotFoundError(
+                f"{len(absent)} of {len(table)} {split} videos have no {name} features in {stream.path}: "
+                f"{first(absent)}; extract them, choose a benchmark without them, or leave them out with "
+                "`data.missing: skip`."
+            )
+        left_out.update(absent)
+    return [video_id for video_id in table.index if video_id in left_out]
 
 
 def remark_on_unlabelled(table: pd.DataFrame, without_action: WithoutAction) -> list[str]:

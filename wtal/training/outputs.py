@@ -79,15 +79,9 @@ class WritePredictions(Callback):
         data = data_of(trainer)
         videos = {video.video_id: video for video in data.videos("test")}
         for source, of_source in results.items():
-            detections = {name: result.detections for name, result in of_source.items()}
+            detections = as_table({name: result.detections for name, result in of_source.items()}, class_names)
             grids = VideoGrids.of([videos[name] for name in of_source])
-            table, scores = as_table(detections, class_names), _joined(grids, class_names, list(of_source.values()))
-            if self.add and folder.scores_of(source).is_file():
-                earlier = read_predictions(folder.predictions_of(source))
-                table = pd.concat([earlier[~earlier["video_id"].isin(list(detections))], table], ignore_index=True)
-                scores = added(read_scores(folder.scores_of(source)), scores)
-            write_table(folder.predictions_of(source), table, scores.grids.video_ids)
-            write_scores(folder.scores_of(source), scores)
+            self._write(folder, source, detections, _joined(grids, class_names, list(of_source.values())))
         found = {name for of_source in results.values() for name in of_source}
         _write_truth(folder, data, found)
         part = part_of_videos(len(found), len(videos))
@@ -96,6 +90,16 @@ class WritePredictions(Callback):
         Console(stderr=True).print(f"Detections and scores{of} written to {folder}", soft_wrap=True)
 
     on_test_end = on_predict_end
+
+    def _write(self, folder: RunFolder, source: str, detections: pd.DataFrame, scores: TestScores) -> None:
+        """Write the results of a source, with those of other videos that may stay."""
+        if self.add and folder.scores_of(source).is_file():
+            earlier = read_predictions(folder.predictions_of(source))
+            others = earlier[~earlier["video_id"].isin(scores.grids.video_ids)]
+            detections = pd.concat([others, detections], ignore_index=True)
+            scores = added(read_scores(folder.scores_of(source)), scores)
+        write_table(folder.predictions_of(source), detections, scores.grids.video_ids)
+        write_scores(folder.scores_of(source), scores)
 
     def _gathered(self, processes: int) -> dict[str, dict[str, VideoResult]]:
         """The results of all processes by source and video, both sorted by name."""
