@@ -162,6 +162,16 @@ def test_rgb_alone_with_what_video_features_writes(tmp_path: Path) -> None:
     assert len(stated.notes()) == 1
 
 
+def test_a_store_goes_to_other_processes(tmp_path: Path) -> None:
+    for name in LENGTHS:
+        np.save(tmp_path / f"{name}_rgb.npy", np.repeat(rows_of(name)[:, None], 10, 1))
+    source = FeatureSource(tmp_path, rows="rescaled", columns=f"0:{WIDTH}")
+    store = pickle.loads(pickle.dumps(open_features(source, list(LENGTHS), durations_s=dict.fromkeys(LENGTHS, 10.0))))
+    assert_whole(store)
+    assert store.grid("a").step_s == 10 / LENGTHS["a"]
+    assert len(store.notes()) == 2
+
+
 def test_linked_folders(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "features").mkdir()

@@ -88,7 +88,11 @@ def arrays_at(path: Path, layout: Layout, wanted: Collection[str] = (), crop: Cr
     else:
         found = _joint(path, known)
     sample = ArraySample(found.arrays, crop)
-    return _named(FoundFeatures(sample.plain(), [*found.notes, lambda: sample.note]), known)
+    return _named(FoundFeatures(sample.plain(), [*found.notes, partial(_note_of_axes, sample)]), known)
+
+
+def _note_of_axes(sample: ArraySample) -> str:
+    return sample.note
 
 
 def _files(path: Path) -> list[Path]:
@@ -106,7 +110,7 @@ def _named(found: FoundFeatures, known: Set[str]) -> FoundFeatures:
         return FoundFeatures(arrays, found.notes)
     arrays = {name.removesuffix(ending): array for name, array in arrays.items()}
     return FoundFeatures(
-        arrays, [*found.notes, lambda: f"the ending {ending} of all names is no part of the names of videos"]
+        arrays, [*found.notes, partial(str, f"the ending {ending} of all names is no part of the names of videos")]
     )
 
 
@@ -147,8 +151,8 @@ def _joint(path: Path, known: Set[str]) -> FoundFeatures:
         for video, array in (_videos_or_one(file) if name in several else {name: file_array(file)}).items():
             found[video][name.lower()] = array
     arrays = {video: _one_of(video, places) for video, places in found.items()}
-    notes: list[Callable[[], str]] = [partial(_note_of_tables, files.values())]
-    notes += [lambda: f"{beside[0]} is not read, as there is another file of this name"] if beside else []
+    notes: list[Callable[[], str]] = [partial(_note_of_tables, [*files.values()])]
+    notes += [partial(str, f"{beside[0]} is not read, as there is another file of this name")] if beside else []
     return FoundFeatures(arrays, notes)
 
 
@@ -229,7 +233,7 @@ def _pairs(path: Path, layout: Layout, crop: Crop | None) -> FoundFeatures:
     notes = [note for found in read.values() for note in found.notes]
     alone = [stream for stream in _STREAMS if files[stream]]
     if len(alone) == 1:
-        notes.append(lambda: f"only {alone[0]} is read, as there are no files of the other stream")
+        notes.append(partial(str, f"only {alone[0]} is read, as there are no files of the other stream"))
         return FoundFeatures(read[alone[0]].arrays, notes)
     pairs: dict[str, dict[str, FeatureArray]] = defaultdict(dict)
     for stream, found in read.items():
@@ -251,7 +255,7 @@ def _files_of_streams(
 
 def _stream(files: Mapping[str, Path], crop: Crop | None) -> FoundFeatures:
     sample = ArraySample({name: file_array(file) for name, file in files.items()}, crop, upright=True)
-    return FoundFeatures(sample.plain(), [lambda: sample.note, partial(_note_of_tables, files.values())])
+    return FoundFeatures(sample.plain(), [partial(_note_of_axes, sample), partial(_note_of_tables, [*files.values()])])
 
 
 def _pair(name: str, pair: Mapping[str, FeatureArray]) -> FeatureArray:

@@ -24,7 +24,7 @@ def renamed(store: FeatureStore, aliases: Mapping[str, str]) -> FeatureStore:
         store.path,
         {name: partial(store.__getitem__, alias) for name, alias in aliases.items()},
         {name: partial(_shape, store, alias, store.dim) for name, alias in aliases.items()},
-        lambda name: store.grid(aliases[name]),
+        partial(_grid_of_alias, store, aliases),
         store.dim,
         reading=store.reading,
     )
@@ -68,21 +68,11 @@ def spread(store: FeatureStore, durations_s: Mapping[str, float]) -> FeatureStor
         durations_s: Durations of the videos in seconds.
     """
     known = {name: duration_s for video_id, duration_s in durations_s.items() for name in spellings(video_id)}
-
-    def grid(video_id: str) -> TimeGrid:
-        duration_s = next((known[name] for name in spellings(video_id) if known.get(name, 0) > 0), None)
-        if duration_s is None:
-            raise FeatureError(
-                f"The features of video {video_id} at {store.path} are `rescaled`, so its duration must be known: add "
-                "a column `duration` to the annotations."
-            )
-        return TimeGrid(store.length(video_id) / duration_s, 1, 1)
-
     return FeatureStore(
         store.path,
         {name: partial(store.__getitem__, name) for name in store},
         {name: partial(_shape, store, name, store.dim) for name in store},
-        grid,
+        partial(_spread_grid, store, known),
         store.dim,
         transposed=False,
         manifest=store.manifest,
@@ -112,6 +102,20 @@ def column_numbers(columns: str) -> list[int]:
     if not numbers or len(set(numbers)) < len(numbers):
         raise FeatureError(f"`columns` is {columns!r}, which names no column or one of them twice.")
     return numbers
+
+
+def _grid_of_alias(store: FeatureStore, aliases: Mapping[str, str], name: str) -> TimeGrid:
+    return store.grid(aliases[name])
+
+
+def _spread_grid(store: FeatureStore, durations_s: Mapping[str, float], video_id: str) -> TimeGrid:
+    duration_s = next((durations_s[name] for name in spellings(video_id) if durations_s.get(name, 0) > 0), None)
+    if duration_s is None:
+        raise FeatureError(
+            f"The features of video {video_id} at {store.path} are `rescaled`, so its duration must be known: add a "
+            "column `duration` to the annotations."
+        )
+    return TimeGrid(store.length(video_id) / duration_s, 1, 1)
 
 
 def _columns(store: FeatureStore, name: str, columns: slice | np.ndarray) -> np.ndarray:
