@@ -19,26 +19,28 @@ def read_class_list(path: Path) -> dict[int, str]:
     Raises:
         PredictionError: If the file cannot be read, is empty, or gives two classes one number.
     """
-    if path.suffix.lower() == ".json":
-        content = read_json(path, PredictionError)
-        pairs = _pairs(content)
-        if pairs is None:
-            raise PredictionError(
-                f"{path} is no class list: give a JSON list of names, or a text with one name a line."
-            )
-    else:
-        lines = [line for line in map(str.strip, read_any_text(path, PredictionError)[0].splitlines()) if line]
-        if path.suffix.lower() in (".csv", ".tsv") and "label" in canonical(
-            re.split("[,;\t]", (lines or [""])[0]), known("label")
-        ):
-            del lines[0]  # the header
-        numbered = [re.fullmatch(r"(\d+)[\s,;:]+(\S.*)", line) for line in lines]
-        own = [(int(found[1]), found[2]) for found in numbered if found]
-        pairs = own if len(own) == len(lines) else list(enumerate(lines))
+    pairs = _of_json(path) if path.suffix.lower() == ".json" else _of_lines(path)
     names = {number: plain(name) for number, name in pairs}
     if not names or len(names) < len(pairs):
         raise PredictionError(f"{path} names no class, or gives two classes one number: write one name a line.")
     return names
+
+
+def _of_json(path: Path) -> list[tuple[int, str]]:
+    pairs = _pairs(read_json(path, PredictionError))
+    if pairs is None:
+        raise PredictionError(f"{path} is no class list: give a JSON list of names, or a text with one name a line.")
+    return pairs
+
+
+def _of_lines(path: Path) -> list[tuple[int, str]]:
+    lines = [line for line in map(str.strip, read_any_text(path, PredictionError)[0].splitlines()) if line]
+    header = re.split("[,;\t]", lines[0]) if lines and path.suffix.lower() in (".csv", ".tsv") else []
+    if "label" in canonical(header, known("label")):
+        del lines[0]
+    numbered = [re.fullmatch(r"(\d+)[\s,;:]+(\S.*)", line) for line in lines]
+    own = [(int(found[1]), found[2]) for found in numbered if found]
+    return own if len(own) == len(lines) else list(enumerate(lines))
 
 
 def _pairs(content: object) -> list[tuple[int, str]] | None:
