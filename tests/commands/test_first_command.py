@@ -100,6 +100,12 @@ def test_data_check_says_what_the_texts_still_lack(thumos: Path, capsys):
     assert "weights" not in capsys.readouterr().out
 
 
+def test_data_check_says_how_to_make_clip_features_that_are_lacking(thumos: Path, capsys):
+    Path("without.yaml").write_text("data: {init_args: {clip: {path: nowhere}}}\n")
+    assert check("without.yaml") == 2
+    assert "`wtal extract VIDEOS --streams clip --output features` makes them" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("made_by", "said"),
     [

@@ -33,6 +33,12 @@ def remarks_on_texts(configs: Sequence[Path], data: SnippetDataModule) -> list[s
                 f"The weights {pretrained!r} of {model} are not on this machine: `wtal fit` downloads them; without a "
                 f"network, {fetch}."
             )
+    source = data.streams.get("clip")
+    if source is not None and not source.path.exists():
+        remarks.append(
+            "CLIP features are still lacking: `wtal extract VIDEOS --streams clip --output features` makes them, then "
+            "add `--data.clip.path=features/clip`."
+        )
     return remarks + another_clip(models, data)
 
 
