@@ -131,17 +131,18 @@ def test_tables_hold_all_detections_with_all_digits(tmp_path):
     assert json.loads(files[1].read_text())["results"]["v_2"] == []
 
 
-ODD = ['a, "b"', "a\nb", "a\r\nb", "a\rb", " a ", "NA", "1.0", "\x1b", "a\u2028b", "#"]
-
-
-@pytest.mark.parametrize("name", [*ODD, "nul\x00"] if sys.version_info >= (3, 11) else ODD)
+@pytest.mark.parametrize("name", ['a, "b"', "a\nb", "a\r\nb", "a\rb", "NA", "1.0", "\x1b", "a\u2028b", "#"])
 def test_tables_hold_any_name(tmp_path, name):
     table = table_of((name, name, 0.0, 1.5, 0.5), (f"{name}2", "b", 0.0, 1 / 3, 0.5))
     for file in export_table(table, tmp_path, ["csv", "json"]):
         pd.testing.assert_frame_equal(read_predictions(file), table, check_exact=True)
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 11), reason="later tables hold it")
+def test_spaces_around_a_name_are_no_part_of_it(tmp_path):
+    for file in export_table(table_of((" a ", " b", 0.0, 1.5, 0.5)), tmp_path, ["csv", "json"]):
+        assert read_predictions(file)[["video_id", "label"]].values.tolist() == [["a", "b"]]
+
+
 def test_a_name_that_csv_cannot_hold_is_refused(tmp_path):
     with pytest.raises(PredictionError, match="rename it, or write JSON"):
         export_table(table_of(("nul\x00", "a", 0.0, 1.5, 0.5)), tmp_path, ["csv"])

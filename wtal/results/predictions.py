@@ -104,12 +104,12 @@ def write_table(path: Path, table: pd.DataFrame, videos: Sequence[str], note: st
 
 
 def _as_csv(table: pd.DataFrame) -> str:
-    try:
-        text = table.to_csv(index=False)
-        if re.search("\r|(?:^|,) ", text, re.MULTILINE):  # a reader would take it for the end of a row or for padding
-            text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
-    except csv.Error as error:  # for a null character, before Python 3.11
-        raise PredictionError(f"CSV cannot hold one of the names ({error}): rename it, or write JSON.") from error
+    for name in {*table["video_id"], *table["label"]}:
+        if "\0" in name:  # no reader takes it for text, and before Python 3.11 no writer does
+            raise PredictionError(f"CSV cannot hold the null character of {name!r}: rename it, or write JSON.")
+    text = table.to_csv(index=False)
+    if "\r" in text:  # a reader would take it for the end of a row
+        text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
     return text
 
 
