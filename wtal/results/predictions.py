@@ -193,7 +193,7 @@ def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
     table = read_table(path, PredictionError, _KNOWN, numbers=(*_NAMES.values(), "start_ms", "end_ms"))
     table = in_seconds(table, PredictionError)
     for video, *cells in table.select(*_in_order(path, table.columns)):
-        yield video.strip(), *cells
+        yield video, *cells
 
 
 def _read_rows(path: Path, content: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
@@ -267,13 +267,13 @@ def _checked(path: Path, table: pd.DataFrame) -> pd.DataFrame:
 def _label(value: object) -> str:
     """A label as text; empty if the value cannot be one."""
     try:
-        return value if isinstance(value, str) else label_text(value)
+        return value.strip() if isinstance(value, str) else label_text(value)
     except TypeError:
         return ""
 
 
 def _video(value: object) -> str:
-    return unicodedata.normalize("NFC", video_name(str(value)))
+    return unicodedata.normalize("NFC", video_name(str(value).strip()))
 
 
 _KNOWN = known("video", "label", "start", "end", "start_ms", "end_ms", "score")
