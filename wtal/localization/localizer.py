@@ -41,7 +41,7 @@ class Localizer:
         min_margin: Minimum length of the margin in snippets, and at least one step.
         min_length: Minimum length of a proposal in snippets, and at least one step.
         class_threshold: Probability in the video above which a class is localized; if no class reaches it, the most
-            probable one is. By default every class is localized, and ``video_power`` ranks it.
+            probable one is. The default saves time: classes below it rank too low to change a result.
         video_weight: Weight of the probability of the class in the video, which is added to the score.
         video_power: The score is multiplied by this power of the ratio between that probability and the one of the
             most probable class; 0 leaves the score as it is. The fourth root keeps the classes of a video that shows
@@ -75,7 +75,7 @@ class Localizer:
     outer_ratio: float = 0.25
     min_margin: float = 0.0
     min_length: float = 0.0
-    class_threshold: float = 0.0
+    class_threshold: float = 0.003
     video_weight: float = 0.0
     video_power: float = 0.25
     min_score: float = 0.001
