@@ -155,7 +155,7 @@ def test_nothing_that_a_manifest_knows_is_asked_for(videos: Path, checkpoint: Pa
     assert f"{count} actions found in 1 of 1 videos -> {out}" in printed.out
     about = json.loads((out / "about.json").read_text())
     assert "last.ckpt" in about["checkpoint"]
-    assert about["features"] == "features of random weights, which mean nothing"
+    assert about["features"] == "i3d and clip of random weights, which mean nothing"
 
 
 def test_a_second_film_replaces_nothing(videos: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:
