@@ -269,6 +269,7 @@ def test_wtalc_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         ("fps.json", '{"database": {"a": {"fps": 29.97, "duration": 3}, "v_b": {"fps": "24"}}}'),
         ("fps.csv", "video,fps,count\na,29.97,7\nv_b,24,8\n"),
         ("fps.csv", "Video;FPS\na;29,97\nv_b;24\n"),
+        ("fps.csv", 'Video,FPS\na.mp4,"29,97"\nv_b.mp4,24\n'),
     ],
 )
 def test_each_video_may_have_its_own_rate(tmp_path: Path, name: str, content: str) -> None:

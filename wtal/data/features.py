@@ -215,7 +215,10 @@ def _read_rates(path: Path) -> dict[str, float]:
             }
         else:
             table = read_table(path, FeatureError, _RATE_COLUMNS, numbers=("fps",))
-            rates = {plain(video_name(video.strip())): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
+            rates = {
+                plain(video_name(video.strip())): float(fps.replace(",", "."))
+                for video, fps in table.select(*_RATE_COLUMNS)
+            }
         if not all(map(is_measure, rates.values())):
             raise ValueError("one is not above 0, or is too large")
     except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:

@@ -303,9 +303,11 @@ def _of_numbers(labels: Sequence[str], truth: GroundTruth) -> dict[str, str]:
     """Names of classes by number."""
     lacking = next((label for label in labels if int(label) not in truth.class_ids), None)
     if lacking is not None:
+        ids = sorted(truth.class_ids)
+        which = f"only {ids[0]} to {ids[-1]} have names" if ids else f"{truth.path} does not say which classes they are"
         raise PredictionError(
-            f"The predicted labels are numbers such as {lacking}, and {truth.path} does not say which classes they "
-            "stand for: give a class list, a text with one name a line in the order of the numbers, in `--classes`."
+            f"The predicted labels are numbers such as {lacking}, and {which}: give a class list in `--classes`, a "
+            "text with one name a line, counted from 0, or with lines `number name`."
         )
     return {label: truth.class_ids[int(label)] for label in labels}
 

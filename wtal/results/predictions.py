@@ -127,10 +127,11 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Labels may be numbers, which become text; a video may be given by its file, ``run.mp4``.
 
     Args:
-        path: A ``.json`` file with ``results`` (its other keys are ignored); a ``.csv``, ``.tsv`` or ``.txt`` file with
-            the columns ``video``, ``label``, ``start``, ``end`` and ``score``, also under names of other programs
-            (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such columns, such as ActionFormer's
-            ``eval_results.pkl``; or a folder of such files, each with the predictions of different videos.
+        path: A ``.json`` file with ``results`` (its other keys are ignored) or with the list of each video at its top;
+            a ``.csv``, ``.tsv`` or ``.txt`` file with the columns ``video``, ``label``, ``start``, ``end`` and
+            ``score``, also under names of other programs (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such
+            columns, such as ActionFormer's ``eval_results.pkl``; or a folder of such files, each with the predictions
+            of different videos.
 
     Returns:
         One row per detection, in the order of the file: :data:`COLUMNS`.
@@ -172,21 +173,35 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
     if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
         yield from _read_rows(path, content)
         return
-    results = content.get("results") if isinstance(content, dict) else None
-    if not isinstance(results, dict):
+    results = content.get("results", content) if isinstance(content, dict) else None
+    if not isinstance(results, dict) or (results is content and not _are_of_videos(results)):
         raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's format.")
     for video, found in results.items():
         if not isinstance(found, list):
             raise PredictionError(f"{path}: the predictions of video {video} must be a list.")
         for one in found:
-            try:
-                start_s, end_s = one["segment"]
-                yield video, one["label"], start_s, end_s, one["score"]
-            except (KeyError, TypeError, ValueError) as error:
-                raise PredictionError(
-                    f"{path}: a prediction of video {video} must have `label`, `score` and a `segment` of start and "
-                    f"end, not {brief(one)}."
-                ) from error
+            yield video, *_read_one(path, video, one)
+
+
+def _are_of_videos(content: Mapping[str, Any]) -> bool:
+    """Whether an object has the predictions of each video without the level `results`; a row would name its video."""
+    rows = [row for found in content.values() for row in (found if isinstance(found, list) else [None])]
+    return bool(content) and all(isinstance(row, dict) and "video" not in _cells(row) for row in rows)
+
+
+def _read_one(path: Path, video: str, one: Any) -> tuple[Any, ...]:  # noqa: ANN401  any content
+    """Label, start, end and score of one prediction."""
+    try:
+        if "segment" in one and "label" in one and "score" in one:
+            start_s, end_s = one["segment"]
+            return one["label"], start_s, end_s, one["score"]
+        cells = _cells(one)
+        return tuple(cells[name] for name in ("label", "start", "end", "score"))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise PredictionError(
+            f"{path}: a prediction of video {video} must have `label`, `score` and a `segment` of start and "
+            f"end, not {brief(one)}."
+        ) from error
 
 
 def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -199,11 +214,16 @@ def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
 def _read_rows(path: Path, content: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """A JSON list with one object a detection."""
     for row in content:
-        segment = row.get("segment")
-        if isinstance(segment, list) and len(segment) == 2:
-            row = row | {"start": segment[0], "end": segment[1]}
-        cells = dict(zip(canonical(list(row), _KNOWN), row.values(), strict=True))
+        cells = _cells(row)
         yield tuple(cells[name] for name in _in_order(path, tuple(cells)))
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an object by canonical names, with the ends of its `segment`."""
+    segment = row.get("segment")
+    if isinstance(segment, list) and len(segment) == 2:
+        row = {**row, "start": segment[0], "end": segment[1]}
+    return dict(zip(canonical(list(row), _KNOWN), row.values(), strict=True))
 
 
 def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
