@@ -106,7 +106,7 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None, fps: 
     return replace(
         table,
         ambiguous=_spans(path, content.ambiguous),
-        notes=(*content.notes, *notes, *more),
+        notes=(*content.notes, *notes, *more, *_of_early(path, table.segments)),
         class_ids=content.class_ids,
     )
 
@@ -209,6 +209,17 @@ def _tabulate(path: Path, records: Sequence[Record], class_names: tuple[str, ...
     )
     segments = segments.astype({"start_s": float, "end_s": float})
     return Annotations(path, videos, segments, class_names, _spans(path, ()))
+
+
+def _of_early(path: Path, segments: pd.DataFrame) -> list[str]:
+    """A note about segments that start before their video, if there are any."""
+    early = segments[segments["start_s"] < 0]
+    what = (
+        f"{len(early)} segments of {path} start before their video, such as one of {early['video_id'].iloc[0]}"
+        if len(early)
+        else ""
+    )
+    return [f"{what}: correct them."] if what else []
 
 
 def _name(video_id: str) -> str:

@@ -12,7 +12,7 @@ from wtal.data.store import FeatureStore
 from wtal.errors import FeatureError
 from wtal.types import TimeGrid
 
-__all__ = ["DurationCheck", "check_durations", "check_streams", "segment_doubts"]
+__all__ = ["DurationCheck", "check_durations", "check_streams", "features_end_s", "segment_doubts"]
 
 Floats = NDArray[np.float64]
 
@@ -217,6 +217,11 @@ def _doubt(name: str, store: FeatureStore, durations_s: "pd.Series[float]", segm
         f"In {len(reached)} videos of unknown duration {what} of the {name} features at {store.path}: check `fps` and "
         "`stride` of the features."
     )
+
+
+def features_end_s(store: FeatureStore, video_ids: Iterable[Any]) -> dict[str, float]:
+    """Where the features of those videos that can be read end, in seconds."""
+    return {name: grid.edge_s(length) for name, (length, grid) in _measured(store, video_ids)}
 
 
 def _measured(store: FeatureStore, video_ids: Iterable[Any]) -> Iterator[tuple[str, tuple[int, TimeGrid]]]:
