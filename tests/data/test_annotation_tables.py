@@ -25,6 +25,11 @@ def rows(annotations):
         ("own.csv", 'video,label,start,end,subset\na,run,"00:01,5","00:01:03,140",train\n'),
         ("own.csv", '"video-id";"label";"t-start";"t-end";"Subset"\n"a.mp4";"run";"1,5";"63,14";"train"\n'),
         ("own.csv", "video,label,start_ms,end_ms,subset\na,run,1500,63140,train\n"),
+        (
+            "own.txt",
+            "Tier\tBegin Time - ss.msec\tEnd Time - ss.msec\tAnnotation\tFile Path\tSubset\n"
+            "act\t1.500\t63.140\trun\t/home/a.eaf\ttrain\n",
+        ),
         ("own.csv", "video_id,label,start_timestamp,stop_timestamp,subset\na,run,00:00:01.5,00:01:03.14,train\n"),
         ("own.csv", "video,label,start_frame,end_frame,fps,subset\na,run,150,6314,100,train\n"),
         ("own.tsv", "filename\tonset\tduration\tevent_label\tset\na.mp4\t1.5\t61.64\trun\ttrain\n"),

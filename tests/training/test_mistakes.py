@@ -44,6 +44,14 @@ def test_a_file_that_is_not_valid_yaml_is_named(tmp_path: Path):
             "a.b: expected int, not 'many'.",
         ),
         ("Parser key \"config\": File does not exist: 'x.yaml'", "config: File does not exist: 'x.yaml'"),
+        (
+            "Parser key \"protocol\":\n  Expected a typing.Literal['a', 'b']. Got value: c",
+            "protocol: expected one of 'a', 'b', not 'c'.",
+        ),
+        (
+            "Parser key \"tious\":\n  Expected a <class 'float'>. Got value: 0.3:0.7",
+            "tious: expected float, not '0.3:0.7'.",
+        ),
         ("the following arguments are required:\n   data, model", "the following arguments are required: data, model"),
     ],
 )

@@ -12,7 +12,7 @@ from wtal.io.columns import COLUMNS, canonical
 from wtal.io.tables import Row, Table, in_seconds, read_table
 from wtal.io.text import plain
 from wtal.io.times import seconds
-from wtal.video.files import video_name
+from wtal.video.files import media_name, video_name
 
 __all__ = ["read_label_table", "read_rows", "read_video_table"]
 
@@ -69,11 +69,17 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _of_videos(table: Table) -> Table:
-    readers = {"video": lambda cell: plain(video_name(cell.strip())), "label": _label}
+    readers = {"video": _video, "label": _label}
     readers |= dict.fromkeys(_NUMBERS, _number)
     named = [readers.get(column, str.strip) for column in table.columns]
     rows = [Row(line, tuple(read(cell) for read, cell in zip(named, cells, strict=True))) for line, cells in table.rows]
     return in_seconds(replace(table, rows=rows), AnnotationError)
+
+
+def _video(cell: str) -> str:
+    """The name of a video, which may be given by its file, or by that of its annotations in ELAN."""
+    text = cell.strip()
+    return media_name(text) if text.lower().endswith(".eaf") else plain(video_name(text))
 
 
 def _number(cell: str) -> str:

@@ -79,6 +79,8 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
     result = report.splits[split] = SplitReport(len(table), instances)
     fatal = report.remarks if split == "test" else report.problems
     stores = _open_streams(data, table, fatal)
+    if not data.streams:
+        fatal.append("The configuration names no features: give their folder, for example in `data.i3d.path`.")
     if not stores:
         fatal.append(f"No features of the {split} videos could be opened.")
         return

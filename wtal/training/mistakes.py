@@ -71,4 +71,13 @@ def _syntax_error(file: Path) -> str | None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).split())
+    """Text in one line, with types and values in words instead of in jsonargparse's.
+
+    >>> _one_line("Expected a typing.Literal['json', 'csv']. Got value: xml")
+    "expected one of 'json', 'csv', not 'xml'."
+    """
+    text = " ".join(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).split())
+    text = re.sub(r"(?:[Ee]xpected a )?(?:expected )?(?:typing\.)?Literal\[([^]]*)\]", r"expected one of \1", text)
+    text = re.sub(r"Expected an? (\w+)\. Got value:", r"expected \1. Got value:", text)
+    text = re.sub(r"\. Got value: (.+)$", r", not '\1'.", text)
+    return re.sub(r"[Ee]xpected dot import path string: ([\w.]+?)\.?(?=$|,| or )", r"there is no class \1", text)
