@@ -355,3 +355,13 @@ def test_a_segment_before_its_video_is_noted(tmp_path):
     (tmp_path / "own.csv").write_text("video,label,start,end\na,run,-5,3\nb,run,0,3\n")
     (note,) = read_annotations(tmp_path / "own.csv").notes
     assert note == f"1 segments of {tmp_path}/own.csv start before their video, such as one of a: correct them."
+
+
+def test_segments_that_are_shares_of_their_videos_are_noted(tmp_path):
+    file = tmp_path / "own.csv"
+    rows = [f"{name},run,0.2,0.8" for name in "abc"]
+    file.write_text("\n".join(["video,label,start,end", *rows]))
+    (note,) = read_annotations(file).notes
+    assert note.startswith(f"All 3 segments of {file} lie in the first second of their video: if they are shares")
+    file.write_text("\n".join(["video,label,start,end,duration", *(f"{row},2.5" for row in rows)]))
+    assert read_annotations(file).notes == ()

@@ -72,7 +72,7 @@ def test_the_official_rule_refuses_an_unknown_label(file):
 def test_a_note_says_that_nothing_was_predicted(file):
     rows, notes = detection_rows(table(), load_truth(file))
     assert rows.shape == (0, 5)
-    assert notes[0] == "There are no detections at all: every number is 0."
+    assert notes[0] == "No detection is left to count: every number is 0."
 
 
 def test_asks_for_the_subset_if_there_are_several(tmp_path):

@@ -126,10 +126,10 @@ def _span_s(rows: int, grid: TimeGrid) -> float:
 def _times(ratio: float) -> str:
     """A ratio for a message.
 
-    >>> [_times(ratio) for ratio in (3.97, 1.04, 0.248)]
-    ['4.0', '1.04', '0.25']
+    >>> [_times(ratio) for ratio in (3.97, 1.04, 0.248, 0.001)]
+    ['4.0', '1.04', '0.25', '0.001']
     """
-    return f"{ratio:.1f}" if ratio > 1.15 else f"{ratio:.2f}"
+    return f"{ratio:.1f}" if ratio > 1.15 else f"{ratio:.2f}" if ratio > 0.1 else f"{ratio:.1g}"
 
 
 def _hint(ratios: Floats, off: NDArray[np.bool_], store: FeatureStore, grids: list[TimeGrid]) -> str:

@@ -79,8 +79,6 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
     result = report.splits[split] = SplitReport(len(table), instances)
     fatal = report.remarks if split == "test" else report.problems
     stores = _open_streams(data, table, fatal)
-    if not data.streams:
-        fatal.append("The configuration names no features: give their folder, for example in `data.i3d.path`.")
     if not stores:
         fatal.append(f"No features of the {split} videos could be opened.")
         return
@@ -103,6 +101,8 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
 
 def _open_streams(data: SnippetDataModule, table: pd.DataFrame, fatal: list[str]) -> dict[str, FeatureStore]:
     stores: dict[str, FeatureStore] = {}
+    if not data.streams:
+        fatal.append("The configuration names no features: give their folder, for example in `data.i3d.path`.")
     for name in data.streams:
         try:
             stores[name] = data.open_stream(name, table)

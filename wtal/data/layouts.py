@@ -172,7 +172,7 @@ def _names_of_arrays(read: Mapping[str, Collection[str]], known: Set[str]) -> Se
     if {name.lower() for name in read} == set(_STREAMS):
         return set()
     counts = Counter(name for names in read.values() for name in names)
-    return {name for name, count in counts.items() if count > 1 and not known.intersection(spellings(name))}
+    return {name for name, count in counts.items() if count > 1 and known.isdisjoint(spellings(name))}
 
 
 def _one_of(video: str, places: dict[str, FeatureArray]) -> FeatureArray:

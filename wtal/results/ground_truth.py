@@ -361,7 +361,7 @@ def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[
     """Notes on what lowers the numbers without being an error."""
     notes = unlikely_times(rows.assign(video_id=names), truth)
     if rows.empty:
-        notes.append("There are no detections at all: every number is 0.")
+        notes.append("No detection is left to count: every number is 0.")
     empty = (rows["end_s"] <= rows["start_s"]).sum()
     if empty:
         notes.append(f"{empty} detections end where they start; they can only match an instance of zero length.")

@@ -169,11 +169,15 @@ def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
 
 
 def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
-    content = read_json(path, PredictionError, join=True)
-    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
-        yield from _read_rows(path, content)
+    yield from _read_results(path, read_json(path, PredictionError, join=True))
+
+
+def _read_results(path: Path, content: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401  any content
+    """The predictions of each video, or a list with one object a detection."""
+    results = content.get("results", content) if isinstance(content, dict) else content
+    if isinstance(results, list) and results and all(isinstance(row, dict) for row in results):
+        yield from _read_rows(path, results)
         return
-    results = content.get("results", content) if isinstance(content, dict) else None
     if not isinstance(results, dict) or (results is content and not _are_of_videos(results)):
         raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's format.")
     for video, found in results.items():
@@ -186,7 +190,8 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
 def _are_of_videos(content: Mapping[str, Any]) -> bool:
     """Whether an object has the predictions of each video without the level `results`; a row would name its video."""
     rows = [row for found in content.values() for row in (found if isinstance(found, list) else [None])]
-    return bool(content) and all(isinstance(row, dict) and "video" not in _cells(row) for row in rows)
+    named = (isinstance(row, dict) and all(isinstance(name, str) for name in row) for row in rows)
+    return bool(content) and all(named) and not any("video" in _cells(row) for row in rows if row)
 
 
 def _read_one(path: Path, video: str, one: Any) -> tuple[Any, ...]:  # noqa: ANN401  any content
@@ -233,13 +238,20 @@ def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
         raise PredictionError(f"{error} Or save the predictions as a table in CSV.") from error
     if not isinstance(content, dict):
         raise PredictionError(f"{path} holds no columns of predictions: save them as CSV with {', '.join(COLUMNS)}.")
-    header = [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in content]
+    if "results" in content or _are_of_videos(content):
+        yield from _read_results(path, content)
+        return
+    header = [str(_decoded(name)) for name in content]
     columns = dict(zip(canonical(header, _KNOWN), content.values(), strict=True))
     chosen = [np.asarray(columns[name]).ravel().tolist() for name in _in_order(path, tuple(columns))]
     if len({len(column) for column in chosen}) > 1:
         raise PredictionError(f"{path} has columns of different lengths: save the predictions again.")
     for row in zip(*chosen, strict=True):
-        yield tuple(value.decode(errors="replace") if isinstance(value, bytes) else value for value in row)
+        yield tuple(map(_decoded, row))
+
+
+def _decoded(value: Any) -> Any:  # noqa: ANN401  any content
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _in_order(path: Path, columns: Sequence[str]) -> list[str]:
