@@ -25,6 +25,12 @@ def rows(annotations):
         ("own.csv", 'video,label,start,end,subset\na,run,"00:01,5","00:01:03,140",train\n'),
         ("own.csv", '"video-id";"label";"t-start";"t-end";"Subset"\n"a.mp4";"run";"1,5";"63,14";"train"\n'),
         ("own.csv", "video,label,start_ms,end_ms,subset\na,run,1500,63140,train\n"),
+        (
+            "own.txt",
+            "Tier\tBegin Time - ss.msec\tEnd Time - ss.msec\tAnnotation\tFile Path\tSubset\n"
+            "act\t1.500\t63.140\trun\t/home/a.eaf\ttrain\n",
+        ),
+        ("own.csv", "video_id,label,start_timestamp,stop_timestamp,subset\na,run,00:00:01.5,00:01:03.14,train\n"),
         ("own.csv", "video,label,start_frame,end_frame,fps,subset\na,run,150,6314,100,train\n"),
         ("own.tsv", "filename\tonset\tduration\tevent_label\tset\na.mp4\t1.5\t61.64\trun\ttrain\n"),
         ("own.txt", "video\tlabel\tbegin\tend\tsubset\na\trun\t1.5 s\t63140 ms\ttrain\n"),
@@ -163,3 +169,21 @@ def test_subsets_with_and_without_a_prefix(tmp_path):
         "v_a": "train",
         "b": "test",
     }
+
+
+@pytest.mark.parametrize("nothing", ["NaN", "#N/A", "None", "null", "-", ""])
+def test_a_cell_that_says_there_is_no_time_is_empty(tmp_path, nothing):
+    found = read(tmp_path, f"video,label,start,end,duration\na,run,1,2,9\nb,run,{nothing},{nothing},{nothing}\n")
+    assert rows(found) == [["a", "run", 1, 2]]
+    assert found.videos.loc["b", "labels"] == ("run",)
+    assert found.videos["duration_s"].isna().tolist() == [False, True]
+
+
+def test_a_line_break_in_a_cell_separates_labels(tmp_path):
+    found = read(tmp_path, 'video,label\na,"run\njump"\nb,run\n')
+    assert found.videos["labels"].tolist() == [("jump", "run"), ("run",)]
+
+
+def test_a_row_without_its_video_says_how_to_correct_it(tmp_path):
+    with pytest.raises(AnnotationError, match=r"line 3: the video has no name; write it into every row, also where"):
+        read(tmp_path, "video,label,start,end\na,run,1,2\n,jump,3,4\n")

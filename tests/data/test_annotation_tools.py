@@ -80,6 +80,11 @@ def test_via(tmp_path):
     found = read(tmp_path, "v.json", project)
     assert rows(found) == [["a", "run", 1.2, 3.4]]
     assert found.videos["labels"].to_dict() == {"a": ("run",), "b": ()}
+    assert found.notes == ()
+    project["metadata"]["z"] = {"vid": "2", "z": [4.0, 5.0], "av": {}}
+    assert read(tmp_path, "v.json", project).notes == (
+        f"1 segments of {tmp_path}/v.json have no label and are not read.",
+    )
     with pytest.raises(AnnotationError, match=r"v.csv cannot be read as annotations of VIA"):
         read(tmp_path, "v.csv", VIA_HEADER + "1,2\n")
 

@@ -282,7 +282,7 @@ def test_says_what_is_wrong_with_a_wtalc_folder(tmp_path: Path, changed: dict[st
         ("own.csv", "video,label,duration\na,run,1\na,run,2\n", "video a has 2 different values of `duration`: 1, 2"),
         ("own.csv", "video,label,start,end\na,run,1,\n", "segment of video a has '' instead of a number"),
         ("own.csv", "video,label,start,end\na,,1,2\n", "a segment of video a has no label"),
-        ("own.csv", "video,label,duration\na,run,nan\n", "duration of video a has 'nan'"),
+        ("own.csv", "video,label,duration\na,run,long\n", "duration of video a has 'long'"),
         ("own.xlsx", "", "has no known format of annotations"),
     ],
 )
@@ -337,3 +337,31 @@ def test_names_files_that_are_damaged(tmp_path: Path) -> None:
         (folder / "duration.npy").write_bytes(damaged)
         with pytest.raises(AnnotationError, match=r"duration.npy is .*download it again"):
             read_annotations(folder)
+
+
+def test_coins_name_of_the_annotations(tmp_path):
+    video = {"subset": "training", "class": "Tea", "annotation": [{"id": "1", "segment": [1, 3], "label": "pour"}]}
+    (tmp_path / "coin.json").write_text(json.dumps({"database": {"a": video}}))
+    assert read_annotations(tmp_path / "coin.json").segments.to_numpy().tolist() == [["a", "pour", 1, 3]]
+
+
+def test_annotations_of_an_unknown_name_are_not_taken_for_none(tmp_path):
+    (tmp_path / "own.json").write_text(json.dumps({"a": {"duration": 9, "subset": "train", "actions": [[1, 2, 3]]}}))
+    with pytest.raises(AnnotationError, match=r"no video has `annotations`, but `actions`: give each video a list"):
+        read_annotations(tmp_path / "own.json")
+
+
+def test_a_segment_before_its_video_is_noted(tmp_path):
+    (tmp_path / "own.csv").write_text("video,label,start,end\na,run,-5,3\nb,run,0,3\n")
+    (note,) = read_annotations(tmp_path / "own.csv").notes
+    assert note == f"1 segments of {tmp_path}/own.csv start before their video, such as one of a: correct them."
+
+
+def test_segments_that_are_shares_of_their_videos_are_noted(tmp_path):
+    file = tmp_path / "own.csv"
+    rows = [f"{name},run,0.2,0.8" for name in "abc"]
+    file.write_text("\n".join(["video,label,start,end", *rows]))
+    (note,) = read_annotations(file).notes
+    assert note.startswith(f"All 3 segments of {file} lie in the first second of their video: if they are shares")
+    file.write_text("\n".join(["video,label,start,end,duration", *(f"{row},2.5" for row in rows)]))
+    assert read_annotations(file).notes == ()

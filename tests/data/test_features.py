@@ -269,6 +269,7 @@ def test_wtalc_into_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         ("fps.json", '{"database": {"a": {"fps": 29.97, "duration": 3}, "v_b": {"fps": "24"}}}'),
         ("fps.csv", "video,fps,count\na,29.97,7\nv_b,24,8\n"),
         ("fps.csv", "Video;FPS\na;29,97\nv_b;24\n"),
+        ("fps.csv", 'Video,FPS\na.mp4,"29,97"\nv_b.mp4,24\n'),
     ],
 )
 def test_each_video_may_have_its_own_rate(tmp_path: Path, name: str, content: str) -> None:
@@ -489,3 +490,10 @@ def test_agrees_with_a_slow_reference(source: TimeGrid, target: TimeGrid, length
 def test_the_same_grid_changes_nothing(grid: TimeGrid, length: int) -> None:
     rows = np.random.default_rng(0).standard_normal((length, 2)).astype(np.float32)
     np.testing.assert_array_equal(resample(rows, grid, grid, length), rows)
+
+
+@pytest.mark.parametrize("name", ["features.zip", "features.tar.gz", "features.csv", "features.mat"])
+def test_a_file_that_holds_no_videos_says_which_files_do(tmp_path, name):
+    (tmp_path / name).write_text("1,2\n")
+    with pytest.raises(FeatureError, match=r"is no file of several videos \(.*\.npz.*one file \(.*\) a video; unpack"):
+        opened(tmp_path / name)

@@ -75,6 +75,20 @@ def test_says_all_that_is_wrong_at_once(config: Path, capsys: pytest.CaptureFixt
     assert "Cannot train: 1 of 3 train videos have no features: c." in capsys.readouterr().out
 
 
+def test_segments_after_the_end_of_videos_whose_duration_is_not_given(config: Path) -> None:
+    (config.parent / "own.csv").write_text("video,label,start,end,subset\na,run,1,2,train\nt,run,400,500,test\n")
+    assert "1 test segments start after the end of their video: t." in inspect(load_data([config])).remarks
+
+
+def test_says_that_no_video_is_kept_apart(config: Path) -> None:
+    (config.parent / "own.csv").write_text("video,label\na,run\nb,jump\n")
+    (remark,) = (remark for remark in inspect(load_data([config])).remarks if "subsets" in remark)
+    assert remark.endswith(
+        "names no subsets, so all 2 videos are used for training and for testing: a column `subset` with `train` and "
+        "`test` keeps some apart."
+    )
+
+
 def test_says_that_streams_differ(config: Path) -> None:
     np.save(config.parent / "i3d" / "a.npy", np.zeros((50, 6), np.float32))
     report = inspect(load_data([config]), scan=False)

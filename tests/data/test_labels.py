@@ -70,3 +70,9 @@ def test_segments_follow_their_labels():
 def test_decomposed_unicode_is_no_other_spelling():
     assert tidied("caf\u00e9", "cafe\u0301") == ([["caf\u00e9"]] * 2, [])
     assert label_key("Cafe\u0301") == "caf\u00e9"
+
+
+def test_classes_joined_by_and_are_several_if_all_are_known():
+    labels, notes = tidied("run", "jump", "run and jump", "jump & run", "run & hide", "rise and shine")
+    assert labels == [["run"], ["jump"], ["run", "jump"], ["jump", "run"], ["run & hide"], ["rise and shine"]]
+    assert "The labels 'run and jump', 'jump & run' are read as lists of classes" in notes[0]

@@ -116,6 +116,8 @@ EACH: dict[str, tuple[str, Callable[[Path, Any], object]]] = {
     "half precision": ("{}.pt", lambda file, rows: torch.save(torch.from_numpy(rows).half(), file)),
     "bfloat16": ("{}.pt", lambda file, rows: torch.save(torch.from_numpy(rows).bfloat16(), file)),
     "a list of rows": ("{}.pt", lambda file, rows: torch.save(list(torch.from_numpy(rows)), file)),
+    "savez without a name": ("{}.npz", lambda file, rows: np.savez(file, rows)),
+    "a folder a video": ("{}/features.npy", np.save),
     "a dictionary in npy": ("{}.npy", lambda file, rows: to_npy(file, {"feature": rows, "fps": 25})),
 }
 
@@ -130,13 +132,30 @@ def test_one_file_a_video(tmp_path: Path, kind: str) -> None:
     assert_whole(opened(tmp_path))
 
 
-@pytest.mark.parametrize("pattern", ["RGB/{}.npy", "Train/rgb/{}.npy", "rgb_features/run/{}.npy", "all/{}_rgb.npy"])
+@pytest.mark.parametrize(
+    "pattern", ["RGB/{}.npy", "Train/rgb/{}.npy", "rgb_features/run/{}.npy", "all/{}_rgb.npy", "Train/{}/rgb.npy"]
+)
 def test_two_streams(tmp_path: Path, pattern: str) -> None:
     for name in LENGTHS:
         for stream, rows in halves(name).items():
             file = tmp_path / pattern.replace("rgb", stream).replace("RGB", stream.title()).format(name)
             file.parent.mkdir(parents=True, exist_ok=True)
             np.save(file, rows[None])  # (1, T, D)
+    assert_whole(opened(tmp_path))
+
+
+def test_files_of_videos_without_annotation(tmp_path: Path) -> None:
+    for name, rows in everything().items():
+        np.savez(tmp_path / f"{name}.npz", rows)  # as `arr_0`, which is no video
+    store = open_features(FeatureSource(tmp_path), ["a"])
+    assert store.length("a") == LENGTHS["a"]
+    assert sorted(store) == ["a", "b", "c"]
+
+
+def test_a_file_of_equal_name_in_each_folder(tmp_path: Path) -> None:
+    for folder, names in (("Train", "ab"), ("Test", "c")):
+        (tmp_path / folder).mkdir()
+        np.savez(tmp_path / folder / "features.npz", **{name: rows_of(name) for name in names})
     assert_whole(opened(tmp_path))
 
 

@@ -119,6 +119,12 @@ def test_a_mistake_is_one_sentence_and_code_2(files, capsys, words, message):
     assert not (files / "o.xlsx").exists()
 
 
+def test_nothing_is_measured_where_the_rules_leave_out_all_instances(files, capsys):
+    (files / "points.csv").write_text("video,label,start,end\nv_1,run,3,3\n")
+    assert main(["evaluate", "ours.json", "--annotations", "points.csv", "--protocol", "opentad"]) == 2
+    assert "points.csv has no instance in all videos that opentad counts, as each ends" in capsys.readouterr().err
+
+
 def test_needs_neither_torch_nor_lightning(files):
     code = (
         "import sys; from wtal.commands.main import main; "

@@ -325,3 +325,10 @@ def test_real_predictions_make_valid_files(shared, tmp_path):
     for file in files[1::2]:
         valid_eaf(file)
     assert 1 < np.mean([len(webvtt.read(file)) for file in files[::2]]) < 30
+
+
+def test_times_that_are_shares_of_the_videos_are_noted(tmp_path, capsys):
+    rows = "".join(f"{name},run,0.1,0.9,1\n" for name in "abc")
+    (tmp_path / "shares.csv").write_text(f"video,label,start,end,score\n{rows}")
+    assert main(["export", str(tmp_path / "shares.csv"), f"--output={tmp_path / 'out'}"]) == 0
+    assert "shares.csv: All 3 detections lie in the first second of their video: are they" in capsys.readouterr().out

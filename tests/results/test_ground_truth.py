@@ -72,7 +72,7 @@ def test_the_official_rule_refuses_an_unknown_label(file):
 def test_a_note_says_that_nothing_was_predicted(file):
     rows, notes = detection_rows(table(), load_truth(file))
     assert rows.shape == (0, 5)
-    assert notes[0] == "There are no detections at all: every number is 0."
+    assert notes[0] == "No detection is left to count: every number is 0."
 
 
 def test_asks_for_the_subset_if_there_are_several(tmp_path):
@@ -150,6 +150,9 @@ def test_numbers_stand_for_classes_that_are_known(file, tmp_path):
     for rules in ("ignore", "refuse"):
         with pytest.raises(PredictionError, match=r"numbers such as 0, and .*truth.json.*`--classes`"):
             detection_rows(found, load_truth(file), rules)
+    (tmp_path / "classes.txt").write_text("1 run\n2 jump\n")
+    with pytest.raises(PredictionError, match=r"numbers such as 0, and only 1 to 2 have names: give a class list"):
+        detection_rows(found, load_truth(file, classes=tmp_path / "classes.txt"))
     (tmp_path / "classes.txt").write_text("run\njump\nswim\n")
     rows, notes = detection_rows(found, load_truth(file, classes=tmp_path / "classes.txt"))
     assert rows[:, 1].tolist() == [1, 0]

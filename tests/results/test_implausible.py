@@ -52,3 +52,14 @@ def test_a_start_before_the_video_is_noted():
         "1 of 2 detections start before their video."
     ]
     assert time_notes(found(), {}, {}) == []
+
+
+def test_shares_of_videos_of_which_nothing_is_known():
+    three = found(("a", 0.1, 0.9), ("b", 0.0, 1.0), ("c", 0.2, 0.3))
+    (note,) = time_notes(three, {}, {})
+    assert note.startswith("All 3 detections lie in the first second of their video: are they shares of the video")
+    assert time_notes(found(("a", 0.1, 0.9), ("b", 0.0, 1.0)), {}, {}) == []
+
+
+def test_times_before_the_video_are_no_shares_of_it():
+    assert time_notes(found(("a", -4, -2)), {"a": 60.0}, {}) == ["1 of 1 detections start before their video."]

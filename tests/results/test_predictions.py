@@ -180,3 +180,29 @@ def test_a_list_of_rows_in_json(tmp_path):
     (tmp_path / "x.json").write_text(json.dumps([{"video": "v", "label": "a"}]))
     with pytest.raises(PredictionError, match="lacks the column 'start_s'"):
         read_predictions(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"v_1": [{"label": "run", "segment": [1, 2.5], "score": 0.9}], "v_2": []},
+        {"results": {"v_1": [{"label": "run", "start": 1, "end": 2.5, "score": 0.9}]}},
+        {"results": [{"video_id": "v_1", "label": "run", "segment": [1, 2.5], "score": 0.9}]},
+        {"v_1": [{"class": "run", "t-start": "1", "t-end": "2.5", "confidence": 0.9}]},
+    ],
+)
+def test_predictions_of_each_video_in_other_forms(tmp_path, content):
+    (tmp_path / "found.json").write_text(json.dumps(content))
+    (tmp_path / "found.pkl").write_bytes(pickle.dumps(content))
+    for name in ("found.json", "found.pkl"):
+        assert read_predictions(tmp_path / name).to_numpy().tolist() == [["v_1", "run", 1, 2.5, 0.9]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"detections": [{"video": "a", "label": "run", "segment": [1, 2], "score": 1}]}, {"a": [[1, 2]]}, {}],
+)
+def test_an_object_without_results_of_videos_is_refused(tmp_path, content):
+    (tmp_path / "found.json").write_text(json.dumps(content))
+    with pytest.raises(PredictionError, match="no `results` of videos"):
+        read_predictions(tmp_path / "found.json")

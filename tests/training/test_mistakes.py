@@ -44,6 +44,26 @@ def test_a_file_that_is_not_valid_yaml_is_named(tmp_path: Path):
             "a.b: expected int, not 'many'.",
         ),
         ("Parser key \"config\": File does not exist: 'x.yaml'", "config: File does not exist: 'x.yaml'"),
+        (
+            "Parser key \"protocol\":\n  Expected a typing.Literal['a', 'b']. Got value: c",
+            "protocol: expected one of 'a', 'b', not 'c'.",
+        ),
+        (
+            "Parser key \"tious\":\n  Expected a <class 'float'>. Got value: 0.3:0.7",
+            "tious: expected float, not '0.3:0.7'.",
+        ),
+        (
+            'Parser key "data":\n  Errors:\n    - Problem with given class_path \'Y\':\n        Parser key "i3d":\n'
+            "          - Problem with given class_path 'X':\n            Parser key \"layout\":\n"
+            "              Expected a typing.Literal['a', 'b']. Got value: c\n    - Expected a <class 'NoneType'>\n"
+            "  Given value: NestedArg(key='layout', val='c')",
+            "data.i3d.layout: expected one of 'a', 'b', not 'c'.",
+        ),
+        (
+            'Parser key "data":\n  - Problem with given class_path \'X\':\n    Parser key "i3d":\n'
+            "      - Expected a path but feats either not accessible or invalid\n  Given value: feats",
+            "data.i3d: 'feats' is no file of settings; give each setting by its name, such as `path: feats`.",
+        ),
         ("the following arguments are required:\n   data, model", "the following arguments are required: data, model"),
     ],
 )

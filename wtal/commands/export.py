@@ -6,6 +6,7 @@ from pathlib import Path
 from wtal.errors import ConfigError
 from wtal.results.evaluation import labels_of
 from wtal.results.exports import Format, chosen_of, export_table, file_name, media_files, print_found
+from wtal.results.implausible import time_notes
 from wtal.results.predictions import read_predictions
 from wtal.results.record import read_about
 from wtal.results.run_folder import RunFolder
@@ -51,6 +52,8 @@ def run(
         )
         counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
         print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")
+        for note in time_notes(table, {}, {}):
+            print(f"{path}: {note}")
         if {"vtt", "eaf"} & set(formats):
             chosen = chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors)
             print_found(chosen, folder, minimum is None and not floors)

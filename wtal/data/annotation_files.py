@@ -93,8 +93,19 @@ def _read_database(path: Path, database: Any) -> Content:  # noqa: ANN401  any c
         raise AnnotationError(
             f"{path} has no `database` of videos: give an annotation file in the format of ActivityNet."
         )
+    _check_names(path, database.values())
     ids = dict(pair for entry in database.values() for pair in _class_ids(entry))
     return Content([_json_record(path, name, entry) for name, entry in database.items()], class_ids=ids)
+
+
+def _check_names(path: Path, entries: Collection[Mapping[str, Any]]) -> None:
+    """Refuse videos whose annotations have a name that is not known: they would all seem to be without an action."""
+    lists = sorted({key for entry in entries for key, value in entry.items() if value and isinstance(value, list)})
+    if lists and not any({"annotations", "annotation"} & entry.keys() for entry in entries):
+        raise AnnotationError(
+            f"{path}: no video has `annotations`, but `{'`, `'.join(lists)}`: give each video a list `annotations` of "
+            "{'label': ..., 'segment': [start, end]}, in seconds."
+        )
 
 
 def _are_objects(entries: Collection[Any]) -> bool:
@@ -141,12 +152,12 @@ def _class_ids(entry: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
 
 
 def _json_record(path: Path, name: str, entry: Mapping[str, Any]) -> Record:
-    if not entry.keys() & {"annotations", "subset"}:
+    if not entry.keys() & {"annotations", "annotation", "subset"}:
         raise AnnotationError(
             f"{path}: the entry {name!r} has neither `annotations` nor `subset`, so it is not a video."
         )
     segments = []
-    annotations = entry.get("annotations") or ()
+    annotations = entry.get("annotations", entry.get("annotation")) or ()  # COIN has one `annotation` of several
     if not isinstance(annotations, list | tuple):
         raise AnnotationError(f"{path}: the annotations of video {name} must be a list, not {brief(annotations)}.")
     for annotation in annotations:

@@ -12,11 +12,12 @@ from wtal.io.columns import COLUMNS, canonical
 from wtal.io.tables import Row, Table, in_seconds, read_table
 from wtal.io.text import plain
 from wtal.io.times import seconds
-from wtal.video.files import video_name
+from wtal.video.files import media_name, video_name
 
 __all__ = ["read_label_table", "read_rows", "read_video_table"]
 
 _NUMBERS = ("start", "end", "duration", "start_ms", "end_ms", "start_frame", "end_frame", "fps")
+_NO_NUMBER = ("nan", "na", "n/a", "#n/a", "<na>", "none", "null", "-")
 
 
 def read_video_table(path: Path) -> Table:
@@ -68,17 +69,30 @@ def _flat(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _of_videos(table: Table) -> Table:
-    readers = {"video": lambda cell: plain(video_name(cell.strip())), "label": _label}
+    readers = {"video": _video, "label": _label}
+    readers |= dict.fromkeys(_NUMBERS, _number)
     named = [readers.get(column, str.strip) for column in table.columns]
     rows = [Row(line, tuple(read(cell) for read, cell in zip(named, cells, strict=True))) for line, cells in table.rows]
     return in_seconds(replace(table, rows=rows), AnnotationError)
+
+
+def _video(cell: str) -> str:
+    """The name of a video, which may be given by its file, or by that of its annotations in ELAN."""
+    text = cell.strip()
+    return media_name(text) if text.lower().endswith(".eaf") else plain(video_name(text))
+
+
+def _number(cell: str) -> str:
+    """A number, or nothing where a program has written that there is none."""
+    text = cell.strip()
+    return "" if text.lower() in _NO_NUMBER else text
 
 
 def _label(cell: str) -> str:
     """The labels of a cell, also of one with a list as Python writes it."""
     if re.fullmatch(r"\[.*\]", cell):
         cell = re.sub(r"['\"]?\s*,\s*['\"]?", ";", cell.strip("[]'\" "))
-    return ";".join(label_text(part.strip()) for part in cell.split(";"))
+    return ";".join(label_text(part.strip()) for part in re.split("[;\n\r]", cell))
 
 
 def _content(table: Table) -> Content:
@@ -93,7 +107,9 @@ def _content(table: Table) -> Content:
     for line, cells in table.records():
         name = cells.get("video", plain(path.stem))
         if not name:
-            raise AnnotationError(f"{path}, line {line}: the video has no name.")
+            raise AnnotationError(
+                f"{path}, line {line}: the video has no name; write it into every row, also where cells were merged."
+            )
         videos.setdefault(name, {})[tuple(cells.values())] = cells
     rows = [cells for video in videos.values() for cells in video.values()]
     if {"start", "end", "duration"} <= set(table.columns) and _is_of_segments(rows):

@@ -35,7 +35,7 @@ def read_via(path: Path) -> Content:
     """
     text = read_any_text(path, AnnotationError)[0]
     try:
-        rows = _via_project(json.loads(text)) if path.suffix.lower() == ".json" else _via_table(path, text)
+        rows = list(_via_project(json.loads(text)) if path.suffix.lower() == ".json" else _via_table(path, text))
         segments: dict[str, list[Segment]] = {}
         for file, times, values, attributes in rows:
             found = segments.setdefault(media_name(file), [])
@@ -43,7 +43,9 @@ def read_via(path: Path) -> Content:
                 found += [Segment(label, *times) for label in _via_labels(values, attributes)]
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise AnnotationError(f"{path} cannot be read as annotations of VIA ({error}): export it again.") from error
-    return Content([Record(name, found) for name, found in segments.items()])
+    mute = sum(len(times) == 2 and not [*_via_labels(values, attributes)] for _, times, values, attributes in rows)
+    notes = (f"{mute} segments of {path} have no label and are not read.",) if mute else ()
+    return Content([Record(name, found) for name, found in segments.items()], notes=notes)
 
 
 _ViaRow = tuple[str, Sequence[float], Mapping[str, str], Mapping[str, Any]]

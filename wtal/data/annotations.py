@@ -20,6 +20,8 @@ from wtal.io.times import seconds
 
 __all__ = ["Annotations", "first", "read_annotations", "with_ambiguous", "with_subsets"]
 
+_ENOUGH, _SHORT_S = 3, 3.0  # videos, and seconds, that tell shares of a video from times
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -106,7 +108,7 @@ def read_annotations(path: Path, class_names: Sequence[str] | None = None, fps: 
     return replace(
         table,
         ambiguous=_spans(path, content.ambiguous),
-        notes=(*content.notes, *notes, *more),
+        notes=(*content.notes, *notes, *more, *_of_odd_times(path, table)),
         class_ids=content.class_ids,
     )
 
@@ -209,6 +211,23 @@ def _tabulate(path: Path, records: Sequence[Record], class_names: tuple[str, ...
     )
     segments = segments.astype({"start_s": float, "end_s": float})
     return Annotations(path, videos, segments, class_names, _spans(path, ()))
+
+
+def _of_odd_times(path: Path, table: Annotations) -> list[str]:
+    """Notes about segments that start before their video, and about times that may be shares of it."""
+    segments, notes = table.segments, []
+    early = segments.loc[segments["start_s"] < 0, "video_id"]
+    if len(early):
+        notes.append(
+            f"{len(early)} segments of {path} start before their video, such as one of {early.iloc[0]}: correct them."
+        )
+    long = table.videos["duration_s"].fillna(math.inf) > _SHORT_S
+    if segments["video_id"].nunique() >= _ENOUGH and segments["end_s"].max() <= 1 and long.all() and not len(early):
+        notes.append(
+            f"All {len(segments)} segments of {path} lie in the first second of their video: if they are shares of the "
+            "video, from 0 to 1, multiply them by its duration."
+        )
+    return notes
 
 
 def _name(video_id: str) -> str:

@@ -65,6 +65,16 @@ class CustomDataModule(SnippetDataModule):
         """All videos if there are no subsets, else those of the test subset."""
         return self.annotations.videos if self._undivided else super().test_table()
 
+    def remarks(self) -> list[str]:
+        """See :meth:`SnippetDataModule.remarks`; and that no video is kept apart, if there are no subsets."""
+        if not self._undivided:
+            return super().remarks()
+        return [
+            *super().remarks(),
+            f"{self.annotations.path} names no subsets, so all {len(self.annotations.videos)} videos are used for "
+            "training and for testing: a column `subset` with `train` and `test` keeps some apart.",
+        ]
+
 
 def _joined(train: Annotations, test: Annotations) -> Annotations:
     both = train.videos.index.intersection(test.videos.index)

@@ -12,7 +12,7 @@ from wtal.data.store import FeatureStore
 from wtal.errors import FeatureError
 from wtal.types import TimeGrid
 
-__all__ = ["DurationCheck", "check_durations", "check_streams", "segment_doubts"]
+__all__ = ["DurationCheck", "check_durations", "check_streams", "features_end_s", "segment_doubts"]
 
 Floats = NDArray[np.float64]
 
@@ -126,10 +126,10 @@ def _span_s(rows: int, grid: TimeGrid) -> float:
 def _times(ratio: float) -> str:
     """A ratio for a message.
 
-    >>> [_times(ratio) for ratio in (3.97, 1.04, 0.248)]
-    ['4.0', '1.04', '0.25']
+    >>> [_times(ratio) for ratio in (3.97, 1.04, 0.248, 0.001)]
+    ['4.0', '1.04', '0.25', '0.001']
     """
-    return f"{ratio:.1f}" if ratio > 1.15 else f"{ratio:.2f}"
+    return f"{ratio:.1f}" if ratio > 1.15 else f"{ratio:.2f}" if ratio > 0.1 else f"{ratio:.1g}"
 
 
 def _hint(ratios: Floats, off: NDArray[np.bool_], store: FeatureStore, grids: list[TimeGrid]) -> str:
@@ -217,6 +217,11 @@ def _doubt(name: str, store: FeatureStore, durations_s: "pd.Series[float]", segm
         f"In {len(reached)} videos of unknown duration {what} of the {name} features at {store.path}: check `fps` and "
         "`stride` of the features."
     )
+
+
+def features_end_s(store: FeatureStore, video_ids: Iterable[Any]) -> dict[str, float]:
+    """Where the features of those videos that can be read end, in seconds."""
+    return {name: grid.edge_s(length) for name, (length, grid) in _measured(store, video_ids)}
 
 
 def _measured(store: FeatureStore, video_ids: Iterable[Any]) -> Iterator[tuple[str, tuple[int, TimeGrid]]]:

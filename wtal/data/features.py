@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from wtal.data.axes import Crop
-from wtal.data.feature_files import SUFFIXES, file_array
+from wtal.data.feature_files import CONTAINERS, SUFFIXES, file_array
 from wtal.data.joint_file import convert_wtalc, joint_file, names_beside
 from wtal.data.layouts import Layout, arrays_at, found_layout
 from wtal.data.manifest import is_measure
@@ -171,6 +171,11 @@ def _open(path: Path, source: FeatureSource, video_ids: Sequence[str], names: Pa
 
 def _open_files(path: Path, layout: Layout, source: FeatureSource, video_ids: Sequence[str]) -> FeatureStore:
     found = arrays_at(path, layout, video_ids, source.crop)
+    if not found.arrays and path.is_file():
+        raise FeatureError(
+            f"{path} is no file of several videos ({', '.join(CONTAINERS)}): give such a file, or a folder with one "
+            f"file ({', '.join(SUFFIXES)}) a video; unpack an archive first."
+        )
     if not found.arrays:
         raise FeatureError(
             f"{path} holds no features of the layout `{layout}` (files {', '.join(SUFFIXES)}); correct `path` or "
@@ -215,7 +220,10 @@ def _read_rates(path: Path) -> dict[str, float]:
             }
         else:
             table = read_table(path, FeatureError, _RATE_COLUMNS, numbers=("fps",))
-            rates = {plain(video_name(video.strip())): float(fps) for video, fps in table.select(*_RATE_COLUMNS)}
+            rates = {
+                plain(video_name(video.strip())): float(fps.replace(",", "."))
+                for video, fps in table.select(*_RATE_COLUMNS)
+            }
         if not all(map(is_measure, rates.values())):
             raise ValueError("one is not above 0, or is too large")
     except (FeatureError, OSError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:

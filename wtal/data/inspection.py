@@ -11,7 +11,7 @@ from rich.progress import track
 
 from wtal.data.datamodule import SnippetDataModule, Split, first
 from wtal.data.dataset import SnippetFeatures
-from wtal.data.durations import DurationCheck, check_durations, segment_doubts
+from wtal.data.durations import DurationCheck, check_durations, features_end_s, segment_doubts
 from wtal.data.features import FeatureStore
 from wtal.data.remarks import of_untimed
 from wtal.errors import AnnotationError, FeatureError
@@ -95,12 +95,14 @@ def _inspect_split(data: SnippetDataModule, split: Split, table: pd.DataFrame, r
         _inspect_labels(data, present, report)
         _inspect_unlabelled(data, stores, report)
     if split == "test":
-        _inspect_segments(data, present, report)
+        _inspect_segments(data, present, stores, report)
         report.remarks += segment_doubts(stores, present, data.annotations.segments)
 
 
 def _open_streams(data: SnippetDataModule, table: pd.DataFrame, fatal: list[str]) -> dict[str, FeatureStore]:
     stores: dict[str, FeatureStore] = {}
+    if not data.streams:
+        fatal.append("The configuration names no features: give their folder, for example in `data.i3d.path`.")
     for name in data.streams:
         try:
             stores[name] = data.open_stream(name, table)
@@ -192,13 +194,17 @@ def _inspect_unlabelled(data: SnippetDataModule, stores: Mapping[str, FeatureSto
             report.remarks.append(f"{len(unknown)} videos have {name} features and no annotation: {first(unknown)}.")
 
 
-def _inspect_segments(data: SnippetDataModule, table: pd.DataFrame, report: DataReport) -> None:
+def _inspect_segments(
+    data: SnippetDataModule, table: pd.DataFrame, stores: Mapping[str, FeatureStore], report: DataReport
+) -> None:
     segments = data.annotations.segments
     segments = segments[segments["video_id"].isin(table.index)]
     if segments.empty:
         report.remarks.append("The test videos have no segments: a test can localize, but not measure.")
     report.remarks += of_untimed(table["labels"], set(segments["video_id"]))
-    late = segments["start_s"] >= segments["video_id"].map(table["duration_s"])
+    by_features = table.index.to_series().map(features_end_s(next(iter(stores.values())), table.index))
+    ends_s = table["duration_s"].fillna(by_features)
+    late = segments["start_s"] >= segments["video_id"].map(ends_s)
     if late.any():
         names = sorted(set(segments["video_id"][late]))
         report.remarks.append(f"{late.sum()} test segments start after the end of their video: {first(names)}.")

@@ -15,6 +15,8 @@ _NO_ACTION = {
     "noclass", "nolabel", "nothing", "sil",
 }  # fmt: skip
 
+_PERHAPS = r"[,/+&]| and "  # signs that separate classes, or belong to the name of one
+
 
 def label_key(label: str) -> str:
     """What remains of a label if case, spaces, hyphens and underscores make no difference.
@@ -42,7 +44,7 @@ def tidy_labels(
     """
     names = tuple(map(plain, class_names))
     counts = Counter(label for record in records for label in _written(record))
-    single = {label_key(name) for name in (*names, *counts) if not re.search(r"[|;,/+]", name)}
+    single = {label_key(name) for name in (*names, *counts) if not re.search(rf"[|;]|{_PERHAPS}", name)}
     parts = {label: (plain(label),) if plain(label) in names else _parts(label, single) for label in counts}
     actions = {label: tuple(part for part in found if _is_action(part, names)) for label, found in parts.items()}
     spelled = _spellings(counts, actions, names)
@@ -65,13 +67,13 @@ def _tidied(record: Record, meaning: Mapping[str, tuple[str, ...]]) -> Record:
 
 
 def _parts(label: str, single: Collection[str]) -> tuple[str, ...]:
-    """The labels in a list; other signs than `|` and `;` also occur in a class's name, so all parts must be known.
+    """The labels in a list; what else may separate them also occurs in names of classes, so all parts must be known.
 
-    >>> [_parts(label, {"run", "jump"}) for label in ("walk|run", "run, jump", "carry/hold")]
-    [('walk', 'run'), ('run', 'jump'), ('carry/hold',)]
+    >>> [_parts(label, {"run", "jump"}) for label in ("walk|run", "run, jump", "run and jump", "carry/hold")]
+    [('walk', 'run'), ('run', 'jump'), ('run', 'jump'), ('carry/hold',)]
     """
     text = plain(label)
-    split, perhaps = (tuple(filter(None, map(plain, re.split(signs, text)))) for signs in ("[|;]", "[,/+]"))
+    split, perhaps = (tuple(filter(None, map(plain, re.split(signs, text)))) for signs in ("[|;]", _PERHAPS))
     if len(split) < 2 and len(perhaps) > 1 and all(label_key(part) in single for part in perhaps):
         return perhaps
     return split or (text,)

@@ -3,7 +3,7 @@
 import filecmp
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
@@ -144,11 +144,14 @@ def _add(found: dict[str, Path], name: str, file: Path) -> None:
 
 def _joint(path: Path, known: Set[str]) -> FoundFeatures:
     """Files by their names; files of several videos, such as ``train.h5``, by the names in them."""
-    files, beside = _files_of_videos(path)
+    files, beside = _files_of_videos(path, known)
     several = _files_of_several(files, known)
+    read = {name: _videos_or_one(file) if name in several else {name: file_array(file)} for name, file in files.items()}
+    repeated = _names_of_arrays(read, known)
     found: dict[str, dict[str, FeatureArray]] = defaultdict(dict)
-    for name, file in files.items():
-        for video, array in (_videos_or_one(file) if name in several else {name: file_array(file)}).items():
+    for name, arrays_of_file in read.items():
+        of_one_video = not repeated.isdisjoint(arrays_of_file)
+        for video, array in ({name: file_array(files[name])} if of_one_video else arrays_of_file).items():
             found[video][name.lower()] = array
     arrays = {video: _one_of(video, places) for video, places in found.items()}
     notes: list[Callable[[], str]] = [partial(_note_of_tables, [*files.values()])]
@@ -164,6 +167,14 @@ def _files_of_several(files: Mapping[str, Path], known: Set[str]) -> Set[str]:
     return {name for name, file in unknown.items() if file.suffix in HDF5}  # others would have to be read whole
 
 
+def _names_of_arrays(read: Mapping[str, Collection[str]], known: Set[str]) -> Set[str]:
+    """Names in several files that are no video but an array, such as the `arr_0` of ``np.savez(file, features)``."""
+    if {name.lower() for name in read} == set(_STREAMS):
+        return set()
+    counts = Counter(name for names in read.values() for name in names)
+    return {name for name, count in counts.items() if count > 1 and known.isdisjoint(spellings(name))}
+
+
 def _one_of(video: str, places: dict[str, FeatureArray]) -> FeatureArray:
     """The features of a video in one file, or in ``rgb.h5`` and ``flow.h5``."""
     if set(places) == set(_STREAMS):
@@ -176,18 +187,23 @@ def _one_of(video: str, places: dict[str, FeatureArray]) -> FeatureArray:
     return first
 
 
-def _files_of_videos(path: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Files by their names, and the files that are not read because another format of the same name is."""
+def _files_of_videos(path: Path, known: Set[str]) -> tuple[dict[str, Path], list[Path]]:
+    """Files by their names, and those that are not read because another format of the same name is.
+
+    Files that all have one name, which is no video's, are called by their folders.
+    """
     files: dict[str, Path] = {}
     beside: list[Path] = []
     by_stem: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for file in _files(path):
         if file.stem not in _NO_VIDEO and not file.stem.endswith(_MEASURES):
             by_stem[file.parent, file.stem].append(file)
-    for (_, stem), alike in by_stem.items():
+    stems = {stem for _, stem in by_stem}
+    same = len(by_stem) > len(stems) == 1 and bool(known) and known.isdisjoint(stems)  # video/features.npy
+    for (folder, stem), alike in by_stem.items():
         first, *others = sorted(alike, key=lambda file: SUFFIXES.index(file.suffix))
         beside += others
-        _add(files, stem, first)
+        _add(files, folder.name if same else stem, first)
     return files, beside
 
 
@@ -221,8 +237,10 @@ def _stream_folder(path: Path, file: Path) -> tuple[str, str] | None:
 
 
 def _stream_ending(path: Path, file: Path) -> tuple[str, str] | None:
-    """Video and stream of ``video_rgb.npy``."""
+    """Video and stream of ``video_rgb.npy``, or of ``video/rgb.npy``."""
     name, _, stream = file.stem.rpartition("_")
+    if not name and file.parent != path and file.suffix == ".npy":  # others may hold several videos
+        name = file.parent.name
     return (name, stream) if name and stream in _STREAMS else None
 
 

@@ -23,9 +23,9 @@ COLUMNS: Mapping[str, Sequence[str]] = {  # earlier synonyms take precedence ove
         "begin_time_hh_mm_ss_ms", "begin_time_ss_msec",
     ),
     "end": (
-        "t_end", "end_time", "time_end", "end_t", "end_timestamp", "stop", "stop_time", "time_stop", "t_stop", "finish",
-        "offset", "tmax", "segment_end", "end_segment", "action_end", "temporal_segment_end", "to",
-        "end_time_hh_mm_ss_ms", "end_time_ss_msec",
+        "t_end", "end_time", "time_end", "end_t", "end_timestamp", "stop", "stop_time", "time_stop", "t_stop",
+        "stop_timestamp", "finish", "offset", "tmax", "segment_end", "end_segment", "action_end",
+        "temporal_segment_end", "to", "end_time_hh_mm_ss_ms", "end_time_ss_msec",
     ),
     "start_ms": (
         "start_msec", "start_milliseconds", "start_time_ms", "start_time_msec", "t_start_ms", "begin_ms",

@@ -7,7 +7,9 @@ __all__ = ["seconds"]
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:[.,]\d*)?)")  # hours, minutes, seconds
 _WITH_UNIT = re.compile(r"([\d.]+(?:e-?\d+)?)\s*(s|secs?|seconds?|ms|msecs?|milliseconds?)", re.IGNORECASE)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,(?:\d{1,2}|\d{4,})")  # three digits could be thousands
+_DECIMAL_COMMA = re.compile(
+    r"[+-]?(?:\d+,(?:\d{1,2}|\d{4,})|0+,\d+)"
+)  # three digits could be thousands, but not after a 0
 
 
 def seconds(value: object) -> float:
@@ -16,8 +18,8 @@ def seconds(value: object) -> float:
     Returns:
         NaN for anything else.
 
-    >>> [seconds(value) for value in (3, "75,5", "01:15.5", "0:01:15,500", "500 ms", "1:75", "soon", None)]
-    [3.0, 75.5, 75.5, 75.5, 0.5, nan, nan, nan]
+    >>> [seconds(value) for value in (3, "75,5", "0,913", "01:15.5", "0:01:15,500", "500 ms", "1:75", "soon", None)]
+    [3.0, 75.5, 0.913, 75.5, 75.5, 0.5, nan, nan, nan]
     """
     try:
         return _of_text(value.strip()) if isinstance(value, str) else float(value)  # type: ignore[arg-type]

@@ -186,7 +186,8 @@ def _load(path: Path, file: IO[bytes], take: Callable[[np.ndarray], Any]) -> Any
         raise
     except pickle.UnpicklingError as error:
         raise FeatureError(
-            f"{path} is refused, as {error}, which no array needs: get the file from its authors."
+            f"{path} is refused, as {error}, which no array needs: save arrays of NumPy alone (tensors with "
+            "`torch.save`, tables as CSV), or get the file from its authors."
         ) from error
     except Exception as error:  # a damaged pickle may raise anything
         raise FeatureError(f"{path} is truncated or damaged ({str(error)[:100]}): download it again.") from error

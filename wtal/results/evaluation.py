@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from wtal._version import __version__
-from wtal.errors import ConfigError
+from wtal.errors import AnnotationError, ConfigError
 from wtal.io.files import write_text
 from wtal.metrics.rule_sets import RuleSet, Score
 from wtal.metrics.rule_sets import evaluate as score_of
@@ -147,9 +147,15 @@ def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, ti
 
     Raises:
         PredictionError: If the set is unreadable, or the rules refuse one of its labels.
+        AnnotationError: If the rules leave out all instances.
     """
     rows, notes = detection_rows(read_predictions(path), truth, rules.unknown_labels)
     score = score_of(rows, truth.segments, tious, rules, truth.ambiguous)
+    if not score.instances:
+        raise AnnotationError(
+            f"{truth.path} has no instance in {truth.name} that {rules.name} counts, as each ends where it starts: "
+            "correct their times."
+        )
     notes = [f"{score.detections} detections.", *truth.notes, *notes]
     if score.empty or score.repeated:
         notes.append(

@@ -303,9 +303,11 @@ def _of_numbers(labels: Sequence[str], truth: GroundTruth) -> dict[str, str]:
     """Names of classes by number."""
     lacking = next((label for label in labels if int(label) not in truth.class_ids), None)
     if lacking is not None:
+        ids = sorted(truth.class_ids)
+        which = f"only {ids[0]} to {ids[-1]} have names" if ids else f"{truth.path} does not say which classes they are"
         raise PredictionError(
-            f"The predicted labels are numbers such as {lacking}, and {truth.path} does not say which classes they "
-            "stand for: give a class list, a text with one name a line in the order of the numbers, in `--classes`."
+            f"The predicted labels are numbers such as {lacking}, and {which}: give a class list in `--classes`, a "
+            "text with one name a line, counted from 0, or with lines `number name`."
         )
     return {label: truth.class_ids[int(label)] for label in labels}
 
@@ -359,7 +361,7 @@ def _oddities(rows: pd.DataFrame, names: pd.Series, truth: GroundTruth) -> list[
     """Notes on what lowers the numbers without being an error."""
     notes = unlikely_times(rows.assign(video_id=names), truth)
     if rows.empty:
-        notes.append("There are no detections at all: every number is 0.")
+        notes.append("No detection is left to count: every number is 0.")
     empty = (rows["end_s"] <= rows["start_s"]).sum()
     if empty:
         notes.append(f"{empty} detections end where they start; they can only match an instance of zero length.")

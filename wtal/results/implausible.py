@@ -12,6 +12,7 @@ Floats = NDArray[np.float64]
 
 _TOLERANCE_S, _TOLERANCE = 1.0, 0.02  # a last snippet may reach a little beyond the end of a video
 _SHORT_S = 3.0  # in videos no longer than this, times within [0, 1] may be seconds
+_ENOUGH = 3  # videos of unknown duration that all seem to have actions in their first second only
 _LONGER = 8.0  # times how far the annotated instances reach: no plausible rest of a video
 _CAUSES = (  # the smallest factor by which times exceed durations, and what the times then are
     (200.0, "are they milliseconds? Divide them by 1000."),
@@ -76,15 +77,17 @@ def _far_beyond(detections: pd.DataFrame, durations_s: Mapping[str, float], anno
 
 def _within_one(detections: pd.DataFrame, durations_s: Mapping[str, float], annotated_s: Mapping[str, float]) -> str:
     latest = float(detections["end_s"].max())
-    lengths = [
-        np.nanmax([durations_s.get(name, np.nan), annotated_s.get(name, 0.0)])
-        for name in detections["video_id"].unique()
-    ]
-    if latest > 1.05 or not lengths or np.median(lengths) <= _SHORT_S:
+    names = detections["video_id"].unique()
+    lengths = [np.fmax(durations_s.get(name, np.nan), annotated_s.get(name, np.nan)) for name in names]
+    longest = np.nanmax([0.0, *lengths])
+    if latest > 1.05 or detections["start_s"].min() < -_TOLERANCE_S:
         return ""
+    if np.median(np.nan_to_num(lengths)) <= _SHORT_S and (longest or len(names) < _ENOUGH):
+        return ""
+    though = f", though the videos last up to {longest:g} s" if longest else ""
     return (
-        f"All {len(detections)} detections lie in the first second of their video, though the videos last up to "
-        f"{max(lengths):g} s: are they shares of the video, from 0 to 1? Multiply them by its duration."
+        f"All {len(detections)} detections lie in the first second of their video{though}: are they shares of the "
+        "video, from 0 to 1? Multiply them by its duration."
     )
 
 

@@ -127,10 +127,11 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Labels may be numbers, which become text; a video may be given by its file, ``run.mp4``.
 
     Args:
-        path: A ``.json`` file with ``results`` (its other keys are ignored); a ``.csv``, ``.tsv`` or ``.txt`` file with
-            the columns ``video``, ``label``, ``start``, ``end`` and ``score``, also under names of other programs
-            (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such columns, such as ActionFormer's
-            ``eval_results.pkl``; or a folder of such files, each with the predictions of different videos.
+        path: A ``.json`` file with ``results`` (its other keys are ignored) or with the list of each video at its top;
+            a ``.csv``, ``.tsv`` or ``.txt`` file with the columns ``video``, ``label``, ``start``, ``end`` and
+            ``score``, also under names of other programs (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such
+            columns, such as ActionFormer's ``eval_results.pkl``; or a folder of such files, each with the predictions
+            of different videos.
 
     Returns:
         One row per detection, in the order of the file: :data:`COLUMNS`.
@@ -168,25 +169,44 @@ def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
 
 
 def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
-    content = read_json(path, PredictionError, join=True)
-    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
-        yield from _read_rows(path, content)
+    yield from _read_results(path, read_json(path, PredictionError, join=True))
+
+
+def _read_results(path: Path, content: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401  any content
+    """The predictions of each video, or a list with one object a detection."""
+    results = content.get("results", content) if isinstance(content, dict) else content
+    if isinstance(results, list) and results and all(isinstance(row, dict) for row in results):
+        yield from _read_rows(path, results)
         return
-    results = content.get("results") if isinstance(content, dict) else None
-    if not isinstance(results, dict):
+    if not isinstance(results, dict) or (results is content and not _are_of_videos(results)):
         raise PredictionError(f"{path} has no `results` of videos: give predictions in ActivityNet's format.")
     for video, found in results.items():
         if not isinstance(found, list):
             raise PredictionError(f"{path}: the predictions of video {video} must be a list.")
         for one in found:
-            try:
-                start_s, end_s = one["segment"]
-                yield video, one["label"], start_s, end_s, one["score"]
-            except (KeyError, TypeError, ValueError) as error:
-                raise PredictionError(
-                    f"{path}: a prediction of video {video} must have `label`, `score` and a `segment` of start and "
-                    f"end, not {brief(one)}."
-                ) from error
+            yield video, *_read_one(path, video, one)
+
+
+def _are_of_videos(content: Mapping[str, Any]) -> bool:
+    """Whether an object has the predictions of each video without the level `results`; a row would name its video."""
+    rows = [row for found in content.values() for row in (found if isinstance(found, list) else [None])]
+    named = (isinstance(row, dict) and all(isinstance(name, str) for name in row) for row in rows)
+    return bool(content) and all(named) and not any("video" in _cells(row) for row in rows if row)
+
+
+def _read_one(path: Path, video: str, one: Any) -> tuple[Any, ...]:  # noqa: ANN401  any content
+    """Label, start, end and score of one prediction."""
+    try:
+        if "segment" in one and "label" in one and "score" in one:
+            start_s, end_s = one["segment"]
+            return one["label"], start_s, end_s, one["score"]
+        cells = _cells(one)
+        return tuple(cells[name] for name in ("label", "start", "end", "score"))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise PredictionError(
+            f"{path}: a prediction of video {video} must have `label`, `score` and a `segment` of start and "
+            f"end, not {brief(one)}."
+        ) from error
 
 
 def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -199,11 +219,16 @@ def _read_table(path: Path) -> Iterator[tuple[Any, ...]]:
 def _read_rows(path: Path, content: Sequence[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     """A JSON list with one object a detection."""
     for row in content:
-        segment = row.get("segment")
-        if isinstance(segment, list) and len(segment) == 2:
-            row = row | {"start": segment[0], "end": segment[1]}
-        cells = dict(zip(canonical(list(row), _KNOWN), row.values(), strict=True))
+        cells = _cells(row)
         yield tuple(cells[name] for name in _in_order(path, tuple(cells)))
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of an object by canonical names, with the ends of its `segment`."""
+    segment = row.get("segment")
+    if isinstance(segment, list) and len(segment) == 2:
+        row = {**row, "start": segment[0], "end": segment[1]}
+    return dict(zip(canonical(list(row), _KNOWN), row.values(), strict=True))
 
 
 def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
@@ -213,13 +238,20 @@ def _read_pickle(path: Path) -> Iterator[tuple[Any, ...]]:
         raise PredictionError(f"{error} Or save the predictions as a table in CSV.") from error
     if not isinstance(content, dict):
         raise PredictionError(f"{path} holds no columns of predictions: save them as CSV with {', '.join(COLUMNS)}.")
-    header = [name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in content]
+    if "results" in content or _are_of_videos(content):
+        yield from _read_results(path, content)
+        return
+    header = [str(_decoded(name)) for name in content]
     columns = dict(zip(canonical(header, _KNOWN), content.values(), strict=True))
     chosen = [np.asarray(columns[name]).ravel().tolist() for name in _in_order(path, tuple(columns))]
     if len({len(column) for column in chosen}) > 1:
         raise PredictionError(f"{path} has columns of different lengths: save the predictions again.")
     for row in zip(*chosen, strict=True):
-        yield tuple(value.decode(errors="replace") if isinstance(value, bytes) else value for value in row)
+        yield tuple(map(_decoded, row))
+
+
+def _decoded(value: Any) -> Any:  # noqa: ANN401  any content
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _in_order(path: Path, columns: Sequence[str]) -> list[str]:

@@ -40,7 +40,21 @@ def mistake(message: str, argv: Sequence[str]) -> str:
     key = re.match(r'Parser key "([^"]+)":', message)
     if not key:
         return _one_line(message)
+    name = ".".join(re.findall(r'Parser key "([^"]+)":', message))  # of an option of a class in another class
+    if name != key[1] and (reason := _innermost(message)):
+        return f"{_prefix(name, files)}{name}: {reason}"
     return f"{_prefix(key[1], files)}{key[1]}: {_reason(message[key.end() :])}"
+
+
+def _innermost(message: str) -> str:
+    """What the value of one option of a class should have been; empty if that is not said."""
+    wrong = re.search(r"Expected an? [^\n]*\. Got value: [^\n]+", message)
+    if wrong:
+        return _one_line(wrong[0])
+    path = re.search(r"Expected a path but (\S+) either not accessible", message)
+    return (
+        f"{path[1]!r} is no file of settings; give each setting by its name, such as `path: {path[1]}`." if path else ""
+    )
 
 
 def _reason(message: str) -> str:
@@ -71,4 +85,14 @@ def _syntax_error(file: Path) -> str | None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).split())
+    """Text in one line, with types and values in words instead of in jsonargparse's.
+
+    >>> _one_line("Expected a typing.Literal['json', 'csv']. Got value: xml")
+    "expected one of 'json', 'csv', not 'xml'."
+    """
+    text = " ".join(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text).split())
+    text = re.sub(r"(?:[Ee]xpected a )?(?:expected )?(?:typing\.)?Literal\[([^]]*)\]", r"expected one of \1", text)
+    text = re.sub(r"Expected an? (\w+)\. Got value:", r"expected \1. Got value:", text)
+    text = re.sub(r"\. Got value: (.+)$", r", not '\1'.", text)
+    text = text.replace("expected Sequence", "expected a list")
+    return re.sub(r"[Ee]xpected dot import path string: ([\w.]+?)\.?(?=$|,| or )", r"there is no class \1", text)
