@@ -74,7 +74,8 @@ def check_monitor(monitor: str, module: LocalizationModule, data: object) -> Non
     is_foreign = re.match(r"(val|train)[a-z]*_|(loss|mAP|video_mAP)$", monitor)  # as other programs name them
     if is_foreign or (re.match(r"train/(.+/)?loss$", monitor) and monitor not in losses):
         raise ConfigError(
-            f"No metric is called {monitor}: training has {' or '.join(losses)}, validation (with `data.held_out`) has {known[-1]}."
+            f"No metric is called {monitor}: training has {' or '.join(losses)}, validation (with "
+            f"`data.held_out`) has {known[-1]}."
         )
     if not monitor.startswith("val/"):
         return
