@@ -103,6 +103,9 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
     >>> localize(scores).round(2).iloc[0].to_dict()
     {'source': 'cbp', 'video_id': 'a', 'label': 'dive', 'start_s': 1.0, 'end_s': 3.0, 'score': 0.69}
     """
+    _check_scores("scores", scores)
+    if localizer is not None and not isinstance(localizer, Localizer):
+        raise ConfigError(f"`localizer` is {brief(localizer)}: give a `Localizer`, such as `run.model.localizer`.")
     tables = []
     for source in next(iter(scores.values())).sources if scores else ():
         found = {name: one.detections(source, localizer) for name, one in scores.items()}
@@ -111,6 +114,19 @@ def localize(scores: Mapping[str, VideoScores], localizer: Localizer | None = No
     if not tables:
         return pd.DataFrame(columns=["source", *_SEGMENT, "score"])
     return pd.concat(tables, ignore_index=True)
+
+
+def _check_scores(name: str, scores: object) -> None:
+    """Refuse what is not scores by name of the video, such as those of one video."""
+    if not isinstance(scores, Mapping) or not all(isinstance(one, VideoScores) for one in scores.values()):
+        raise ConfigError(
+            f"`{name}` is {_kind(scores)}: give what `wtal.predict` returned, scores by name of the video."
+        )
+
+
+def _kind(value: object) -> str:
+    """What a value is, in one word or two; its content may be long."""
+    return f"of the type {type(value).__name__}"
 
 
 def evaluate(
@@ -146,6 +162,8 @@ def evaluate(
     """
     if isinstance(detections, str | Path):
         detections = read_predictions(Path(detections))
+    if not isinstance(detections, pd.DataFrame):
+        raise ConfigError(f"`detections` is {_kind(detections)}: give the table of `wtal.localize`, or a file.")
     if protocol not in RULE_SETS:
         raise ConfigError(f"There is no protocol {protocol!r}: give one of {', '.join(RULE_SETS)}.")
     known, tious = truth_of(truth, split), numbers("tious", tious)
@@ -226,6 +244,8 @@ def plot(
     Returns:
         A figure: a notebook shows it as the last value of a cell (after ``%matplotlib inline``), ``savefig`` writes it.
     """
+    if not isinstance(scores, VideoScores):
+        raise ConfigError(f"`scores` is {_kind(scores)}: give the scores of one video, such as `scores['video_0088']`.")
     from wtal.report.figures import panel_of, qualitative_figure
 
     if isinstance(truth, SnippetDataModule):

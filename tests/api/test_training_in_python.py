@@ -113,6 +113,10 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
         lambda: wtal.evaluate(pd.DataFrame(), "labels.csv", "thumos"),  # type: ignore[arg-type]
         "There is no protocol 'thumos': give one of activitynet-official",
     ),
+    "a list of scores": (lambda: wtal.localize([1]), "`scores` is of the type list: give what `wtal.predict`"),  # type: ignore[arg-type]
+    "a word for a localizer": (lambda: wtal.localize({}, "soft"), "`localizer` is 'soft': give a `Localizer`"),  # type: ignore[arg-type]
+    "a list of detections": (lambda: wtal.evaluate([1], "labels.csv"), "`detections` is of the type list"),  # type: ignore[arg-type]
+    "scores of all videos": (lambda: wtal.plot({}), "`scores` is of the type dict: give the scores of one video"),  # type: ignore[arg-type]
 }
 
 

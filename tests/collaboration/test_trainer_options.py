@@ -192,3 +192,11 @@ def test_weights_are_averaged_by_lightning_where_the_branches_keep_no_average(pa
     trainer = pair.trainer(4, StochasticWeightAveraging(0.01, swa_epoch_start=2))
     trainer.fit(model, data)
     assert trainer.current_epoch == 4
+
+
+@pytest.mark.parametrize("monitor", ["train/loss", "train/fused/loss", "loss", "mAP", "train_loss"])
+def test_a_loss_of_another_name_is_refused_before_training(pair, monitor):
+    data, trainer = pair.data(), pair.trainer(2, EarlyStopping(monitor))
+    with pytest.raises(ConfigError, match=f"No metric is called {monitor}: training has train/cbp/loss or train/vlp/"):
+        trainer.fit(pair.model(data, ONE_EACH), data)
+    assert trainer.global_step == 0

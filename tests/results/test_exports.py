@@ -23,6 +23,8 @@ from wtal.errors import ConfigError, PredictionError
 from wtal.results.cues import one_line, shown
 from wtal.results.exports import export, export_table, file_name
 from wtal.results.predictions import COLUMNS, as_table, read_predictions, write_predictions
+from wtal.results.record import About, write_about
+from wtal.results.run_folder import RunFolder
 from wtal.types import Detections
 
 CLASSES = ["run", "High Jump, läufe"]
@@ -277,11 +279,33 @@ def test_the_command_writes_a_set_and_names_the_files(tmp_path, capsys):
     (tmp_path / "films" / "deeper" / "v_1.MP4").touch()
     words = [str(tmp_path / "fused.json"), f"--output={tmp_path / 'out'}", "--videos", str(tmp_path / "films")]
     assert main(["export", *words, "--formats", "vtt", "eaf", "json", "--minimum=0.5"]) == 0
-    assert "fused.json: 6 detections in 1 videos" in (text := capsys.readouterr().out)
+    assert "fused.json: 6 detections in 2 videos" in (text := capsys.readouterr().out)
     assert "(1 vtt, 1 eaf, 1 json)" in text
-    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["detections.json", "v_1.eaf", "v_1.vtt"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        *("detections.json", "v_1.eaf", "v_1.vtt"),
+        *("v_2.eaf", "v_2.vtt"),  # which say that nothing was found
+    ]
     link = valid_eaf(tmp_path / "out" / "v_1.eaf").get_linked_files()[0]
     assert link["RELATIVE_MEDIA_URL"] == "../films/deeper/v_1.MP4"
+
+
+def test_a_video_without_detections_gets_files_that_say_so(tmp_path, capsys):
+    file, out = tmp_path / "p.json", tmp_path / "out"
+    file.write_text('{"results": {"a": [{"label": "run", "segment": [1, 2], "score": 0.9}], "b": []}}')
+    assert main(["export", str(file), f"--output={out}", "--formats", "vtt"]) == 0
+    assert "no action found" in (out / "b.vtt").read_text()
+    assert "1 action found in 1 of 2 videos" in (text := capsys.readouterr().out)
+    assert "no action found in 1 of 2 videos: b." in text
+
+
+def test_the_folder_of_a_run_holds_one_set_per_source(tmp_path):
+    run = RunFolder(tmp_path / "found")
+    for source in ("cbp", "fused"):
+        write_predictions(run.predictions_of(source), SOME, CLASSES)
+    write_about(run.about, About())
+    for name, folder in (("a", run.path), ("b", run.predictions)):
+        assert main(["export", str(folder), f"--output={tmp_path / name}", "--formats", "vtt"]) == 0
+        assert len([*(tmp_path / name).rglob("cbp/v_1.vtt"), *(tmp_path / name).rglob("fused/v_1.vtt")]) == 2
 
 
 def test_each_of_several_sets_has_its_folder(tmp_path):

@@ -49,6 +49,14 @@ def test_random_weights_are_not_measured(command, words, capsys):
     assert not run().path.exists()
 
 
+@pytest.mark.parametrize(("command", "limit"), [("test", "test"), ("predict", "predict"), ("validate", "val")])
+def test_no_video_at_all_is_refused(command, limit, words, capsys):
+    option = f"trainer.limit_{limit}_batches"
+    assert main([command, *words, "--data.held_out=0.3", f"--{option}=0", "--trainer.fast_dev_run=false"]) == 2
+    assert f"`{option}` is 0, so `wtal {command}` would measure no video: leave it out." in sentence(capsys)
+    assert not run().path.exists()
+
+
 def test_a_model_of_another_kind_is_not_measured_either(toy: Path, capsys):
     assert main(["test", "-c", str(toy)]) == 2
     assert "random weights (ToyModel)" in sentence(capsys)

@@ -70,10 +70,12 @@ def check_monitor(monitor: str, module: LocalizationModule, data: object) -> Non
         ConfigError: If no video is held out, or validation measures something else.
     """
     known = [f"{prefix}video_mAP" for prefix in module.prefixes("val")]
-    if re.match(r"(val|train)[a-z]*_", monitor):  # as other programs name them
-        losses = " or ".join(name.replace("val/", "train/").replace("video_mAP", "loss") for name in known[:2])
+    losses = [name.replace("val/", "train/").replace("video_mAP", "loss") for name in known[:2]]
+    is_foreign = re.match(r"(val|train)[a-z]*_|(loss|mAP|video_mAP)$", monitor)  # as other programs name them
+    if is_foreign or (re.match(r"train/(.+/)?loss$", monitor) and monitor not in losses):
         raise ConfigError(
-            f"No metric is called {monitor}: training has {losses}, validation (with `data.held_out`) has {known[-1]}."
+            f"No metric is called {monitor}: training has {' or '.join(losses)}, validation (with "
+            f"`data.held_out`) has {known[-1]}."
         )
     if not monitor.startswith("val/"):
         return

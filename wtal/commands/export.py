@@ -7,9 +7,10 @@ from wtal.errors import ConfigError
 from wtal.results.evaluation import labels_of
 from wtal.results.exports import Format, chosen_of, export_table, file_name, media_files, print_found
 from wtal.results.implausible import time_notes
-from wtal.results.predictions import read_predictions
+from wtal.results.predictions import empty_videos, read_predictions
 from wtal.results.record import read_about
 from wtal.results.run_folder import RunFolder
+from wtal.results.sets import each_set
 
 __all__ = ["run"]
 
@@ -27,7 +28,8 @@ def run(
     """Write predictions as subtitles (`vtt`), ELAN annotations (`eaf`) and tables of all videos (`csv`, `json`).
 
     Args:
-        predictions: Files (ActivityNet's JSON, CSV), or folders of files that are parts of one set.
+        predictions: Files (ActivityNet's JSON, CSV), folders of files that are parts of one set, or folders of runs,
+            which hold one set per source.
         output: Folder of the results, with a subfolder for each of several sets.
         formats: Formats to write: vtt and eaf make one file per video, csv and json one file for all.
         videos: Folder of the videos, to which the eaf files then link.
@@ -42,20 +44,22 @@ def run(
     """
     if videos is not None and not videos.is_dir():
         raise ConfigError(f"{videos} is not a folder: give the folder of the videos.")
+    predictions = each_set(predictions)
     for label, path in zip(labels_of(predictions, names), predictions, strict=True):
         folder = output if len(predictions) == 1 else output.joinpath(*map(file_name, label.split("/")))
         table = read_predictions(path)
-        media = {} if videos is None else media_files(videos, list(table["video_id"].unique()))
+        all_videos = [*table["video_id"].unique(), *empty_videos(path)]
+        media = {} if videos is None else media_files(videos, all_videos)
         floors = _floors(path) if minimum is None else {}
         written = export_table(
-            table, folder, formats, media=media, minimum=minimum, overlapping=overlapping, floors=floors
+            table, folder, formats, all_videos, media, minimum=minimum, overlapping=overlapping, floors=floors
         )
         counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
-        print(f"{path}: {len(table)} detections in {table['video_id'].nunique()} videos -> {folder} ({counts})")
+        print(f"{path}: {len(table)} detections in {len(all_videos)} videos -> {folder} ({counts})")
         for note in time_notes(table, {}, {}):
             print(f"{path}: {note}")
         if {"vtt", "eaf"} & set(formats):
-            chosen = chosen_of(table, list(table["video_id"].unique()), minimum, overlapping, floors)
+            chosen = chosen_of(table, all_videos, minimum, overlapping, floors)
             print_found(chosen, folder, minimum is None and not floors)
 
 

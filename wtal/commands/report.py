@@ -39,4 +39,4 @@ def run(
 
     page = write_page(sources, output, annotations, subset, tious, videos, title)
     size = page.stat().st_size / 1e6
-    Console(stderr=True).print(f"{page}: {size:.1f} MB", soft_wrap=True, highlight=False)
+    Console(stderr=True).print(f"{page}: {max(size, 0.1):.1f} MB", soft_wrap=True, highlight=False)

@@ -25,7 +25,15 @@ from wtal.video.files import video_name
 if TYPE_CHECKING:  # evaluating a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["COLUMNS", "as_detections", "as_table", "read_predictions", "write_predictions", "write_table"]
+__all__ = [
+    "COLUMNS",
+    "as_detections",
+    "as_table",
+    "empty_videos",
+    "read_predictions",
+    "write_predictions",
+    "write_table",
+]
 
 COLUMNS = ("video_id", "label", "start_s", "end_s", "score")
 _NAMES = {"video_id": "video", "label": "label", "start_s": "start", "end_s": "end", "score": "score"}  # in tables
@@ -150,6 +158,17 @@ def read_predictions(path: Path) -> pd.DataFrame:
             f"{path} has an unknown extension for predictions: give .json, .csv (also of a workbook), .tsv or .pkl."
         )
     return _checked(path, pd.DataFrame(_READERS[path.suffix.lower()](path), columns=list(COLUMNS), dtype=object))
+
+
+def empty_videos(path: Path) -> list[str]:
+    """Names of the videos that a JSON file lists without any detection.
+
+    Args:
+        path: A file that :func:`read_predictions` can read.
+    """
+    content = read_json(path, PredictionError, join=True) if path.is_file() and path.suffix == ".json" else None
+    results = content.get("results") if isinstance(content, dict) else None
+    return [_video(name) for name, found in results.items() if not found] if isinstance(results, dict) else []
 
 
 def _joined(folder: Path, files: Sequence[Path]) -> pd.DataFrame:

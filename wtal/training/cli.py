@@ -39,6 +39,7 @@ from wtal.training.measuring import (
     learn_of_training,
     measured_checkpoint,
     measured_part,
+    refuse_nothing,
     refuse_untrained,
 )
 from wtal.training.memory import KeepFreedMemory
@@ -164,8 +165,10 @@ class WTALCLI(LightningCommands):
 
         Raises:
             CheckpointError: If the weights would be random, or ``last`` or ``best`` is not clear.
+            ConfigError: If no video would be measured.
         """
         command, given = str(self.subcommand), self.setting("ckpt_path")
+        refuse_nothing(self.trainer, command)
         if given is None:
             refuse_untrained(self.trainer, self.model, self.run_name, command)
         else:

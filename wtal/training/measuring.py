@@ -26,6 +26,7 @@ __all__ = [
     "learn_of_training",
     "measured_checkpoint",
     "measured_part",
+    "refuse_nothing",
     "refuse_untrained",
 ]
 
@@ -35,6 +36,21 @@ _MEASURING = ("processes", "trainer.limit_test_batches", "trainer.limit_predict_
 
 
 # Before -------------------------------------------------------------------------------------------------------------
+
+
+def refuse_nothing(trainer: Trainer, command: str) -> None:
+    """Refuse to measure no video at all, which would end without a word.
+
+    Args:
+        trainer: The trainer, before it measures.
+        command: The command that would measure.
+
+    Raises:
+        ConfigError: If the limit of the command is 0.
+    """
+    option = f"limit_{'val' if command == 'validate' else command}_batches"
+    if getattr(trainer, option) == 0:
+        raise ConfigError(f"`trainer.{option}` is 0, so `wtal {command}` would measure no video: leave it out.")
 
 
 def refuse_untrained(trainer: Trainer, model: LightningModule, name: str, command: str) -> None:
