@@ -280,7 +280,7 @@ def test_the_command_writes_a_set_and_names_the_files(tmp_path, capsys):
     words = [str(tmp_path / "fused.json"), f"--output={tmp_path / 'out'}", "--videos", str(tmp_path / "films")]
     assert main(["export", *words, "--formats", "vtt", "eaf", "json", "--minimum=0.5"]) == 0
     assert "fused.json: 6 detections in 2 videos" in (text := capsys.readouterr().out)
-    assert "(1 vtt, 1 eaf, 1 json)" in text
+    assert "(2 vtt, 2 eaf, 1 json)" in text
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         *("detections.json", "v_1.eaf", "v_1.vtt"),
         *("v_2.eaf", "v_2.vtt"),  # which say that nothing was found

@@ -118,9 +118,8 @@ def print_found(chosen: Mapping[str, pd.DataFrame], output: Path, without_floor:
     """
     count, empty = sum(map(len, chosen.values())), [name for name, table in chosen.items() if table.empty]
     if len(empty) < len(chosen):
-        print(
-            f"{count} action{'s' * (count != 1)} found in {len(chosen) - len(empty)} of {len(chosen)} videos -> {output}"
-        )
+        actions = "1 action" if count == 1 else f"{count} actions"
+        print(f"{actions} found in {len(chosen) - len(empty)} of {len(chosen)} videos -> {output}")
     if empty:
         print(f"{NOTHING_FOUND} in {len(empty)} of {len(chosen)} videos: {first(empty)}.")
     if without_floor:
