@@ -85,9 +85,9 @@ def _read(file: Path) -> np.ndarray:
     with _naming_file(file):
         if file.suffix in TABLES:
             return read_feature_table(file)
-        tree = _tree(file)
-    if isinstance(tree, Mapping):
-        return _read_parts(file, array_keys(tree, str(file)))
+    tree, parts = _parts_of(file)
+    if parts is not None:
+        return _read_parts(file, parts)
     with _naming_file(file):
         return _numbers(file, tree)
 
@@ -99,10 +99,15 @@ def _file_shape(file: Path) -> tuple[int, ...]:
     with _naming_file(file):
         if file.suffix in TABLES:
             return table_shape(file)
+    _, parts = _parts_of(file)
+    return _read(file).shape if parts is None else _parts_shape(file, parts)
+
+
+def _parts_of(file: Path) -> tuple[Any, Sequence[Keys] | None]:
+    """What a file holds, and the keys of its arrays; None instead of keys if it is an array itself."""
+    with _naming_file(file):
         tree = _tree(file)
-    if isinstance(tree, Mapping):
-        return _parts_shape(file, array_keys(tree, str(file)))
-    return _read(file).shape
+    return tree, array_keys(tree, str(file)) if isinstance(tree, Mapping) else None
 
 
 def _read_parts(file: Path, parts: Sequence[Keys]) -> np.ndarray:

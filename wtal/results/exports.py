@@ -114,7 +114,7 @@ def print_found(chosen: Mapping[str, pd.DataFrame], output: Path, without_floor:
     Args:
         chosen: Chosen detections of each video.
         output: The folder that they were written to.
-        without_floor: Whether nothing is known about the lowest score of an action, which is then said.
+        without_floor: Whether nothing is known about the lowest score of an action; a remark then says so.
     """
     count, empty = sum(map(len, chosen.values())), [name for name, table in chosen.items() if table.empty]
     if len(empty) < len(chosen):

@@ -248,8 +248,8 @@ class WTALCLI(LightningCommands):
 
     def before_instantiate_classes(self) -> None:
         """Let heads be as wide as the features, so that RGB alone needs no option."""
-        for said in take_widths(self.setting("model"), self.setting("data")):
-            rank_zero_info(said)
+        for remark in take_widths(self.setting("model"), self.setting("data")):
+            rank_zero_info(remark)
 
     def instantiate_classes(self) -> None:
         """Make model, data module and trainer; a ``ValueError`` from a constructor means a wrong setting."""

@@ -47,7 +47,7 @@ def mistake(message: str, argv: Sequence[str]) -> str:
 
 
 def _innermost(message: str) -> str:
-    """What the value of one option of a class should have been; empty if that is not said."""
+    """What the value of one option of a class should have been; empty if the message does not state it."""
     wrong = re.search(r"Expected an? [^\n]*\. Got value: [^\n]+", message)
     if wrong:
         return _one_line(wrong[0])

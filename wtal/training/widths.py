@@ -23,7 +23,7 @@ def take_widths(model: Namespace, data: Namespace) -> list[str]:
     Returns:
         One sentence per changed head.
     """
-    return [said for branch in _branches(model) if (said := _take_width(branch, data))]
+    return [remark for branch in _branches(model) if (remark := _take_width(branch, data))]
 
 
 def _branches(settings: Any) -> Iterator[Any]:  # noqa: ANN401
