@@ -34,6 +34,7 @@ FLOORS = {
     "video": 3,
     "data": 4,
     "nn": 4,
+    "simulation": 5,
     "tasks": 5,
     "results": 6,
     "branches": 7,

@@ -8,17 +8,19 @@ from typing import Any
 import pandas as pd
 
 from wtal.data.features import FeatureSource, part_of
-from wtal.data.manifest import read_manifest
-from wtal.errors import AnnotationError
+from wtal.data.manifest import Manifest, read_manifest
+from wtal.errors import AnnotationError, FeatureError
+from wtal.io.bounds import read_json
 
-__all__ = ["NOT_STATED", "described", "trained_on"]
+__all__ = ["NOT_STATED", "SIMULATION", "described", "trained_on"]
 
 NOT_STATED = "not stated"
+SIMULATION = "simulation.json"  # beside features that `wtal simulate` has made, with a `note` about them
 _RANDOM = "random weights"  # how the notes of a manifest begin if a network had none
 
 
 def described(given: str, streams: Mapping[str, FeatureSource]) -> str:
-    """The features in words: as given, unless their manifests say that they mean nothing, or nothing is given.
+    """The features in words: as given, unless files say that they mean nothing or are simulated, or nothing is given.
 
     Args:
         given: Description in the configuration.
@@ -29,6 +31,11 @@ def described(given: str, streams: Mapping[str, FeatureSource]) -> str:
     random = [name for name, manifest in manifests.items() if manifest.notes.startswith(_RANDOM)]
     if random:
         return f"{' and '.join(random)} of random weights, which mean nothing"
+    simulated = {name: note for name, source in streams.items() if (note := _simulation(source, manifests.get(name)))}
+    if simulated and "simulated" not in given:
+        notes = set(simulated.values())
+        together = len(simulated) == len(streams) and len(notes) == 1
+        return notes.pop() if together else "; ".join(f"{name}: {note}" for name, note in simulated.items())
     if given != NOT_STATED:
         return given
     origins = {name: _in_words(manifest.origin) for name, manifest in manifests.items()}
@@ -48,6 +55,17 @@ def trained_on(train_table: Callable[[], pd.DataFrame], test: pd.DataFrame) -> s
         return ""
     count = int(test.index.isin(train.index).sum())
     return f"{count} of {len(test)} videos trained on" if count else ""
+
+
+def _simulation(source: FeatureSource, manifest: Manifest | None) -> str:
+    """What is said about simulated features, in their manifest or a file beside them; empty for others."""
+    if manifest is not None and "simulation" in manifest.origin:
+        return str(manifest.origin["simulation"])
+    for folder in (Path(source.path), Path(source.path).parent):
+        if (folder / SIMULATION).is_file():
+            content = read_json(folder / SIMULATION, FeatureError)
+            return str(content.get("note", "simulated")) if isinstance(content, dict) else "simulated"
+    return ""
 
 
 def _in_words(origin: Mapping[str, Any]) -> str:
