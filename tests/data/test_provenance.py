@@ -35,6 +35,18 @@ def test_random_weights_win_over_the_configuration(streams):
     assert described("I3D + CLIP ViT-B/16, own videos", sources) == "clip of random weights, which mean nothing"
 
 
+def test_simulated_features_are_called_so_whatever_the_configuration_says(streams, tmp_path):
+    simulated = Manifest(GRID, 512, "float16", {}, origin={"simulation": "simulated, seed 3"})
+    real = streams(i3d=Manifest(GRID, 2048, "float16", {}, origin=WEIGHTS), clip=simulated)
+    assert described("CLIP of my own", real) == "clip: simulated, seed 3"
+    assert described("simulated, seed 3, and real I3D", real) == "simulated, seed 3, and real I3D"
+    assert described("not stated", streams(i3d=simulated, clip=simulated)) == "simulated, seed 3"
+    (tmp_path / "sim" / "clip").mkdir(parents=True)
+    (tmp_path / "sim" / "simulation.json").write_text('{"note": "simulated, seed 4"}')
+    beside = {"i3d": FeatureSource(tmp_path / "sim" / "joint.npy"), "clip": FeatureSource(tmp_path / "sim" / "clip")}
+    assert described("I3D and CLIP", beside) == "simulated, seed 4"
+
+
 def test_without_a_manifest_the_configuration_counts(streams):
     assert described("TSP", streams()) == "TSP"
     assert described("not stated", streams()) == "not stated"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wtal.data.annotations import Annotations
 from wtal.data.store import write_npy
+from wtal.errors import ConfigError
 from wtal.io.files import drafted, write_text
 from wtal.simulation.clip import clip_features
 from wtal.simulation.evidence import Evidence, draw_evidence
@@ -101,9 +102,11 @@ def simulate(
 
     Raises:
         AnnotationError: If a video or subset does not exist, or a name cannot be that of a file.
-        ConfigError: If the parameters do not fit the number of classes.
+        ConfigError: If the seed is negative, or the parameters do not fit the number of classes.
         FeatureError: If the folder holds other files, or features that were made from something else.
     """
+    if seed < 0:
+        raise ConfigError(f"`seed` is {seed}: give a whole number of 0 or more.")
     every, notes = videos_of(annotations, params.grid, seed)
     wanted = chosen(every, videos, subsets)
     world = draw_world(annotations.class_names, params, seed)
