@@ -63,7 +63,9 @@ class Features:
         return course
 
     def labels(self, video: Video) -> list[int]:
-        names = self.data.split("test").table.loc[video.video_id, "labels"]
+        """Classes of the segments of a test video; W-TALC's list of its labels lacks some of them."""
+        segments = self.data.annotations.segments
+        names = sorted(set(segments.loc[segments["video_id"] == video.video_id, "label"]))
         return [self.data.class_names.index(name) for name in names]
 
 

@@ -28,16 +28,9 @@ def described(given: str, streams: Mapping[str, FeatureSource]) -> str:
     """
     found = {name: read_manifest(Path(part_of(source, name).path)) for name, source in streams.items()}
     manifests = {name: manifest for name, manifest in found.items() if manifest is not None}
-    random = [name for name, manifest in manifests.items() if manifest.notes.startswith(_RANDOM)]
-    if random:
-        return f"{' and '.join(random)} of random weights, which mean nothing"
-    simulated = {name: note for name, source in streams.items() if (note := _simulation(source, manifests.get(name)))}
-    if simulated and "simulated" not in given:
-        notes = set(simulated.values())
-        together = len(simulated) == len(streams) and len(notes) == 1
-        return notes.pop() if together else "; ".join(f"{name}: {note}" for name, note in simulated.items())
-    if given != NOT_STATED:
-        return given
+    stated = _random(manifests) or ("" if "simulated" in given else _simulated(streams, manifests))
+    if stated or given != NOT_STATED:
+        return stated or given
     origins = {name: _in_words(manifest.origin) for name, manifest in manifests.items()}
     return "; ".join(f"{name}: {text}" for name, text in origins.items() if text) or given
 
@@ -55,6 +48,20 @@ def trained_on(train_table: Callable[[], pd.DataFrame], test: pd.DataFrame) -> s
         return ""
     count = int(test.index.isin(train.index).sum())
     return f"{count} of {len(test)} videos trained on" if count else ""
+
+
+def _random(manifests: Mapping[str, Manifest]) -> str:
+    """What is said about features of random weights; empty without any."""
+    names = [name for name, manifest in manifests.items() if manifest.notes.startswith(_RANDOM)]
+    return f"{' and '.join(names)} of random weights, which mean nothing" if names else ""
+
+
+def _simulated(streams: Mapping[str, FeatureSource], manifests: Mapping[str, Manifest]) -> str:
+    """What is said about simulated features, with the names of their streams if others are not; empty without any."""
+    notes = {name: _simulation(source, manifests.get(name)) for name, source in streams.items()}
+    if len(set(notes.values())) == 1:
+        return next(iter(notes.values()))
+    return "; ".join(f"{name}: {note}" for name, note in notes.items() if note)
 
 
 def _simulation(source: FeatureSource, manifest: Manifest | None) -> str:

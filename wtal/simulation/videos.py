@@ -137,19 +137,17 @@ def chosen(videos: Sequence[SimulatedVideo], names: Sequence[str], subsets: Sequ
     Raises:
         AnnotationError: If a name or a subset does not exist.
     """
-    known = {video.name for video in videos}
-    unknown = [name for name in names if name not in known]
-    if unknown:
+    known, existing = {video.name for video in videos}, {video.subset.lower() for video in videos}
+    wanted, parts = set(names) or known, {subset.lower() for subset in subsets} or existing
+    if wanted - known:
         raise AnnotationError(
-            f"{len(unknown)} of the --videos are not annotated ({first(unknown)}); names are such as "
-            f"{first(sorted(known))}."
+            f"{len(wanted - known)} of the --videos are not annotated ({first(sorted(wanted - known))}); names are "
+            f"such as {first(sorted(known))}."
         )
-    existing = sorted({video.subset for video in videos})
-    absent = [name for name in subsets if name.lower() not in {subset.lower() for subset in existing}]
-    if absent:
-        raise AnnotationError(f"No video is of the subset {absent[0]!r}; there are: {', '.join(map(repr, existing))}.")
-    wanted = {name.lower() for name in subsets}
-    found = [v for v in videos if (not names or v.name in set(names)) and (not wanted or v.subset.lower() in wanted)]
+    if parts - existing:
+        there = ", ".join(map(repr, sorted(existing)))
+        raise AnnotationError(f"No video is of the subset {min(parts - existing)!r}; there are: {there}.")
+    found = [video for video in videos if video.name in wanted and video.subset.lower() in parts]
     if not found:
         raise AnnotationError("None of the --videos is in the chosen --subset: drop one of the two options.")
     return found
