@@ -28,7 +28,7 @@ def described(given: str, streams: Mapping[str, FeatureSource]) -> str:
     """
     found = {name: read_manifest(Path(part_of(source, name).path)) for name, source in streams.items()}
     manifests = {name: manifest for name, manifest in found.items() if manifest is not None}
-    stated = _random(manifests) or ("" if "simulated" in given else _simulated(streams, manifests))
+    stated = _random(manifests) or _simulated(streams, manifests, given)
     if stated or given != NOT_STATED:
         return stated or given
     origins = {name: _in_words(manifest.origin) for name, manifest in manifests.items()}
@@ -56,8 +56,10 @@ def _random(manifests: Mapping[str, Manifest]) -> str:
     return f"{' and '.join(names)} of random weights, which mean nothing" if names else ""
 
 
-def _simulated(streams: Mapping[str, FeatureSource], manifests: Mapping[str, Manifest]) -> str:
-    """What is said about simulated features, with the names of their streams if others are not; empty without any."""
+def _simulated(streams: Mapping[str, FeatureSource], manifests: Mapping[str, Manifest], given: str) -> str:
+    """What must be said about simulated features, by stream if others are not; empty if it is given, or there are none."""
+    if "simulated" in given:
+        return ""
     notes = {name: _simulation(source, manifests.get(name)) for name, source in streams.items()}
     if len(set(notes.values())) == 1:
         return next(iter(notes.values()))
