@@ -57,7 +57,7 @@ def _random(manifests: Mapping[str, Manifest]) -> str:
 
 
 def _simulated(streams: Mapping[str, FeatureSource], manifests: Mapping[str, Manifest], given: str) -> str:
-    """What must be said about simulated features, by stream if others are not; empty if it is given, or there are none."""
+    """What must be said about simulated features, by stream if others are not; empty if that is given."""
     if "simulated" in given:
         return ""
     notes = {name: _simulation(source, manifests.get(name)) for name, source in streams.items()}
