@@ -83,7 +83,9 @@ def test_the_configuration_suits_the_annotations(place: Path):
         return read_annotations(Path("a.csv"))
 
     assert base_config(annotations("a,run,train")) == "custom.yaml"
-    thumos = [f"video_{n},{name},test" for n, name in enumerate(THUMOS14_CLASSES)]
+    thumos = [f"video_{('test', 'validation')[n % 2]}_{n},{name}," for n, name in enumerate(THUMOS14_CLASSES)]
     assert base_config(annotations(*thumos)) == "thumos14/collaboration.yaml"
+    other = [f"clip_{n},{name}," for n, name in enumerate(THUMOS14_CLASSES)]
+    assert base_config(annotations(*other)) == "custom.yaml"
     hundred = [f"v_{n},class {n},{'training' if n % 2 else 'validation'}" for n in range(100)]
     assert base_config(annotations(*hundred)) == "activitynet12/collaboration.yaml"
