@@ -66,7 +66,7 @@ def _look(evidence: Evidence, world: TextWorld, params: CLIPParams, rng: np.rand
     if len(evidence.classes):
         scene = world.scene[evidence.classes].mean(axis=0)
         rows += _SCENE_LOOK * np.outer(evidence.scene.max(axis=1), scene)
-    return rows
+    return np.asarray(rows)
 
 
 def _outside(rows: Floats, text: Floats) -> Floats:
