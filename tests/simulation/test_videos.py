@@ -68,3 +68,13 @@ def test_videos_are_chosen_by_name_and_subset(annotations):
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path):
     with pytest.raises(AnnotationError, match=r"'\.\./a' cannot be the name of a file: rename this video"):
         videos(tmp_path, "../a,run,3,11,train,20")
+
+
+def test_durations_that_are_no_seconds_are_refused(tmp_path):
+    with pytest.raises(AnnotationError, match="video a lasts 200 hours: correct its duration, in seconds"):
+        videos(tmp_path, "a,run,3,11,train,720000")
+
+
+def test_without_any_label_there_is_nothing_to_show(tmp_path):
+    with pytest.raises(AnnotationError, match=r"own\.csv has no label yet: write one beside each video"):
+        videos(tmp_path, "a,none,,,train,20")

@@ -128,21 +128,22 @@ class _JointFile:
 
     def finish(self, videos: Sequence[SimulatedVideo]) -> None:
         names = [video.name for video in videos]
-        if set(names) <= self.held:
-            return
+        if not set(names) <= self.held:
+            self._assemble(names)
+        for part in self.parts.glob("*.npy"):
+            part.unlink()
+        if self.parts.is_dir():
+            self.parts.rmdir()
+
+    def _assemble(self, names: Sequence[str]) -> None:
         if self.held:
             raise FeatureError(
                 f"{self.file} holds other videos, and none can be added to it: delete it, or choose another --output."
             )
         with drafted(self.names) as draft:
             write_npy(draft, np.array(names))
-        files = [self.parts / f"{name}.npy" for name in names]
         with drafted(self.file) as draft, draft.open("wb") as out:
-            _pickle_arrays(out, files)
-        for file in files:
-            file.unlink()
-        if not any(self.parts.iterdir()):
-            self.parts.rmdir()
+            _pickle_arrays(out, [self.parts / f"{name}.npy" for name in names])
 
 
 class _ReadWhenPickled:

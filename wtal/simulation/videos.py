@@ -16,6 +16,7 @@ from wtal.types import TimeGrid
 __all__ = ["Instance", "SimulatedVideo", "chosen", "videos_of"]
 
 _AFTER_LAST_S, _WITHOUT_ANY_S = 5.0, 60.0  # where durations are unknown
+_LONGEST_S = 24 * 3600.0
 _MADE_UP, _MADE_UP_S = 3, 4.0  # instances of a label without any, and their median length
 
 
@@ -63,8 +64,10 @@ def videos_of(annotations: Annotations, grid: TimeGrid, seed: int) -> tuple[list
         seed: Seed of what is made up.
 
     Raises:
-        AnnotationError: If a name cannot be that of a file.
+        AnnotationError: If there is no label, a name cannot be that of a file, or a video is longer than a day.
     """
+    if not annotations.class_names:
+        raise AnnotationError(f"{annotations.path} has no label yet: write one beside each video.")
     index = {name: number for number, name in enumerate(annotations.class_names)}
     segments = dict(list(annotations.segments.groupby("video_id", sort=False)))
     videos, assumed, invented, dropped = [], [], [], 0
@@ -75,6 +78,11 @@ def videos_of(annotations: Annotations, grid: TimeGrid, seed: int) -> tuple[list
         if np.isnan(duration_s):
             assumed.append(name)
             duration_s = given["end_s"].max() + _AFTER_LAST_S if len(given) else _WITHOUT_ANY_S
+        if duration_s > _LONGEST_S:
+            raise AnnotationError(
+                f"{annotations.path}: video {name} lasts {duration_s / 3600:.0f} hours: correct its duration, in "
+                "seconds."
+            )
         length = max(1, int(grid.index_of(duration_s) + 1e-9))
         events = _events(given, index, grid.edge_s(length))
         dropped += len(given) - sum(len(event.labels) for event in events)
