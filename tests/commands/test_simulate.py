@@ -68,12 +68,13 @@ def test_bad_input_is_one_sentence(words, message, place: Path, capsys):
 
 
 def test_parameters_come_from_a_file_too(place: Path):
-    Path("hard.yaml").write_text("clip: {dim: 16, context: 0.9}\ni3d: {dim: 24}\n")
+    Path("hard.yaml").write_text("clip: {dim: 16, context: 0.9}\ni3d: {dim: 24, flow: {movement: 5}}\n")
     words = ["simulate", "--annotations", "own.csv", "--output", "sim", "--params", "hard.yaml", "--videos", "train_0"]
     assert main([*words, "--params.clip.inside", "0.9"]) == 0
     params = yaml.safe_load(Path("sim/simulation.json").read_text())["params"]
     assert params["clip"]["context"] == params["clip"]["inside"] == 0.9
     assert params["i3d"]["dim"] == 24
+    assert params["i3d"]["flow"] == {"movement": 5.0, "motion": 4.0, "scene": 0.5}
     assert params["i3d"]["variants"] == 3
 
 

@@ -102,7 +102,7 @@ class MovementParams:
 
 @dataclass(frozen=True)
 class StreamParams:
-    """How strongly one half of the I3D-like features, RGB or flow, responds.
+    """How strongly one half of the I3D-like features responds; the defaults are those of RGB.
 
     Args:
         movement: Response to the movement of a class.
@@ -110,9 +110,9 @@ class StreamParams:
         scene: Response to the look of the scene.
     """
 
-    movement: float
-    motion: float
-    scene: float
+    movement: float = 7.0
+    motion: float = 2.0
+    scene: float = 3.0
 
     def __post_init__(self) -> None:
         _check(self, "params.i3d.rgb or flow")
@@ -152,7 +152,7 @@ class I3DParams:
     rest_response: float = 0.6
     motion_in_rest: float = 0.40
     motion_outside: float = 0.45
-    rgb: StreamParams = StreamParams(movement=7.0, motion=2.0, scene=3.0)
+    rgb: StreamParams = StreamParams()
     flow: StreamParams = StreamParams(movement=9.0, motion=4.0, scene=0.5)
     video_offset: float = 4.0
     shot_offset: float = 3.0
