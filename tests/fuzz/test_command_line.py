@@ -20,6 +20,7 @@ COMMANDS = {
     "table of a comparison": ("comparison", "comparison.csv", "table ."),
     "sweep": ("sweep", "sweep.yaml", "sweep sweep.yaml --output out"),
     "plot": ("checkpoint", "last.ckpt", "plot qualitative last.ckpt --videos video_a --output a.png"),
+    "simulate": ("annotations.json", "truth.json", "simulate --annotations truth.json --output out --params.i3d.dim 8"),
     "data check": ("configuration of a run", "config.yaml", "data check config.yaml"),
 }
 REFUSED = {"nothing", "no text", "another kind", "NUL", "a call in a checkpoint", "lists in lists"}

@@ -108,6 +108,14 @@ def test_nothing_is_mixed_with_features_of_other_settings(annotations, tmp_path)
         simulate(annotations, tmp_path / "full", SMALL)
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_damaged_record_is_one_sentence(content, annotations, tmp_path):
+    simulate(annotations, tmp_path / "out", SMALL)
+    (tmp_path / "out" / "simulation.json").write_text(content)
+    with pytest.raises(FeatureError, match=r"simulation\.json is not|holds features that were simulated with"):
+        simulate(annotations, tmp_path / "out", SMALL)
+
+
 def test_nothing_is_added_to_a_joint_file(annotations, tmp_path):
     simulate(annotations, tmp_path / "out", SMALL, layout="wtalc", videos=["a"])
     with pytest.raises(FeatureError, match="holds other videos, and none can be added to it"):
