@@ -17,6 +17,7 @@ from rich.console import Console
 
 from wtal._version import __version__
 from wtal.data import SnippetDataModule
+from wtal.data.provenance import fingerprint
 from wtal.errors import CheckpointError, ConfigError
 from wtal.io.bounds import is_bounded, read_checkpoint
 from wtal.results.identity import Identity
@@ -245,9 +246,10 @@ def make_record(
         seconds: Duration of the training alone.
         methods: Methods of a comparison, with the source of each one's results.
     """
-    features, benchmark = "", type(data).__name__
+    features, benchmark, annotations = "", type(data).__name__, ""
     if isinstance(data, SnippetDataModule):
         features, benchmark = data.features_note, data.benchmark.name
+        annotations = fingerprint(data.annotations.path)
     return Record(
         metrics=dict(metrics),
         selected=None if selected is None else dict(selected),
@@ -259,6 +261,7 @@ def make_record(
         model=type(model).__name__,
         features=features,
         benchmark=benchmark,
+        annotations=annotations,
         weights=str(getattr(model, "note", "")),
         memory_mib=_peak_memory_mib(),
         git=_git_revision(),
