@@ -1,9 +1,9 @@
 """The weights of a late fusion that suit held-out training videos best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pandas as pd
 import torch
@@ -14,7 +14,7 @@ from wtal.collaboration import CollaborationModule, Fusion
 from wtal.data import SnippetDataModule
 from wtal.localization.localizer import Localizer
 from wtal.metrics.detection_map import TemporalMAP
-from wtal.types import SnippetScores
+from wtal.types import SnippetBatch, SnippetScores
 
 __all__ = ["Weights", "candidates", "held_out_map", "in_words"]
 
@@ -105,10 +105,11 @@ def held_out_map(model: CollaborationModule, data: SnippetDataModule) -> pd.Data
 def _scored(model: CollaborationModule, data: SnippetDataModule) -> Sequence[_Seen]:
     """The scores of both branches for the held-out videos."""
     count, seen = len(data.videos("val")), []
+    batches = cast(Iterable[SnippetBatch], data.val_dataloader())
     wanted = set(range(0, count, -(-count // _MOST_VIDEOS)))
     was_training = model.training
     model.eval()
-    for batch in data.val_dataloader():
+    for batch in batches:
         if not wanted.isdisjoint(batch.video.tolist()):
             here = move_data_to_device(batch, model.device)
             both = (each_video(branch.scores(here), here) for branch in model.branches.values())

@@ -227,7 +227,7 @@ def _train_and_test(run: Run, arguments: list[str], folder: Path, fitted: Record
         warm_up = _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up) if _is_pair(model) else None
         seconds = _fit(cli, warm_up)
     if run.vanilla and _is_pair(model):
-        model.vlp = model.vlp.vanilla()
+        model.vlp = model.vlp.vanilla()  # type: ignore[operator]  # any class that has it
     elif run.vanilla:
         model = model.vanilla()
     (metrics,) = trainer.test(model, cli.datamodule, verbose=False)
