@@ -129,13 +129,13 @@ class SideBySide:
         rows = []
         for name, reasons in self.reasons.items():
             for reason in dict.fromkeys(reasons.values()):
-                methods = [METHOD_NAMES.get(method, method) for method in reasons if reasons[method] == reason]
+                methods = [method for method in reasons if reasons[method] == reason]
                 rows.append({"benchmark": name, "without": ", ".join(methods), "reason": reason})
         return pd.DataFrame(rows, columns=["benchmark", "without", "reason"]).set_index("benchmark")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables by their caption, without empty ones."""
-        about = f"the average is over the {len(self.averaged)} benchmarks with two branches" if self.pairs else ""
+        about = f"average over the benchmarks with two branches ({', '.join(self.averaged)})" if self.pairs else ""
         captions = {
             "; ".join(filter(None, [_NUMBERS, about])): self.means(),
             "paired differences in points, mean ± deviation over seeds; higher in so many of all pairs": self.paired(),
