@@ -132,6 +132,7 @@ def test_finished_runs_are_not_repeated(compared):
         ("[a]", "lists no benchmarks"),
         ("../a: {config: [synthetic.yaml]}", "needs a name that a folder can have"),
         ("a: {files: [synthetic.yaml]}", "'a' has no `config`"),
+        ("a: {config: [synthetic.yaml], set: [b]}", r"`set` is \['b'\]: give values by name"),
         ("a: {config: [synthetic.yaml], sets: {}}", "'a' has 'sets': it may have `config`, `set` and `without`"),
         ("a: {config: [synthetic.yaml], without: {magic: no}}", "'magic' in `without` is no method: use cbp_warm_up,"),
         ("a: {config: [sythetic.yaml]}", "sythetic.yaml does not exist"),

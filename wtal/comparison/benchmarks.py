@@ -5,11 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
-from wtal.comparison.methods import is_pair, without_method
+from wtal.comparison.methods import SINGLE, is_pair, without_method
 from wtal.comparison.runner import compare, settings_of
 from wtal.errors import ConfigError, brief
 from wtal.io.bounds import is_file_name, read_text, read_yaml
@@ -36,7 +36,7 @@ class BenchmarkEntry:
     name: str
     config: tuple[Path, ...]
     set: Mapping[str, Any] = field(default_factory=dict)
-    without: Mapping[Method, str] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def options(self) -> list[str]:
@@ -66,22 +66,21 @@ def _entry(path: Path, name: Any, given: Any) -> BenchmarkEntry:  # noqa: ANN401
     place = f"{path}: the benchmark {brief(name)}"
     if not isinstance(name, str) or not is_file_name(name):
         raise ConfigError(f"{place} needs a name that a folder can have.")
-    given = {"config": given} if isinstance(given, str | list) else given
-    if not isinstance(given, Mapping) or not given.get("config"):
-        raise ConfigError(f"{place} has no `config`: name its files there.")
-    unknown = given.keys() - {"config", "set", "without"}
-    if unknown:
-        raise ConfigError(f"{place} has {brief(min(map(str, unknown)))}: it may have `config`, `set` and `without`.")
-    files = given["config"] if isinstance(given["config"], list) else [given["config"]]
-    options, without = given.get("set") or {}, given.get("without") or {}
-    for part, values in (("set", options), ("without", without)):
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"{place}: `{part}` is {brief(values)}: give values by name.")
-    strange = [method for method in without if method not in get_args(Method)]
-    if strange:
-        raise ConfigError(f"{place}: {brief(strange[0])} in `without` is no method: use {', '.join(get_args(Method))}.")
-    found = tuple(_beside(path, str(file)) for file in files)
-    return BenchmarkEntry(name, found, dict(options), {method: str(reason) for method, reason in without.items()})
+    config = given.get("config") if isinstance(given, Mapping) else None
+    if not isinstance(config, list) or not config:
+        raise ConfigError(f"{place} has no `config`: list its files there.")
+    for key in given.keys() - {"config", "set", "without"}:
+        raise ConfigError(f"{place} has {brief(key)}: it may have `config`, `set` and `without`.")
+    options, without = _values(place, "set", given.get("set")), _values(place, "without", given.get("without"))
+    for key in without.keys() - set(get_args(Method)):
+        raise ConfigError(f"{place}: {brief(key)} in `without` is no method: use {', '.join(get_args(Method))}.")
+    return BenchmarkEntry(name, tuple(_beside(path, str(file)) for file in config), options, without)
+
+
+def _values(place: str, part: str, given: Any) -> dict[Any, Any]:  # noqa: ANN401
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(f"{place}: `{part}` is {brief(given)}: give values by name.")
+    return dict(given or {})
 
 
 def _beside(path: Path, file: str) -> Path:
@@ -114,32 +113,54 @@ def compare_benchmarks(
     Raises:
         ConfigError: If a benchmark is unknown, or its settings are wrong; nothing has been trained then.
     """
-    entries = read_benchmarks(path)
-    unknown = [name for name in only if name not in {entry.name for entry in entries}]
-    if unknown:
-        raise ConfigError(f"{path} has no benchmark {unknown[0]!r}, but {', '.join(entry.name for entry in entries)}.")
-    entries = [entry for entry in entries if not only or entry.name in only]
-    configs = {entry.name: [*entry.config, *overlays] for entry in entries}
-    settings = {entry.name: _checked(entry, configs[entry.name]) for entry in entries}
+    plans = [_plan(entry, overlays, methods, ablations) for entry in _chosen(path, only)]
+    reasons = {plan.entry.name: plan.without for plan in plans}
+    pairs = [plan.entry.name for plan in plans if plan.is_pair]
     tables: list[pd.DataFrame] = []
-    reasons: dict[str, dict[str, str]] = {}
-    pairs: list[str] = []
-    for entry in entries:
-        known, here = settings[entry.name], output / entry.name
-        pairs += [entry.name] if is_pair(known, entry.config[0]) else []
-        without = without_method(known, entry.config[0]) | {str(name): text for name, text in entry.without.items()}
-        changes = ablations if entry.name in pairs else ()
-        reasons[entry.name] = {method: reason for method, reason in without.items() if method in methods}
-        reasons[entry.name] |= {path.stem: "there is a single branch" for path in ablations if not changes}
-        wanted = [method for method in methods if method not in without]
-        if wanted or changes:
-            rows = compare(configs[entry.name], here, seeds, wanted, changes, entry.options, command)
-            tables.append(rows.assign(on=entry.name))
-            found = SideBySide(pd.concat(tables, ignore_index=True), reasons, pairs, command)
-            found.save(output)  # also what there is before an interruption
+    for plan in plans:
+        if plan.methods or plan.ablations:
+            here, options = output / plan.entry.name, plan.entry.options
+            rows = compare(plan.config, here, seeds, plan.methods, plan.ablations, options, command)
+            tables.append(rows.assign(on=plan.entry.name))
+            SideBySide(pd.concat(tables, ignore_index=True), reasons, pairs, command).save(output)
     if not tables:
-        raise ConfigError(f"{path}: no benchmark has any of the methods {', '.join(methods)}.")
-    return found
+        raise ConfigError(f"{path}: no benchmark has any of the methods that were asked for: name others.")
+    return SideBySide(pd.concat(tables, ignore_index=True), reasons, pairs, command)
+
+
+class _Plan(NamedTuple):
+    """What is trained on one benchmark, and why it is not more."""
+
+    entry: BenchmarkEntry
+    config: list[Path]
+    is_pair: bool
+    methods: list[Method]
+    ablations: list[Path]
+    without: dict[str, str]  # reasons by method or ablation
+
+
+def _plan(
+    entry: BenchmarkEntry, overlays: Sequence[Path], methods: Sequence[Method], ablations: Sequence[Path]
+) -> _Plan:
+    config = [*entry.config, *overlays]
+    settings = _checked(entry, config)
+    pair = is_pair(settings, config[0])
+    without: dict[str, str] = {**without_method(settings, config[0]), **entry.without}
+    without |= {} if pair else {path.stem: SINGLE for path in ablations}
+    asked = [*methods, *(path.stem for path in ablations)]
+    left = [method for method in methods if method not in without]
+    changes = [path for path in ablations if path.stem not in without]
+    return _Plan(entry, config, pair, left, changes, {name: without[name] for name in asked if name in without})
+
+
+def _chosen(path: Path, only: Sequence[str]) -> list[BenchmarkEntry]:
+    """The benchmarks of a file that were asked for, or all."""
+    entries = read_benchmarks(path)
+    names = [entry.name for entry in entries]
+    for name in only:
+        if name not in names:
+            raise ConfigError(f"{path} has no benchmark {name!r}, but {', '.join(names)}.")
+    return [entry for entry in entries if not only or entry.name in only]
 
 
 def _checked(entry: BenchmarkEntry, config: Sequence[Path]) -> dict[str, Any]:

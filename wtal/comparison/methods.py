@@ -11,9 +11,10 @@ from wtal.collaboration import CollaborationModule
 from wtal.errors import ConfigError
 from wtal.results.comparison import Method
 
-__all__ = ["FIRST", "FUSED", "SECOND", "Run", "is_pair", "runs_of", "without_method"]
+__all__ = ["FIRST", "FUSED", "SECOND", "SINGLE", "Run", "is_pair", "runs_of", "without_method"]
 
 FIRST, SECOND, FUSED = 0, 1, -1  # places among the sources of a model
+SINGLE = "there is a single branch"
 
 
 @dataclass(frozen=True)
@@ -95,5 +96,5 @@ def runs_of(settings: Mapping[str, Any], path: Path) -> tuple[Run, ...]:
 def without_method(settings: Mapping[str, Any], path: Path) -> dict[str, str]:
     """Why a configuration has no results of some methods, by method; arguments as for :func:`is_pair`."""
     known = {method for run in runs_of(settings, path) for method in run.answers}
-    reason = "the second branch has no texts to start from" if is_pair(settings, path) else "there is a single branch"
+    reason = "the second branch has no texts to start from" if is_pair(settings, path) else SINGLE
     return {method: reason for method in get_args(Method) if method not in known}

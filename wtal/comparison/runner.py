@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from wtal.collaboration import CollaborationModule
 from wtal.comparison.best_fusion import held_out_map, in_words
-from wtal.comparison.methods import FUSED, Run, is_pair, runs_of, without_method
+from wtal.comparison.methods import FUSED, SINGLE, Run, is_pair, runs_of, without_method
 from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
@@ -109,29 +109,40 @@ def compare(
     Raises:
         ConfigError: If an ablation has the name of a method or of another ablation, or no method is left.
     """
-    names = _names_of(ablations)
+    wanted = [*methods, *_names_of(ablations)]
+    runs = _runs(config, options, wanted, ablations)
+    rows: list[dict[str, Any]] = [
+        row
+        for seed in seeds
+        for run in runs
+        for row in _rows(run, _record(run, config, options, output / f"seed_{seed}", seed), seed)
+        if row["method"] in wanted
+    ]
+    order = [*get_args(Method), *wanted]
+    rows.sort(key=lambda row: (order.index(row["method"]), row["seed"]))
+    table = pd.DataFrame(rows)
+    save_comparison(table, output, command)
+    return table
+
+
+def _runs(
+    config: Sequence[Path], options: Sequence[str], wanted: Sequence[str], ablations: Sequence[Path]
+) -> list[Run]:
+    """The runs of the methods and ablations that were asked for and that the configuration allows.
+
+    Raises:
+        ConfigError: If there is none.
+    """
     settings = settings_of(config, options)
-    wanted, without = [*methods, *names], without_method(settings, config[0])
     runs = [*runs_of(settings, config[0])]
     if is_pair(settings, config[0]):
         runs += [Run(path.stem, None, {path.stem: FUSED}, overlay=path) for path in ablations]
     runs = [run for run in runs if set(run.answers) & set(wanted)]
     if not runs:
-        reason = next((without[method] for method in methods if method in without), "there is a single branch")
-        raise ConfigError(f"{config[0]}: no method that was asked for can be trained, as {reason}.")
-    records = [
-        row
-        for seed in seeds
-        for run in runs
-        for row in _rows(run, _record(run, config, options, output / f"seed_{seed}", seed), seed)
-    ]
-    table = pd.DataFrame([row for row in records if row["method"] in wanted])
-    order = {method: place for place, method in enumerate([*get_args(Method), *names])}
-    table = table.sort_values(["method", "seed"], key=lambda column: column.map(order).fillna(column)).reset_index(
-        drop=True
-    )
-    save_comparison(table, output, command)
-    return table
+        without = without_method(settings, config[0])
+        reason = next((without[method] for method in wanted if method in without), SINGLE)
+        raise ConfigError(f"{config[0]} allows none of {', '.join(wanted)}, as {reason}: name others by `--methods`.")
+    return runs
 
 
 def _names_of(ablations: Sequence[Path]) -> list[str]:
