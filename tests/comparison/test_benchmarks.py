@@ -11,7 +11,8 @@ from wtal.errors import ConfigError
 from wtal.results import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ("cbp", "vlp_vanilla", "late_fusion_vanilla", "late_fusion_best", "late_fusion_warm_up")
+FITTED = ("late_fusion_best", "late_fusion_vanilla_best")
+METHODS = ("cbp", "vlp_vanilla", "late_fusion_vanilla", *FITTED, "late_fusion_warm_up")
 
 SMALL = """
 trainer: {max_epochs: 1, enable_progress_bar: false, enable_model_summary: false}
@@ -82,10 +83,11 @@ def test_methods_stand_for_the_first_and_the_second_branch_whatever_their_names(
     assert read_record(record).methods == {"cbp": "left", "vlp": "right", "late_fusion": "fused"}
 
 
-def test_a_late_fusion_is_fitted_on_held_out_training_videos(compared):
+@pytest.mark.parametrize("run_name", ["warm_up_best", "warm_up_vanilla_best"])
+def test_a_late_fusion_is_fitted_on_held_out_training_videos(compared, run_name):
     seed = compared / "runs" / "texts" / "seed_0"
-    (held_out,) = (seed / "held_out").rglob("record.json")
-    (best,) = (seed / "warm_up_best").rglob("record.json")
+    (held_out,) = (seed / "held_out" / run_name).rglob("record.json")
+    (best,) = (seed / run_name).rglob("record.json")
     fitted, tested = read_record(held_out), read_record(best)
     tried = pd.read_csv(held_out.parent / "fusion.csv")
     assert fitted.config["data"]["init_args"]["held_out"] == 0.3
@@ -94,7 +96,8 @@ def test_a_late_fusion_is_fitted_on_held_out_training_videos(compared):
     assert tested.chosen == fitted.chosen == tried.drop(columns=["mAP", "videos"]).iloc[0].to_dict()
     assert tested.config["data"]["init_args"]["held_out"] == 0
     assert tested.config["model"]["init_args"]["fusion"]["video"] == fitted.chosen["fusion.video"]
-    assert len(list(seed.glob("warm_up-*.ckpt"))) == 1  # that of all training videos, for every method
+    for folder in (seed, seed / "held_out"):  # one warm-up of all training videos, one of those that are not held out
+        assert len(list(folder.glob("warm_up-*.ckpt"))) == 1
 
 
 def test_an_untrained_vlp_can_be_fused_with_a_trained_cbp(compared):
@@ -105,6 +108,16 @@ def test_an_untrained_vlp_can_be_fused_with_a_trained_cbp(compared):
     }
     assert metrics["warm_up_vanilla"]["test/cbp/mAP"] == metrics["warm_up"]["test/cbp/mAP"]
     assert metrics["warm_up_vanilla"]["test/vlp/mAP"] == metrics["vanilla"]["test/vlp/mAP"]
+
+
+def test_the_fusion_is_fitted_to_the_branches_that_are_fused(compared):
+    held_out = compared / "runs" / "texts" / "seed_0" / "held_out"
+    tried = {
+        name: pd.read_csv(next((held_out / name).rglob("fusion.csv")))
+        for name in ("warm_up_best", "warm_up_vanilla_best")
+    }
+    trained, untrained = (table.sort_values(list(table.columns[:4]))["mAP"] for table in tried.values())
+    assert trained.tolist() != untrained.tolist()
 
 
 def test_the_table_states_what_was_measured_and_its_command(compared, capsys):

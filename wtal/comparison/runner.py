@@ -177,7 +177,7 @@ def _record(run: Run, config: Sequence[Path], options: Sequence[str], folder: Pa
     config = [*config, run.overlay] if run.overlay else config
     arguments = [f"--config={path}" for path in config]
     arguments += [*options, f"--seed_everything={seed}"]
-    fitted = _fit_fusion(arguments, config[0], folder / "held_out") if run.fits_fusion else None
+    fitted = _fit_fusion(run, arguments, config[0], folder / "held_out") if run.fits_fusion else None
     if fitted:
         arguments += [f"--model.init_args.{name}={value}" for name, value in fitted.chosen.items()]
     arguments.append(f"--trainer.default_root_dir={folder / run.name}")
@@ -237,10 +237,7 @@ def _train_and_test(run: Run, arguments: list[str], folder: Path, fitted: Record
     if run.pattern != "":
         warm_up = _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up) if _is_pair(model) else None
         seconds = _fit(cli, warm_up)
-    if run.vanilla and _is_pair(model):
-        model.vlp = model.vlp.vanilla()  # type: ignore[operator]  # any class that has it
-    elif run.vanilla:
-        model = model.vanilla()
+    model = _untrained(model) if run.vanilla else model
     (metrics,) = trainer.test(model, cli.datamodule, verbose=False)
     identity = Identity.of(cli.settings, trainer.world_size, run.variant)
     methods = {method: model.sources[place] for method, place in run.answers.items()}
@@ -255,6 +252,14 @@ def _is_pair(model: LightningModule) -> TypeGuard[CollaborationModule]:
     return isinstance(model, CollaborationModule)
 
 
+def _untrained(model: Any) -> Any:  # noqa: ANN401  any branch that has `vanilla`
+    """A branch as it was before any learning, or a pair whose second branch is."""
+    if not isinstance(model, CollaborationModule):
+        return model.vanilla()
+    model.vlp = model.vlp.vanilla()  # type: ignore[operator]
+    return model
+
+
 def _fit(cli: WTALCLI, warm_up: _WarmUp | None) -> float:
     """Train, from the seed's warm-up if it exists, and return the seconds that training from the start would take."""
     trainer: Trainer = cli.trainer
@@ -266,26 +271,27 @@ def _fit(cli: WTALCLI, warm_up: _WarmUp | None) -> float:
     return time.monotonic() - start + (shared.seconds if shared else 0)
 
 
-def _fit_fusion(arguments: Sequence[str], path: Path, folder: Path) -> Record | None:
+def _fit_fusion(run: Run, arguments: Sequence[str], path: Path, folder: Path) -> Record | None:
     """The record of a warm-up on some training videos, with the weights of the fusion that suit the others best.
 
     No test video is read. All weights and their mAP on the held-out videos are in ``fusion.csv`` of the run's folder.
 
     Args:
-        arguments: Options of the run whose fusion is fitted.
+        run: The run whose fusion is fitted.
+        arguments: Its options.
         path: Its first configuration, for the message.
-        folder: Folder of the training.
+        folder: Folder of the warm-up, and of one folder per run.
 
     Returns:
         None, after a sentence, if the training videos have no segments or none can be held out: the weights of the
         configuration remain.
     """
-    arguments = [*arguments, f"--trainer.default_root_dir={folder}", "--model.init_args.schedule.pattern=W"]
+    arguments = [*arguments, f"--trainer.default_root_dir={folder / run.name}", "--model.init_args.schedule.pattern=W"]
     arguments += [f"--data.init_args.held_out={_HELD_OUT}", "--data.init_args.validate_on=segments"]
     arguments.append("--trainer.limit_val_batches=0")  # scored once, after the training
     settings = _Settings(arguments, run=False).settings
     settings["trainer"]["max_epochs"] = epochs = int(settings["model"]["init_args"]["schedule"]["warm_up"])
-    known = _finished(folder, settings, "")
+    known = _finished(folder / run.name, settings, run.variant)
     if known is not None and known.chosen:
         return known
     cli = WTALCLI([*arguments, f"--trainer.max_epochs={epochs}"], run=False)
@@ -294,15 +300,18 @@ def _fit_fusion(arguments: Sequence[str], path: Path, folder: Path) -> Record | 
         say(cli.trainer, f"{path}: the late fusion keeps its configured weights, as {problem}.")
         return None
     cli.claim_folder()
-    seconds = _fit(cli, None)
-    found = held_out_map(cli.model, cli.datamodule)
-    run, identity = RunFolder.of(cli.trainer), Identity.of(cli.settings, cli.trainer.world_size)
-    write_text(run.path / "fusion.csv", found.to_csv(index=False))
+    seconds = _fit(cli, _WarmUp(folder, cli.config.as_dict(), epochs))
+    model, written = _untrained(cli.model) if run.vanilla else cli.model, RunFolder.of(cli.trainer)
+    found, identity = (
+        held_out_map(model, cli.datamodule),
+        Identity.of(cli.settings, cli.trainer.world_size, run.variant),
+    )
+    write_text(written.path / "fusion.csv", found.to_csv(index=False))
     best = found.iloc[0]
     metrics = {"val/fused/mAP": float(best["mAP"]), "val/videos": float(best["videos"])}
-    record = make_record(cli.settings, identity, cli.model, cli.datamodule, metrics, None, seconds)
+    record = make_record(cli.settings, identity, model, cli.datamodule, metrics, None, seconds)
     record = replace(record, chosen={name: float(best[name]) for name in found.columns.drop(["mAP", "videos"])})
-    write_record(run.record, record)
+    write_record(written.record, record)
     return record
 
 

@@ -16,6 +16,7 @@ __all__ = ["PAIRS", "SideBySide"]
 PAIRS = (  # methods whose difference is shown
     ("alternation", "late_fusion_best"),
     ("alternation", "late_fusion_vanilla"),
+    ("alternation", "late_fusion_vanilla_best"),
     ("alternation", "f_only"),
     ("alternation", "joint"),
     ("alternation", "cbp"),
@@ -118,10 +119,11 @@ class SideBySide:
         """The weights of the late fusion that suited held-out training videos best, by benchmark and seed."""
         rows = self.rows[self.rows["chosen"] != ""]
         return (
-            rows.pivot_table(index="on", columns="seed", values="chosen", aggfunc="first", sort=False)
-            .rename_axis(index="benchmark")
+            rows.pivot_table(index=["on", "method"], columns="seed", values="chosen", aggfunc="first", sort=False)
             .rename(columns="seed {}".format)
             .fillna("")
+            .reset_index("method")
+            .rename_axis(index="benchmark")
         )
 
     def missing(self) -> pd.DataFrame:

@@ -35,6 +35,7 @@ Method = Literal[
     "late_fusion_warm_up",
     "late_fusion_vanilla",
     "late_fusion_best",
+    "late_fusion_vanilla_best",
     "late_fusion",
     "b_only",
     "f_only",
@@ -49,6 +50,7 @@ METHOD_NAMES = {
     "late_fusion_warm_up": "late fusion, warm-up only",
     "late_fusion_vanilla": "late fusion with VLP vanilla, warm-up only",
     "late_fusion_best": "late fusion at its best weights, warm-up only",
+    "late_fusion_vanilla_best": "late fusion with VLP vanilla at its best weights, warm-up only",
     "late_fusion": "late fusion",
     "b_only": "B only",
     "f_only": "F only",
@@ -191,7 +193,7 @@ def caption(table: pd.DataFrame) -> str:
 def chosen_weights(table: pd.DataFrame) -> list[str]:
     """The weights that suited held-out training videos best, with the seed."""
     rows = table[table["chosen"] != ""] if "chosen" in table else table[:0]
-    return [f"{row.chosen} (seed {row.seed})" for row in rows.itertuples()]
+    return [f"{row.chosen} ({row.method}, seed {row.seed})" for row in rows.itertuples()]
 
 
 def save_comparison(table: pd.DataFrame, folder: Path, command: str = "") -> None:
