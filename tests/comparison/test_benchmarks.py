@@ -171,5 +171,5 @@ def test_missing_data_are_named_before_anything_is_trained(tmp_path, monkeypatch
     with pytest.raises(ConfigError, match="has no benchmark 'embeded', but salads50_fold1"):
         run(benchmarks=Path("benchmarks/all.yaml"), only=("embeded",))
     assert not (tmp_path / "runs").exists()
-    with pytest.raises(ConfigError, match="Nothing is given to compare"):
+    with pytest.raises(ConfigError, match="requires something to compare: name files by `--config`"):
         run()

@@ -69,7 +69,9 @@ def run(
         compare_benchmarks(listed, output, seeds, methods, changes, files, only, command).print()
         return
     if not files:
-        raise ConfigError("Nothing is given to compare: name a file by `--config`, or a list by `--benchmarks`.")
+        raise ConfigError(
+            "A comparison requires something to compare: name files by `--config` or a list by `--benchmarks`."
+        )
     if only:
         raise ConfigError("`--only` takes some of several benchmarks: name their list by `--benchmarks`.")
     from wtal.comparison.runner import compare
