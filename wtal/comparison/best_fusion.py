@@ -12,11 +12,12 @@ from pytorch_lightning.utilities import move_data_to_device
 from wtal.branches.localization import each_video
 from wtal.collaboration import CollaborationModule, Fusion
 from wtal.data import SnippetDataModule
+from wtal.errors import ConfigError
 from wtal.localization.localizer import Localizer
 from wtal.metrics.detection_map import TemporalMAP
 from wtal.types import SnippetBatch, SnippetScores
 
-__all__ = ["Weights", "candidates", "held_out_map", "in_words"]
+__all__ = ["Weights", "candidates", "held_out_map", "in_words", "without_segments"]
 
 _PROBABILITY, _ATTENTION, _VIDEO = (0.25, 0.5, 0.75), (0.25, 0.5, 0.9), (0.25, 0.75)
 _ATTENTION_WEIGHT = 0.4  # tried if the configuration's own is 0
@@ -62,6 +63,18 @@ def candidates(configured: Weights) -> list[Weights]:
     others = [Weights(*shares, weighted) for shares in product(_PROBABILITY, _ATTENTION, _VIDEO)]
     others += [Weights(p, configured.attention, v, 0.0) for p, v in product(_PROBABILITY, _VIDEO)]
     return list(dict.fromkeys([configured, *others]))
+
+
+def without_segments(data: SnippetDataModule) -> str:
+    """Why nothing can be measured on held-out training videos; empty if it can."""
+    segments = data.annotations.segments
+    if not segments["video_id"].isin(data.train_table().index).any():
+        return f"the training videos of {data.annotations.path} have no segments"
+    try:
+        data.split_table("val")
+    except ConfigError as error:
+        return str(error).rstrip(".")
+    return ""
 
 
 class _Seen(NamedTuple):

@@ -13,9 +13,8 @@ import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from wtal.collaboration import CollaborationModule
-from wtal.comparison.best_fusion import held_out_map, in_words
+from wtal.comparison.best_fusion import held_out_map, in_words, without_segments
 from wtal.comparison.methods import FUSED, SINGLE, Run, is_pair, runs_of, without_method
-from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
 from wtal.results.comparison import Method, save_comparison
@@ -295,7 +294,7 @@ def _fit_fusion(run: Run, arguments: Sequence[str], path: Path, folder: Path) ->
     if known is not None and known.chosen:
         return known
     cli = WTALCLI([*arguments, f"--trainer.max_epochs={epochs}"], run=False)
-    problem = _without_segments(cli.datamodule)
+    problem = without_segments(cli.datamodule)
     if problem:
         say(cli.trainer, f"{path}: the late fusion keeps its configured weights, as {problem}.")
         return None
@@ -313,18 +312,6 @@ def _fit_fusion(run: Run, arguments: Sequence[str], path: Path, folder: Path) ->
     record = replace(record, chosen={name: float(best[name]) for name in found.columns.drop(["mAP", "videos"])})
     write_record(written.record, record)
     return record
-
-
-def _without_segments(data: SnippetDataModule) -> str:
-    """Why nothing can be measured on held-out training videos; empty if it can."""
-    segments = data.annotations.segments
-    if not segments["video_id"].isin(data.train_table().index).any():
-        return f"the training videos of {data.annotations.path} have no segments"
-    try:
-        data.split_table("val")
-    except ConfigError as error:
-        return str(error).rstrip(".")
-    return ""
 
 
 def _rows(run: Run, record: Record, seed: int) -> list[dict[str, Any]]:
