@@ -5,7 +5,7 @@ import pytest
 
 from wtal.data.features import FeatureSource
 from wtal.data.manifest import Manifest
-from wtal.data.provenance import described, fingerprint, trained_on
+from wtal.data.provenance import described, trained_on
 from wtal.types import TimeGrid
 
 GRID = TimeGrid(25.0, 16.0, 16.0)
@@ -44,14 +44,3 @@ def test_a_benchmark_names_test_videos_that_were_trained_on():
     train, test = (pd.DataFrame(index=list(names)) for names in ("abc", "cd"))
     assert trained_on(lambda: train, test) == "1 of 2 videos trained on"
     assert trained_on(lambda: train, test.loc[["d"]]) == ""
-
-
-def test_annotations_are_known_by_name_and_content(tmp_path):
-    (tmp_path / "gt.json").write_text("{}")
-    empty = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"  # sha256sum of {}
-    assert fingerprint(tmp_path / "gt.json") == f"gt.json (sha256 {empty})"
-    folder = fingerprint(tmp_path)
-    assert folder.startswith(f"{tmp_path.name} (sha256 ")
-    (tmp_path / "gt.json").rename(tmp_path / "other.json")
-    assert fingerprint(tmp_path) != folder
-    assert fingerprint(tmp_path / "gt.json") == ""

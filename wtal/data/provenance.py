@@ -1,6 +1,5 @@
-"""What tables say about the origin of features and annotations."""
+"""What tables say about the origin of features."""
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,12 +10,10 @@ import pandas as pd
 from wtal.data.features import FeatureSource, part_of
 from wtal.data.manifest import read_manifest
 from wtal.errors import AnnotationError
-from wtal.io.folders import files_below
 
-__all__ = ["NOT_STATED", "described", "fingerprint", "trained_on"]
+__all__ = ["NOT_STATED", "described", "trained_on"]
 
 NOT_STATED = "not stated"
-_LARGEST_ANNOTATIONS = 2**26  # bytes; a larger file holds features
 _RANDOM = "random weights"  # how the notes of a manifest begin if a network had none
 
 
@@ -36,29 +33,6 @@ def described(given: str, streams: Mapping[str, FeatureSource]) -> str:
         return given
     origins = {name: _in_words(manifest.origin) for name, manifest in manifests.items()}
     return "; ".join(f"{name}: {text}" for name, text in origins.items() if text) or given
-
-
-def fingerprint(path: Path) -> str:
-    """Name of a file and its SHA-256; empty if it is gone.
-
-    Args:
-        path: The file, or a folder, which is represented by the names and contents of its files of at most 64 MiB.
-    """
-    digest = hashlib.sha256()
-    try:
-        if path.is_dir():
-            for file in (file for file in files_below(path) if file.stat().st_size <= _LARGEST_ANNOTATIONS):
-                digest.update(
-                    f"{file.relative_to(path).as_posix()}\0{_sha256(file)}\n".encode(errors="backslashreplace")
-                )
-            return f"{path.name} (sha256 {digest.hexdigest()} of its files)"
-        return f"{path.name} (sha256 {_sha256(path)})"
-    except OSError:
-        return ""
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def trained_on(train_table: Callable[[], pd.DataFrame], test: pd.DataFrame) -> str:

@@ -17,9 +17,9 @@ from rich.console import Console
 
 from wtal._version import __version__
 from wtal.data import SnippetDataModule
-from wtal.data.provenance import fingerprint
 from wtal.errors import CheckpointError, ConfigError
 from wtal.io.bounds import is_bounded, read_checkpoint
+from wtal.io.fingerprint import fingerprint
 from wtal.results.identity import Identity
 from wtal.results.record import Record, length_of, read_record
 from wtal.results.run_folder import RunFolder
