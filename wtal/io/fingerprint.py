@@ -14,7 +14,7 @@ def fingerprint(path: Path) -> str:
     """Name of a file and its SHA-256; empty if it is gone.
 
     Args:
-        path: The file, or a folder, which is represented by what ``sha256sum *`` prints for its files of at most 64 MiB.
+        path: The file, or a folder, which stands for what ``sha256sum *`` prints for its files of at most 64 MiB.
     """
     try:
         if not path.is_dir():
