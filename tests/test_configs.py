@@ -9,11 +9,13 @@ import pytest
 import yaml
 from jsonargparse import Namespace
 
+from wtal.comparison.benchmarks import BenchmarkEntry, read_benchmarks
 from wtal.nn import heads
 from wtal.training.cli import WTALCLI
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted(f for f in (ROOT / "configs").rglob("*.yaml") if f.parent.name != "sweeps")
+BENCHMARKS = ROOT / "configs" / "benchmarks" / "all.yaml"
+FILES = sorted(f for f in (ROOT / "configs").rglob("*.yaml") if f.parent.name != "sweeps" and f != BENCHMARKS)
 BASE = ROOT / "configs" / "synthetic.yaml"  # what an ablation's few keys are put over
 ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
 REAL = ROOT / "configs" / "thumos14" / "collaboration.yaml"  # and those of another VLP model
@@ -26,7 +28,17 @@ def name_of(file: Path) -> str:
     return file.relative_to(ROOT / "configs").as_posix()
 
 
+def configs_of_benchmarks() -> list[list[Path]]:
+    listed = yaml.safe_load(BENCHMARKS.read_text()).values()
+    return [[ROOT / "configs" / name for name in entry["config"]] for entry in listed]
+
+
+UNDER = {files[-1]: files for files in configs_of_benchmarks()}  # a benchmark's own file, and those that it is put over
+
+
 def options(file: Path) -> list[str]:
+    if file.parent == BENCHMARKS.parent:
+        return [f"--config={path}" for path in UNDER[file]]
     content = yaml.safe_load(file.read_text())
     below = [ALONE] if file in HEADS else [REAL] if file in MODELS else [BASE]
     alone = "class_path" in content.get("data", {})
@@ -48,6 +60,11 @@ def test_names_only_what_exists(file: Path):
     config = Parsed(options(file)).config
     assert config["model"]["class_path"].startswith("wtal.")
     assert config["data"]["class_path"].startswith("wtal.")
+
+
+@pytest.mark.parametrize("entry", read_benchmarks(BENCHMARKS), ids=lambda entry: entry.name)
+def test_the_options_of_a_benchmark_are_known(entry: BenchmarkEntry):
+    assert Parsed([*(f"--config={path}" for path in entry.config), *entry.options]).config["data"]["class_path"]
 
 
 @pytest.mark.parametrize("file", [*HEADS, *(ROOT / "configs" / "ablations").glob("head_*.yaml")], ids=name_of)

@@ -94,3 +94,8 @@ def test_a_part_of_the_test_videos_is_refused(tmp_path):
 def test_a_file_named_like_a_method_is_refused():
     with pytest.raises(ConfigError, match="f_only is a method: name it in `--methods`"):
         compare([ROOT / "configs" / "synthetic.yaml"], ablations=[ABLATIONS / "f_only.yaml"])
+
+
+def test_methods_that_a_single_branch_cannot_have_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="allows none of late_fusion, as there is a single branch"):
+        compare([ROOT / "configs" / "thumos14" / "cbp.yaml"], tmp_path / "out", methods=("late_fusion",))

@@ -21,6 +21,8 @@ def test_is_read_as_it_was_written(tmp_path):
         memory_mib=100.0,
         versions={"torch": "2"},
         methods={"cbp": "cbp"},
+        annotations="gt.json (sha256 00)",
+        chosen={"fusion.probability": 0.5},
     )
     write_record(tmp_path / "record.json", record)
     assert read_record(tmp_path / "record.json") == record

@@ -5,60 +5,29 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 import pandas as pd
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from wtal.branches import VLPBranch
 from wtal.collaboration import CollaborationModule
+from wtal.comparison.best_fusion import held_out_map, in_words, without_segments
+from wtal.comparison.methods import FUSED, SINGLE, Run, is_pair, runs_of, without_method
 from wtal.errors import ConfigError
+from wtal.io.files import write_text
 from wtal.results.comparison import Method, save_comparison
 from wtal.results.identity import Identity
 from wtal.results.record import Record, config_texts_digest, length_of, read_record, write_record
 from wtal.results.run_folder import RunFolder, records_below
 from wtal.training.cli import WTALCLI
-from wtal.training.runs import make_record
-from wtal.views import CBP, FUSED, VLP
+from wtal.training.runs import make_record, say
+from wtal.views import CBP, VLP
 
-__all__ = ["compare"]
+__all__ = ["compare", "settings_of"]
 
-
-@dataclass(frozen=True)
-class _Run:
-    """One training, or none, and the methods that its results stand for.
-
-    Args:
-        name: Name of its folder.
-        pattern: Pattern of the schedule after the warm-up; None for the configuration's own, empty to train nothing.
-        answers: The source whose results stand for a method, by method.
-        continues: Whether it trains after the warm-up, each branch for as many epochs as in an alternation.
-        overlay: A file that is merged over the configuration.
-    """
-
-    name: str
-    pattern: str | None
-    answers: Mapping[str, str]
-    continues: bool = True
-    overlay: Path | None = None
-
-    @property
-    def variant(self) -> str:
-        """What the configuration does not say about the run: that its VLP is untrained; otherwise empty."""
-        return self.name if self.pattern == "" else ""
-
-
-_RUNS = (
-    _Run("vanilla", "", {"vlp_vanilla": VLP.name}),
-    _Run("warm_up", "W", {"cbp_warm_up": CBP.name, "late_fusion_warm_up": FUSED.name}, continues=False),
-    _Run("apart", "W", {"cbp": CBP.name, "vlp": VLP.name, "late_fusion": FUSED.name}),
-    _Run("b_only", "B", {"b_only": FUSED.name}),
-    _Run("f_only", "F", {"f_only": FUSED.name}),
-    _Run("joint", "J", {"joint": FUSED.name}),
-    _Run("alternation", None, {"alternation": FUSED.name}),
-)
+_HELD_OUT = 0.3  # share of the training videos on which a late fusion is fitted
 
 
 class _WarmUp(Callback):
@@ -119,14 +88,67 @@ def compare(
     seeds: Sequence[int] = (0,),
     methods: Sequence[Method] = get_args(Method),
     ablations: Sequence[Path] = (),
+    options: Sequence[str] = (),
+    command: str = "",
 ) -> pd.DataFrame:
     """Train and test methods; see ``wtal compare`` for the arguments.
+
+    Args:
+        config: See ``wtal compare``.
+        output: See ``wtal compare``.
+        seeds: See ``wtal compare``.
+        methods: See ``wtal compare``; those that the configuration does not allow are left out.
+        ablations: See ``wtal compare``.
+        options: Options such as ``--data.held_out=0.1``, which change the files' values.
+        command: The command that makes the table, which the table states.
 
     Returns:
         One row per method and seed, also written to ``comparison.csv`` and ``comparison.md`` of ``output``.
 
     Raises:
-        ConfigError: If an ablation has the name of a method or of another ablation.
+        ConfigError: If an ablation has the name of a method or of another ablation, or no method is left.
+    """
+    wanted = [*methods, *_names_of(ablations)]
+    runs = _runs(config, options, wanted, ablations)
+    rows: list[dict[str, Any]] = [
+        row
+        for seed in seeds
+        for run in runs
+        for row in _rows(run, _record(run, config, options, output / f"seed_{seed}", seed), seed)
+        if row["method"] in wanted
+    ]
+    order = [*get_args(Method), *wanted]
+    rows.sort(key=lambda row: (order.index(row["method"]), row["seed"]))
+    table = pd.DataFrame(rows)
+    save_comparison(table, output, command)
+    return table
+
+
+def _runs(
+    config: Sequence[Path], options: Sequence[str], wanted: Sequence[str], ablations: Sequence[Path]
+) -> list[Run]:
+    """The runs of the methods and ablations that were asked for and that the configuration allows.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    settings = settings_of(config, options)
+    runs = [*runs_of(settings, config[0])]
+    if is_pair(settings, config[0]):
+        runs += [Run(path.stem, None, {path.stem: FUSED}, overlay=path) for path in ablations]
+    runs = [run for run in runs if set(run.answers) & set(wanted)]
+    if not runs:
+        without = without_method(settings, config[0])
+        reason = next((without[method] for method in wanted if method in without), SINGLE)
+        raise ConfigError(f"{config[0]} allows none of {', '.join(wanted)}, as {reason}: name others by `--methods`.")
+    return runs
+
+
+def _names_of(ablations: Sequence[Path]) -> list[str]:
+    """Names of ablations, each of its own.
+
+    Raises:
+        ConfigError: If one is that of a method or of another ablation.
     """
     names = [path.stem for path in ablations]
     for path in ablations:
@@ -134,20 +156,7 @@ def compare(
             raise ConfigError(f"{path}: {path.stem} is a method: name it in `--methods`, or rename the file.")
         if names.count(path.stem) > 1:
             raise ConfigError(f"{path}: two ablations are called {path.stem}, and each needs a row of its own.")
-    records, wanted = [], [*methods, *names]
-    changed = [_Run(path.stem, None, {path.stem: FUSED.name}, overlay=path) for path in ablations]
-    for seed in seeds:
-        folder = output / f"seed_{seed}"
-        for run in [*_RUNS, *changed]:
-            if set(run.answers) & set(wanted):
-                records += _rows(run, _record(run, config, folder, seed), seed)
-    table = pd.DataFrame([row for row in records if row["method"] in wanted])
-    order = {method: place for place, method in enumerate([*get_args(Method), *names])}
-    table = table.sort_values(["method", "seed"], key=lambda column: column.map(order).fillna(column)).reset_index(
-        drop=True
-    )
-    save_comparison(table, output)
-    return table
+    return names
 
 
 class _Settings(WTALCLI):
@@ -157,27 +166,42 @@ class _Settings(WTALCLI):
         """Make nothing."""
 
 
-def _record(run: _Run, config: Sequence[Path], folder: Path, seed: int) -> Record:
+def settings_of(config: Sequence[Path], options: Sequence[str] = ()) -> dict[str, Any]:
+    """All settings of files, each merged over the ones before, and of options, as plain values."""
+    return _Settings([*(f"--config={path}" for path in config), *options], run=False).settings
+
+
+def _record(run: Run, config: Sequence[Path], options: Sequence[str], folder: Path, seed: int) -> Record:
     """Results of a run: those on disk if they have the same identity and length, else those of a new training."""
     config = [*config, run.overlay] if run.overlay else config
     arguments = [f"--config={path}" for path in config]
-    arguments += [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder / run.name}"]
+    arguments += [*options, f"--seed_everything={seed}"]
+    fitted = _fit_fusion(run, arguments, config[0], folder / "held_out") if run.fits_fusion else None
+    if fitted:
+        arguments += [f"--model.init_args.{name}={value}" for name, value in fitted.chosen.items()]
+    arguments.append(f"--trainer.default_root_dir={folder / run.name}")
     if run.pattern:
         arguments.append(f"--model.init_args.schedule.pattern={run.pattern}")
     settings = _Settings(arguments, run=False).settings
     _refuse_part(settings, config[0])
-    settings["trainer"]["max_epochs"] = epochs = _epochs(run, settings, config[0])
+    settings["trainer"]["max_epochs"] = epochs = _epochs(run, settings)
     arguments.append(f"--trainer.max_epochs={epochs}")
-    before_0_2 = config_texts_digest([path.read_text() for path in config])
-    for path in reversed(records_below(folder / run.name)):
+    before_0_2 = "" if options or run.fits_fusion else config_texts_digest([path.read_text() for path in config])
+    known = _finished(folder / run.name, settings, run.variant, before_0_2)
+    return known or _train_and_test(run, arguments, folder, fitted)
+
+
+def _finished(folder: Path, settings: Mapping[str, Any], variant: str, before_0_2: str = "") -> Record | None:
+    """The newest record below a folder that has the identity and the length of some settings; None without any."""
+    for path in reversed(records_below(folder)):
         record = read_record(path)
         if record is None:
             continue
-        identity = Identity.of(settings, record.processes, run.variant)
+        identity = Identity.of(settings, record.processes, variant)
         same = record.identity == identity.digest and record.length == length_of(settings)
-        if same or record.identity == before_0_2:
+        if same or (before_0_2 and record.identity == before_0_2):
             return record
-    return _train_and_test(run, arguments, folder)
+    return None
 
 
 def _refuse_part(settings: Mapping[str, Any], path: Path) -> None:
@@ -194,61 +218,118 @@ def _refuse_part(settings: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _epochs(run: _Run, settings: Mapping[str, Any], path: Path) -> int:
+def _epochs(run: Run, settings: Mapping[str, Any]) -> int:
     """Number of epochs of a run."""
-    model = settings["model"]
-    schedule = model["init_args"].get("schedule")
-    if not isinstance(schedule, dict):
-        name = model["class_path"].rpartition(".")[2]
-        raise ConfigError(f"{path}: `model` must be a CollaborationModule to be compared, not {name}.")
     if run.pattern == "":
         return 0
-    epochs, pattern = int(settings["trainer"]["max_epochs"] or 0), run.pattern or schedule["pattern"]
-    if len(set(pattern)) > 1:
+    schedule, epochs = settings["model"]["init_args"].get("schedule"), int(settings["trainer"]["max_epochs"] or 0)
+    if not isinstance(schedule, Mapping) or len(set(run.pattern or schedule["pattern"])) > 1:
         return epochs
     after = epochs - int(schedule["warm_up"])  # each epoch trains what an alternation trains in every other one
     return int(schedule["warm_up"]) + (-(-after // 2) if run.continues else 0)
 
 
-def _train_and_test(run: _Run, arguments: list[str], folder: Path) -> Record:
+def _train_and_test(run: Run, arguments: list[str], folder: Path, fitted: Record | None) -> Record:
     cli = WTALCLI(arguments, run=False)
     cli.claim_folder()
-    model, trainer = cli.model, cli.trainer
-    assert isinstance(model, CollaborationModule)
-    if model.sources[:2] != (CBP.name, VLP.name):
-        raise ConfigError(
-            f"`wtal compare` names its methods after {CBP.name} and {VLP.name}, but the branches are called "
-            f"{' and '.join(model.sources[:2])}: compare them under these names, or use `wtal sweep`."
-        )
+    model, trainer, seconds = cli.model, cli.trainer, 0.0
     if run.pattern != "":
-        seconds = _fit(cli, _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up))
-    else:
-        assert isinstance(model.vlp, VLPBranch)
-        seconds, model.vlp = 0.0, model.vlp.vanilla()
+        warm_up = _WarmUp(folder, cli.config.as_dict(), model.schedule.warm_up) if _is_pair(model) else None
+        seconds = _fit(cli, warm_up)
+    model = _untrained(model) if run.vanilla else model
     (metrics,) = trainer.test(model, cli.datamodule, verbose=False)
     identity = Identity.of(cli.settings, trainer.world_size, run.variant)
-    record = make_record(cli.settings, identity, model, cli.datamodule, metrics, None, seconds, run.answers)
+    methods = {method: model.sources[place] for method, place in run.answers.items()}
+    record = make_record(cli.settings, identity, model, cli.datamodule, metrics, None, seconds, methods)
+    if fitted:
+        record = replace(record, seconds=seconds + fitted.seconds, chosen=fitted.chosen)
     write_record(RunFolder.of(trainer).record, record)
     return record
 
 
-def _fit(cli: WTALCLI, warm_up: _WarmUp) -> float:
+def _is_pair(model: LightningModule) -> TypeGuard[CollaborationModule]:
+    return isinstance(model, CollaborationModule)
+
+
+def _untrained(model: Any) -> Any:  # noqa: ANN401  any branch that has `vanilla`
+    """A branch as it was before any learning, or a pair whose second branch is."""
+    if not isinstance(model, CollaborationModule):
+        return model.vanilla()
+    model.vlp = model.vlp.vanilla()  # type: ignore[operator]
+    return model
+
+
+def _fit(cli: WTALCLI, warm_up: _WarmUp | None) -> float:
     """Train, from the seed's warm-up if it exists, and return the seconds that training from the start would take."""
     trainer: Trainer = cli.trainer
-    shared = warm_up.exists
-    trainer.callbacks.append(warm_up)  # type: ignore[attr-defined]
+    shared = warm_up if warm_up is not None and warm_up.exists else None
+    if warm_up is not None:
+        trainer.callbacks.append(warm_up)  # type: ignore[attr-defined]
     start = time.monotonic()
-    trainer.fit(cli.model, cli.datamodule, ckpt_path=warm_up.checkpoint if shared else None)
-    return time.monotonic() - start + (warm_up.seconds if shared else 0)
+    trainer.fit(cli.model, cli.datamodule, ckpt_path=shared.checkpoint if shared else None)
+    return time.monotonic() - start + (shared.seconds if shared else 0)
 
 
-def _rows(run: _Run, record: Record, seed: int) -> list[dict[str, Any]]:
+def _fit_fusion(run: Run, arguments: Sequence[str], path: Path, folder: Path) -> Record | None:
+    """The record of a warm-up on some training videos, with the weights of the fusion that suit the others best.
+
+    No test video is read. All weights and their mAP on the held-out videos are in ``fusion.csv`` of the run's folder.
+
+    Args:
+        run: The run whose fusion is fitted.
+        arguments: Its options.
+        path: Its first configuration, for the message.
+        folder: Folder of the warm-up, and of one folder per run.
+
+    Returns:
+        None, after a sentence, if the training videos have no segments or none can be held out: the weights of the
+        configuration remain.
+    """
+    arguments = [*arguments, f"--trainer.default_root_dir={folder / run.name}", "--model.init_args.schedule.pattern=W"]
+    arguments += [f"--data.init_args.held_out={_HELD_OUT}", "--data.init_args.validate_on=segments"]
+    arguments.append("--trainer.limit_val_batches=0")  # scored once, after the training
+    settings = _Settings(arguments, run=False).settings
+    settings["trainer"]["max_epochs"] = epochs = int(settings["model"]["init_args"]["schedule"]["warm_up"])
+    known = _finished(folder / run.name, settings, run.variant)
+    if known is not None and known.chosen:
+        return known
+    cli = WTALCLI([*arguments, f"--trainer.max_epochs={epochs}"], run=False)
+    problem = without_segments(cli.datamodule)
+    if problem:
+        say(cli.trainer, f"{path}: the late fusion keeps its configured weights, as {problem}.")
+        return None
+    cli.claim_folder()
+    seconds = _fit(cli, _WarmUp(folder, cli.config.as_dict(), epochs))
+    model, written = _untrained(cli.model) if run.vanilla else cli.model, RunFolder.of(cli.trainer)
+    found, identity = (
+        held_out_map(model, cli.datamodule),
+        Identity.of(cli.settings, cli.trainer.world_size, run.variant),
+    )
+    write_text(written.path / "fusion.csv", found.to_csv(index=False))
+    best = found.iloc[0]
+    metrics = {"val/fused/mAP": float(best["mAP"]), "val/videos": float(best["videos"])}
+    record = make_record(cli.settings, identity, model, cli.datamodule, metrics, None, seconds)
+    record = replace(record, chosen={name: float(best[name]) for name in found.columns.drop(["mAP", "videos"])})
+    write_record(written.record, record)
+    return record
+
+
+def _rows(run: Run, record: Record, seed: int) -> list[dict[str, Any]]:
     """One row of the table for each method that the run stands for."""
-    rows = []
-    for method, source in run.answers.items():
-        prefix = f"test/{source}/"
+    rows, sources = [], _sources(record)
+    pair = sources[:-1] if len(sources) > 1 else []
+    origin = {name: getattr(record, name) for name in ("features", "benchmark", "annotations", "weights")}
+    origin |= {"branches": "" if pair in ([], [CBP.name, VLP.name]) else " and ".join(pair)}
+    origin |= {"chosen": in_words(record.chosen)}
+    for method, place in run.answers.items():
+        prefix = f"test/{sources[place]}/" if sources[place] else "test/"
         measured = {key.removeprefix(prefix): value for key, value in record.metrics.items() if key.startswith(prefix)}
         measured["mAP_avg"] = measured.pop("mAP")
-        origin = {"features": record.features, "benchmark": record.benchmark, "weights": record.weights}
         rows.append({"method": method, "seed": seed, **measured, "train_seconds": record.seconds, **origin})
     return rows
+
+
+def _sources(record: Record) -> list[str]:
+    """The sources of a tested model in their order; an empty name stands for a single branch."""
+    names = [name.split("/") for name in record.metrics if name.startswith("test/")]
+    return list(dict.fromkeys(words[1] if len(words) > 2 else "" for words in names))

@@ -6,6 +6,7 @@ from wtal._lazy import lazy
 
 if TYPE_CHECKING:
     from wtal.results.analysis import Analysis, analyze_sets
+    from wtal.results.benchmarks import SideBySide
     from wtal.results.evaluation import Evaluation, evaluate_file
     from wtal.results.exports import export, export_table
     from wtal.results.ground_truth import GroundTruth, load_truth
@@ -34,6 +35,7 @@ __all__ = [
     "Row",
     "RunFolder",
     "RunsTable",
+    "SideBySide",
     "StudentLabels",
     "TeacherCurve",
     "TestScores",

@@ -15,7 +15,17 @@ from wtal.io.tables import read_table
 from wtal.results.tables import markdown, print_table
 from wtal.views import WARM_UP_ONLY
 
-__all__ = ["METHOD_NAMES", "Method", "print_comparison", "read_comparison", "read_csv", "save_comparison", "summarize"]
+__all__ = [
+    "METHOD_NAMES",
+    "Method",
+    "caption",
+    "chosen_weights",
+    "print_comparison",
+    "read_comparison",
+    "read_csv",
+    "save_comparison",
+    "summarize",
+]
 
 Method = Literal[
     "cbp_warm_up",
@@ -23,6 +33,9 @@ Method = Literal[
     "vlp_vanilla",
     "vlp",
     "late_fusion_warm_up",
+    "late_fusion_vanilla",
+    "late_fusion_best",
+    "late_fusion_vanilla_best",
     "late_fusion",
     "b_only",
     "f_only",
@@ -35,6 +48,9 @@ METHOD_NAMES = {
     "vlp_vanilla": "VLP vanilla",
     "vlp": "VLP trained",
     "late_fusion_warm_up": "late fusion, warm-up only",
+    "late_fusion_vanilla": "late fusion with VLP vanilla, warm-up only",
+    "late_fusion_best": "late fusion at its best weights, warm-up only",
+    "late_fusion_vanilla_best": "late fusion with VLP vanilla at its best weights, warm-up only",
     "late_fusion": "late fusion",
     "b_only": "B only",
     "f_only": "F only",
@@ -42,7 +58,8 @@ METHOD_NAMES = {
     "alternation": "alternation",
 }
 _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
-_TEXT = ("features", "benchmark", "weights")  # text columns of comparison.csv, which may be empty
+_ORIGIN = ("features", "benchmark", "annotations", "branches", "weights")
+_TEXT = (*_ORIGIN, "chosen")  # text columns of comparison.csv, which may be empty
 _MOST_COLUMNS = 5000
 NUMBERS = ("seed", "mAP_avg", "false_positive_rate", "false_negative_rate", "train_seconds")
 
@@ -163,18 +180,27 @@ def _cell(values: pd.Series, deviation: bool) -> str:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """The caption of a comparison: features, benchmark, weights and seeds."""
-    texts = {name: sorted(set(filter(None, table[name]))) for name in _TEXT}
+    """The caption of a comparison: features, benchmark, annotations, weights, what was chosen, and seeds."""
+    texts = {name: sorted(set(filter(None, table[name]))) for name in _ORIGIN if name in table}
     parts = [f"{name}: {', '.join(values)}" for name, values in texts.items() if values]
+    if chosen := chosen_weights(table):
+        parts.append(f"best weights on held-out training videos: {', '.join(chosen)}")
     every = sorted(set(table["seed"]))
     some = "" if (table.groupby("method")["seed"].nunique() == len(every)).all() else " (not all of them for every row)"
     return "; ".join([*parts, f"seeds: {', '.join(map(str, every))}{some}", "last epoch; mAP in %"])
 
 
-def save_comparison(table: pd.DataFrame, folder: Path) -> None:
-    """Write ``comparison.csv`` (all rows, as fractions) and ``comparison.md`` (the summary)."""
+def chosen_weights(table: pd.DataFrame) -> list[str]:
+    """The weights that suited held-out training videos best, with the seed."""
+    rows = table[table["chosen"] != ""] if "chosen" in table else table[:0]
+    return [f"{row.chosen} ({row.method}, seed {row.seed})" for row in rows.itertuples()]
+
+
+def save_comparison(table: pd.DataFrame, folder: Path, command: str = "") -> None:
+    """Write ``comparison.csv`` (all rows, as fractions) and ``comparison.md`` (the summary, and the command)."""
     write_text(folder / "comparison.csv", table.to_csv(index=False))
-    write_text(folder / "comparison.md", f"{markdown(summarize(table))}\n{caption(table)}\n")
+    text = f"{markdown(summarize(table))}\n{caption(table)}\n"
+    write_text(folder / "comparison.md", text + (f"\n    {command}\n" if command else ""))
 
 
 def print_comparison(table: pd.DataFrame, console: Console | None = None) -> None:

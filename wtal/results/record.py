@@ -45,11 +45,13 @@ class Record:
         model: Name of the model's class.
         features: Where the features come from.
         benchmark: Name of the benchmark.
+        annotations: Name and SHA-256 of the annotations; empty if they were not recorded.
         weights: Where pretrained weights come from; empty without any.
         memory_mib: Peak memory, of the GPU if there is one; None if it was not measured.
         git: Revision of the code, with a plus sign if it was changed since; empty outside a repository.
         versions: Versions of this package and of those it depends on.
         methods: Methods of a comparison that the run stands for, with the source of each one's results.
+        chosen: Settings of the model that were chosen on held-out training videos, such as ``fusion.probability``.
     """
 
     metrics: Mapping[str, float]
@@ -62,11 +64,13 @@ class Record:
     model: str = ""
     features: str = ""
     benchmark: str = ""
+    annotations: str = ""
     weights: str = ""
     memory_mib: float | None = None
     git: str = ""
     versions: Mapping[str, str] = field(default_factory=dict, repr=False)
     methods: Mapping[str, str] = field(default_factory=dict)
+    chosen: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def length(self) -> tuple[object, ...]:
@@ -149,7 +153,7 @@ def _checked(content: dict[str, Any]) -> Record:
         raise ValueError(f"its config is {brief(config)}")
     if seed is not None and not isinstance(seed, int):
         raise ValueError(f"its seed is {brief(seed)}")
-    names = ("identity", "model", "features", "benchmark", "weights", "git")
+    names = ("identity", "model", "features", "benchmark", "annotations", "weights", "git")
     return Record(
         metrics=_numbers(content["metrics"]),
         selected=None if selected is None else _numbers(selected),
@@ -160,6 +164,7 @@ def _checked(content: dict[str, Any]) -> Record:
         memory_mib=None if content.get("memory_mib") is None else _number("memory_mib", content["memory_mib"]),
         versions=_texts(content.get("versions")),
         methods=_texts(content.get("methods")),
+        chosen=_numbers(content.get("chosen", {})),
         **{name: str(content.get(name, "")) for name in names},
     )
 

@@ -19,6 +19,7 @@ from wtal._version import __version__
 from wtal.data import SnippetDataModule
 from wtal.errors import CheckpointError, ConfigError
 from wtal.io.bounds import is_bounded, read_checkpoint
+from wtal.io.fingerprint import fingerprint
 from wtal.results.identity import Identity
 from wtal.results.record import Record, length_of, read_record
 from wtal.results.run_folder import RunFolder
@@ -245,9 +246,10 @@ def make_record(
         seconds: Duration of the training alone.
         methods: Methods of a comparison, with the source of each one's results.
     """
-    features, benchmark = "", type(data).__name__
+    features, benchmark, annotations = "", type(data).__name__, ""
     if isinstance(data, SnippetDataModule):
         features, benchmark = data.features_note, data.benchmark.name
+        annotations = fingerprint(data.annotations.path)
     return Record(
         metrics=dict(metrics),
         selected=None if selected is None else dict(selected),
@@ -259,6 +261,7 @@ def make_record(
         model=type(model).__name__,
         features=features,
         benchmark=benchmark,
+        annotations=annotations,
         weights=str(getattr(model, "note", "")),
         memory_mib=_peak_memory_mib(),
         git=_git_revision(),
