@@ -2,7 +2,7 @@
 
 from wtal.nn.averaging import WeightAverage
 from wtal.nn.normalization import FeatureNorm
-from wtal.nn.temporal import AttentionLayer, MaskedConv, TemporalConv, TemporalTransformer
+from wtal.nn.temporal import AttentionLayer, MaskedConv, TemporalConv, TemporalTransformer, moving_average
 
 __all__ = [
     "AttentionLayer",
@@ -11,4 +11,5 @@ __all__ = [
     "TemporalConv",
     "TemporalTransformer",
     "WeightAverage",
+    "moving_average",
 ]
