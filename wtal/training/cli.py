@@ -202,10 +202,16 @@ class WTALCLI(LightningCommands):
         settings["ckpt_path"] = self._start.checkpoint
 
     def fit(self, **kwargs: Any) -> None:  # noqa: ANN401  what Lightning's `fit` takes
-        """Train, unless the run is finished."""
+        """Train, unless the run is finished; a training that is refused before its first step leaves no folder."""
         if not self._start.finished:
-            began = time.monotonic()
-            self.trainer.fit(**kwargs)
+            began, folder = time.monotonic(), RunFolder.of(self.trainer)
+            is_new = not folder.holds_a_run
+            try:
+                self.trainer.fit(**kwargs)
+            except WTALError:
+                if is_new and self.trainer.is_global_zero:
+                    folder.discard_settings()
+                raise
             # a process that `ddp_spawn` starts keeps its clock for itself
             self.keeper.seconds = self.keeper.seconds or time.monotonic() - began
 
