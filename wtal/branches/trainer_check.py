@@ -33,9 +33,6 @@ def check_trainer(trainer: Trainer, module: LocalizationModule, data: object) ->
         )
     if trainer.limit_train_batches == 0:
         raise ConfigError("`trainer.limit_train_batches` is 0, so nothing would be trained: leave it out.")
-    for option in ("max_epochs", "max_steps"):
-        if getattr(trainer, option) == 0:
-            raise ConfigError(f"`trainer.{option}` is 0, so nothing would be trained: give a higher number.")
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         _check_callback(callback, module)
         monitor = getattr(callback, "monitor", None)

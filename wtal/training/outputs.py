@@ -13,7 +13,6 @@ from rich.console import Console
 from wtal.branches.localization import LocalizationModule
 from wtal.data import SnippetDataModule
 from wtal.data.contract import VideoData, data_of
-from wtal.io.text import counted
 from wtal.results.ground_truth import write_ground_truth
 from wtal.results.predictions import as_table, read_predictions, write_table
 from wtal.results.record import About, write_about
@@ -201,25 +200,16 @@ def part_of_videos(measured: int, total: int) -> str:
     return "" if measured == total else f"{measured} of {total} videos"
 
 
-def _in_memory(trainer: Trainer, module: LocalizationModule) -> str:
-    """The checkpoint that the weights of a fit in this process are in, or the epochs that they were trained for."""
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        return "none, as nothing is trained"
-    last, epochs = RunFolder.of(trainer).last, trainer.current_epoch
-    if epochs and last.is_file():
-        return last.name
-    return f"none saved, {counted(epochs, 'epoch')} of training" if epochs else "as in memory"
-
-
 def _about(trainer: Trainer, module: LocalizationModule, data: VideoData, part: str) -> About:
     path = getattr(trainer, "ckpt_path", None)
+    in_memory = "as in memory" if any(p.requires_grad for p in module.parameters()) else "none, as nothing is trained"
     untrained = f"untrained weights of {', '.join(module.untrained)}, which mean nothing" if module.untrained else ""
     return About(
         features=data.features_note,
         benchmark=data.benchmark.name,
         tious=data.benchmark.tious,
         weights="; ".join(filter(None, [untrained, module.note])),
-        checkpoint=Path(path).name if path else module.checkpoint_name or _in_memory(trainer, module),
+        checkpoint=Path(path).name if path else module.checkpoint_name or in_memory,
         part=part,
         views=module.views,
         floors=module.floors,
