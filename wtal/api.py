@@ -61,7 +61,7 @@ def predict(
         videos: Names of videos of the split, or of one; None for all.
 
     Returns:
-        Scores by name of the video, in the order of the split.
+        Scores by name of the video, in the order of the split. A warning says so where the weights are random.
 
     Raises:
         CheckpointError: If the data have other classes than the checkpoint.
@@ -79,6 +79,12 @@ def predict(
         raise CheckpointError(
             f"{origin} knows the classes {', '.join(model.class_names[:3])} ..., {data.annotations.path} has "
             f"{', '.join(data.class_names[:3])} ...: give data with the classes of the training, in its order."
+        )
+    if model.untrained:
+        warnings.warn(
+            f"The weights of {', '.join(model.untrained)} were neither trained nor loaded, so their scores mean "
+            "nothing: train the module first, or give the run of a training.",
+            stacklevel=2,
         )
     return score_videos(model, data, split, None if videos is None else one_or_more("videos", videos))
 

@@ -120,6 +120,12 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
 }
 
 
+def test_scores_of_random_weights_are_said_to_mean_nothing() -> None:
+    data = data_of()
+    with pytest.warns(UserWarning, match=r"The weights of cbp were neither trained nor loaded, so their scores mean"):
+        assert wtal.predict(CBPBranch(data.class_names, partial(AttentionMILHead, in_dim=data.dims["i3d"])), data)
+
+
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_cannot_be_converted_is_refused_by_name(kind: str) -> None:
     make, message = WRONG[kind]

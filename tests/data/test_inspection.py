@@ -75,6 +75,13 @@ def test_says_all_that_is_wrong_at_once(config: Path, capsys: pytest.CaptureFixt
     assert "Cannot train: 1 of 3 train videos have no features: c." in capsys.readouterr().out
 
 
+def test_says_once_that_features_are_absent(config: Path) -> None:
+    config.write_text(config.read_text().replace(f"{config.parent}/i3d", "nowhere"))
+    report = inspect(load_data([config]))
+    (problem,) = (line for line in report.problems if "There are no features at" in line)
+    assert problem not in report.remarks
+
+
 def test_segments_after_the_end_of_videos_whose_duration_is_not_given(config: Path) -> None:
     (config.parent / "own.csv").write_text("video,label,start,end,subset\na,run,1,2,train\nt,run,400,500,test\n")
     assert "1 test segments start after the end of their video: t." in inspect(load_data([config])).remarks

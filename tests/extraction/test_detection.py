@@ -152,7 +152,7 @@ def test_nothing_that_a_manifest_knows_is_asked_for(videos: Path, checkpoint: Pa
     printed = capsys.readouterr()
     assert "As existing features were made: flow dis" in printed.err
     count = len(webvtt.read(out / "first.vtt").captions)
-    assert f"{count} action{'s' * (count != 1)} found in 1 of 1 videos -> {out}" in printed.out
+    assert f"{count} action{'s' * (count != 1)} found in 1 of 1 video -> {out}" in printed.out
     about = json.loads((out / "about.json").read_text())
     assert "last.ckpt" in about["checkpoint"]
     assert about["features"] == "i3d and clip of random weights, which mean nothing"

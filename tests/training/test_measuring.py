@@ -200,8 +200,33 @@ def test_a_part_of_the_held_out_videos_is_kept_out_of_the_record(words, capsys):
     assert read_record(run(1).record).metrics["val/fused/video_mAP"] > 0
 
 
+@pytest.mark.parametrize("option", ["max_epochs", "max_steps"])
+def test_a_fit_of_no_epoch_is_refused_and_leaves_nothing(option, words, capsys):
+    assert main(["fit", *words, f"--trainer.{option}=0"]) == 2
+    assert sentence(capsys).endswith(f"`trainer.{option}` is 0, so nothing would be trained: give a higher number.")
+    assert not Path("runs", "a").exists()
+
+
+def test_a_refused_fit_leaves_no_folder(words, capsys):
+    """The features are opened after the run has its folder."""
+    Path("labels.csv").write_text("video,label\nv,run\n")
+    model = ["--model=CBPBranch", "--model.head=AttentionMILHead", "--model.head.in_dim=4", "--name=a"]
+    data = ["--data=CustomDataModule", "--data.annotations=labels.csv", "--data.i3d.path=nowhere"]
+    assert main(["fit", *model, *data]) == 2
+    assert "There are no features at nowhere" in sentence(capsys)
+    assert not any(Path("runs", "a").glob("*"))
+
+
+def test_a_test_after_a_fit_names_the_checkpoint(words, capsys):
+    assert main(["fit", *words, "--then_test=true"]) == 0
+    assert "checkpoint: last.ckpt" in " ".join(capsys.readouterr().out.split())
+    assert read_about(run().about).checkpoint == "last.ckpt"
+    assert main(["fit", *words, "--then_test=true", "--trainer.enable_checkpointing=false"]) == 0
+    assert read_about(run(1).about).checkpoint == "none saved, 2 epochs of training"
+
+
 def test_a_fit_without_a_step_leaves_no_numbers(words, capsys):
-    assert main(["fit", *words, "--then_test=true", "--trainer.max_epochs=0"]) == 0
+    assert main(["fit", *words, "--then_test=true", "--trainer.max_time=00:00:00:00"]) == 0
     out = capsys.readouterr()
     assert "untrained weights of cbp, vlp, fused, which mean nothing" in " ".join(out.out.split())
     assert "The weights of cbp, vlp, fused were not trained, so their numbers are kept out of the record." in out.err

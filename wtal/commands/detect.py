@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wtal.errors import ConfigError, VideoError
+from wtal.io.text import counted
 from wtal.results.exports import Format, chosen_of, export_table, print_found
 from wtal.video.files import find_videos
 
@@ -105,7 +106,8 @@ def run(
     if found.videos:
         _write(found, output, formats, minimum, page)
     if found.failed:
-        raise VideoError(f"{len(found.failed)} of {len(files)} videos cannot be read: {', '.join(found.failed)}.")
+        names = ", ".join(found.failed)
+        raise VideoError(f"{len(found.failed)} of {counted(len(files), 'video')} cannot be read: {names}.")
 
 
 def _stated(**options: object) -> dict[str, object]:

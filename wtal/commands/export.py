@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wtal.errors import ConfigError
+from wtal.io.text import counted
 from wtal.results.evaluation import labels_of
 from wtal.results.exports import Format, chosen_of, export_table, file_name, media_files, print_found
 from wtal.results.implausible import time_notes
@@ -55,7 +56,8 @@ def run(
             table, folder, formats, all_videos, media, minimum=minimum, overlapping=overlapping, floors=floors
         )
         counts = ", ".join(f"{sum(file.suffix == f'.{kind}' for file in written)} {kind}" for kind in formats)
-        print(f"{path}: {len(table)} detections in {len(all_videos)} videos -> {folder} ({counts})")
+        found = f"{counted(len(table), 'detection')} in {counted(len(all_videos), 'video')}"
+        print(f"{path}: {found} -> {folder} ({counts})")
         for note in time_notes(table, {}, {}):
             print(f"{path}: {note}")
         if {"vtt", "eaf"} & set(formats):

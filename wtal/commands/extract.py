@@ -6,6 +6,7 @@ from typing import Literal
 
 from wtal.errors import VideoError
 from wtal.extraction.pipeline import Extraction, Layout, Running, Stream, extract_features
+from wtal.io.text import counted
 from wtal.video.files import find_videos
 
 __all__ = ["run"]
@@ -94,4 +95,4 @@ def run(
     failed = extract_features(found, output, making, running, layout).failed
     if failed:
         names = ", ".join(sorted(failed))
-        raise VideoError(f"{len(failed)} of {len(found)} videos cannot be read and are left out: {names}.")
+        raise VideoError(f"{len(failed)} of {counted(len(found), 'video')} cannot be read and are left out: {names}.")

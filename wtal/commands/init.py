@@ -8,6 +8,7 @@ from wtal.data.annotations import Annotations, first, read_annotations
 from wtal.data.own_videos import configuration, empty_list, lacking_weights, remarks
 from wtal.errors import ConfigError, VideoError
 from wtal.io.files import write_text
+from wtal.io.text import counted
 from wtal.video.files import find_videos
 
 __all__ = ["run"]
@@ -50,8 +51,8 @@ def run(folder: Path, /, videos: Path | None = None, labels: Path | None = None)
 def _print_how_to_label(folder: Path, videos: Path, count: int) -> None:
     option = "" if videos in (folder, folder / "videos") else f" --videos {shlex.quote(str(videos))}"
     print(
-        f"{folder / 'labels.csv'} lists {count} videos. Write the action that each shows beside it, in plain English "
-        "words: `high jump`, or `run;high jump` for two, or nothing for a video without any action.\n"
+        f"{folder / 'labels.csv'} lists {counted(count, 'video')}. Write the action that each shows beside it, in "
+        "plain English words: `high jump`, or `run;high jump` for two, or nothing for a video without any action.\n"
         "Columns that you may add: `start,end` in seconds, with one line per instance, to measure results; "
         "`subset`, train or test.\n"
         f"Then run: wtal init {shlex.quote(str(folder))}{option}"
@@ -61,8 +62,9 @@ def _print_how_to_label(folder: Path, videos: Path, count: int) -> None:
 def _print_next(annotations: Annotations, folder: Path, videos: Path) -> None:
     names, place = annotations.class_names, shlex.quote(os.path.relpath(videos, folder))
     run = "runs/CollaborationModule/version_0"
+    counts = f"{counted(len(annotations.videos), 'video')}, {counted(len(names), 'class')}"
     print(
-        f"{folder / 'config.yaml'} written: {len(annotations.videos)} videos, {len(names)} classes ({first(names)}).\n"
+        f"{folder / 'config.yaml'} written: {counts} ({first(names)}).\n"
         "Next:\n"
         f"  cd {shlex.quote(str(folder))}\n"
         f"  wtal extract {place} --output features\n"

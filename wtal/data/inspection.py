@@ -71,6 +71,7 @@ def inspect(data: SnippetDataModule, scan: bool = True) -> DataReport:
             (report.remarks if split == "test" else report.problems).append(str(error))
             continue
         _inspect_split(data, split, table, report, scan)
+    report.remarks = [remark for remark in report.remarks if remark not in report.problems]  # of both splits
     return report
 
 

@@ -92,7 +92,8 @@ def detect_actions(
     _refuse_other_model(output, model, videos, trained)
     failed: Mapping[str, str] = {}
     if stored and not _differs(making, stored) and _have_features(videos, store, streams):
-        print(f"All {len(videos)} videos have features in {store}.")
+        there = f"All {len(videos)} videos have" if len(videos) > 1 else "The video has"
+        print(f"{there} features in {store}.")
     else:
         failed = extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
     readable = {name: path for name, path in videos.items() if name not in failed}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wtal.errors import VideoError
+from wtal.io.text import counted
 from wtal.video.decode import FrameReader
 from wtal.video.flow import FlowMethod, flow_stream
 
@@ -33,8 +34,8 @@ def remark_on_flow(paths: Sequence[Path], total_s: float, fps: float, processes:
     tvl1, dis = (as_clock(total_s * fps * seconds_a_frame(frames, m) / processes) for m in methods)
     side = f" by {processes} processes" if processes > 1 else ""
     return (
-        f"The optical flow of {len(paths)} videos, {as_clock(total_s)} long, takes about {tvl1} with TV-L1{side} "
-        f"(which I3D was trained on); with `--flow dis` about {dis}."
+        f"The optical flow of {counted(len(paths), 'video')}, {as_clock(total_s)} long, takes about {tvl1} with "
+        f"TV-L1{side} (which I3D was trained on); with `--flow dis` about {dis}."
     )
 
 

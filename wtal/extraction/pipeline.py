@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wtal.errors import ConfigError, VideoError
+from wtal.io.text import counted
 
 if TYPE_CHECKING:
     from wtal.data.appending import StoreAppender
@@ -215,7 +216,7 @@ def _report(
 
     folders = ", ".join(str(store.folder) for store in stores.values())
     there = f"; {present} already had them" if present else ""
-    text = f"{len(outcome.written)} videos written to {folders}{there}."
+    text = f"{counted(len(outcome.written), 'video')} written to {folders}{there}."
     Console().print(text, soft_wrap=True, highlight=False, markup=False)
     late = {name: offset_s for name, offset_s in outcome.offset_s.items() if offset_s >= _NOTICEABLE_S}
     if late:

@@ -15,6 +15,7 @@ from torch import Tensor
 from wtal.data.appending import StoreAppender
 from wtal.extraction.estimate import as_clock
 from wtal.extraction.module import Extractor
+from wtal.io.text import counted
 from wtal.video.snippets import Snippets, Stream
 
 __all__ = ["Outcome", "ShowProgress", "WriteFeatures"]
@@ -129,13 +130,15 @@ class ShowProgress(Callback):
         if batch.ended:
             self._ended += 1
             del self._running[batch.job]
-        done = f"{self._ended} of {len(pl_module.mine)}"
+        total = len(pl_module.mine)
         if batch.problem:
             self._say(batch.problem)
         elif self._bar.disable and (batch.ended or time.monotonic() - self._said >= _SILENCE_S):
             left_s = max(0.0, self._share - self._frames) / max(rate, 1e-9)
-            self._say(f"{done}: {pl_module.jobs[batch.job].video_id}, {rate:.1f} frames/s, {as_clock(left_s)} left")
-        self._bar.update(self._task, completed=self._frames, description=f"{done} videos, {rate:.1f} frames/s")
+            video, left = pl_module.jobs[batch.job].video_id, as_clock(left_s)
+            self._say(f"{self._ended} of {total}: {video}, {rate:.1f} frames/s, {left} left")
+        done = f"{self._ended} of {counted(total, 'video')}, {rate:.1f} frames/s"
+        self._bar.update(self._task, completed=self._frames, description=done)
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()

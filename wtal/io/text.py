@@ -7,10 +7,20 @@ from pathlib import Path
 
 from wtal.errors import WTALError
 
-__all__ = ["expanded", "plain", "read_any_text"]
+__all__ = ["counted", "expanded", "plain", "read_any_text"]
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte-order marks
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods and .numbers; .xls
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it is not 1.
+
+    >>> [counted(1, "video"), counted(2, "video"), counted(0, "class")]
+    ['1 video', '2 videos', '0 classes']
+    """
+    many = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else many}"
 
 
 def plain(text: str) -> str:

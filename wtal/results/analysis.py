@@ -9,6 +9,7 @@ import pandas as pd
 
 from wtal.functional.average_precision import mean_average_precision
 from wtal.io.files import write_text
+from wtal.io.text import counted
 from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, diagnose
 from wtal.metrics.error_analysis import error_profile
 from wtal.results.ground_truth import GroundTruth, detection_rows
@@ -97,9 +98,8 @@ def analyze_sets(sets: dict[str, pd.DataFrame], truth: GroundTruth, tious: Seque
         notes.append(f"{truth.path} lacks the duration of some videos, so there is no coverage.")
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
     at = f"{thresholds[0]:g}" if len(thresholds) == 1 else f"{thresholds[0]:g}:{thresholds[-1]:g}"
-    caption = (
-        f"{truth.path.name}, {truth.name}: {len(truth.video_ids)} videos, {len(truth.segments)} instances; tIoU {at}"
-    )
+    counts = f"{counted(len(truth.video_ids), 'video')}, {counted(len(truth.segments), 'instance')}"
+    caption = f"{truth.path.name}, {truth.name}: {counts}; tIoU {at}"
     return Analysis(**joined, caption=caption, notes=tuple(notes))
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from wtal._version import __version__
 from wtal.errors import AnnotationError, ConfigError
 from wtal.io.files import write_text
+from wtal.io.text import counted
 from wtal.metrics.rule_sets import RuleSet, Score
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.results.ground_truth import GroundTruth, detection_rows
@@ -178,7 +179,7 @@ def evaluate_file(path: Path, label: str, truth: GroundTruth, rules: RuleSet, ti
 def _caption(result: Evaluation) -> str:
     truth, score = result.truth, result.score
     return (
-        f"protocol {result.rules.name}; {truth.path.name}, {truth.name}: {len(truth.video_ids)} videos, "
+        f"protocol {result.rules.name}; {truth.path.name}, {truth.name}: {counted(len(truth.video_ids), 'video')}, "
         f"{score.instances} instances of {len(score.precision.labels)} classes; mAP in %"
     )
 

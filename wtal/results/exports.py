@@ -11,6 +11,7 @@ import pandas as pd
 from wtal.data.annotations import first
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
+from wtal.io.text import counted
 from wtal.results.cues import cues_of, shown
 from wtal.results.elan import as_eaf
 from wtal.results.predictions import as_table, write_table
@@ -117,11 +118,11 @@ def print_found(chosen: Mapping[str, pd.DataFrame], output: Path, without_floor:
         without_floor: Whether nothing is known about the lowest score of an action; a remark then says so.
     """
     count, empty = sum(map(len, chosen.values())), [name for name, table in chosen.items() if table.empty]
+    videos = counted(len(chosen), "video")
     if len(empty) < len(chosen):
-        actions = "1 action" if count == 1 else f"{count} actions"
-        print(f"{actions} found in {len(chosen) - len(empty)} of {len(chosen)} videos -> {output}")
+        print(f"{counted(count, 'action')} found in {len(chosen) - len(empty)} of {videos} -> {output}")
     if empty:
-        print(f"{NOTHING_FOUND} in {len(empty)} of {len(chosen)} videos: {first(empty)}.")
+        print(f"{NOTHING_FOUND} in {len(empty)} of {videos}: {first(empty)}.")
     if without_floor:
         print(
             "No lowest score of an action was learned for these detections, so even a video without any action shows "

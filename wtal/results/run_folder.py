@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,16 @@ class RunFolder:
     def below(cls, home: Path) -> "list[RunFolder]":
         """The runs directly in a folder that have a ``last.ckpt``, sorted by its age, the newest one last."""
         return [cls(file.parent.parent) for file in _by_age(home.glob(f"*/checkpoints/{_LAST}"))]
+
+    def discard_settings(self) -> None:
+        """Remove the settings of a training that was refused, and the folder, unless something else lies in it."""
+        if self.metrics.exists() or any(self.checkpoints.glob("*")):
+            return
+        for file in (self.config, self.identity, self.path / "hparams.yaml"):
+            file.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.path):
+            with suppress(OSError):  # it does not exist or is not empty
+                folder.rmdir()
 
     @property
     def holds_a_run(self) -> bool:

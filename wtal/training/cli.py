@@ -26,6 +26,7 @@ from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
 from wtal.io.options import plain_options
+from wtal.io.text import counted
 from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
@@ -184,9 +185,16 @@ class WTALCLI(LightningCommands):
         keep_results(self.trainer, self.model, self.datamodule, self.settings, checkpoint)
 
     def before_fit(self) -> None:
-        """Find the run to continue, or give a new one its folder."""
+        """Find the run to continue, or give a new one its folder.
+
+        Raises:
+            ConfigError: If nothing would be trained, or a setting cannot work.
+        """
         if isinstance(self.model, LocalizationModule):
             check_trainer(self.trainer, self.model, self.datamodule)
+        for option in ("max_epochs", "max_steps"):
+            if getattr(self.trainer, option) == 0:
+                raise ConfigError(f"`trainer.{option}` is 0, so nothing would be trained: give a higher number.")
         if isinstance(self.datamodule, SnippetDataModule):
             for sentence in another_clip([self.settings], self.datamodule):
                 rank_zero_warn(sentence)
@@ -202,10 +210,16 @@ class WTALCLI(LightningCommands):
         settings["ckpt_path"] = self._start.checkpoint
 
     def fit(self, **kwargs: Any) -> None:  # noqa: ANN401  what Lightning's `fit` takes
-        """Train, unless the run is finished."""
+        """Train, unless the run is finished; a training that is refused before its first step leaves no folder."""
         if not self._start.finished:
-            began = time.monotonic()
-            self.trainer.fit(**kwargs)
+            began, folder = time.monotonic(), RunFolder.of(self.trainer)
+            is_new = not folder.holds_a_run
+            try:
+                self.trainer.fit(**kwargs)
+            except WTALError:
+                if is_new and self.trainer.is_global_zero:
+                    folder.discard_settings()
+                raise
             # a process that `ddp_spawn` starts keeps its clock for itself
             self.keeper.seconds = self.keeper.seconds or time.monotonic() - began
 
@@ -219,6 +233,7 @@ class WTALCLI(LightningCommands):
         metrics = self._whole(metrics, "val")
         metrics = {**known.metrics, **metrics} if known else metrics
         if self.setting("then_test"):
+            self._name_weights()
             (tested,) = trainer.test(self.model, self.datamodule, verbose=False)
             metrics |= self._whole(tested, "test")
         identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
@@ -229,6 +244,13 @@ class WTALCLI(LightningCommands):
             record = replace(record, selected=self._whole(tested, "test") or None)
         if trainer.is_global_zero:
             write_record(RunFolder.of(trainer).record, record)
+
+    def _name_weights(self) -> None:
+        """Name the checkpoint that the trained weights are in, or the epochs that they were trained for."""
+        last, epochs = RunFolder.of(self.trainer).last, self.trainer.current_epoch
+        if epochs and isinstance(self.model, LocalizationModule):
+            unsaved = f"none saved, {counted(epochs, 'epoch')} of training"
+            self.model.checkpoint_name = last.name if last.is_file() else unsaved
 
     def _whole(self, metrics: Mapping[str, float], split: Literal["val", "test"]) -> dict[str, float]:
         """The metrics of a split if all its videos were measured with trained weights; otherwise none, with a word."""

@@ -79,6 +79,15 @@ def test_sorts_by_the_worst_and_by_name(opened, made):
     assert page.locator("#list .named bdi").evaluate_all("all => all.map(one => one.textContent)") == in_order
 
 
+def test_the_legend_explains_the_ground_truth_only_where_there_is_one(opened, browser, made, tmp_path):
+    assert "Grey: ground truth." in opened("#video=plain_2").locator("#legend").inner_text()
+    assert main(["report", str(made.folder / "predictions" / "cbp.json"), "--output", str(tmp_path)]) == 0
+    page = browser.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    assert page.locator("#legend").inner_text().endswith("Bars: detections, darker for a higher score.")
+    page.close()
+
+
 def test_searches_by_name_and_class(opened, made):
     page = opened()
     page.keyboard.press("/")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from wtal.io.text import counted
 from wtal.metrics.diagnosis import Diagnosis
 from wtal.report.page.contents import Material
 from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis_tables, missed_chart, stacks
@@ -68,7 +69,7 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
     measured = {} if truth is None else {m.name: measure(m, truth, tious) for m in material.methods}
     parts = [material.about.caption if compared is None else caption(compared)]
     if truth is not None:
-        parts.append(f"{len(truth.video_ids)} videos, {len(truth.segments)} instances")
+        parts.append(f"{counted(len(truth.video_ids), 'video')}, {counted(len(truth.segments), 'instance')}")
     figures, diagnosed = _key_figures(material, measured), diagnoses(material)
     return Sections(
         captions=["; ".join(filter(None, parts)), *material.notes],
