@@ -94,37 +94,49 @@ class PyramidHead(nn.Module):
         length, hidden = mask.shape[1], self.dropout(self.norm(features, mask))
         for block in self.stem:
             hidden = block(hidden, mask)
-        parts, stride, curve = [], 1, None
+        levels, masks = [], []
         for level, block in enumerate(self.blocks):
             if level:
-                hidden, mask, stride = self.down[level - 1](hidden, mask), mask[:, ::2], 2 * stride
+                hidden, mask = self.down[level - 1](hidden, mask), mask[:, ::2]
             hidden = block(hidden, mask)
-            parts.append(self._level(level, hidden, mask, stride))
-            spread = parts[-1].logits.repeat_interleave(stride, dim=1)[:, :length]
-            curve = spread if curve is None else torch.maximum(curve, spread)
-        logits, bounds, masks, centre, strides = (
-            torch.cat([getattr(part, name) for part in parts], dim=dim)
-            for name, dim in (("logits", 1), ("bounds", 1), ("mask", 1), ("centre", 0), ("stride", 0))
-        )
-        spreads = [part.log_spread for part in parts if part.log_spread is not None]
-        assert curve is not None
-        return PyramidOutput(logits, bounds, torch.cat(spreads, 1) if spreads else None, masks, centre, strides, curve)
+            levels.append(hidden)
+            masks.append(mask)
+        return self._predict(levels, masks, length)
 
-    def _level(self, level: int, hidden: Tensor, mask: Tensor, stride: int) -> PyramidOutput:
-        classes, ends = hidden, hidden
+    def _predict(self, levels: list[Tensor], masks: list[Tensor], length: int) -> PyramidOutput:
+        """Predictions of the heads, which see all levels at once, one after the other with gaps in between."""
+        gap = self.bins if self.boundaries == "distribution" else 1
+        apart, mask = (
+            torch.cat([F.pad(part, pad) for part in parts], dim=1)
+            for parts, pad in (
+                (levels, (0, 0, 0, gap)),
+                (masks, (0, gap)),
+            )
+        )
+        places = torch.cat([torch.arange(part.shape[1] + gap) < part.shape[1] for part in masks]).to(mask.device)
+        strides = [2**level for level in range(self.levels)]
+        centre, stride, scale = (
+            torch.cat(parts).to(apart)
+            for parts in (
+                [torch.arange(part.shape[1]) * step + 0.5 for part, step in zip(masks, strides, strict=True)],
+                [torch.full((part.shape[1],), float(step)) for part, step in zip(masks, strides, strict=True)],
+                [self.scales[level].expand(part.shape[1]) for level, part in enumerate(masks)],
+            )
+        )
+        classes, ends = apart, apart
         for of_classes, of_ends in zip(self.classes, self.ends, strict=True):
             classes, ends = of_classes(classes, mask), of_ends(ends, mask)
-        logits, raw = self.to_logits(classes, mask), self.to_ends(ends, mask)
-        log_spread = raw[..., -2:].clamp(-5, 5) if self.uncertainty != "none" else None
-        distance = F.softplus(self.scales[level] * raw[..., :2]) if self.boundaries == "distance" else None
-        if distance is None:
-            distance = self._expected(raw, mask)
-        centre = torch.arange(mask.shape[1], device=mask.device) * stride + 0.5
-        sides = distance.new_tensor([-1.0, 1.0])
-        bounds = centre[:, None] + sides * distance * stride
-        return PyramidOutput(
-            logits, bounds, log_spread, mask, centre, torch.full_like(centre, stride), logits
-        )
+        logits, raw = self.to_logits(classes, mask)[:, places], self.to_ends(ends, mask)
+        log_spread = raw[:, places, -2:].clamp(-5, 5) if self.uncertainty != "none" else None
+        if self.boundaries == "distance":
+            distance = F.softplus(scale[:, None] * raw[:, places, :2])
+        else:
+            distance = self._expected(raw, mask)[:, places]
+        bounds = centre[:, None] + distance.new_tensor([-1.0, 1.0]) * distance * stride[:, None]
+        of_levels = logits.split([part.shape[1] for part in masks], dim=1)
+        spread = [part.repeat_interleave(step, 1)[:, :length] for part, step in zip(of_levels, strides, strict=True)]
+        curve = torch.stack(spread).amax(dim=0)
+        return PyramidOutput(logits, bounds, log_spread, mask[:, places], centre, stride, curve)
 
     def _expected(self, raw: Tensor, mask: Tensor) -> Tensor:
         """Mean distances to the start and the end, in strides, ``(B, T, 2)``."""

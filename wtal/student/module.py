@@ -87,7 +87,7 @@ class StudentModule(LocalizationModule):
         labels: InstanceSource | None = None,
         head: HeadFactory = PyramidHead,
         view: View = STUDENT,
-        weights: StudentWeights = StudentWeights(),  # noqa: B008  frozen
+        weights: StudentWeights = StudentWeights(),
         average: float = 0.99,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: LRSchedulerCallable | None = None,

@@ -99,4 +99,3 @@ def _on_grids(table: pd.DataFrame, videos: list[Video]) -> list[Tensor]:
         if end > start:
             found[row].append((start, end, label, weight, ignored))
     return [torch.tensor(rows, dtype=torch.float32).reshape(-1, 5) for rows in found]
-

@@ -42,9 +42,7 @@ def in_crop(instances: Tensor, first: float, length: int) -> Tensor:
     return moved[moved[:, 1] > moved[:, 0]]
 
 
-def assign(
-    centre: Tensor, stride: Tensor, instances: Tensor, classes: int, radius: float = 1.5
-) -> Targets:
+def assign(centre: Tensor, stride: Tensor, instances: Tensor, classes: int, radius: float = 1.5) -> Targets:
     """Assign instances to places: those near its centre, on the level whose stride suits its length.
 
     Args:
@@ -70,7 +68,7 @@ def assign(
     suits &= (reach > _RANGE / 2) | (stride == finest)[:, None]
     near = (centre[:, None] - (start + end) / 2).abs() <= radius * stride[:, None]
     taken = inside & suits & near & (ignored == 0)
-    length = (end - start).masked_fill(~taken, torch.inf)
+    length = torch.where(taken, end - start, torch.inf)
     if taken.any():
         shortest, owner = length.min(dim=1)
         rows = shortest.isfinite().nonzero().squeeze(1)

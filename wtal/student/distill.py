@@ -1,0 +1,120 @@
+"""From a finished run to pseudo-instances of its training videos, and to the configuration of a student."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wtal.branches.localization import LocalizationModule
+from wtal.branches.scoring import score_videos
+from wtal.data.datamodule import SnippetDataModule
+from wtal.errors import ConfigError
+from wtal.functional.segments import temporal_iou
+from wtal.student.files import PseudoInstances
+from wtal.student.pseudo_instances import Selection, pseudo_instances
+
+__all__ = ["distill", "label_quality", "student_settings"]
+
+_STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 400, 40, 100
+
+
+def distill(
+    model: LocalizationModule,
+    data: SnippetDataModule,
+    selection: Selection = Selection(),  # noqa: B008  frozen
+    about: Mapping[str, Any] | None = None,
+) -> PseudoInstances:
+    """Find pseudo-instances in the training videos of a model, by its scores and the video labels alone.
+
+    Args:
+        model: The trained model, in evaluation mode.
+        data: The data that it was trained on; neither test videos nor segments are read.
+        selection: What is chosen.
+        about: What the file states about the model.
+
+    Raises:
+        WTALError: If features or annotations cannot be read.
+    """
+    scores, videos = score_videos(model, data, "train"), data.videos("train")
+    labels = data.split_table("train")["labels"]
+    table = pseudo_instances(scores, {video.video_id: labels[video.video_id] for video in videos}, selection)
+    return PseudoInstances(
+        table, {video.video_id: video.duration_s for video in videos}, about or {}, ", ".join(model.marks)
+    )
+
+
+def label_quality(found: pd.DataFrame, segments: pd.DataFrame, tiou: float = 0.5) -> tuple[float, float]:
+    """Precision and recall of instances.
+
+    Each segment is found once at most, by the first instance in the order of scores that overlaps it enough.
+
+    Args:
+        found: Instances: ``video_id``, ``label``, ``start_s``, ``end_s``, ``score``; ignored ones do not count.
+        segments: True segments: ``video_id``, ``label``, ``start_s``, ``end_s``.
+        tiou: Temporal IoU from which an instance is right.
+
+    >>> true = pd.DataFrame({"video_id": ["a", "a"], "label": "run", "start_s": [0.0, 9.0], "end_s": [4.0, 12.0]})
+    >>> label_quality(true.iloc[:1].assign(score=1.0, ignored=0.0), true)
+    (1.0, 0.5)
+    """
+    found = found[found["ignored"] == 0]
+    truth = {key: rows[["start_s", "end_s"]].to_numpy(float) for key, rows in segments.groupby(["video_id", "label"])}
+    right = 0
+    for key, rows in found.groupby(["video_id", "label"]):
+        left = truth.get(key, np.empty((0, 2)))
+        for span in rows.sort_values("score", ascending=False)[["start_s", "end_s"]].to_numpy(float):
+            overlap = temporal_iou(span[None], left)[0]
+            if overlap.max(initial=0) >= tiou:
+                right, left = right + 1, np.delete(left, overlap.argmax(), axis=0)
+    return right / max(len(found), 1), right / max(len(segments), 1)
+
+
+def student_settings(
+    model: LocalizationModule, data: SnippetDataModule, settings: Mapping[str, Any], labels: Path
+) -> dict[str, Any]:
+    """The configuration of a student of a run, ready for ``wtal fit``.
+
+    It reads the streams that the run's model reads, from the same data.
+
+    Args:
+        model: The run's model.
+        data: Its data.
+        settings: Its configuration.
+        labels: The file of pseudo-instances.
+
+    Raises:
+        ConfigError: If the configuration describes no data.
+    """
+    if not isinstance(settings.get("data"), Mapping):
+        raise ConfigError("The run's configuration has no `data` part: a student needs its data.")
+    streams = streams_of(model, data)
+    steps = -(-len(data.videos("train")) // data.batch_size)
+    epochs = min(max(-(-_STEPS // steps), _LEAST_EPOCHS), _MOST_EPOCHS)
+    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.001, "weight_decay": 0.05}}
+    scheduler = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": epochs}}
+    head = {
+        "class_path": "wtal.nn.PyramidHead",
+        "init_args": {"in_dim": sum(data.dims[name] for name in streams)},
+    }
+    arguments: dict[str, Any] = {
+        "labels": {"class_path": "wtal.student.FileInstances", "init_args": {"path": str(labels)}},
+        "view": {"name": "student", "streams": list(streams)},
+        "head": head,
+        "optimizer": optimizer,
+        "lr_scheduler": scheduler,
+    }
+    return {
+        "seed_everything": settings.get("seed_everything", 0),
+        "trainer": {"max_epochs": epochs, "gradient_clip_val": 1.0},
+        "model": {"class_path": "wtal.student.StudentModule", "init_args": arguments},
+        "data": deepcopy(dict(settings["data"])),
+    }
+
+
+def streams_of(model: LocalizationModule, data: SnippetDataModule) -> Sequence[str]:
+    """The streams that any part of a model reads, in the order of the data."""
+    read = {name for part in model.modules() for name in getattr(part, "streams", ())}
+    return [name for name in data.streams if name in read]
