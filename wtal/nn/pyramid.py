@@ -1,6 +1,7 @@
 """A temporal pyramid that predicts instances at every place of every scale, without anchors."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -91,7 +92,7 @@ class PyramidHead(nn.Module):
             features: Features of the snippets, ``(B, T, in_dim)``.
             mask: True on real snippets, ``(B, T)``, which come first.
         """
-        length, hidden = mask.shape[1], self.dropout(self.norm(features, mask))
+        hidden = self.dropout(self.norm(features, mask))
         for block in self.stem:
             hidden = block(hidden, mask)
         levels, masks = [], []
@@ -101,28 +102,18 @@ class PyramidHead(nn.Module):
             hidden = block(hidden, mask)
             levels.append(hidden)
             masks.append(mask)
-        return self._predict(levels, masks, length)
+        return self._predict(levels, masks)
 
-    def _predict(self, levels: list[Tensor], masks: list[Tensor], length: int) -> PyramidOutput:
+    def _predict(self, levels: list[Tensor], masks: list[Tensor]) -> PyramidOutput:
         """Predictions of the heads, which see all levels at once, one after the other with gaps in between."""
         gap = self.bins if self.boundaries == "distribution" else 1
-        apart, mask = (
-            torch.cat([F.pad(part, pad) for part in parts], dim=1)
-            for parts, pad in (
-                (levels, (0, 0, 0, gap)),
-                (masks, (0, gap)),
-            )
-        )
-        places = torch.cat([torch.arange(part.shape[1] + gap) < part.shape[1] for part in masks]).to(mask.device)
-        strides = [2**level for level in range(self.levels)]
-        centre, stride, scale = (
-            torch.cat(parts).to(apart)
-            for parts in (
-                [torch.arange(part.shape[1]) * step + 0.5 for part, step in zip(masks, strides, strict=True)],
-                [torch.full((part.shape[1],), float(step)) for part, step in zip(masks, strides, strict=True)],
-                [self.scales[level].expand(part.shape[1]) for level, part in enumerate(masks)],
-            )
-        )
+        apart = torch.cat([F.pad(hidden, (0, 0, 0, gap)) for hidden in levels], dim=1)
+        mask = torch.cat([F.pad(real, (0, gap)) for real in masks], dim=1)
+        lengths, strides = [real.shape[1] for real in masks], [2**level for level in range(self.levels)]
+        places = torch.cat([torch.arange(length + gap) < length for length in lengths]).to(mask.device)
+        centre = torch.cat([torch.arange(n) * step + 0.5 for n, step in zip(lengths, strides, strict=True)]).to(apart)
+        stride = torch.cat([torch.full((n,), step) for n, step in zip(lengths, strides, strict=True)]).to(apart)
+        scale = self.scales.repeat_interleave(torch.tensor(lengths, device=apart.device))
         classes, ends = apart, apart
         for of_classes, of_ends in zip(self.classes, self.ends, strict=True):
             classes, ends = of_classes(classes, mask), of_ends(ends, mask)
@@ -133,9 +124,7 @@ class PyramidHead(nn.Module):
         else:
             distance = self._expected(raw, mask)[:, places]
         bounds = centre[:, None] + distance.new_tensor([-1.0, 1.0]) * distance * stride[:, None]
-        of_levels = logits.split([part.shape[1] for part in masks], dim=1)
-        spread = [part.repeat_interleave(step, 1)[:, :length] for part, step in zip(of_levels, strides, strict=True)]
-        curve = torch.stack(spread).amax(dim=0)
+        curve = _best_of_levels(logits.split(lengths, dim=1), strides)
         return PyramidOutput(logits, bounds, log_spread, mask[:, places], centre, stride, curve)
 
     def _expected(self, raw: Tensor, mask: Tensor) -> Tensor:
@@ -147,6 +136,13 @@ class PyramidHead(nn.Module):
         after = F.pad(evidence[..., 1], (0, bins), value=-10.0).unfold(1, count, 1)
         share = (torch.stack([before, after], dim=2) + own).softmax(dim=3)
         return share @ torch.arange(count, device=raw.device, dtype=share.dtype)
+
+
+def _best_of_levels(levels: Sequence[Tensor], strides: Sequence[int]) -> Tensor:
+    """The best value of any level at each snippet, ``(B, T, C)``; the first level has one place per snippet."""
+    length = levels[0].shape[1]
+    spread = [part.repeat_interleave(step, 1)[:, :length] for part, step in zip(levels, strides, strict=True)]
+    return torch.stack(spread).amax(dim=0)
 
 
 class _Block(nn.Module):

@@ -193,9 +193,7 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
 
 def _read_results(path: Path, content: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401  any content
     """The predictions of each video, or a list with one object a detection."""
-    results = content.get("results", content) if isinstance(content, dict) else content
-    if isinstance(content, dict) and content.get("pseudo") is True:  # annotations with scores, of `wtal distill`
-        results = _of_annotations(content.get("database"))
+    results = _results_in(content)
     if isinstance(results, list) and results and all(isinstance(row, dict) for row in results):
         yield from _read_rows(path, results)
         return
@@ -208,10 +206,14 @@ def _read_results(path: Path, content: Any) -> Iterator[tuple[Any, ...]]:  # noq
             yield video, *_read_one(path, video, one)
 
 
-def _of_annotations(database: object) -> dict[str, Any] | None:
-    """The annotations of each video, if they are a database."""
-    entries = database.items() if isinstance(database, dict) else ()
-    return {name: entry.get("annotations") for name, entry in entries if isinstance(entry, dict)} or None
+def _results_in(content: Any) -> Any:  # noqa: ANN401
+    """The results of each video: those of ``results``, of annotations with scores (``wtal distill``), or all."""
+    if not isinstance(content, dict):
+        return content
+    database = content.get("database")
+    if content.get("pseudo") is not True or not isinstance(database, dict):
+        return content.get("results", content)
+    return {name: entry.get("annotations") for name, entry in database.items() if isinstance(entry, dict)}
 
 
 def _are_of_videos(content: Mapping[str, Any]) -> bool:

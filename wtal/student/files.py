@@ -50,9 +50,9 @@ def write_pseudo_instances(path: Path, found: PseudoInstances) -> None:
         entry: dict[str, Any] = {"subset": "train", "annotations": [], "ignored": []}
         database[name] = {"duration": duration_s, **entry} if duration_s == duration_s else entry
     for row in found.instances[list(COLUMNS)].itertuples(index=False):
-        one = {"label": row.label, "segment": [row.start_s, row.end_s], "score": row.score}
-        more = {name: getattr(row, name) for name in _NUMBERS[1:]}
-        database[row.video_id]["ignored" if row.ignored else "annotations"].append(one if row.ignored else one | more)
+        numbers = {name: getattr(row, name) for name in _NUMBERS}
+        one = {"label": row.label, "segment": [row.start_s, row.end_s], **numbers}
+        database[row.video_id]["ignored" if row.ignored else "annotations"].append(one)
     content = {"version": "pseudo-instances 1", "pseudo": True, "mark": found.mark, "about": dict(found.about)}
     write_text(path, json.dumps(content | {"database": database}, ensure_ascii=False, indent=1) + "\n")
 
