@@ -131,11 +131,11 @@ class PyramidHead(nn.Module):
         """Mean distances to the start and the end, in strides, ``(B, T, 2)``."""
         bins, count = self.bins, self.bins + 1
         evidence = raw[..., :2].masked_fill(~mask[..., None], -10.0)
-        own = raw[..., 2 : 2 + 2 * count].unflatten(2, (2, count))
+        own = raw[..., 2 : 2 + 2 * count].reshape(*mask.shape, 2, count)
         before = F.pad(evidence[..., 0], (bins, 0), value=-10.0).unfold(1, count, 1).flip(2)  # from the place backward
         after = F.pad(evidence[..., 1], (0, bins), value=-10.0).unfold(1, count, 1)
         share = (torch.stack([before, after], dim=2) + own).softmax(dim=3)
-        return share @ torch.arange(count, device=raw.device, dtype=share.dtype)
+        return (share * torch.arange(count, device=raw.device)).sum(dim=3)
 
 
 def _best_of_levels(levels: Sequence[Tensor], strides: Sequence[int]) -> Tensor:

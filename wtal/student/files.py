@@ -52,7 +52,7 @@ def write_pseudo_instances(path: Path, found: PseudoInstances) -> None:
     for row in found.instances[list(COLUMNS)].itertuples(index=False):
         numbers = {name: getattr(row, name) for name in _NUMBERS}
         one = {"label": row.label, "segment": [row.start_s, row.end_s], **numbers}
-        database[row.video_id]["ignored" if row.ignored else "annotations"].append(one)
+        database[str(row.video_id)]["ignored" if row.ignored else "annotations"].append(one)
     content = {"version": "pseudo-instances 1", "pseudo": True, "mark": found.mark, "about": dict(found.about)}
     write_text(path, json.dumps(content | {"database": database}, ensure_ascii=False, indent=1) + "\n")
 
