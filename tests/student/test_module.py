@@ -63,6 +63,8 @@ def test_a_run_is_distilled_and_its_student_is_trained_tested_loaded_and_distill
 
     distill(checkpoint, tmp_path / "second")  # the next round
     assert "pseudo-instances in" in capsys.readouterr().out
+    supervised = yaml.safe_load((tmp_path / "second" / "supervised.yaml").read_text())
+    assert "SupervisedInstances" in supervised["model"]["init_args"]["labels"]["class_path"]
     settings = yaml.safe_load((tmp_path / "second" / "student.yaml").read_text())
     assert settings["model"]["init_args"]["view"]["streams"] == ["i3d", "clip"]
 
@@ -183,3 +185,9 @@ def test_instances_are_suppressed_per_class_and_clipped_to_the_video():
     assert InstanceLocalizer(class_threshold=0.95)(
         scores.of_classes(torch.tensor([1])), video
     ).label.unique().tolist() == [0]
+
+
+def test_features_of_own_videos_are_made_for_the_streams_of_a_student(data):
+    from wtal.extraction.detection import _streams_of
+
+    assert _streams_of(student(data)) == {"i3d", "clip"}

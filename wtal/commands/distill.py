@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from wtal.errors import ConfigError
-from wtal.io.files import write_text
 
 __all__ = ["run"]
 
@@ -19,8 +18,9 @@ def run(
     """Make pseudo-instances of a run's training videos, from which a student learns.
 
     OUTPUT gets ``pseudo_instances.json``, annotations that are marked as pseudo, with the score, weight, vote and
-    spread of each instance, and ``student.yaml``, the configuration of a student: ``wtal fit -c OUTPUT/student.yaml``.
-    Only scores and video labels of the training videos are used. The run of a student gives the labels of a next round.
+    spread of each instance, ``student.yaml``, the configuration of a student (``wtal fit -c OUTPUT/student.yaml``), and
+    ``supervised.yaml``, that of the same student on true segments, whose numbers are marked. Only scores and video
+    labels of the training videos are used. The run of a student gives the labels of a next round.
 
     Args:
         source: Folder of a run, or its checkpoint.
@@ -35,10 +35,8 @@ def run(
         CheckpointError: If there is no checkpoint.
         WTALError: If the run's data cannot be read.
     """
-    import yaml
-
     from wtal.io.fingerprint import fingerprint
-    from wtal.student.distill import distill, label_quality, student_settings
+    from wtal.student.distill import distill, label_quality, student_settings, write_configs
     from wtal.student.files import write_pseudo_instances
     from wtal.student.pseudo_instances import Selection
     from wtal.training.checkpoint import load
@@ -54,7 +52,7 @@ def run(
     if trained.config is None:
         raise ConfigError(f"There is no config.yaml above {trained.path}: the student's data are not known.")
     settings = student_settings(trained.model, data, read_settings(trained.config), path)
-    write_text(output / "student.yaml", yaml.safe_dump(settings, sort_keys=False))
+    write_configs(settings, output)
     sure = found.instances[found.instances["ignored"] == 0]
     print(f"{path}: {len(sure)} pseudo-instances in {sure['video_id'].nunique()} of {len(found.videos)} videos.")
     if quality:

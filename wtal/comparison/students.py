@@ -1,17 +1,13 @@
 """The student of a comparison's own method, and the same student on true segments."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from wtal.errors import CheckpointError
-from wtal.io.files import write_text
 from wtal.results.record import Record, read_record
 from wtal.results.run_folder import RunFolder, records_below
-from wtal.student.distill import distill, student_settings
+from wtal.student.distill import distill, student_settings, write_configs
 from wtal.student.files import write_pseudo_instances
 from wtal.training.checkpoint import load
 
@@ -52,9 +48,4 @@ def student_configs(teacher: RunFolder, settings: Mapping[str, Any], folder: Pat
     trained = load(teacher.last)
     data = trained.data
     write_pseudo_instances(labels, distill(trained.model, data, about={"teacher": str(teacher)}))
-    student = student_settings(trained.model, data, settings, labels)
-    supervised = deepcopy(student)
-    supervised["model"]["init_args"]["labels"] = {"class_path": "wtal.student.SupervisedInstances"}
-    for path, content in zip(paths.values(), (student, supervised), strict=True):
-        write_text(path, yaml.safe_dump(content, sort_keys=False))
-    return paths
+    return write_configs(student_settings(trained.model, data, settings, labels), folder)

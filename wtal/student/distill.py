@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.scoring import score_videos
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.functional.segments import temporal_iou
+from wtal.io.files import write_text
 from wtal.student.files import PseudoInstances
 from wtal.student.pseudo_instances import Selection, pseudo_instances
 
-__all__ = ["distill", "label_quality", "student_settings"]
+__all__ = ["distill", "label_quality", "student_settings", "write_configs"]
 
 # Chosen on the embedded benchmark of data seed 1, see `experiments/student.md`.
 _STEPS, _LEAST_EPOCHS, _MOST_EPOCHS = 320, 40, 100
@@ -73,6 +75,24 @@ def label_quality(found: pd.DataFrame, segments: pd.DataFrame, tiou: float = 0.5
             if overlap.max(initial=0) >= tiou:
                 right, left = right + 1, np.delete(left, overlap.argmax(), axis=0)
     return right / max(len(found), 1), right / max(len(segments), 1)
+
+
+def write_configs(settings: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """Write the configurations of a student and of its supervised reference, the same student on true segments.
+
+    Args:
+        settings: The student's configuration, see :func:`student_settings`.
+        folder: Folder of the files.
+
+    Returns:
+        Paths of ``student.yaml`` and ``supervised.yaml``, by what the student learns from: ``run`` and ``segments``.
+    """
+    supervised = deepcopy(dict(settings))
+    supervised["model"]["init_args"]["labels"] = {"class_path": "wtal.student.SupervisedInstances"}
+    paths = {"run": folder / "student.yaml", "segments": folder / "supervised.yaml"}
+    for path, content in zip(paths.values(), (dict(settings), supervised), strict=True):
+        write_text(path, yaml.safe_dump(content, sort_keys=False))
+    return paths
 
 
 def student_settings(
