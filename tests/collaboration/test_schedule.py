@@ -47,7 +47,15 @@ def test_exchanged_roles_keep_the_kind_of_label_and_swap_the_branches():
     assert schedule.step(1).lessons == (Lesson("cbp", "vlp", (FOREGROUND,)),)
 
 
-@pytest.mark.parametrize("wrong", [{"pattern": "BX"}, {"pattern": ""}, {"warm_up": -1}, {"period": 0}])
+@pytest.mark.parametrize(
+    ("agree", "expected"), [(False, (False, False)), (True, (True, True)), ("F", (False, True)), ("B", (True, False))]
+)
+def test_fused_labels_are_for_both_directions_or_one(agree, expected):
+    joint = Schedule(warm_up=0, pattern="J", agree=agree).step(0)
+    assert tuple(lesson.agreed for lesson in joint.lessons) == expected
+
+
+@pytest.mark.parametrize("wrong", [{"agree": "J"}, {"pattern": "BX"}, {"pattern": ""}, {"warm_up": -1}, {"period": 0}])
 def test_refuses_what_makes_no_schedule(wrong):
     with pytest.raises(ConfigError, match=r"schedule"):
         Schedule(**wrong)

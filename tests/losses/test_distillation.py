@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from wtal.losses.distillation import attention_distillation, class_distillation, contrastive_distillation
+from wtal.losses.distillation import (
+    among_labels_distillation,
+    attention_distillation,
+    class_distillation,
+    contrastive_distillation,
+)
 from wtal.types import PseudoLabels
 
 
@@ -27,6 +32,15 @@ def test_class_distillation_asks_for_the_class_or_the_background():
     plain = torch.tensor([[[0.5, 0.2, 0.3], [0.25, 0.5, 0.25], [0.9, 0.05, 0.05]]]).log()
     loss = class_distillation(plain, labels([1, 0, -1], [0, -1, -1]))
     torch.testing.assert_close(loss, torch.tensor((-math.log(0.5) - math.log(0.25)) / 2))
+
+
+def test_the_class_among_the_labels_is_asked_of_foreground_in_videos_of_several_labels():
+    cas = torch.tensor([[[1.0, 2.0, 50.0], [0.0, 3.0, 50.0], [4.0, 0.0, 50.0], [1.0, 1.0, 50.0]]] * 2)
+    of_videos = torch.tensor([[1, 1, 0], [1, 0, 0]])  # the second has one label, so nothing is open
+    pseudo = PseudoLabels(torch.tensor([[1, 1, 0, -1]] * 2), torch.tensor([[0, 1, -1, -1], [0, 0, -1, -1]]))
+    expected = (math.log(1 + math.exp(2 - 1)) + math.log(1 + math.exp(0 - 3))) / 2
+    assert among_labels_distillation(cas, of_videos, pseudo).item() == pytest.approx(expected, rel=1e-6)
+    assert among_labels_distillation(cas[1:], of_videos[1:], PseudoLabels(*(part[1:] for part in pseudo))) == 0
 
 
 def slow_contrast(embedding, pseudo, temperature):
@@ -61,6 +75,7 @@ def test_contrast_equals_the_slow_rule():
 def test_a_silent_teacher_gives_finite_losses_and_gradients(pseudo):
     x = torch.rand(1, 3, 2, requires_grad=True)
     loss = attention_distillation(x[..., 0], pseudo) + class_distillation(x, pseudo)
+    loss = loss + among_labels_distillation(x, torch.ones(1, 2), pseudo)
     (loss + contrastive_distillation(x, pseudo)).backward()
     assert torch.isfinite(x.grad).all()
 
@@ -69,6 +84,7 @@ def test_an_ignored_batch_teaches_nothing():
     x = torch.rand(1, 3, 2)
     assert attention_distillation(x[..., 0], NOTHING) == 0
     assert class_distillation(x, NOTHING) == 0
+    assert among_labels_distillation(x, torch.ones(1, 2), NOTHING) == 0
     assert contrastive_distillation(x, NOTHING) == 0
 
 

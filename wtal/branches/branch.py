@@ -17,7 +17,12 @@ from wtal.data.contract import data_of
 from wtal.errors import ConfigError, FeatureError, brief
 from wtal.functional.pooling import topk_pool
 from wtal.localization.localizer import Localizer
-from wtal.losses.distillation import attention_distillation, class_distillation, contrastive_distillation
+from wtal.losses.distillation import (
+    among_labels_distillation,
+    attention_distillation,
+    class_distillation,
+    contrastive_distillation,
+)
 from wtal.nn.averaging import WeightAverage
 from wtal.nn.heads import Head
 from wtal.nn.normalization import FeatureNorm
@@ -39,6 +44,7 @@ class DistillationWeights:
         contrast: Weight of :func:`~wtal.losses.distillation.contrastive_distillation`.
         temperature: Temperature of the contrast's cosine similarities.
         balanced: Whether confident foreground and background weigh the same, however many snippets of each there are.
+        among_labels: Weight of :func:`~wtal.losses.distillation.among_labels_distillation`.
 
     Source:
         ``λ_B`` and ``λ_F`` of arXiv:2212.09335, section 3.3, one per term; the values are our choice.
@@ -49,6 +55,12 @@ class DistillationWeights:
     contrast: float = 0.0
     temperature: float = 0.1
     balanced: bool = False
+    among_labels: float = 0.0
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any of the losses is on."""
+        return any((self.attention, self.classes, self.among_labels, self.contrast))
 
 
 # Settings that a module made in Python keeps in its checkpoint, which loads with `weights_only=True`.
@@ -94,7 +106,7 @@ class Branch(LocalizationModule):
                 raise ConfigError(
                     f"`{name}` is {brief(given)}: give what makes one, a class or `functools.partial(...)` of a class."
                 )
-        if labels is not None and not (distillation.attention or distillation.classes or distillation.contrast):
+        if labels is not None and not distillation.teaches:
             raise ConfigError("All weights of `distillation` are 0, so `labels` would change nothing: raise one.")
         self.view, self.name, self.streams = view, view.name, view.streams
         self.sources = (self.name,)
@@ -173,6 +185,7 @@ class Branch(LocalizationModule):
             mean, std = map(torch.cat, zip(*map(data.feature_statistics, self.streams), strict=True))
             for norm in norms:
                 norm.set_statistics(mean, std)
+        self.head.prepare(data_of(self.trainer).training_rows(self.streams))
         if self.labels is not None:
             self.labels.prepare(data_of(self.trainer))
 
@@ -205,6 +218,9 @@ class Branch(LocalizationModule):
             terms["distil_attention"] = weights.attention * attention
         if weights.classes:
             terms["distil_classes"] = weights.classes * class_distillation(out.plain, pseudo, weights.balanced)
+        if weights.among_labels:
+            among_labels = among_labels_distillation(out.cas, batch.labels, pseudo)
+            terms["distil_among_labels"] = weights.among_labels * among_labels
         if weights.contrast:
             contrast = contrastive_distillation(out.embedding, pseudo, weights.temperature)
             terms["distil_contrast"] = weights.contrast * contrast

@@ -9,7 +9,7 @@ from wtal.branches.branch import Branch, DistillationWeights, HeadFactory
 from wtal.branches.hyperparameters import save_plain_hyperparameters
 from wtal.branches.labels import LabelSource
 from wtal.localization.localizer import Localizer
-from wtal.nn.heads import TextHead, ZeroShotHead
+from wtal.nn.heads import AnchoredTextHead, TextHead, ZeroShotHead
 from wtal.views import VLP, View
 
 __all__ = ["VLPBranch"]
@@ -20,8 +20,9 @@ class VLPBranch(Branch):
 
     Args:
         class_names: Names of the classes, in the order of the labels.
-        head: Function from the class names to the head: :class:`~wtal.nn.heads.TextHead` learns,
-            :class:`~wtal.nn.heads.ZeroShotHead` does not.
+        head: Function from the class names to the head: :class:`~wtal.nn.heads.AnchoredTextHead` learns and stays near
+            what the model knows, :class:`~wtal.nn.heads.TextHead` learns freely, and
+            :class:`~wtal.nn.heads.ZeroShotHead` does not learn.
         distillation: Weights of the losses on snippet labels, such as those that CBP hands over.
         average: Share of the weight average that one step keeps; 0 for none.
         optimizer: Function from the parameters to an optimizer.
@@ -37,7 +38,7 @@ class VLPBranch(Branch):
     def __init__(
         self,
         class_names: Sequence[str],
-        head: HeadFactory = TextHead,
+        head: HeadFactory = AnchoredTextHead,
         distillation: DistillationWeights = DistillationWeights(),  # noqa: B008  frozen
         average: float = 0.99,
         optimizer: OptimizerCallable = torch.optim.Adam,
@@ -52,7 +53,7 @@ class VLPBranch(Branch):
 
     def vanilla(self) -> "VLPBranch":
         """This branch before any learning: cosines of raw features and hand-written texts."""
-        assert isinstance(self.head, TextHead | ZeroShotHead)
+        assert isinstance(self.head, AnchoredTextHead | TextHead | ZeroShotHead)
         text = self.head.text.vanilla()
 
         def head(class_names: list[str]) -> ZeroShotHead:

@@ -171,7 +171,7 @@ class CollaborationLoop(_FitLoop):
         with evaluating(trainer.lightning_module), trainer.precision_plugin.forward_context():
             for cpu_batch in loader:
                 batch: SnippetBatch = strategy.batch_to_device(cpu_batch)
-                scores = pair.all_scores(batch)[pair.sources[-1]] if self.schedule.agree else teacher.scores(batch)
+                scores = pair.all_scores(batch)[pair.sources[-1]] if lesson.agreed else teacher.scores(batch)
                 labels = pseudo_labels(scores, batch.labels, batch.mask, pair.thresholds[lesson.teacher], lesson.keep)
                 buffer.write(batch.video, batch.grid_index, batch.mask, labels)
         buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))

@@ -18,6 +18,7 @@ class Lesson(NamedTuple):
     teacher: str
     student: str
     keep: tuple[int, ...]  # which confident labels are handed over: background 0, foreground 1
+    agreed: bool = False  # whether the fused scores of both branches make the labels, not the teacher's alone
 
 
 class Step(NamedTuple):
@@ -46,7 +47,7 @@ class Schedule:
         from_cbp: Labels that the first branch (CBP) hands over; only background in the paper.
         from_vlp: Labels that the second branch (VLP) hands over; only foreground in the paper.
         agree: Make the labels from the fused scores of both branches instead of the teacher's alone, so that they
-            contradict the student less.
+            contradict the student less: in lessons of both directions (True), or only in those of ``B`` or of ``F``.
 
     Raises:
         ConfigError: If a letter is unknown, or a number is out of range.
@@ -64,11 +65,13 @@ class Schedule:
     exchange: bool = False
     from_cbp: Literal["background", "foreground", "both"] = "background"
     from_vlp: Literal["background", "foreground", "both"] = "foreground"
-    agree: bool = False
+    agree: bool | Literal["B", "F"] = False
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("BFJW"):
             raise ConfigError(f"`schedule.pattern` may contain only the letters B, F, J and W, got {self.pattern!r}.")
+        if self.agree not in (True, False, "B", "F"):
+            raise ConfigError(f"`schedule.agree` is true, false, B or F, not {self.agree!r}.")
         if self.warm_up < 0 or self.period < 1:
             raise ConfigError(f"`schedule` needs warm_up >= 0 and period >= 1, got {self.warm_up} and {self.period}.")
 
@@ -98,8 +101,8 @@ class Schedule:
 
     def _step(self, letter: str, first: View, second: View) -> Step:
         forth, back = ((second, first), (first, second)) if self.exchange else ((first, second), (second, first))
-        background = Lesson(forth[0].name, forth[1].name, _KINDS[self.from_cbp])
-        foreground = Lesson(back[0].name, back[1].name, _KINDS[self.from_vlp])
+        background = Lesson(forth[0].name, forth[1].name, _KINDS[self.from_cbp], self.agree in (True, "B"))
+        foreground = Lesson(back[0].name, back[1].name, _KINDS[self.from_vlp], self.agree in (True, "F"))
         both = (first.name, second.name)
         return {
             "W": Step("warm-up", both),

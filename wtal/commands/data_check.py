@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from wtal.commands.options import call
 from wtal.errors import ConfigError
+from wtal.io.bounds import read_text
 from wtal.io.options import plain_options
 from wtal.io.shipped import find_config
 
@@ -46,6 +48,7 @@ def run(*words: str) -> None:
             scan: Read all feature values to find NaN.
         """
         from wtal.data.inspection import inspect
+        from wtal.data.profiles import profile_remarks
         from wtal.training.settings import load_data
         from wtal.training.text_weights import remarks_on_texts
 
@@ -55,6 +58,9 @@ def run(*words: str) -> None:
         module = load_data(files, data)
         report = inspect(module, scan)
         report.remarks += remarks_on_texts(files, module)
+        if "train" in report.splits:
+            settings = [yaml.safe_load(read_text(path, ConfigError)) for path in files]
+            report.remarks += profile_remarks(settings, module.train_table()["labels"])
         _show(report)
         if report.problems:
             sys.exit(2)

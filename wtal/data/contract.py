@@ -1,5 +1,6 @@
 """What a module may ask of its data, whatever data module it is trained with."""
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
 import pandas as pd
@@ -32,6 +33,10 @@ class VideoData(Protocol):
 
     def feature_statistics(self, stream: str) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each channel over the training snippets, ``(D,)`` each."""
+        ...
+
+    def training_rows(self, streams: Sequence[str]) -> Iterator[Tensor]:
+        """Some snippets of each training video, ``(n, D)``, with the streams side by side."""
         ...
 
     def pseudo_label_dataloader(self) -> DataLoader[Item]:

@@ -1,7 +1,7 @@
 """What every data set has in common: splits, held-out videos, loaders, the pass at full length."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader, leave
 from wtal.data.selection import renamed
 from wtal.data.splits import SplitVideos, WithoutAction, hold_out, open_split, with_action, without_features
 from wtal.errors import AnnotationError, ConfigError, FeatureError
+from wtal.functional.statistics import mean_and_deviation
 from wtal.io.given import one_or_more
 from wtal.types import Benchmark, Split, Video
 
@@ -161,27 +162,28 @@ class SnippetDataModule(LightningDataModule):
         """Number of snippets of each training video."""
         return [video.num_snippets for video in self.videos("train")]
 
-    def feature_statistics(self, stream: str) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each channel over the training snippets, ``(D,)`` each.
+    def training_rows(self, streams: Sequence[str]) -> Iterator[Tensor]:
+        """Every fourth snippet of each training video, ``(n, D)``, with the streams side by side.
 
-        Every fourth snippet is read, because neighbouring snippets are much alike.
+        Neighbouring snippets are much alike, so a fourth of them has the statistics of all.
 
         Raises:
             FeatureError: If the data have no such stream.
         """
-        if stream not in self.streams:
+        lacking = [name for name in streams if name not in self.streams]
+        if lacking:
             raise FeatureError(
-                f"The model reads the stream {stream!r}, but the data have {', '.join(self.streams)}: give its "
-                f"source in `data.{stream}.path` or `data.streams`."
+                f"The model reads the stream {lacking[0]!r}, but the data have {', '.join(self.streams)}: give its "
+                f"source in `data.{lacking[0]}.path` or `data.streams`."
             )
         train = self.split("train")
-        count, total, squares = 0, 0.0, 0.0
         for video in train.videos:
-            rows = train.features.read(video.video_id, slice(None, None, 4))[stream].astype(np.float64)
-            count, total, squares = count + len(rows), total + rows.sum(axis=0), squares + (rows**2).sum(axis=0)
-        mean = total / count
-        std = np.sqrt(np.maximum(squares / count - mean**2, 0))
-        return torch.tensor(mean, dtype=torch.float32), torch.tensor(std, dtype=torch.float32)
+            rows = train.features.read(video.video_id, slice(None, None, 4))
+            yield torch.from_numpy(np.concatenate([rows[name] for name in streams], axis=1).astype(np.float32))
+
+    def feature_statistics(self, stream: str) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel over :meth:`training_rows`, ``(D,)`` each."""
+        return mean_and_deviation(self.training_rows([stream]))
 
     def ground_truth(self, split: Split) -> pd.DataFrame | None:
         """Segments of a split to measure against: ``video`` (row), ``label`` (class index), ``start_s``, ``end_s``.

@@ -26,6 +26,7 @@ from wtal.functional.segments import (
 
 if TYPE_CHECKING:
     from wtal.functional.pooling import best_snippets, masked_mean, min_max, topk_pool
+    from wtal.functional.statistics import mean_and_deviation
 else:
     __getattr__, __dir__ = lazy(__name__)
 
@@ -40,6 +41,7 @@ __all__ = [
     "intersection",
     "masked_mean",
     "match",
+    "mean_and_deviation",
     "mean_average_precision",
     "merge_segments",
     "min_max",

@@ -1,6 +1,11 @@
 """Losses, one function each, on tensors alone."""
 
-from wtal.losses.distillation import attention_distillation, class_distillation, contrastive_distillation
+from wtal.losses.distillation import (
+    among_labels_distillation,
+    attention_distillation,
+    class_distillation,
+    contrastive_distillation,
+)
 from wtal.losses.video import (
     background_mil_losses,
     co_activity_loss,
@@ -11,6 +16,7 @@ from wtal.losses.video import (
 )
 
 __all__ = [
+    "among_labels_distillation",
     "attention_distillation",
     "background_mil_losses",
     "class_distillation",

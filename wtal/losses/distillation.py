@@ -6,7 +6,7 @@ from torch import Tensor
 
 from wtal.types import PseudoLabels
 
-__all__ = ["attention_distillation", "class_distillation", "contrastive_distillation"]
+__all__ = ["among_labels_distillation", "attention_distillation", "class_distillation", "contrastive_distillation"]
 
 
 def _mean_over(values: Tensor, chosen: Tensor) -> Tensor:
@@ -61,6 +61,34 @@ def class_distillation(plain: Tensor, pseudo: PseudoLabels, balanced: bool = Fal
     target = torch.where(pseudo.label == 1, pseudo.class_index.long(), plain.shape[2] - 1)
     log_probability = plain.float().log_softmax(dim=2).gather(2, target[..., None]).squeeze(2)
     return _mean_confident(-log_probability, pseudo, balanced)
+
+
+def among_labels_distillation(cas: Tensor, labels: Tensor, pseudo: PseudoLabels) -> Tensor:
+    """Cross-entropy of the labelled foreground among the video's own labels: which of them is it?
+
+    It says nothing about background or about classes that the video does not show, and is zero in a video of one
+    label. Where videos have several, it is what video labels leave open most.
+
+    Args:
+        cas: Class logits, ``(B, T, C)``.
+        labels: Multi-hot labels of the videos, ``(B, C)``.
+        pseudo: Labels of the snippets, ``(B, T)``.
+
+    Returns:
+        Scalar, the mean over the foreground snippets of videos with several labels.
+
+    Source:
+        Our choice; arXiv:2212.09335, section 3.3 distils the CAS of the labelled classes.
+
+    >>> labels, pseudo = torch.tensor([[1, 1, 0]]), PseudoLabels(torch.tensor([[1]]), torch.tensor([[0]]))
+    >>> among_labels_distillation(torch.tensor([[[2.0, 2.0, 9.0]]]), labels, pseudo)
+    tensor(0.6931)
+    """
+    several = labels.sum(dim=1, keepdim=True) > 1
+    chosen = (pseudo.label == 1) & several
+    own = cas.float().masked_fill(labels[:, None] == 0, torch.finfo(torch.float32).min).log_softmax(dim=2)
+    target = pseudo.class_index.long().masked_fill(~chosen, 0)[..., None]
+    return _mean_over(-own.gather(2, target).squeeze(2).masked_fill(~chosen, 0), chosen)
 
 
 def contrastive_distillation(

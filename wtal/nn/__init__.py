@@ -3,7 +3,7 @@
 from wtal.nn.averaging import WeightAverage
 from wtal.nn.normalization import FeatureNorm
 from wtal.nn.pyramid import PyramidHead, PyramidOutput
-from wtal.nn.temporal import AttentionLayer, MaskedConv, TemporalConv, TemporalTransformer
+from wtal.nn.temporal import AttentionLayer, MaskedConv, TemporalConv, TemporalTransformer, moving_average
 
 __all__ = [
     "AttentionLayer",
@@ -14,4 +14,5 @@ __all__ = [
     "TemporalConv",
     "TemporalTransformer",
     "WeightAverage",
+    "moving_average",
 ]

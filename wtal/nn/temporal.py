@@ -4,7 +4,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["AttentionLayer", "MaskedConv", "TemporalConv", "TemporalTransformer"]
+__all__ = ["AttentionLayer", "MaskedConv", "TemporalConv", "TemporalTransformer", "moving_average"]
+
+
+def moving_average(values: Tensor, mask: Tensor, size: int) -> Tensor:
+    """Average of each snippet and its neighbours, of the real ones among them.
+
+    Args:
+        values: Values of the snippets, ``(B, T, C)``.
+        mask: True on real snippets, ``(B, T)``.
+        size: Number of snippets in a window; odd.
+
+    Returns:
+        Averages, ``(B, T, C)``; those of padding mean nothing.
+
+    >>> mask = torch.tensor([[True, True, True, False]])
+    >>> moving_average(torch.tensor([[[1.0], [2.0], [6.0], [9.0]]]), mask, size=3)[0, :3, 0]
+    tensor([1.5000, 3.0000, 4.0000])
+    """
+    real = mask[:, None].to(values.dtype)
+    total = F.avg_pool1d(values.transpose(1, 2) * real, size, 1, size // 2)
+    share = F.avg_pool1d(real, size, 1, size // 2).clamp(min=torch.finfo(values.dtype).tiny)
+    return (total / share).transpose(1, 2)
 
 
 class MaskedConv(nn.Conv1d):

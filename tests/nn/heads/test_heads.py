@@ -6,7 +6,17 @@ import torch
 
 from wtal.errors import FeatureError
 from wtal.functional.pooling import topk_pool
-from wtal.nn.heads import ACMHead, AttentionMILHead, BaSNetHead, CO2Head, DELUHead, TextHead, UMHead, ZeroShotHead
+from wtal.nn.heads import (
+    ACMHead,
+    AnchoredTextHead,
+    AttentionMILHead,
+    BaSNetHead,
+    CO2Head,
+    DELUHead,
+    TextHead,
+    UMHead,
+    ZeroShotHead,
+)
 from wtal.nn.text.prompts import FileText
 
 CLASSES = ["run", "jump", "throw"]
@@ -19,7 +29,7 @@ def text(tmp_path):
     return partial(FileText, path=path)
 
 
-@pytest.fixture(params=["attention_mil", "basnet", "co2", "um", "delu", "acm", "text", "zero_shot"])
+@pytest.fixture(params=["attention_mil", "basnet", "co2", "um", "delu", "acm", "anchored", "text", "zero_shot"])
 def head(request, text):
     torch.manual_seed(0)
     return {
@@ -29,6 +39,7 @@ def head(request, text):
         "um": lambda: UMHead(CLASSES, in_dim=16, hidden=8, margin=0.7),
         "delu": lambda: DELUHead(CLASSES, in_dim=16, hidden=8, attention_dim=8),
         "acm": lambda: ACMHead(CLASSES, in_dim=16, hidden=8),
+        "anchored": lambda: AnchoredTextHead(CLASSES, text=text, dim=16, width=8, heads=2),
         "text": lambda: TextHead(CLASSES, text=text, dim=16, width=8, heads=2),
         "zero_shot": lambda: ZeroShotHead(CLASSES, text=text),
     }[request.param]().eval()

@@ -1,6 +1,7 @@
-"""Heads: published CBP methods and the two VLP heads, each in one file with its own losses and defaults."""
+"""Heads: published CBP methods and the VLP heads, each in one file with its own losses and defaults."""
 
 from wtal.nn.heads.acm import ACMHead, ACMOutput, ACMWeights
+from wtal.nn.heads.anchored_text import AnchoredTextHead
 from wtal.nn.heads.attention_mil import AttentionMILHead
 from wtal.nn.heads.basnet import BaSNetHead, BaSNetOutput
 from wtal.nn.heads.co2 import CO2Head, CO2Output, CO2Weights
@@ -14,6 +15,7 @@ __all__ = [
     "ACMHead",
     "ACMOutput",
     "ACMWeights",
+    "AnchoredTextHead",
     "AttentionHead",
     "AttentionMILHead",
     "AttentionWeights",

@@ -1,6 +1,7 @@
 """The contract of a head, and what heads with one actionness and a background class have in common."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -34,6 +35,13 @@ class Head(nn.Module):
     def note(self) -> str:
         """What a reader of a table must know about the weights, such as random ones in a text tower; else empty."""
         return ""
+
+    def prepare(self, rows: Iterable[Tensor]) -> None:
+        """Measure what the head must know about the training features, once before training.
+
+        Args:
+            rows: Some snippets of each training video, ``(n, D)`` each; read only if they are iterated.
+        """
 
     @abstractmethod
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
