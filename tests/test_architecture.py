@@ -39,6 +39,7 @@ FLOORS = {
     "results": 6,
     "branches": 7,
     "collaboration": 8,
+    "student": 8,
     "report": 9,
     "training": 10,
     "sweep": 11,

@@ -16,6 +16,8 @@ __all__ = [
     "Benchmark",
     "BranchOutput",
     "Detections",
+    "InstanceScores",
+    "Instances",
     "PseudoLabels",
     "SnippetBatch",
     "SnippetScores",
@@ -146,6 +148,43 @@ class SnippetScores(NamedTuple):
     probability: Tensor  # (T, C) class probability of each snippet, in [0, 1]
     attention: Tensor  # (T,) actionness in [0, 1]
     video: Tensor  # (C,) class probability of the video, in [0, 1]
+
+    def of_classes(self, labels: Tensor) -> "SnippetScores":
+        """The scores of one video for some of the classes only."""
+        return SnippetScores(self.probability[:, labels], self.attention, self.video[labels])
+
+
+class Instances(NamedTuple):
+    """Instances that a model predicts by itself, at ``P`` places; a batch has a leading dimension."""
+
+    score: Tensor  # (P, C) in [0, 1]; 0 where a place is padding
+    bounds: Tensor  # (P, 2) start and end, as indices on the grid of the snippets
+
+
+class InstanceScores(SnippetScores):
+    """Scores of a model that also predicts whole instances; whoever knows snippets alone reads it as such.
+
+    Args:
+        probability: See :class:`SnippetScores`.
+        attention: See :class:`SnippetScores`.
+        video: See :class:`SnippetScores`.
+        instances: The instances.
+    """
+
+    instances: Instances | None
+
+    def __new__(
+        cls, probability: Tensor, attention: Tensor, video: Tensor, instances: Instances | None = None
+    ) -> "InstanceScores":
+        """Snippet scores with instances."""
+        made = super().__new__(cls, probability, attention, video)
+        made.instances = instances
+        return made
+
+    def of_classes(self, labels: Tensor) -> "InstanceScores":
+        """The scores of one video for some of the classes only."""
+        some = None if self.instances is None else self.instances._replace(score=self.instances.score[:, labels])
+        return InstanceScores(self.probability[:, labels], self.attention, self.video[labels], some)
 
 
 class PseudoLabels(NamedTuple):

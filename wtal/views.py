@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from wtal.errors import ConfigError
 
-__all__ = ["CBP", "FUSED", "VLP", "WARM_UP_ONLY", "View"]
+__all__ = ["CBP", "FUSED", "STUDENT", "VLP", "WARM_UP_ONLY", "View"]
 
 WARM_UP_ONLY = "warm-up only: no branch taught the other"  # of a collaboration that ended before its first lesson
 
@@ -46,3 +46,4 @@ class View:
 CBP = View("cbp", ("i3d",), "CBP", "#0072b2")
 VLP = View("vlp", ("clip",), "VLP", "#e69f00")
 FUSED = View("fused", (), "ours", "#009e73")
+STUDENT = View("student", ("i3d", "clip"), "student", "#cc79a7")

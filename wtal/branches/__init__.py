@@ -1,8 +1,8 @@
-"""The two branches, each a LightningModule that also trains alone, and the contract of a source of snippet labels."""
+"""The two branches, each a LightningModule that also trains alone, and the contracts of sources of labels."""
 
 from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch
-from wtal.branches.labels import LabelSource
+from wtal.branches.labels import InstanceSource, LabelSource
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.vlp import VLPBranch
 from wtal.views import View
@@ -11,6 +11,7 @@ __all__ = [
     "Branch",
     "CBPBranch",
     "DistillationWeights",
+    "InstanceSource",
     "LabelSource",
     "LocalizationModule",
     "VLPBranch",

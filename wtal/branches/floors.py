@@ -64,7 +64,7 @@ def _best(
         (seen,) = each_video(batched, batch)
         others = seen.video.masked_fill(own, -1).topk(min(_OTHERS, int((~own).sum()))).indices
         labels = torch.cat([own.nonzero().squeeze(1), others])  # with the most probable, to which scores are relative
-        found = localizer(SnippetScores(seen.probability[:, labels], seen.attention, seen.video[labels]), video)
+        found = localizer(seen.of_classes(labels), video)
         for place, label in enumerate(labels.tolist()):
             of_class = found.score[found.label == place]  # best first
             best = float(of_class[0]) if len(of_class) else localizer.min_score

@@ -7,7 +7,7 @@ from typing import cast
 
 from pytorch_lightning import LightningModule
 
-from wtal.branches.labels import LabelSource
+from wtal.branches.labels import InstanceSource, LabelSource
 
 __all__ = ["save_plain_hyperparameters"]
 
@@ -25,5 +25,6 @@ def save_plain_hyperparameters(module: LightningModule) -> None:
     module.save_hyperparameters(frame=frame)
     if any(is_dataclass(value) for value in module.hparams.values()):  # made in Python: loggers cannot write these
         module.save_hyperparameters(frame=frame, logger=False)
-    for name in [name for name, value in module.hparams.items() if callable(value) or isinstance(value, LabelSource)]:
+    sources = (InstanceSource, LabelSource)
+    for name in [name for name, value in module.hparams.items() if callable(value) or isinstance(value, sources)]:
         del module.hparams[name]

@@ -1,11 +1,13 @@
-"""The contract of a source of snippet labels: a teacher, a file, clicks, another process, the segments."""
+"""The contracts of sources of labels, of snippets and of whole instances: a teacher, a file, clicks, the segments."""
 
 from abc import ABC, abstractmethod
+
+from torch import Tensor
 
 from wtal.data.contract import VideoData
 from wtal.types import PseudoLabels, SnippetBatch
 
-__all__ = ["LabelSource"]
+__all__ = ["InstanceSource", "LabelSource"]
 
 
 class LabelSource(ABC):
@@ -43,3 +45,29 @@ class LabelSource(ABC):
     @abstractmethod
     def labels(self, batch: SnippetBatch) -> PseudoLabels:
         """Labels of the snippets of a batch, ``(B, T)``, on its device; those of padding are ignored."""
+
+
+class InstanceSource(ABC):
+    """Hands a student the instances of whole training videos."""
+
+    mark: str = ""  # what the benchmark's name must add, if these instances say more than video labels
+
+    @property
+    def note(self) -> str:
+        """What a reader of a table must know about these instances; empty if nothing."""
+        return ""
+
+    @abstractmethod
+    def read(self, data: VideoData) -> list[Tensor]:
+        """Read the instances of each training video, in the order of the split.
+
+        Args:
+            data: The data of the training.
+
+        Returns:
+            For each video ``(N, 5)``: start and end as indices of its grid, class, weight, and 1 if it is unknown
+            whether there is an action, so that nothing is learned there.
+
+        Raises:
+            WTALError: If they cannot be read, or belong to other videos.
+        """

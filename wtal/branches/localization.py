@@ -17,7 +17,7 @@ from wtal.localization.localizer import Localizer
 from wtal.metrics.video_map import VideoMAP
 from wtal.tasks.localization import LocalizationTask
 from wtal.tasks.task import Task
-from wtal.types import Detections, SnippetBatch, SnippetScores, Video, VideoResult
+from wtal.types import Detections, Instances, InstanceScores, SnippetBatch, SnippetScores, Video, VideoResult
 from wtal.views import View
 
 __all__ = ["LocalizationModule", "each_video"]
@@ -233,7 +233,15 @@ class LocalizationModule(LightningModule):
 def each_video(scores: SnippetScores, batch: SnippetBatch) -> list[SnippetScores]:
     """The scores of each video of a batch, without padding, on the CPU."""
     per_video = zip(*(t.float().cpu() for t in scores), batch.mask.sum(dim=1).tolist(), strict=True)
-    return [SnippetScores(probability[:n], attention[:n], video) for probability, attention, video, n in per_video]
+    found = [SnippetScores(probability[:n], attention[:n], video) for probability, attention, video, n in per_video]
+    if not isinstance(scores, InstanceScores) or scores.instances is None:
+        return found
+    score, bounds = (t.float().cpu() for t in scores.instances)
+    real = score.amax(dim=2) > 0
+    return [
+        InstanceScores(*seen, Instances(s[kept], b[kept]))
+        for seen, s, b, kept in zip(found, score, bounds, real, strict=True)
+    ]
 
 
 def _results(

@@ -11,7 +11,7 @@ from wtal.collaboration import CollaborationModule
 from wtal.errors import ConfigError
 from wtal.results.comparison import Method
 
-__all__ = ["FIRST", "FUSED", "SECOND", "SINGLE", "Run", "is_pair", "runs_of", "without_method"]
+__all__ = ["FIRST", "FUSED", "SECOND", "SINGLE", "Run", "is_pair", "runs_of", "teacher_of", "without_method"]
 
 FIRST, SECOND, FUSED = 0, 1, -1  # places among the sources of a model
 SINGLE = "there is a single branch"
@@ -29,6 +29,8 @@ class Run:
         vanilla: Whether the second branch, or the only one, is tested as it was before any learning.
         fits_fusion: Whether the weights of the fusion are those that suit held-out training videos best.
         overlay: A file that is merged over the configuration.
+        learns_from: What a student learns from: ``run``, the configuration's own method, or ``segments``; empty for any
+            other model.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Run:
     vanilla: bool = False
     fits_fusion: bool = False
     overlay: Path | None = None
+    learns_from: str = ""
 
     @property
     def variant(self) -> str:
@@ -46,6 +49,10 @@ class Run:
 
 
 _VANILLA = Run("vanilla", "", {"vlp_vanilla": SECOND}, vanilla=True)
+_STUDENTS = (
+    Run("student", None, {"student": FIRST}, learns_from="run"),
+    Run("supervised", None, {"supervised": FIRST}, learns_from="segments"),
+)
 _PAIR = (
     _VANILLA,
     Run("warm_up", "W", {"cbp_warm_up": FIRST, "late_fusion_warm_up": FUSED}, continues=False),
@@ -64,6 +71,7 @@ _PAIR = (
     Run("f_only", "F", {"f_only": FUSED}),
     Run("joint", "J", {"joint": FUSED}),
     Run("alternation", None, {"alternation": FUSED}),
+    *_STUDENTS,
 )
 
 
@@ -98,7 +106,12 @@ def runs_of(settings: Mapping[str, Any], path: Path) -> tuple[Run, ...]:
         return tuple(run for run in _PAIR if hasattr(second, "vanilla") or not run.vanilla)
     has_texts = hasattr(_class_of(settings["model"]), "vanilla")
     alone = Run("alone", None, {"vlp" if has_texts else "cbp": FIRST})
-    return (_VANILLA, alone) if has_texts else (alone,)
+    return (_VANILLA, alone, *_STUDENTS) if has_texts else (alone, *_STUDENTS)
+
+
+def teacher_of(settings: Mapping[str, Any], path: Path) -> Run:
+    """The run whose student is compared: the alternation, or the only branch; arguments as for :func:`is_pair`."""
+    return next(run for run in runs_of(settings, path) if run.name in ("alternation", "alone"))
 
 
 def without_method(settings: Mapping[str, Any], path: Path) -> dict[str, str]:

@@ -14,7 +14,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from wtal.collaboration import CollaborationModule
 from wtal.comparison.best_fusion import held_out_map, in_words, without_segments
-from wtal.comparison.methods import FUSED, SINGLE, Run, is_pair, runs_of, without_method
+from wtal.comparison.methods import FUSED, SINGLE, Run, is_pair, runs_of, teacher_of, without_method
+from wtal.comparison.students import run_of_record, student_configs
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
 from wtal.results.comparison import Method, save_comparison
@@ -114,7 +115,9 @@ def compare(
         row
         for seed in seeds
         for run in runs
-        for row in _rows(run, _record(run, config, options, output / f"seed_{seed}", seed), seed)
+        for record in [_record(run, config, options, output / f"seed_{seed}", seed)]
+        if record is not None
+        for row in _rows(run, record, seed)
         if row["method"] in wanted
     ]
     order = [*get_args(Method), *wanted]
@@ -171,8 +174,14 @@ def settings_of(config: Sequence[Path], options: Sequence[str] = ()) -> dict[str
     return _Settings([*(f"--config={path}" for path in config), *options], run=False).settings
 
 
-def _record(run: Run, config: Sequence[Path], options: Sequence[str], folder: Path, seed: int) -> Record:
-    """Results of a run: those on disk if they have the same identity and length, else those of a new training."""
+def _record(run: Run, config: Sequence[Path], options: Sequence[str], folder: Path, seed: int) -> Record | None:
+    """Results of a run: those on disk if they have the same identity and length, else those of a new training.
+
+    Returns:
+        None, after a sentence, for a student on segments where the training videos have none.
+    """
+    if run.learns_from:
+        return _record_of_student(run, config, options, folder, seed)
     config = [*config, run.overlay] if run.overlay else config
     arguments = [f"--config={path}" for path in config]
     arguments += [*options, f"--seed_everything={seed}"]
@@ -189,6 +198,31 @@ def _record(run: Run, config: Sequence[Path], options: Sequence[str], folder: Pa
     before_0_2 = "" if options or run.fits_fusion else config_texts_digest([path.read_text() for path in config])
     known = _finished(folder / run.name, settings, run.variant, before_0_2)
     return known or _train_and_test(run, arguments, folder, fitted)
+
+
+def _record_of_student(
+    run: Run, config: Sequence[Path], options: Sequence[str], folder: Path, seed: int
+) -> Record | None:
+    """As :func:`_record`, for the student of the configuration's own method."""
+    settings = settings_of(config, [*options, f"--seed_everything={seed}"])
+    teacher = teacher_of(settings, config[0])
+    taught_by = _record(teacher, config, options, folder, seed)
+    assert taught_by is not None
+    found = run_of_record(folder / teacher.name, taught_by)
+    files = student_configs(found, settings, folder / "labels" / taught_by.identity)
+    arguments = [f"--config={files[run.learns_from]}", f"--trainer.default_root_dir={folder / run.name}"]
+    for name in ("accelerator", "devices", "enable_progress_bar", "enable_model_summary"):
+        if settings["trainer"].get(name) is not None:
+            arguments.append(f"--trainer.{name}={settings['trainer'][name]}")
+    known = _finished(folder / run.name, _Settings(arguments, run=False).settings, run.variant)
+    if known is not None:
+        return known
+    if run.learns_from == "segments":
+        cli = WTALCLI(arguments, run=False)
+        if not cli.datamodule.annotations.segments["video_id"].isin(cli.datamodule.train_table().index).any():
+            say(cli.trainer, f"{config[0]}: there is no supervised reference, as the training videos have no segments.")
+            return None
+    return _train_and_test(run, arguments, folder, None)
 
 
 def _finished(folder: Path, settings: Mapping[str, Any], variant: str, before_0_2: str = "") -> Record | None:

@@ -85,7 +85,10 @@ def _read_json(path: Path) -> Content:
         return read_via(path)
     if isinstance(content, dict) and (rows := _rows(content)):
         return read_rows(path, rows)
-    return _read_database(path, content.get("database", content) if isinstance(content, dict) else None)
+    read = _read_database(path, content.get("database", content) if isinstance(content, dict) else None)
+    if isinstance(content, dict) and content.get("pseudo") is True:
+        return read._replace(notes=(f"The segments of {path} are pseudo-instances that a model has found, not true.",))
+    return read
 
 
 def _read_database(path: Path, database: Any) -> Content:  # noqa: ANN401  any content

@@ -24,6 +24,7 @@ from wtal.results.predictions import as_table, read_predictions
 from wtal.results.record import About, read_about
 from wtal.results.run_folder import RunFolder
 from wtal.results.scores import read_scores
+from wtal.student import StudentModule
 from wtal.training.checkpoint import Run
 from wtal.training.outputs import WritePredictions
 from wtal.types import Benchmark
@@ -128,8 +129,9 @@ def text_tower(settings: object) -> dict[str, str]:
 
 
 def _streams_of(model: LocalizationModule) -> set[str]:
-    """The streams that the model's branches read, all of which can be extracted from video."""
-    streams = {stream for branch in model.modules() if isinstance(branch, Branch) for stream in branch.streams}
+    """The streams that the model's branches, or a student, read, all of which can be extracted from video."""
+    readers = (part for part in model.modules() if isinstance(part, Branch | StudentModule))
+    streams = {stream for part in readers for stream in part.streams}
     unknown = streams - set(_KINDS.values())
     if unknown:
         raise ConfigError(

@@ -147,7 +147,7 @@ class Localizer:
         relative = of_class / max(video_score.max(), np.finfo(float).tiny)
         score = (found.contrast + self.video_weight * of_class) * relative**self.video_power
         good = np.flatnonzero((score > self.min_score) & (spans[:, 1] > spans[:, 0]))
-        good = good[_best_of_each(score[good], found.row[good], self.max_proposals)]
+        good = good[best_of_each(score[good], found.row[good], self.max_proposals)]
         kept, score = self._suppress(spans[good], score[good], found.row[good])
         rows = good[kept]
         return Detections(
@@ -185,7 +185,7 @@ class Localizer:
         )
 
 
-def _best_of_each(score: Floats, groups: Ints, count: int) -> Ints:
+def best_of_each(score: Floats, groups: Ints, count: int) -> Ints:
     """Rows of the best ``count`` of each group, in ascending order."""
     order = np.lexsort((-score, groups))
     ordered = groups[order]

@@ -193,7 +193,7 @@ def _read_json(path: Path) -> Iterator[tuple[Any, ...]]:
 
 def _read_results(path: Path, content: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401  any content
     """The predictions of each video, or a list with one object a detection."""
-    results = content.get("results", content) if isinstance(content, dict) else content
+    results = _results_in(content)
     if isinstance(results, list) and results and all(isinstance(row, dict) for row in results):
         yield from _read_rows(path, results)
         return
@@ -204,6 +204,16 @@ def _read_results(path: Path, content: Any) -> Iterator[tuple[Any, ...]]:  # noq
             raise PredictionError(f"{path}: the predictions of video {video} must be a list.")
         for one in found:
             yield video, *_read_one(path, video, one)
+
+
+def _results_in(content: Any) -> Any:  # noqa: ANN401
+    """The results of each video: those of ``results``, of annotations with scores (``wtal distill``), or all."""
+    if not isinstance(content, dict):
+        return content
+    database = content.get("database")
+    if content.get("pseudo") is not True or not isinstance(database, dict):
+        return content.get("results", content)
+    return {name: entry.get("annotations") for name, entry in database.items() if isinstance(entry, dict)}
 
 
 def _are_of_videos(content: Mapping[str, Any]) -> bool:

@@ -18,7 +18,8 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 import wtal.branches
-import wtal.collaboration  # noqa: F401
+import wtal.collaboration
+import wtal.student  # noqa: F401
 from wtal._version import __version__
 from wtal.branches import LocalizationModule
 from wtal.branches.trainer_check import check_trainer

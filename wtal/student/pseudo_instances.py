@@ -1,0 +1,159 @@
+"""Pseudo-instances: what a finished run finds in its training videos, chosen, merged and weighed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from wtal.errors import ConfigError
+from wtal.functional.nms import nms
+from wtal.functional.segments import temporal_iou
+from wtal.localization.scored import VideoScores
+from wtal.student.files import COLUMNS
+
+__all__ = ["Selection", "candidates_of", "pseudo_instances", "selected"]
+
+Floats = NDArray[np.float64]
+
+_ALL = 1_000_000  # detections
+_SAME = 0.5  # tIoU from which a candidate is an alternative to an instance
+_LEAST_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which candidates become pseudo-instances.
+
+    Args:
+        share: Least score of an instance, as a share of the best of its video and class.
+        ignored: Candidates between this share and ``share`` are neither instances nor background.
+        overlap: Temporal IoU from which the worse of two candidates of a class is dropped.
+
+    Raises:
+        ConfigError: If a number is out of range.
+
+    Source:
+        Relative scores because outer-inner contrast is not comparable between videos; votes as in FuSTAL,
+            arXiv:2407.08971; the values are our choice, see ``experiments/student.md``.
+    """
+
+    share: float = 0.5
+    ignored: float = 0.25
+    overlap: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.ignored <= self.share <= 1:
+            raise ConfigError(
+                f"`ignored` {self.ignored:g} and `share` {self.share:g} must lie in (0, 1], the first below the second."
+            )
+        if not 0 < self.overlap <= 1:
+            raise ConfigError(f"`overlap` must lie in (0, 1], got {self.overlap:g}.")
+
+
+class _Candidates(NamedTuple):
+    spans: Floats  # (N, 2) seconds
+    score: Floats  # (N,)
+
+
+def candidates_of(seen: VideoScores, labels: Sequence[str]) -> dict[str, dict[str, _Candidates]]:
+    """All candidates of a video before suppression, at all cuts.
+
+    Args:
+        seen: Scores of the video by source.
+        labels: Its video-level labels; no other class is looked for.
+
+    Returns:
+        Candidates by class by source.
+    """
+    if not labels:
+        return {source: {} for source in seen.sources}
+    index = [list(seen.class_names).index(label) for label in labels]
+    localizer = replace(seen.localizer, suppression="none", class_threshold=-1.0, max_detections=_ALL)
+    found: dict[str, dict[str, _Candidates]] = {}
+    for source, scores in seen.sources.items():
+        some = localizer(scores.of_classes(torch.tensor(index)), seen.video)
+        spans = np.stack([some.start_s.numpy(), some.end_s.numpy()], axis=1)
+        score, place = some.score.numpy(), some.label.numpy()
+        found[source] = {name: _Candidates(spans[place == i], score[place == i]) for i, name in enumerate(labels)}
+    return found
+
+
+def selected(candidates: Mapping[str, _Candidates], selection: Selection) -> list[tuple[float, ...]]:
+    """Choose, merge and weigh the instances of one class in one video.
+
+    The last source proposes; the others vote. Each instance gets the mean bounds of all candidates, of any source, that
+    resemble it, weighted by their scores.
+
+    Args:
+        candidates: Candidates by source; the last source is the run's own answer.
+        selection: What is chosen.
+
+    Returns:
+        Rows of start, end, score, weight, vote, spread and whether it is ignored, in the order of time.
+
+    >>> own = _Candidates(np.array([[0.0, 4.0], [8.0, 9.0]]), np.array([0.8, 0.3]))
+    >>> [tuple(map(float, row)) for row in selected({"fused": own}, Selection())]
+    [(0.0, 4.0, 0.8, 1.0, 1.0, 0.0, 0.0), (8.0, 9.0, 0.3, 0.0, 1.0, 0.0, 1.0)]
+    """
+    *others, own = candidates.values()
+    if not len(own.score):
+        return []
+    best = own.score.max()
+    kept = nms(own.spans, own.score, tiou=selection.overlap)
+    relative = own.score[kept] / best
+    sure, unsure = kept[relative >= selection.share], kept[relative >= selection.ignored]
+    everything = _Candidates(
+        np.concatenate([one.spans for one in candidates.values()]),
+        np.concatenate([one.score / max(one.score.max(initial=0), 1e-9) for one in candidates.values()]),
+    )
+    rows: list[tuple[float, ...]] = []
+    for row in sure:
+        span, spread = _merged(own.spans[row], everything)
+        votes = [temporal_iou(own.spans[row][None], one.spans).max(initial=0) for one in others]
+        vote = float(np.mean(votes)) if votes else 1.0
+        weight = max(_LEAST_WEIGHT, own.score[row] / best * vote * np.exp(-2 * spread))
+        rows.append((*span, own.score[row], weight, vote, spread, 0.0))
+    taken = own.spans[sure]
+    for row in unsure[len(sure) :]:
+        if temporal_iou(own.spans[row][None], taken).max() == 0:
+            rows.append((*own.spans[row], own.score[row], 0.0, 1.0, 0.0, 1.0))
+    return sorted(rows)
+
+
+def _merged(span: Floats, candidates: _Candidates) -> tuple[Floats, float]:
+    """Mean bounds of the candidates that resemble a span, and their deviation relative to its length."""
+    alike = temporal_iou(span[None], candidates.spans)[0] > _SAME
+    spans, weight = candidates.spans[alike], candidates.score[alike]
+    if weight.sum() <= 0:
+        return span, 0.0
+    mean = np.average(spans, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((spans - mean) ** 2, axis=0, weights=weight))
+    return mean, float(deviation.mean() / max(mean[1] - mean[0], 1e-9))
+
+
+def pseudo_instances(
+    scores: Mapping[str, VideoScores],
+    labels: Mapping[str, Sequence[str]],
+    selection: Selection = Selection(),
+) -> pd.DataFrame:
+    """Pseudo-instances of scored videos.
+
+    Args:
+        scores: Scores by name of the video.
+        labels: Video-level labels by name of the video.
+        selection: What is chosen.
+
+    Returns:
+        One row per instance, with the columns of :data:`~wtal.student.files.COLUMNS`.
+    """
+    rows = []
+    for name, seen in scores.items():
+        found = candidates_of(seen, labels[name])
+        for label in labels[name]:
+            of_class = {source: by_class[label] for source, by_class in found.items()}
+            rows += [(name, label, *row) for row in selected(of_class, selection)]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], float))
