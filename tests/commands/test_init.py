@@ -148,9 +148,9 @@ def test_few_videos_get_more_epochs(tmp_path, monkeypatch, videos):
     epochs = config["trainer"]["max_epochs"]
     steps = -(-videos // batch)
     assert batch == min(videos, 10)
-    assert epochs == 2 * schedule["warm_up"] == 8 * schedule["period"]
-    assert epochs * steps >= 250
-    assert epochs == 16 or epochs * steps <= 420
+    assert epochs == 3 * schedule["warm_up"] == 12 * schedule["period"]
+    assert epochs * steps >= 375
+    assert epochs == 24 or epochs * steps <= 630
 
 
 def test_changes_nothing_else_of_the_template(tmp_path, monkeypatch):

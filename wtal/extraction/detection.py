@@ -18,6 +18,7 @@ from wtal.data.features import FeatureSource, part_of
 from wtal.data.manifest import read_manifest
 from wtal.errors import ConfigError, WTALError
 from wtal.extraction.pipeline import Extraction, Running, extract_features
+from wtal.io.text import counted
 from wtal.nn.heads import ZeroShotHead
 from wtal.nn.text.prompts import TemplateText
 from wtal.results.predictions import as_table, read_predictions
@@ -93,8 +94,7 @@ def detect_actions(
     _refuse_other_model(output, model, videos, trained)
     failed: Mapping[str, str] = {}
     if stored and not _differs(making, stored) and _have_features(videos, store, streams):
-        there = f"All {len(videos)} videos have" if len(videos) > 1 else "The video has"
-        print(f"{there} features in {store}.")
+        print(f"No features were made: those of {counted(len(videos), 'video')} are in {store}.")
     else:
         failed = extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
     readable = {name: path for name, path in videos.items() if name not in failed}

@@ -87,7 +87,7 @@ function showLanes() {
   $("lanes").replaceChildren(...lanes.map((l) => l.node));
   $("methods").hidden = $("least").hidden = $("legend").hidden = !video.counts;
   $("taught").hidden = Boolean(video.counts);
-  $("judged").hidden = !video.truth.length;
+  $("of_truth").hidden = !video.truth.length;
   paint();
 }
 
