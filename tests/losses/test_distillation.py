@@ -41,6 +41,7 @@ def test_the_class_among_the_labels_is_asked_of_foreground_in_videos_of_several_
     expected = (math.log(1 + math.exp(2 - 1)) + math.log(1 + math.exp(0 - 3))) / 2
     assert among_labels_distillation(cas, of_videos, pseudo).item() == pytest.approx(expected, rel=1e-6)
     assert among_labels_distillation(cas[1:], of_videos[1:], PseudoLabels(*(part[1:] for part in pseudo))) == 0
+    assert among_labels_distillation(cas[:1], of_videos[:1], labels([1, 1, 1, 1], [2, 2, 2, 2])) == 0  # not its labels
 
 
 def slow_contrast(embedding, pseudo, temperature):

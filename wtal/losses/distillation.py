@@ -84,11 +84,11 @@ def among_labels_distillation(cas: Tensor, labels: Tensor, pseudo: PseudoLabels)
     >>> among_labels_distillation(torch.tensor([[[2.0, 2.0, 9.0]]]), labels, pseudo)
     tensor(0.6931)
     """
+    target = pseudo.class_index.long().clamp(min=0)
     several = labels.sum(dim=1, keepdim=True) > 1
-    chosen = (pseudo.label == 1) & several
+    chosen = (pseudo.label == 1) & several & (labels.gather(1, target) > 0)  # labels of a file may name another class
     own = cas.float().masked_fill(labels[:, None] == 0, torch.finfo(torch.float32).min).log_softmax(dim=2)
-    target = pseudo.class_index.long().masked_fill(~chosen, 0)[..., None]
-    return _mean_over(-own.gather(2, target).squeeze(2).masked_fill(~chosen, 0), chosen)
+    return _mean_over(-own.gather(2, target[..., None]).squeeze(2).masked_fill(~chosen, 0), chosen)
 
 
 def contrastive_distillation(

@@ -46,7 +46,7 @@ class AnchoredTextHead(Head):
 
     Source:
         The encoder of arXiv:2212.09335, section 3.2. The scale, the actionness and the start are our choice;
-        `experiments/diagnosis.md` measures them.
+        `experiments/diagnosis/diagnosis.md` measures them.
     """
 
     def __init__(
