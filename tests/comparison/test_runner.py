@@ -75,7 +75,7 @@ def test_what_is_finished_is_not_repeated_unless_a_setting_or_the_length_differs
     workers, longer, other = (tmp_path / name for name in ("workers.yaml", "longer.yaml", "other.yaml"))
     workers.write_text("data: {init_args: {num_workers: 2}}")
     longer.write_text("trainer: {max_epochs: 5}")
-    other.write_text("model: {init_args: {fusion: {video: 0.5}}}")
+    other.write_text("model: {init_args: {fusion: {video: 0.75}}}")
     again(compared, workers)
     assert trained == []
     assert (compared / "comparison.csv").read_text() == rows
