@@ -80,9 +80,11 @@ def test_what_is_finished_is_not_repeated_unless_a_setting_or_the_length_differs
     assert trained == []
     assert (compared / "comparison.csv").read_text() == rows
     for overlay in (longer, other):
-        with pytest.raises(AttributeError):  # the stand-in gives no record
-            again(compared, overlay)
-    assert trained == ["apart", "apart"]
+        with pytest.raises(
+            ConfigError, match="none of the methods late_fusion, apart, exchange, unaveraged could be run"
+        ):
+            again(compared, overlay)  # the stand-in gives no record
+    assert trained == [run for _ in range(2) for run in ("apart", "apart", "exchange", "unaveraged")]
 
 
 def test_a_part_of_the_test_videos_is_refused(tmp_path):

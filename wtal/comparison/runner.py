@@ -120,6 +120,10 @@ def compare(
         for row in _rows(run, record, seed)
         if row["method"] in wanted
     ]
+    if not rows:
+        raise ConfigError(
+            f"{config[0]}: none of the methods {', '.join(wanted)} could be run on these data: name others."
+        )
     order = [*get_args(Method), *wanted]
     rows.sort(key=lambda row: (order.index(row["method"]), row["seed"]))
     table = pd.DataFrame(rows)
