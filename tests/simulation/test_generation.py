@@ -9,11 +9,11 @@ from simulation.conftest import SMALL
 from wtal.data import CustomDataModule, FeatureSource
 from wtal.data.annotations import read_annotations
 from wtal.errors import ConfigError, FeatureError
+from wtal.io.fingerprint import checksum
 from wtal.simulation import generation
 from wtal.simulation.generation import simulate, simulate_video
 from wtal.simulation.layouts import JOINT_FILE
 from wtal.simulation.params import CLIPParams, MovementParams, SimulationParams
-from wtal.simulation.record import checksum
 
 LAYOUTS = ("store", "two_stream", "joint", "wtalc")
 

@@ -2,6 +2,7 @@
 
 from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch
+from wtal.branches.head_module import HeadModule
 from wtal.branches.labels import InstanceSource, LabelSource
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.vlp import VLPBranch
@@ -11,6 +12,7 @@ __all__ = [
     "Branch",
     "CBPBranch",
     "DistillationWeights",
+    "HeadModule",
     "InstanceSource",
     "LabelSource",
     "LocalizationModule",

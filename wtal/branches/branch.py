@@ -7,14 +7,12 @@ from typing import Any
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from wtal.branches.head_module import HeadModule
 from wtal.branches.labels import LabelSource
-from wtal.branches.localization import LocalizationModule
-from wtal.branches.scheduling import due_plateaus, scheduler_config
 from wtal.branches.trainer_check import check_trainer
 from wtal.data.contract import data_of
-from wtal.errors import ConfigError, FeatureError, brief
+from wtal.errors import ConfigError, brief
 from wtal.functional.pooling import topk_pool
 from wtal.localization.localizer import Localizer
 from wtal.losses.distillation import (
@@ -67,7 +65,7 @@ class DistillationWeights:
 torch.serialization.add_safe_globals([DistillationWeights, Localizer, View])
 
 
-class Branch(LocalizationModule):
+class Branch(HeadModule):
     """One way to see a video: from snippet features to CAS and actionness by a pluggable head.
 
     It trains alone, or inside a :class:`~wtal.collaboration.CollaborationModule`, which calls :meth:`learn`. In
@@ -87,6 +85,9 @@ class Branch(LocalizationModule):
     Raises:
         ConfigError: If there are snippet labels, and the weights of all losses on them are 0.
     """
+
+    head: Head
+    labels: LabelSource | None
 
     def __init__(
         self,
@@ -116,20 +117,9 @@ class Branch(LocalizationModule):
         self.labels = labels
 
     @property
-    def views(self) -> tuple[View, ...]:
-        """How figures show the branch."""
-        return (self.view,)
-
-    @property
     def note(self) -> str:
         """What a reader of a table must know about the head's weights and the labels."""
         return "; ".join(filter(None, [self.head.note, self.labels.note if self.labels else ""]))
-
-    @property
-    def marks(self) -> tuple[str, ...]:
-        """Marks of the checkpoint and of the source of labels."""
-        own = (self.labels.mark,) if self.labels and self.labels.mark else ()
-        return tuple(dict.fromkeys((*super().marks, *own)))
 
     @property
     def untrained(self) -> tuple[str, ...]:
@@ -145,17 +135,7 @@ class Branch(LocalizationModule):
         Raises:
             FeatureError: If the batch lacks a stream that the branch reads.
         """
-        lacking = [name for name in self.streams if name not in batch.streams]
-        if lacking:
-            raise FeatureError(
-                f"{self.view.title} reads the stream {lacking[0]!r}, but the data have {', '.join(batch.streams)}: "
-                f"give its source in `data.{lacking[0]}.path` or `data.streams`."
-            )
-        streams = [batch.streams[name] for name in self.streams]
-        features = streams[0] if len(streams) == 1 else torch.cat(streams, dim=2)
-        if self.training or self.average is None:
-            return self.head(features, batch.mask)  # type: ignore[no-any-return]
-        return self.average(self.head, features, batch.mask)  # type: ignore[no-any-return]
+        return self.run_head(batch)  # type: ignore[no-any-return]
 
     def scores(self, batch: SnippetBatch) -> SnippetScores:
         """Scores for the localizer and for a student, with a leading batch dimension."""
@@ -194,16 +174,6 @@ class Branch(LocalizationModule):
         if self.labels is not None:
             self.labels.refresh(self.current_epoch)
 
-    def on_train_epoch_end(self) -> None:
-        """Step a scheduler that watches a metric."""
-        for scheduler, metric in due_plateaus(self.trainer):
-            scheduler.step(metric)
-
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Step the scheduler, unless it watches a metric and has stepped already."""
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            super().lr_scheduler_step(scheduler, metric)
-
     def distillation_losses(self, out: BranchOutput, batch: SnippetBatch, pseudo: PseudoLabels) -> dict[str, Tensor]:
         """Weighted loss terms from snippet labels; the loss is their sum.
 
@@ -237,33 +207,11 @@ class Branch(LocalizationModule):
         terms = self.head.losses(out, batch.mask, batch.labels)
         if source is not None:
             terms |= self.distillation_losses(out, batch, source.labels(batch))
-        loss = torch.stack(list(terms.values())).sum()
-        for name, value in {**terms, "loss": loss}.items():
-            # the mean of all processes, as a scheduler may wait for it in each of them
-            self.log(f"train/{name}", value, on_epoch=True, on_step=False, batch_size=len(batch.labels), sync_dist=True)
-        return loss
+        return self.total_loss(terms, len(batch.labels))
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
         """The loss of one step alone, from video labels and the branch's own source of snippet labels."""
         return self.learn(batch, self.labels)
-
-    def after_step(self) -> None:
-        """Update the average of the weights, which from now on are trained."""
-        self.head.is_trained = True
-        if self.average is not None:
-            self.average.update(self.head)
-
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Step and update the average at once: a checkpoint written after this batch must hold the average."""
-        super().optimizer_step(*args, **kwargs)
-        self.after_step()
-
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own type is a long union
-        """The optimizer of the trainable parameters, with its scheduler if there is one."""
-        optimizer = self.optimizer(p for p in self.head.parameters() if p.requires_grad)
-        if self.lr_scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": scheduler_config(self.lr_scheduler(optimizer), self)}
 
     def log(self, name: str, value: Any, **options: Any) -> None:  # type: ignore[override]  # noqa: ANN401
         """Log through the root module, because Lightning refuses to log from a nested one."""

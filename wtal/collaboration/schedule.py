@@ -99,14 +99,23 @@ class Schedule:
         turn = self.turn(epoch)
         return self._step("W" if turn < 0 else self.pattern[turn % len(self.pattern)], *pair)
 
+    def lessons(self, first: View, second: View) -> tuple[Lesson, Lesson]:
+        """The lessons of a B and of an F step."""
+        forth, back = (first.name, second.name), (second.name, first.name)
+        if self.exchange:
+            forth, back = back, forth
+        return (
+            Lesson(*forth, _KINDS[self.from_cbp], self.agree in (True, "B")),
+            Lesson(*back, _KINDS[self.from_vlp], self.agree in (True, "F")),
+        )
+
     def _step(self, letter: str, first: View, second: View) -> Step:
-        forth, back = ((second, first), (first, second)) if self.exchange else ((first, second), (second, first))
-        background = Lesson(forth[0].name, forth[1].name, _KINDS[self.from_cbp], self.agree in (True, "B"))
-        foreground = Lesson(back[0].name, back[1].name, _KINDS[self.from_vlp], self.agree in (True, "F"))
-        both = (first.name, second.name)
+        background, foreground = self.lessons(first, second)
+        title, both = {view.name: view.title for view in (first, second)}, (first.name, second.name)
+        b, f = (f"{title[lesson.teacher]} teaches {title[lesson.student]}" for lesson in (background, foreground))
         return {
             "W": Step("warm-up", both),
-            "B": Step(f"B: {forth[0].title} teaches {forth[1].title}", (background.student,), (background,)),
-            "F": Step(f"F: {back[0].title} teaches {back[1].title}", (foreground.student,), (foreground,)),
+            "B": Step(f"B: {b}", (background.student,), (background,)),
+            "F": Step(f"F: {f}", (foreground.student,), (foreground,)),
             "J": Step("J: each teaches the other", both, (background, foreground)),
         }[letter]

@@ -1,7 +1,6 @@
 """What teachers would label with other thresholds; nothing is trained."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -41,7 +40,9 @@ def teacher_curves(
         for teacher in models[0].branches:
             right, share = [], []
             for model, of_run in zip(models, scores, strict=True):
-                source = model.sources[-1] if _agreed(model, teacher) else teacher
+                lessons = model.schedule.lessons(model.cbp.view, model.vlp.view)
+                agreed = any(lesson.agreed for lesson in lessons if lesson.teacher == teacher)
+                source = model.sources[-1] if agreed else teacher
                 score, inside = _foreground(of_run, source, segments, labels)
                 sure = sign * score > sign * thresholds[:, None]  # (K, S)
                 with np.errstate(invalid="ignore"):  # 0 / 0 where the teacher is confident about no snippet
@@ -49,13 +50,6 @@ def teacher_curves(
                 share.append(sure.mean(axis=1))
             used = float(getattr(models[0].thresholds[teacher], bound))
             yield TeacherCurve(teacher, kind, thresholds, np.stack(right), np.stack(share), used)
-
-
-def _agreed(model: CollaborationModule, teacher: str) -> bool:
-    """Whether the labels of a teacher are made from the fused scores."""
-    pair = (model.cbp.view, model.vlp.view)
-    steps = replace(model.schedule, warm_up=0, period=1, pattern="J").step(0, pair)
-    return any(lesson.agreed for lesson in steps.lessons if lesson.teacher == teacher)
 
 
 def _foreground(

@@ -51,13 +51,13 @@ def trained_on(train_table: Callable[[], pd.DataFrame], test: pd.DataFrame) -> s
 
 
 def _random(manifests: Mapping[str, Manifest]) -> str:
-    """What is said about features of random weights; empty without any."""
+    """The note on features of random weights; empty without any."""
     names = [name for name, manifest in manifests.items() if manifest.notes.startswith(_RANDOM)]
     return f"{' and '.join(names)} of random weights, which mean nothing" if names else ""
 
 
 def _simulated(streams: Mapping[str, FeatureSource], manifests: Mapping[str, Manifest], given: str) -> str:
-    """What must be said about simulated features, by stream if others are not; empty if that is given."""
+    """The note that simulated features require, by stream if others are not; empty if it is given already."""
     if "simulated" in given:
         return ""
     notes = {name: _simulation(source, manifests.get(name)) for name, source in streams.items()}
@@ -67,7 +67,7 @@ def _simulated(streams: Mapping[str, FeatureSource], manifests: Mapping[str, Man
 
 
 def _simulation(source: FeatureSource, manifest: Manifest | None) -> str:
-    """What is said about simulated features, in their manifest or a file beside them; empty for others."""
+    """The note on simulated features in their manifest or a file beside them; empty for others."""
     if manifest is not None and "simulation" in manifest.origin:
         return str(manifest.origin["simulation"])
     for folder in (Path(source.path), Path(source.path).parent):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wtal.errors import ConfigError, VideoError
+from wtal.io.fingerprint import checksum
 from wtal.io.text import counted
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ class _Networks(NamedTuple):
 
 def _load(making: Extraction) -> _Networks:
     from wtal.nn.encoders.clip_image import ImageTower
-    from wtal.nn.encoders.i3d import checksum, load_i3d
+    from wtal.nn.encoders.i3d import load_i3d
 
     files: dict[I3DStream, Path] = {"rgb": making.rgb_weights, "flow": making.flow_weights}
     loaded = {

@@ -66,8 +66,8 @@ class MovementParams:
         strength_spread: Standard deviation of the logarithm of an instance's strength.
         hidden: Share of the instances with hardly any evidence.
         hidden_strength: What their strength is multiplied by.
-        boundary_s: Standard deviation of the boundaries of the evidence around the annotated ones...
-        boundary_share: ...to which this share of the instance's length is added.
+        boundary_s: Standard deviation of the boundaries of the evidence around the annotated ones.
+        boundary_share: Share of the instance's length that is added to this deviation.
         smoothing_s: Standard deviation of the smoothing over time.
         outside_s: Time in which evidence of the rest fades outside the instance.
         outside: Its level there, relative to the rest.

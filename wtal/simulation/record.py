@@ -1,6 +1,5 @@
 """What simulated features were made from, written beside them, so that anyone can make them again."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -13,25 +12,13 @@ from wtal.data.provenance import SIMULATION
 from wtal.errors import FeatureError
 from wtal.io.bounds import read_json
 from wtal.io.files import write_text
-from wtal.io.folders import files_below
+from wtal.io.fingerprint import checksum
 from wtal.simulation.layouts import Layout
 from wtal.simulation.params import SimulationParams
 
-__all__ = ["checksum", "record_of", "settle_record"]
+__all__ = ["record_of", "settle_record"]
 
 _GENERATOR = 1  # raised whenever equal settings would no longer give equal features
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of what ``sha256sum *`` prints for its files."""
-    if path.is_dir():
-        lines = (f"{checksum(file)}  {file.relative_to(path)}\n" for file in files_below(path))
-        return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def record_of(

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from wtal.branches.head_module import HeadModule
 from wtal.branches.hyperparameters import save_plain_hyperparameters
 from wtal.branches.labels import InstanceSource
-from wtal.branches.localization import LocalizationModule
-from wtal.branches.scheduling import due_plateaus, scheduler_config
 from wtal.branches.trainer_check import check_trainer
 from wtal.data.contract import data_of
-from wtal.errors import ConfigError, FeatureError
+from wtal.errors import ConfigError
 from wtal.functional.pooling import topk_pool
 from wtal.localization.instances import InstanceLocalizer
 from wtal.nn.averaging import WeightAverage
@@ -56,7 +54,7 @@ class StudentWeights:
 torch.serialization.add_safe_globals([InstanceLocalizer, StudentWeights])
 
 
-class StudentModule(LocalizationModule):
+class StudentModule(HeadModule):
     """Learns to regress instances, from those that a teacher finds in the training videos or from their segments.
 
     It sees new crops in each epoch, and predicts with the average of its weights.
@@ -79,6 +77,8 @@ class StudentModule(LocalizationModule):
         FuSTAL, arXiv:2407.08971, section 3.3, for a student of this kind; see ``experiments/student.md``.
     """
 
+    head: PyramidHead
+    labels: InstanceSource | None
     _normalizer: Tensor
 
     def __init__(
@@ -106,20 +106,9 @@ class StudentModule(LocalizationModule):
         self._instances: list[Tensor] = []
 
     @property
-    def views(self) -> tuple[View, ...]:
-        """How figures show the student."""
-        return (self.view,)
-
-    @property
     def note(self) -> str:
         """What it learned from."""
         return self.labels.note if self.labels else ""
-
-    @property
-    def marks(self) -> tuple[str, ...]:
-        """Marks of the checkpoint and of the source of instances."""
-        own = (self.labels.mark,) if self.labels and self.labels.mark else ()
-        return tuple(dict.fromkeys((*super().marks, *own)))
 
     @property
     def untrained(self) -> tuple[str, ...]:
@@ -134,16 +123,7 @@ class StudentModule(LocalizationModule):
         Raises:
             FeatureError: If the batch lacks a stream that the student reads.
         """
-        lacking = [name for name in self.streams if name not in batch.streams]
-        if lacking:
-            raise FeatureError(
-                f"The {self.view.title} reads the stream {lacking[0]!r}, but the data have "
-                f"{', '.join(batch.streams)}: name its streams in `view.streams`."
-            )
-        features = torch.cat([batch.streams[name] for name in self.streams], dim=2)
-        if self.training or self.average is None:
-            return self.head(features, batch.mask)  # type: ignore[no-any-return]
-        return self.average(self.head, features, batch.mask)  # type: ignore[no-any-return]
+        return self.run_head(batch)  # type: ignore[no-any-return]
 
     def all_scores(self, batch: SnippetBatch) -> dict[str, SnippetScores]:
         """Instances with their scores, and the best of them at each snippet as a curve."""
@@ -219,35 +199,7 @@ class StudentModule(LocalizationModule):
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
         """The loss of one batch; its terms are logged by name."""
-        terms = self.losses(batch)
-        loss = torch.stack(list(terms.values())).sum()
-        for name, value in {**terms, "loss": loss}.items():
-            self.log(f"train/{name}", value, on_epoch=True, on_step=False, batch_size=len(batch.labels), sync_dist=True)
-        return loss
-
-    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Step and update the average at once: a checkpoint written after this batch must hold the average."""
-        super().optimizer_step(*args, **kwargs)
-        self.head.is_trained = True
-        if self.average is not None:
-            self.average.update(self.head)
-
-    def on_train_epoch_end(self) -> None:
-        """Step a scheduler that watches a metric."""
-        for scheduler, metric in due_plateaus(self.trainer):
-            scheduler.step(metric)
-
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:  # noqa: ANN401  Lightning's own signature
-        """Step the scheduler, unless it watches a metric and has stepped already."""
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            super().lr_scheduler_step(scheduler, metric)
-
-    def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own type is a long union
-        """The optimizer, with its scheduler if there is one."""
-        optimizer = self.optimizer(self.head.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": scheduler_config(self.lr_scheduler(optimizer), self)}
+        return self.total_loss(self.losses(batch), len(batch.labels))
 
 
 def _mark_trained(head: torch.nn.Module, incompatible_keys: object) -> None:

@@ -1,6 +1,5 @@
 """I3D: Inception-v1 inflated to three dimensions, and its public weights."""
 
-import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 
 from wtal.errors import CheckpointError, ConfigError
 from wtal.io.bounds import read_checkpoint
+from wtal.io.fingerprint import checksum
 
-__all__ = ["I3D", "LoadedI3D", "Stream", "checksum", "load_i3d"]
+__all__ = ["I3D", "LoadedI3D", "Stream", "load_i3d"]
 
 Stream = Literal["rgb", "flow"]
 
@@ -301,12 +301,3 @@ def _check_names(own: Collection[str], names: Collection[str], path: Path) -> No
         parts = [f"{len(missing)} weights are missing, such as {missing[0]}"] if missing else []
         parts += [f"{len(unexpected)} are not in I3D, such as {unexpected[0]}"] if unexpected else []
         raise CheckpointError(f"{path} belongs to another model: {', and '.join(parts)}.")
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wtal.errors import ConfigError, FeatureError
 from wtal.losses.video import background_mil_losses, sparsity_loss
 from wtal.nn.heads.head import Head, joint_background
-from wtal.nn.heads.text import TextFactory
+from wtal.nn.heads.text import TextFactory, texts_of
 from wtal.nn.temporal import TemporalTransformer, moving_average
 from wtal.nn.text.prompts import PromptedText
 from wtal.types import BranchOutput
@@ -63,12 +63,7 @@ class AnchoredTextHead(Head):
         sparsity: float = 0.0,
     ) -> None:
         super().__init__(ratio)
-        self.text = text(list(class_names))
-        if self.text.dim != dim:
-            raise ConfigError(
-                f"The class texts have {self.text.dim} channels, but the head's `dim` is {dim}: both must be the "
-                "width of the CLIP features."
-            )
+        self.text = texts_of(class_names, text, dim)
         if smoothing < 1 or smoothing % 2 == 0:
             raise ConfigError(f"`smoothing` must be an odd number of snippets, got {smoothing}.")
         self.smoothing, self.sparsity = smoothing, sparsity

@@ -14,9 +14,24 @@ from wtal.nn.temporal import TemporalTransformer
 from wtal.nn.text.prompts import PromptedText, TextSource
 from wtal.types import BranchOutput
 
-__all__ = ["TextFactory", "TextHead"]
+__all__ = ["TextFactory", "TextHead", "texts_of"]
 
 TextFactory = Callable[[list[str]], TextSource]
+
+
+def texts_of(class_names: Sequence[str], text: TextFactory, dim: int) -> TextSource:
+    """The texts of a head's classes.
+
+    Raises:
+        ConfigError: If they have another width than ``dim``, that of the CLIP features.
+    """
+    texts = text(list(class_names))
+    if texts.dim != dim:
+        raise ConfigError(
+            f"The class texts have {texts.dim} channels, but the head's `dim` is {dim}: both must be the width of the "
+            "CLIP features."
+        )
+    return texts
 
 
 class TextHead(AttentionHead):
@@ -57,12 +72,7 @@ class TextHead(AttentionHead):
         weights: AttentionWeights = AttentionWeights(),  # noqa: B008  frozen
     ) -> None:
         super().__init__(ratio, weights)
-        self.text = text(list(class_names))
-        if self.text.dim != dim:
-            raise ConfigError(
-                f"The class texts have {self.text.dim} channels, but the head's `dim` is {dim}: both must be the "
-                "width of the CLIP features."
-            )
+        self.text = texts_of(class_names, text, dim)
         self.norm = FeatureNorm(dim, scale=False)
         self.temporal = TemporalTransformer(dim + len(class_names), width, depth, heads, dropout=dropout)
         self.dropout, self.residual = nn.Dropout(dropout), nn.Linear(width, dim)
