@@ -7,7 +7,7 @@ ground-truth segments, so the types enforce weak supervision.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,9 +15,11 @@ from torch import Tensor
 __all__ = [
     "Benchmark",
     "BranchOutput",
+    "Clips",
     "Detections",
     "InstanceScores",
     "Instances",
+    "Pixels",
     "PseudoLabels",
     "SnippetBatch",
     "SnippetScores",
@@ -104,6 +106,30 @@ class Benchmark:
     averages: tuple[tuple[float, float], ...]
 
 
+class Pixels(NamedTuple):
+    """``N`` snippets as encoders see them; None is what is not asked for."""
+
+    rgb: Tensor | None = None  # (N, window, H, W, 3) uint8
+    flow: Tensor | None = None  # (N, window, H, W, 2) uint8
+    images: Tensor | None = None  # (N, images, 3, h, w)
+
+    def part(self, of: slice) -> "Pixels":
+        """The pixels of some of the snippets."""
+        return Pixels(*(None if tensor is None else tensor[of] for tensor in self))
+
+    @property
+    def length(self) -> int:
+        """Number of snippets."""
+        return next(len(tensor) for tensor in self if tensor is not None)
+
+
+class Clips(NamedTuple):
+    """Snippets of one video that a training step encodes again."""
+
+    place: Tensor  # (N,) long, their places in the crop
+    pixels: Pixels
+
+
 class SnippetBatch(NamedTuple):
     """Videos, cropped and padded, as a training or inference step sees them.
 
@@ -116,6 +142,8 @@ class SnippetBatch(NamedTuple):
     grid_index: Tensor  # (B, T) long, index on the video's own grid, to look up pseudo-labels
     labels: Tensor  # (B, C) float multi-hot, of the whole video
     video: Tensor  # (B,) long, row in the split's list of videos
+    clips: Mapping[str, tuple[Clips, ...]] = {}  # by stream, in training from video: for each video, what is encoded
+    films: Mapping[str, tuple[Any, ...]] = {}  # by stream, at full length: the Film of each video, not decoded yet
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch
+from wtal.branches.encoded_stream import EncodedStream, Encoding
 from wtal.branches.head_module import HeadModule
 from wtal.branches.labels import InstanceSource, LabelSource
 from wtal.branches.localization import LocalizationModule
@@ -12,6 +13,8 @@ __all__ = [
     "Branch",
     "CBPBranch",
     "DistillationWeights",
+    "EncodedStream",
+    "Encoding",
     "HeadModule",
     "InstanceSource",
     "LabelSource",

@@ -8,6 +8,8 @@ import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
+from wtal.branches.encoded_stream import EncodedStream, Encoding
+from wtal.branches.films import begin_bank, film_split
 from wtal.branches.head_module import HeadModule
 from wtal.branches.labels import LabelSource
 from wtal.branches.trainer_check import check_trainer
@@ -21,10 +23,12 @@ from wtal.losses.distillation import (
     class_distillation,
     contrastive_distillation,
 )
+from wtal.nn.adapters import Adaptation
 from wtal.nn.averaging import WeightAverage
+from wtal.nn.encoders import SnippetEncoder
 from wtal.nn.heads import Head
 from wtal.nn.normalization import FeatureNorm
-from wtal.types import BranchOutput, PseudoLabels, SnippetBatch, SnippetScores
+from wtal.types import BranchOutput, PseudoLabels, SnippetBatch, SnippetScores, Split
 from wtal.views import View
 
 __all__ = ["Branch", "DistillationWeights", "HeadFactory"]
@@ -62,7 +66,7 @@ class DistillationWeights:
 
 
 # Settings that a module made in Python keeps in its checkpoint, which loads with `weights_only=True`.
-torch.serialization.add_safe_globals([DistillationWeights, Localizer, View])
+torch.serialization.add_safe_globals([Adaptation, DistillationWeights, Encoding, Localizer, View])
 
 
 class Branch(HeadModule):
@@ -81,6 +85,8 @@ class Branch(HeadModule):
         lr_scheduler: Function from the optimizer to a scheduler, stepped after each epoch in which this branch trains.
         localizer: Localizer for the scores, when the branch runs alone.
         labels: Source of snippet labels; None to learn from video labels alone.
+        encoder: Encoder of the branch's first stream, which is trained with the branch; None for features as they are.
+        encoding: How it is trained.
 
     Raises:
         ConfigError: If there are snippet labels, and the weights of all losses on them are 0.
@@ -100,6 +106,8 @@ class Branch(HeadModule):
         lr_scheduler: LRSchedulerCallable | None,
         localizer: Localizer,
         labels: LabelSource | None,
+        encoder: SnippetEncoder | None = None,
+        encoding: Encoding = Encoding(),  # noqa: B008  frozen
     ) -> None:
         super().__init__(class_names, localizer)
         for name, given in (("head", head), ("optimizer", optimizer)):
@@ -115,6 +123,7 @@ class Branch(HeadModule):
         self.average = WeightAverage(self.head, average) if average else None
         self.distillation, self.optimizer, self.lr_scheduler = distillation, optimizer, lr_scheduler
         self.labels = labels
+        self.encoded = None if encoder is None else EncodedStream(view.streams[0], encoder, encoding)
 
     @property
     def note(self) -> str:
@@ -156,6 +165,7 @@ class Branch(HeadModule):
             ConfigError: If the trainer has a setting that this module cannot be trained with.
         """
         if stage != "fit":
+            self.film(data_of(self.trainer), "val" if stage == "validate" else "test")
             return
         if self.trainer.lightning_module is self:
             check_trainer(self.trainer, self, data_of(self.trainer))
@@ -168,6 +178,20 @@ class Branch(HeadModule):
         self.head.prepare(data_of(self.trainer).training_rows(self.streams))
         if self.labels is not None:
             self.labels.prepare(data_of(self.trainer))
+        if self.encoded is not None and self.encoded.is_trained:
+            film_split(self.encoded, data_of(self.trainer), "train", learns=True)
+        if getattr(data_of(self.trainer), "held_out", 0):
+            self.film(data_of(self.trainer), "val")
+
+    def film(self, data: object, split: Split) -> None:
+        """Let a split give the films of its videos to an encoder that is trained."""
+        if self.encoded is not None and self.encoded.is_trained:
+            film_split(self.encoded, data, split)
+
+    def on_fit_start(self) -> None:
+        """Begin the bank of the encoder, now that a checkpoint has been loaded."""
+        if self.encoded is not None and self.encoded.is_trained:
+            begin_bank(self.encoded, data_of(self.trainer), self.trainer)
 
     def on_train_epoch_start(self) -> None:
         """Refresh the source of labels."""

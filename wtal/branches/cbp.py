@@ -7,9 +7,11 @@ import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 
 from wtal.branches.branch import Branch, DistillationWeights, HeadFactory
+from wtal.branches.encoded_stream import Encoding
 from wtal.branches.hyperparameters import save_plain_hyperparameters
 from wtal.branches.labels import LabelSource
 from wtal.localization.localizer import Localizer
+from wtal.nn.encoders import SnippetEncoder
 from wtal.nn.heads import AttentionMILHead
 from wtal.views import CBP, VLP, View
 
@@ -31,6 +33,8 @@ class CBPBranch(Branch):
             width of both together.
         view: Name of the branch, the streams that it reads, and how figures show it; None for CBP on I3D features.
         labels: Source of snippet labels; None to learn from video labels alone.
+        encoder: Encoder of the branch's first stream, which is trained with the branch; None for features as they are.
+        encoding: How it is trained.
 
     Source:
         arXiv:2212.09335, section 3.2.
@@ -48,8 +52,22 @@ class CBPBranch(Branch):
         clip: bool = False,
         view: View | None = None,
         labels: LabelSource | None = None,
+        encoder: SnippetEncoder | None = None,
+        encoding: Encoding = Encoding(),  # noqa: B008
     ) -> None:
         seen = view or CBP
         seen = replace(seen, streams=(*seen.streams, *VLP.streams)) if clip else seen
-        super().__init__(class_names, seen, head, distillation, average, optimizer, lr_scheduler, localizer, labels)
+        super().__init__(
+            class_names,
+            seen,
+            head,
+            distillation,
+            average,
+            optimizer,
+            lr_scheduler,
+            localizer,
+            labels,
+            encoder,
+            encoding,
+        )
         save_plain_hyperparameters(self)

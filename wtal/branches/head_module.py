@@ -8,6 +8,7 @@ from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from wtal.branches.encoded_stream import EncodedStream
 from wtal.branches.labels import InstanceSource, LabelSource
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.scheduling import due_plateaus, scheduler_config
@@ -33,6 +34,7 @@ class HeadModule(LocalizationModule):
     optimizer: OptimizerCallable
     lr_scheduler: LRSchedulerCallable | None
     labels: LabelSource | InstanceSource | None
+    encoded: EncodedStream | None = None
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -57,7 +59,11 @@ class HeadModule(LocalizationModule):
                 f"{self.view.title} reads the stream {lacking[0]!r}, but the data have {', '.join(batch.streams)}: "
                 f"give its source in `data.{lacking[0]}.path` or `data.streams`."
             )
-        streams = [batch.streams[name] for name in self.streams]
+        encoded = self.encoded
+        streams = [
+            encoded(batch) if encoded is not None and name == encoded.stream else batch.streams[name]
+            for name in self.streams
+        ]
         features = streams[0] if len(streams) == 1 else torch.cat(streams, dim=2)
         if self.training or self.average is None:
             return self.head(features, batch.mask)
@@ -99,7 +105,11 @@ class HeadModule(LocalizationModule):
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401  Lightning's own type is a long union
         """The optimizer of the trainable parameters, with its scheduler if there is one."""
-        optimizer = self.optimizer(p for p in self.head.parameters() if p.requires_grad)
+        parameters: Any = [p for p in self.head.parameters() if p.requires_grad]
+        if self.encoded is not None and self.encoded.is_trained:
+            own = {"params": self.encoded.parameters_to_train(), "lr": self.encoded.encoding.lr}
+            parameters = [{"params": parameters}, own]
+        optimizer = self.optimizer(parameters)
         if self.lr_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": scheduler_config(self.lr_scheduler(optimizer), self)}

@@ -9,6 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 from torchmetrics import Metric
 
+from wtal.branches.encoded_stream import EncodedStream
 from wtal.data.contract import data_of
 from wtal.errors import CheckpointError
 from wtal.io.bounds import checked_floors
@@ -76,6 +77,9 @@ class LocalizationModule(LightningModule):
     def untrained(self) -> tuple[str, ...]:
         """Sources whose weights were neither trained nor loaded, so that their numbers mean nothing."""
         return ()
+
+    def film(self, data: object, split: Literal["train", "val", "test"]) -> None:
+        """Prepare a split for encoders that are part of the module; most modules have none."""
 
     # Inference --------------------------------------------------------------------------------------------------
 
@@ -224,6 +228,9 @@ class LocalizationModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the class names, so that the checkpoint can be checked and read without its data, and the marks."""
         checkpoint["class_names"] = self.class_names
+        for part in self.modules():
+            if isinstance(part, EncodedStream):
+                part.note_checkpoint()
         if self.floors:
             checkpoint["floors"] = self.floors
         if self.marks:

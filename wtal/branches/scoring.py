@@ -32,6 +32,7 @@ def score_videos(
     Raises:
         ConfigError: If a video is not in the split.
     """
+    model.film(data, split)
     known, dataset = data.videos(split), data.dataset(split)
     loader = DataLoader(
         dataset,

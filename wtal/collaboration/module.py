@@ -25,7 +25,7 @@ from wtal.collaboration.schedule import Schedule, Step
 from wtal.data.contract import data_of
 from wtal.errors import ConfigError
 from wtal.localization.localizer import Localizer
-from wtal.types import SnippetBatch, SnippetScores
+from wtal.types import SnippetBatch, SnippetScores, Split
 from wtal.views import FUSED, WARM_UP_ONLY, View
 
 __all__ = ["BranchFactory", "CollaborationModule"]
@@ -144,6 +144,16 @@ class CollaborationModule(LocalizationModule):
         for branch in self.branches.values():
             branch.setup(stage)
 
+    def film(self, data: object, split: Split) -> None:
+        """Let a split give films to the encoders of both branches."""
+        for branch in self.branches.values():
+            branch.film(data, split)
+
+    def on_fit_start(self) -> None:
+        """Begin what the branches' encoders need."""
+        for branch in self.branches.values():
+            branch.on_fit_start()
+
     def begin_step(self, step: Step, lessons: Mapping[str, PseudoLabelBuffer], agreement: float = math.nan) -> None:
         """Receive what the loop decides before each epoch.
 
@@ -154,6 +164,9 @@ class CollaborationModule(LocalizationModule):
         """
         self.step, self._lessons, self._agreement = step, lessons, agreement
         self._was_taught = bool(self._was_taught or lessons)
+        for name, branch in self.branches.items():
+            if branch.encoded is not None:
+                branch.encoded.learns(name in step.students)
 
     def on_train_start(self) -> None:
         """Warn if the number of epochs leaves no time for a lesson."""

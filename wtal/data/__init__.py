@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from wtal.data.annotations import Annotations, read_annotations
     from wtal.data.appending import StoreAppender
     from wtal.data.axes import ArraySample, FeatureArray
+    from wtal.data.bank import BankRows, FeatureBank
     from wtal.data.contract import VideoData
     from wtal.data.custom import CustomDataModule
     from wtal.data.datamodule import SnippetDataModule, SplitVideos
     from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
     from wtal.data.durations import DurationCheck
     from wtal.data.features import FeatureSource, open_features
+    from wtal.data.filming import Filming
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
     from wtal.data.layouts import FoundFeatures
     from wtal.data.manifest import Manifest, read_manifest
@@ -30,13 +32,16 @@ __all__ = [
     "ActivityNet13DataModule",
     "Annotations",
     "ArraySample",
+    "BankRows",
     "CustomDataModule",
     "DataReport",
     "DurationCheck",
     "EpochSampler",
     "FeatureArray",
+    "FeatureBank",
     "FeatureSource",
     "FeatureStore",
+    "Filming",
     "FixedOrder",
     "FoundFeatures",
     "Grids",

@@ -1,7 +1,7 @@
 """Videos as batches of snippets: all streams on one grid, temporal sampling, padding."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -9,7 +9,11 @@ from torch.utils.data import Dataset
 
 from wtal.data.features import FeatureStore, resample
 from wtal.errors import FeatureError
-from wtal.types import SnippetBatch, TimeGrid
+from wtal.types import Clips, SnippetBatch, TimeGrid
+
+if TYPE_CHECKING:  # they need PyAV
+    from wtal.data.filming import Filming
+    from wtal.video.film import Film
 
 __all__ = ["Item", "Sampling", "SnippetDataset", "SnippetFeatures", "sample_snippets"]
 
@@ -23,6 +27,8 @@ class Item(NamedTuple):
     grid_index: np.ndarray  # (T,)
     labels: np.ndarray  # (C,) float32
     row: int
+    clips: Mapping[str, Clips] = {}  # by stream, what a training from video encodes again
+    films: "Mapping[str, Film]" = {}  # noqa: RUF012  by stream, the whole video
 
 
 class SnippetFeatures:
@@ -44,6 +50,7 @@ class SnippetFeatures:
         self.streams, self.tolerance_s = dict(streams), tolerance_s
         self._first = next(iter(self.streams))
         self._kept: dict[str, dict[str, np.ndarray]] = {}
+        self.filmed: dict[str, Filming] = {}  # by stream, where encoders of videos are trained
 
     @property
     def dims(self) -> dict[str, int]:
@@ -163,7 +170,12 @@ class SnippetDataset(Dataset[Item]):
             index = sample_snippets(length, self.num_snippets, self.sampling, seed)
         run = index[-1] - index[0] + 1 == len(index)  # a slice of a memory-mapped array is not copied
         streams = self.features.read(video_id, slice(index[0], index[-1] + 1) if run else index)
-        return Item(streams, index, self.labels[row], row)
+        filmed = self.features.filmed
+        if self.num_snippets is None:
+            films = {name: filming.films[video_id] for name, filming in filmed.items()}
+            return Item(streams, index, self.labels[row], row, films=films)
+        clips = {name: each.clips(video_id, index, seed) for name, each in filmed.items() if each.learns}
+        return Item(streams, index, self.labels[row], row, clips)
 
     @staticmethod
     def collate(items: Sequence[Item]) -> SnippetBatch:
@@ -180,6 +192,8 @@ class SnippetDataset(Dataset[Item]):
             grid_index=grid_index,
             labels=torch.from_numpy(np.stack([item.labels for item in items])),
             video=torch.tensor([item.row for item in items]),
+            clips={name: tuple(item.clips[name] for item in items) for name in items[0].clips},
+            films={name: tuple(item.films[name] for item in items) for name in items[0].films},
         )
 
 

@@ -53,6 +53,8 @@ class FeatureSource:
             was scaled to some number of rows (BMN's and TSP's 100), which are then spread evenly over its duration.
         crop: For arrays with crops, such as (T, 10, D): the number of one crop, counted from 0, or ``mean``; None
             averages ten or five crops.
+        videos: Folder of the videos that the features were made of, from which an encoder is trained; None if they are
+            not here.
     """
 
     path: Path
@@ -68,9 +70,10 @@ class FeatureSource:
     columns: str | None = None
     rows: Literal["strided", "rescaled"] = "strided"
     crop: Crop | None = None
+    videos: Path | None = None
 
     def __post_init__(self) -> None:
-        for name in ("path", "names", "store"):
+        for name in ("path", "names", "store", "videos"):
             value = getattr(self, name)
             if isinstance(value, str):
                 object.__setattr__(self, name, Path(value))

@@ -11,7 +11,9 @@ from wtal.data.resumable import leave_sigterm
 from wtal.nn.encoders.clip_image import ImageTower, Preprocess
 from wtal.nn.encoders.i3d import I3D
 from wtal.nn.encoders.i3d import Stream as I3DStream
-from wtal.video.crops import Crops, crop, to_clip
+from wtal.nn.encoders.i3d_encoder import encode_crops
+from wtal.nn.encoders.image_encoder import encode_images
+from wtal.video.crops import Crops
 from wtal.video.snippets import Cut, Job, SnippetBatches, Snippets, Stream
 
 __all__ = ["Extractor"]
@@ -69,9 +71,9 @@ class Extractor(pl.LightningModule):
         pixels: dict[I3DStream, Tensor | None] = {"rgb": batch.rgb, "flow": batch.flow}
         for stream, frames in pixels.items():
             if frames is not None:
-                crops = crop(frames, self.crops, flow=stream == "flow").unbind(dim=1)
-                found[stream] = torch.stack([self.i3d[stream](to_clip(one)).float() for one in crops]).mean(dim=0)
+                network = self.i3d[stream]
+                assert isinstance(network, I3D)
+                found[stream] = encode_crops(network, frames, stream, self.crops)
         if batch.images is not None and self.clip is not None:
-            rows = self.clip(batch.images.flatten(0, 1)).float()
-            found["clip"] = rows.view(*batch.images.shape[:2], -1).mean(dim=1)
+            found["clip"] = encode_images(self.clip, batch.images)
         return {stream: rows.cpu() for stream, rows in found.items()}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
         SimulationParams,
         StreamParams,
     )
+    from wtal.simulation.rendered import RenderedDataModule
+    from wtal.simulation.rendering import Action, RenderedParams, Storyboard
     from wtal.simulation.shots import Shots
     from wtal.simulation.videos import Instance, SimulatedVideo, videos_of
     from wtal.simulation.world import StreamWorld, TextWorld, World, draw_world
@@ -24,6 +26,7 @@ else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
+    "Action",
     "CLIPParams",
     "Evidence",
     "FeatureWriter",
@@ -31,12 +34,15 @@ __all__ = [
     "Instance",
     "Movement",
     "MovementParams",
+    "RenderedDataModule",
+    "RenderedParams",
     "ShotParams",
     "Shots",
     "Simulated",
     "SimulatedFeatures",
     "SimulatedVideo",
     "SimulationParams",
+    "Storyboard",
     "StreamParams",
     "StreamWorld",
     "TextWorld",

@@ -74,8 +74,8 @@ def probe(path: Path) -> VideoInfo:
         VideoError: If the file is missing, not readable, empty or not a video, or none of its pictures can be decoded.
     """
     path = Path(path)
-    with _opened(path, threads=1) as (container, stream):
-        picture = next(_pictures(container, stream, _Log(path)), None)
+    with opened(path, threads=1) as (container, stream):
+        picture = next(pictures_of(container, stream, DecodingLog(path)), None)
         if picture is None:
             raise VideoError(f"{path}: no picture can be decoded; convert the video again from its source.")
         width, height = _shown_size(path, picture)
@@ -94,7 +94,7 @@ class Frame:
         converters: Converters of the pass.
     """
 
-    def __init__(self, picture: VideoFrame, converters: "_Converters") -> None:
+    def __init__(self, picture: VideoFrame, converters: "Converters") -> None:
         self._picture, self._converters = picture, converters
         self._made: dict[int | None, Picture] = {}  # a picture may stand for several frames
 
@@ -168,13 +168,13 @@ class FrameReader:
             VideoError: See :func:`probe`.
         """
         self.damage, self.start_s, self.duration_s, self.count = None, 0.0, 0.0, 0
-        log, converters = _Log(self.path), _Converters(self.path)
+        log, converters = DecodingLog(self.path), Converters(self.path)
         rate, last_frame = Fraction(self.fps), math.ceil(_MAX_S * self.fps)
-        with _opened(self.path, self.threads) as (container, stream):
+        with opened(self.path, self.threads) as (container, stream):
             clock = Clock(container, stream)
             held: Frame | None = None
-            for picture in _pictures(container, stream, log):
-                appears = min(_nearest(clock.tick(picture) * rate), last_frame)
+            for picture in pictures_of(container, stream, log):
+                appears = min(nearest(clock.tick(picture) * rate), last_frame)
                 if held is not None:
                     yield from self._until(appears, held)
                 held = Frame(picture, converters)
@@ -183,7 +183,7 @@ class FrameReader:
                     break
             if held is None:
                 raise VideoError(f"{self.path}: no picture can be decoded; convert the video again from its source.")
-            yield from self._until(max(min(_nearest(clock.end * rate), last_frame), 1), held)
+            yield from self._until(max(min(nearest(clock.end * rate), last_frame), 1), held)
             self.start_s = clock.start_s if clock.start_s * self.fps >= 0.5 else 0.0
             self.duration_s = self.start_s + self.count / self.fps
             self.damage = log.sentence(clock)
@@ -196,7 +196,7 @@ class FrameReader:
 
 
 @contextmanager
-def _opened(path: Path, threads: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path, threads: int) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a container and its first video stream with a decoder."""
     try:
         if not path.exists():
@@ -232,7 +232,7 @@ def _first_stream(path: Path, container: InputContainer, threads: int) -> VideoS
     return stream
 
 
-def _pictures(container: InputContainer, stream: VideoStream, log: "_Log") -> Iterator[VideoFrame]:
+def pictures_of(container: InputContainer, stream: VideoStream, log: "DecodingLog") -> Iterator[VideoFrame]:
     """Decode all pictures in the order of presentation; those that cannot be decoded are counted."""
     for packet in _packets(container, log):
         if packet.stream.index == stream.index:
@@ -251,7 +251,7 @@ def _pictures(container: InputContainer, stream: VideoStream, log: "_Log") -> It
         log.packets += 1
 
 
-def _packets(container: InputContainer, log: "_Log") -> "Iterator[Packet[Stream]]":
+def _packets(container: InputContainer, log: "DecodingLog") -> "Iterator[Packet[Stream]]":
     """Demux every stream, as only the sound may show where the file ends."""
     try:
         for packet in container.demux():
@@ -267,7 +267,7 @@ def _packets(container: InputContainer, log: "_Log") -> "Iterator[Packet[Stream]
 
 
 @dataclass
-class _Log:
+class DecodingLog:
     """Problems of one pass."""
 
     path: Path
@@ -301,7 +301,7 @@ class _Log:
         return stated_end_s - reached_s > END_TOLERANCE_S
 
 
-class _Converters(dict[int | None, "_ToRGB"]):
+class Converters(dict[int | None, "_ToRGB"]):
     """Converters by short side; each keeps its prepared state."""
 
     def __init__(self, path: Path) -> None:
@@ -366,10 +366,10 @@ def _resized(width: int, height: int, short_side: int | None) -> tuple[int, int]
     return (other, short_side) if width >= height else (short_side, other)
 
 
-def _nearest(frames: Fraction) -> int:
+def nearest(frames: Fraction) -> int:
     """Round half up.
 
-    >>> [_nearest(Fraction(n, 4)) for n in (0, 1, 2, 3, 6)]
+    >>> [nearest(Fraction(n, 4)) for n in (0, 1, 2, 3, 6)]
     [0, 0, 1, 1, 2]
     """
     return math.floor(frames + Fraction(1, 2))

@@ -1,4 +1,4 @@
-"""Frozen encoders of frames and optical flow."""
+"""Encoders of frames and optical flow, for extraction and for training from video."""
 
 from typing import TYPE_CHECKING
 
@@ -8,15 +8,24 @@ if TYPE_CHECKING:
     from wtal.nn.encoders.clip_image import ImageTower, Preprocess
     from wtal.nn.encoders.clip_model import ClipModel, load_clip
     from wtal.nn.encoders.i3d import I3D, LoadedI3D, load_i3d
+    from wtal.nn.encoders.i3d_encoder import I3DEncoder
+    from wtal.nn.encoders.image_encoder import ImageEncoder
+    from wtal.nn.encoders.snippet_encoder import SnippetEncoder
+    from wtal.nn.encoders.tiny import TinyImageEncoder, TinyMotionEncoder
 else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
     "I3D",
     "ClipModel",
+    "I3DEncoder",
+    "ImageEncoder",
     "ImageTower",
     "LoadedI3D",
     "Preprocess",
+    "SnippetEncoder",
+    "TinyImageEncoder",
+    "TinyMotionEncoder",
     "load_clip",
     "load_i3d",
 ]

@@ -52,7 +52,34 @@ class ImageTower(nn.Module):
         """Settings of the model for :class:`Preprocess`."""
         return dict(self.model.visual.preprocess_cfg)
 
-    @torch.no_grad()
+    @property
+    def width(self) -> int:
+        """Number of channels of the features."""
+        known = getattr(self.model.visual, "output_dim", None)
+        if known is not None:
+            return int(known)
+        size = self.model.visual.preprocess_cfg["size"]
+        with torch.no_grad():
+            return int(self(torch.zeros(1, 3, *(size if isinstance(size, list | tuple) else (size, size)))).shape[1])
+
+    @property
+    def layers(self) -> list[tuple[nn.Module, int]]:
+        """Layers of a Transformer that yield tokens ``(N, L, C)``, with ``C``; none for other networks."""
+        visual = self.model.visual
+        if getattr(getattr(visual, "transformer", None), "batch_first", False):
+            return [(layer, int(visual.transformer.width)) for layer in visual.transformer.resblocks]
+        trunk: Any = getattr(visual, "trunk", None)
+        return [(layer, int(trunk.embed_dim)) for layer in trunk.blocks] if hasattr(trunk, "blocks") else []
+
+    def forget_texts(self) -> None:
+        """Drop whatever encodes texts."""
+        model = self.model
+        for name in ("transformer", "token_embedding", "ln_final", "text", "text_decoder"):
+            if hasattr(model, name):
+                delattr(model, name)
+        for name in list(model._parameters):
+            model.register_parameter(name, None)
+
     def forward(self, images: Tensor) -> Tensor:
         """Unit-norm features ``(N, D)`` of images ``(N, 3, h, w)``."""
         return self.model.encode_image(images, normalize=True)  # type: ignore[no-any-return]
