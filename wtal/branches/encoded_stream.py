@@ -34,6 +34,7 @@ class Encoding:
             last visit.
         chunk: Number of snippets that the network sees at once, which bounds the memory.
         flip: Whether to mirror a video in half of the epochs; not where left and right matter.
+        cache_mb: Megabytes of decoded frames that each process that loads data keeps, for data that fit; 0 for none.
         save_memory: Whether to keep few activations inside the network too, for a third more time.
 
     Raises:
@@ -45,6 +46,7 @@ class Encoding:
     share: float = 0.25
     chunk: int = 8
     flip: bool = False
+    cache_mb: int = 0
     save_memory: bool = False
 
     def __post_init__(self) -> None:

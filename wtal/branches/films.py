@@ -61,10 +61,14 @@ def film_split(encoded: EncodedStream, data: object, split: Split, learns: bool 
     if not learns:
         features.filmed[stream] = Filming(films)
         return
+    from wtal.video.film import SnippetCache
+
     how, bank = encoded.encoding, FeatureBank(Path(), store, names)
     first = films[names[0]]
     _refuse_other_encoder(encoded, torch.from_numpy(np.array(store[first.video_id][: how.chunk], np.float32)), first)
-    encoded.filming = features.filmed[stream] = Filming(films, bank, how.share, how.chunk, how.flip)
+    encoded.filming = features.filmed[stream] = Filming(
+        films, bank, how.share, how.chunk, how.flip, SnippetCache(how.cache_mb) if how.cache_mb else None
+    )
 
 
 def begin_bank(encoded: EncodedStream, data: object, trainer: Trainer) -> None:

@@ -1,6 +1,6 @@
 """What modules with one head share: how they read their streams, step, and keep an average of their weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from wtal.branches.labels import InstanceSource, LabelSource
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.scheduling import due_plateaus, scheduler_config
 from wtal.errors import FeatureError
+from wtal.localization.localizer import Localizer
 from wtal.nn.averaging import WeightAverage
 from wtal.types import SnippetBatch
 from wtal.views import View
@@ -34,7 +35,11 @@ class HeadModule(LocalizationModule):
     optimizer: OptimizerCallable
     lr_scheduler: LRSchedulerCallable | None
     labels: LabelSource | InstanceSource | None
-    encoded: EncodedStream | None = None
+    encoded: EncodedStream | None
+
+    def __init__(self, class_names: Sequence[str], localizer: Localizer) -> None:
+        super().__init__(class_names, localizer)
+        self.encoded = None
 
     @property
     def views(self) -> tuple[View, ...]:

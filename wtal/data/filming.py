@@ -18,7 +18,7 @@ from wtal.types import Clips
 from wtal.video.files import find_videos
 
 if TYPE_CHECKING:  # they need PyAV
-    from wtal.video.film import Film, Look
+    from wtal.video.film import Film, Look, SnippetCache
 
 __all__ = ["Filming", "films_of"]
 
@@ -37,6 +37,7 @@ class Filming:
         share: Share of the chunks of a crop that is encoded again.
         chunk: Number of snippets in a chunk.
         flip: Whether to mirror a video in a random half of the epochs, all its chunks alike.
+        cache: Decoded snippets that are kept in each process that loads data; None to keep none.
         learns: 1 while the encoder is trained: clips of one that is frozen would be decoded for nothing.
     """
 
@@ -45,6 +46,7 @@ class Filming:
     share: float = 1.0
     chunk: int = 8
     flip: bool = False
+    cache: "SnippetCache | None" = None
     learns: Tensor = field(default_factory=_flag)
 
     def clips(self, video_id: str, index: np.ndarray, seed: int) -> Clips:
@@ -58,14 +60,18 @@ class Filming:
         Raises:
             VideoError: If the video cannot be read.
         """
+        from wtal.video.film import mirrored, stacked
+
         assert self.bank is not None, "crops are taken of training videos alone"
         rows = self.bank.read(video_id)
         refreshed = rows.refreshed[index]
         place = chosen_chunks(
             rows.gradient[index], refreshed.max() - refreshed, self.share, self.chunk, derive_seed(seed, 1)
         )
-        flip = self.flip and bool(derive_seed(seed, 2) % 2)
-        return Clips(torch.from_numpy(place), self.films[video_id].snippets(index[place].tolist(), flip))
+        film, wanted = self.films[video_id], index[place].tolist()
+        pixels = stacked(film.snippets(wanted) if self.cache is None else self.cache.snippets(film, wanted))
+        flip = self.flip and derive_seed(seed, 2) % 2
+        return Clips(torch.from_numpy(place), mirrored(pixels) if flip else pixels)
 
 
 def films_of(folder: Path, video_ids: Sequence[str], look: "Look") -> "dict[str, Film]":

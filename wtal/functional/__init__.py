@@ -11,6 +11,7 @@ from wtal.functional.average_precision import (
     match,
     mean_average_precision,
 )
+from wtal.functional.chunks import chosen_chunks
 from wtal.functional.nms import nms, soft_nms
 from wtal.functional.recall import recall_at_multiples
 from wtal.functional.segments import (
@@ -35,6 +36,7 @@ __all__ = [
     "average_precision",
     "best_first_by_class",
     "best_snippets",
+    "chosen_chunks",
     "elementwise_iou",
     "group_keys",
     "inner_outer_means",

@@ -121,7 +121,7 @@ def scene_picture(number: int, size: int) -> Floats:
 
 
 def _movement(board: Storyboard, params: RenderedParams, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Centre of the shape, ``(F, 2)``, and its radius, ``(F,)``: it drifts, and in an action moves as the class does."""
+    """Centre of the shape, ``(F, 2)``, and its radius, ``(F,)``: it drifts, and in an action moves as its class."""
     count, size = len(board.scene), params.size
     steps = rng.normal(0, 1, (count, 2))
     for n in range(1, count):  # a drift of about half a pixel a frame

@@ -7,7 +7,7 @@ from wtal._lazy import lazy
 if TYPE_CHECKING:
     from wtal.video.decode import Frame, FrameReader, VideoInfo, probe
     from wtal.video.files import find_videos
-    from wtal.video.film import Film, Look
+    from wtal.video.film import Film, Look, SnippetCache
     from wtal.video.flow import flow_stream
     from wtal.video.snippets import Cut, Job, Snippet, SnippetBatches, Snippets
 else:
@@ -22,6 +22,7 @@ __all__ = [
     "Look",
     "Snippet",
     "SnippetBatches",
+    "SnippetCache",
     "Snippets",
     "VideoInfo",
     "find_videos",

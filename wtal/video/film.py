@@ -1,5 +1,6 @@
 """A video as an encoder sees it: chosen snippets of it, or all of them, decoded when they are asked for."""
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from wtal.video.decode import FrameReader
 from wtal.video.seeking import frames_at
 from wtal.video.snippets import Cut, Snippet, Stream, ToImage, cut_snippets
 
-__all__ = ["Film", "Look", "runs_of"]
+__all__ = ["Film", "Look", "SnippetCache", "mirrored", "runs_of", "stacked"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,11 @@ class Film:
         if held:
             yield stacked(held)
 
-    def snippets(self, index: Sequence[int], flip: bool = False) -> Pixels:
+    def snippets(self, index: Sequence[int]) -> list[Snippet]:
         """Some snippets, with seeks to them.
 
         Args:
             index: Indices of the snippets, in order.
-            flip: Whether to mirror them, motion along x included.
 
         Raises:
             VideoError: If the video cannot be read, or has fewer snippets.
@@ -85,7 +85,7 @@ class Film:
                 f"{self.path} has no snippet {index[len(found)]}, which its features have: it is another film, or "
                 "damaged; extract its features again."
             )
-        return _mirrored(stacked(found)) if flip else stacked(found)
+        return found
 
 
 def runs_of(index: Sequence[int]) -> list[range]:
@@ -103,6 +103,33 @@ def runs_of(index: Sequence[int]) -> list[range]:
     return runs
 
 
+class SnippetCache:
+    """Decoded snippets of all films, the latest ones, in bounded memory of this process.
+
+    Args:
+        megabytes: Size of the cache; 0 keeps nothing.
+    """
+
+    def __init__(self, megabytes: float) -> None:
+        self.limit, self.used = megabytes * 2**20, 0
+        self._kept: OrderedDict[tuple[Path, int], Snippet] = OrderedDict()
+
+    def snippets(self, film: Film, index: Sequence[int]) -> list[Snippet]:
+        """Some snippets of a film, of which the unknown ones are decoded; see :meth:`Film.snippets`."""
+        known = {i: self._kept.pop((film.path, i)) for i in index if (film.path, i) in self._kept}
+        unknown = [i for i in index if i not in known]
+        found = {**known, **dict(zip(unknown, film.snippets(unknown) if unknown else [], strict=True))}
+        self.used += sum(_bytes_of(found[i]) for i in unknown)
+        self._kept |= {(film.path, i): found[i] for i in index}
+        while self.used > self.limit:
+            self.used -= _bytes_of(self._kept.popitem(last=False)[1])
+        return [found[i] for i in index]
+
+
+def _bytes_of(snippet: Snippet) -> int:
+    return sum(part.nbytes for column in snippet for part in column)
+
+
 def stacked(snippets: Sequence[Snippet]) -> Pixels:
     """Snippets side by side."""
 
@@ -113,7 +140,8 @@ def stacked(snippets: Sequence[Snippet]) -> Pixels:
     return Pixels(joined(rgb), joined(flow), torch.stack([torch.stack(c) for c in images]) if images[0] else None)
 
 
-def _mirrored(pixels: Pixels) -> Pixels:
+def mirrored(pixels: Pixels) -> Pixels:
+    """Snippets as in a mirror, their motion along x included."""
     rgb, flow, images = pixels
     return Pixels(
         None if rgb is None else mirror(rgb),
