@@ -1,10 +1,10 @@
 """Make I3D and CLIP features of videos."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from wtal.errors import VideoError
+from wtal.errors import ConfigError, VideoError
 from wtal.extraction.pipeline import Extraction, Layout, Running, Stream, extract_features
 from wtal.io.text import counted
 from wtal.video.files import find_videos
@@ -36,6 +36,8 @@ def run(
     devices: str = "auto",
     nodes: int = 1,
     strategy: str = "auto",
+    checkpoint: Path | None = None,
+    trust: Sequence[str] = (),
 ) -> None:
     """Make features of videos: I3D on frames and on optical flow, and CLIP on frames.
 
@@ -70,11 +72,19 @@ def run(
         devices: GPUs, as Lightning names them: a number, or ``auto`` for all.
         nodes: Number of machines.
         strategy: Strategy for several GPUs or machines, as Lightning names it.
+        checkpoint: Checkpoint of ``wtal fit``, or the folder of a run, whose encoders were trained: they make the
+            features, each of its own stream in OUTPUT, and no other option but ``trust`` applies.
+        trust: Packages besides this one whose classes the checkpoint may name.
 
     Raises:
+        ConfigError: If the checkpoint has no trained encoder.
         VideoError: If there are no videos, or some could not be read.
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
     """
+    found = find_videos(videos)
+    if checkpoint is not None:
+        _refuse_missing(_extract_adapted(found, output, checkpoint, trust), len(found))
+        return
     making = Extraction(
         streams=tuple(dict.fromkeys(streams)),
         rgb_weights=rgb_weights,
@@ -91,8 +101,27 @@ def run(
         images=images,
     )
     running = Running(batch_size, workers, precision, devices, nodes, strategy)
-    found = find_videos(videos)
-    failed = extract_features(found, output, making, running, layout).failed
+    _refuse_missing(extract_features(found, output, making, running, layout).failed, len(found))
+
+
+def _extract_adapted(
+    videos: Mapping[str, Path], output: Path, checkpoint: Path, trust: Sequence[str]
+) -> Mapping[str, str]:
+    """Make features by the encoders of a checkpoint, and return which videos failed."""
+    from wtal.extraction.adapted import extract_adapted, trained_encoders
+    from wtal.training.checkpoint import load
+
+    model = load(checkpoint, trust=trust).model
+    streams = trained_encoders(model)
+    if not streams:
+        raise ConfigError(f"{checkpoint} has no trained encoder: extract features without `--checkpoint`.")
+    outcome = extract_adapted(model, videos, output)
+    folders = ", ".join(str(output / stream) for stream in streams)
+    print(f"{counted(len(outcome.written), 'video')} written to {folders}.")
+    return outcome.failed
+
+
+def _refuse_missing(failed: Mapping[str, str], count: int) -> None:
     if failed:
         names = ", ".join(sorted(failed))
-        raise VideoError(f"{len(failed)} of {counted(len(found), 'video')} cannot be read and are left out: {names}.")
+        raise VideoError(f"{len(failed)} of {counted(count, 'video')} cannot be read and are left out: {names}.")

@@ -17,6 +17,7 @@ from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource, part_of
 from wtal.data.manifest import read_manifest
 from wtal.errors import ConfigError, WTALError
+from wtal.extraction.adapted import extract_adapted, trained_encoders
 from wtal.extraction.pipeline import Extraction, Running, extract_features
 from wtal.io.text import counted
 from wtal.nn.heads import ZeroShotHead
@@ -90,13 +91,17 @@ def detect_actions(
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
     """
     streams, note = _streams_of(model), _MEANINGLESS if making.random_weights else ""
-    making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in streams))
+    frozen = streams - trained_encoders(model).keys()
+    making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in frozen)) if frozen else making
     _refuse_other_model(output, model, videos, trained)
-    failed: Mapping[str, str] = {}
-    if stored and not _differs(making, stored) and _have_features(videos, store, streams):
+    failed: Mapping[str, str] = extract_adapted(model, videos, store).failed
+    if not frozen:
+        print(f"The features of {counted(len(videos) - len(failed), 'video')} are in {store}.")
+    elif stored and not _differs(making, stored) and _have_features(videos, store, frozen):
         print(f"No features were made: those of {counted(len(videos), 'video')} are in {store}.")
     else:
-        failed = extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
+        running = Running(workers=workers, devices="1")
+        failed = {**failed, **extract_features(videos, store, making, running).failed}
     readable = {name: path for name, path in videos.items() if name not in failed}
     floors = model.floors.get(model.sources[-1], {})
     if not readable:
@@ -104,7 +109,7 @@ def detect_actions(
     data = _unlabelled(model.class_names, readable, store, streams, making)
     _refuse_other_films(data, readable, store)
     if trained is not None:
-        _warn_of_other_features(trained, data)
+        _warn_of_other_features(trained, data, frozen)
     folder = RunFolder(output)
     _predict(model, data, output, str(trained.path) if trained else "")
     table = read_predictions(folder.predictions_of(model.sources[-1]))
@@ -132,7 +137,7 @@ def _streams_of(model: LocalizationModule) -> set[str]:
     """The streams that the model's branches, or a student, read, all of which can be extracted from video."""
     readers = (part for part in model.modules() if isinstance(part, Branch | StudentModule))
     streams = {stream for part in readers for stream in part.streams}
-    unknown = streams - set(_KINDS.values())
+    unknown = streams - set(_KINDS.values()) - trained_encoders(model).keys()
     if unknown:
         raise ConfigError(
             f"The model reads the stream {min(unknown)!r}, which cannot be extracted from video: make its features by "
@@ -162,7 +167,8 @@ def _unlabelled(
     )
     segments = pd.DataFrame(columns=["video_id", "label", "start_s", "end_s"])
     annotations = Annotations(store, table, segments, tuple(class_names), segments.drop(columns="label"))
-    sources = {kind: FeatureSource(store) for kind in _KINDS.values() if kind in streams}
+    kinds = [*(kind for kind in dict.fromkeys(_KINDS.values()) if kind in streams), *sorted(streams)]
+    sources = {kind: FeatureSource(store) for kind in dict.fromkeys(kinds)}
     note = _MEANINGLESS if making.random_weights else "own videos"
     return SnippetDataModule(annotations, Benchmark("none", (0.5,), ((0.5, 0.5),)), streams=sources, features_note=note)
 
@@ -232,9 +238,9 @@ def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path, c
     trainer.predict(model, datamodule=data, return_predictions=False)
 
 
-def _warn_of_other_features(run: Run, data: SnippetDataModule) -> None:
+def _warn_of_other_features(run: Run, data: SnippetDataModule, kinds: Collection[str]) -> None:
     """Warn if features were made in another way than those that the model learned from."""
-    for kind in data.streams:
+    for kind in kinds:
         try:
             learned, here = (known.streams.get(kind) for known in (run.data, data))
             there, now = (source and read_manifest(part_of(source, kind).path) for source in (learned, here))

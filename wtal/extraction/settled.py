@@ -62,7 +62,7 @@ def known_settings(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]:
     Args:
         manifests: Manifests of the stores ``i3d`` and ``clip``; None, or one without any video, states nothing.
     """
-    used = [manifest for manifest in manifests.values() if manifest is not None and manifest.videos]
+    used = [m for m in manifests.values() if m is not None and m.videos and _is_extracted(m)]
     known: dict[str, Any] = {}
     for manifest in used:
         known |= _of_store(manifest)
@@ -70,6 +70,12 @@ def known_settings(manifests: Mapping[str, Manifest | None]) -> dict[str, Any]:
     if origins:
         known |= {"streams": tuple(origins), "random_weights": any(_RANDOM in text for text in origins.values())}
     return known
+
+
+def _is_extracted(manifest: Manifest) -> bool:
+    """Whether the settings of an extraction can make such features: not those of an encoder that was trained."""
+    known = manifest.origin.keys() & {"rgb", "flow", "clip"}
+    return "encoder" not in manifest.origin and (bool(known) or not manifest.origin)
 
 
 def _of_store(manifest: Manifest) -> dict[str, Any]:

@@ -33,13 +33,13 @@ class RenderedParams:
     """
 
     seed: int = 0
-    train_videos: int = 48
-    test_videos: int = 32
-    size: int = 32
+    train_videos: int = 32
+    test_videos: int = 20
+    size: int = 24
     fps: int = 10
-    min_length: int = 24
-    max_length: int = 40
-    own_scene: float = 0.9
+    min_length: int = 18
+    max_length: int = 28
+    own_scene: float = 0.6
     around: float = 2.0
     noise: float = 12.0
 
@@ -78,9 +78,9 @@ def storyboard(params: RenderedParams, rng: np.random.Generator) -> Storyboard:
     classes = rng.choice(len(RENDERED_CLASSES), size=1 + int(rng.random() < 0.15), replace=False)
     scene = np.full(length, rng.integers(len(RENDERED_CLASSES), _SCENES))
     actions: list[Action] = []
-    place = int(rng.integers(8, 48))
+    place = int(rng.integers(8, 40))
     while True:
-        size, label = int(rng.integers(24, 64)), int(rng.choice(classes))
+        size, label = int(rng.integers(24, 56)), int(rng.choice(classes))
         before, after = (int(8 * params.around * x) for x in rng.lognormal(0, 0.5, 2))
         if place + size > length - 8:
             break

@@ -50,7 +50,10 @@ class SnippetEncoder(nn.Module):
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the weights and the preparation, of when it was first asked for."""
-        digest = hashlib.sha256(repr((type(self).__name__, self.origin, self.look.cut, self.crop)).encode())
+        cut = self.look.cut
+        grid = tuple(map(float, (cut.grid.fps, cut.grid.stride, cut.grid.window)))
+        seen = (sorted(self.look.streams), grid, cut.flow, cut.images, cut.short_side, self.crop)
+        digest = hashlib.sha256(repr((type(self).__name__, self.origin, seen)).encode())
         for name, value in self.state_dict().items():
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().flatten().numpy().data if value.numel() else b"")

@@ -37,7 +37,7 @@ class TinyMotionEncoder(SnippetEncoder):
         fps: float = 10.0,
         stride: int = 8,
         window: int = 8,
-        size: int = 32,
+        size: int = 24,
         dropout: float = 0.0,
         seed: int = 0,
     ) -> None:
@@ -46,8 +46,8 @@ class TinyMotionEncoder(SnippetEncoder):
         self.look = Look(Cut(TimeGrid(fps, stride, window), short_side=size), frozenset(["rgb"]))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.first, self.second = _block(3, width, 2), _block(width, 2 * width, 2)
-            self.third = _block(2 * width, 2 * width, 1)
+            self.first, self.second = _block(3, width, (1, 2, 2)), _block(width, 2 * width, (2, 2, 2))
+            self.third = _block(2 * width, 2 * width, (1, 1, 1))
             self.dropout, self.last = nn.Dropout(dropout), nn.Linear(2 * width, dim)
             for layer in (*self.first, *self.second, *self.third):
                 if isinstance(layer, nn.Conv3d):
@@ -72,8 +72,8 @@ class TinyMotionEncoder(SnippetEncoder):
         return self.last(self.dropout(x.float().mean(dim=(2, 3, 4)))).float()  # type: ignore[no-any-return]
 
 
-def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    convolution = nn.Conv3d(inputs, outputs, 3, (1, stride, stride), padding=1)
+def _block(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Sequential:
+    convolution = nn.Conv3d(inputs, outputs, 3, stride, padding=1)
     return nn.Sequential(convolution, nn.GroupNorm(1, outputs), nn.ReLU())
 
 
@@ -99,7 +99,7 @@ class TinyImageEncoder(SnippetEncoder):
         stride: int = 8,
         window: int = 8,
         images: int = 1,
-        size: int = 32,
+        size: int = 24,
         seed: int = 0,
     ) -> None:
         super().__init__()
