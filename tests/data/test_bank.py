@@ -37,10 +37,14 @@ def test_it_begins_as_a_copy_that_never_changes_its_source(bank, source, tmp_pat
     before = (tmp_path / "store" / "a.npy").read_bytes()
     assert (bank.read("a").features == source["a"]).all()
     assert (bank.store["b c"] == source["b c"]).all()
-    assert bank.store.length("a") == 5 and bank.store.dim == 4 and bank.store.grid("a") == source.grid("a")
+    assert bank.store.length("a") == 5
+    assert bank.store.dim == 4
+    assert bank.store.grid("a") == source.grid("a")
     at(bank, "a", 1, 7.0)
-    assert (bank.read("a").features == 7).all() and (bank.store["a"] == 7).all()
-    assert bank.read("a").refreshed.tolist() == [1] * 5 and bank.read("b c").refreshed.tolist() == [0] * 3
+    assert (bank.read("a").features == 7).all()
+    assert (bank.store["a"] == 7).all()
+    assert bank.read("a").refreshed.tolist() == [1] * 5
+    assert bank.read("b c").refreshed.tolist() == [0] * 3
     assert (tmp_path / "store" / "a.npy").read_bytes() == before
 
 
@@ -58,7 +62,8 @@ def test_a_resumed_training_finds_the_rows_of_its_checkpoint(bank, source):
 def test_a_new_training_in_the_same_folder_begins_anew(bank, source):
     at(bank, "a", 1, 1.0)
     bank.start(0)
-    assert versions(bank, "a") == [0] and (bank.read("a").features == source["a"]).all()
+    assert versions(bank, "a") == [0]
+    assert (bank.read("a").features == source["a"]).all()
 
 
 def test_versions_are_kept_for_the_last_two_checkpoints_only(bank):
@@ -82,7 +87,8 @@ def test_a_checkpoint_that_is_too_old_is_refused(bank, source):
 
 def test_a_half_written_file_is_no_version(bank):
     (bank.folder / "a" / ".0000000009.npy.123.tmp").write_bytes(b"half")
-    assert versions(bank, "a") == [0] and bank.read("a").refreshed.tolist() == [0] * 5
+    assert versions(bank, "a") == [0]
+    assert bank.read("a").refreshed.tolist() == [0] * 5
 
 
 def test_a_video_without_rows_and_a_full_disk_are_named(bank, monkeypatch):
@@ -93,6 +99,6 @@ def test_a_video_without_rows_and_a_full_disk_are_named(bank, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("wtal.data.bank.write_npy", full)
-    with pytest.raises(FeatureError, match="the features of a cannot be written .No space left"):
+    with pytest.raises(FeatureError, match=r"the features of a cannot be written .No space left"):
         at(bank, "a", 1, 1.0)
     assert versions(bank, "a") == [0]

@@ -64,8 +64,9 @@ def film_split(encoded: EncodedStream, data: object, split: Split, learns: bool 
     from wtal.video.film import SnippetCache
 
     how, bank = encoded.encoding, FeatureBank(Path(), store, names)
-    first = films[names[0]]
-    _refuse_other_encoder(encoded, torch.from_numpy(np.array(store[first.video_id][: how.chunk], np.float32)), first)
+    if not encoded.time:  # it is as it was when the features were made
+        rows = np.array(store[names[0]][: how.chunk], np.float32)
+        _refuse_other_encoder(encoded, torch.from_numpy(rows), films[names[0]])
     encoded.filming = features.filmed[stream] = Filming(
         films, bank, how.share, how.chunk, how.flip, SnippetCache(how.cache_mb) if how.cache_mb else None
     )

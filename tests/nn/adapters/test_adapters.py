@@ -80,7 +80,8 @@ def test_a_low_rank_correction_is_the_product_of_two_matrices(layer):
 
 def test_the_rank_is_at_most_that_of_the_weight():
     own = LowRank(torch.zeros(3, 5), 3)
-    assert own.up.shape == (3, 3) and own.down.shape == (3, 5)
+    assert own.up.shape == (3, 3)
+    assert own.down.shape == (3, 5)
 
 
 def test_an_adapter_looks_along_the_frames_of_one_snippet_only():
@@ -91,10 +92,12 @@ def test_an_adapter_looks_along_the_frames_of_one_snippet_only():
     changed = tokens.clone()
     changed[4:8] += 1  # the second snippet
     before, after = adapter(tokens), adapter(changed)
-    assert torch.equal(before[:4], after[:4]) and torch.equal(before[8:], after[8:])
+    assert torch.equal(before[:4], after[:4])
+    assert torch.equal(before[8:], after[8:])
     frame = tokens.clone()
     frame[5] += 1  # one frame of it
-    assert not torch.allclose(adapter(frame)[4], before[4]) and torch.allclose(adapter(frame)[7], before[7])
+    assert not torch.allclose(adapter(frame)[4], before[4])
+    assert torch.allclose(adapter(frame)[7], before[7])
 
 
 def test_maps_and_tokens_are_adapted_alike():
@@ -120,5 +123,5 @@ def test_what_cannot_be_trained_is_refused():
         adapted(TinyMotionEncoder(), kind="low_rank", targets="Mixed")
     with pytest.raises(ConfigError, match="no regular expression"):
         Adaptation(targets="(")
-    with pytest.raises(ConfigError, match="`adaptation.rank` must be at least 1"):
+    with pytest.raises(ConfigError, match=r"`adaptation.rank` must be at least 1"):
         Adaptation(rank=0)
