@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 
 BENCHMARKS := prompts training evaluation data localization scale extraction
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz lint bench kills clean
+.PHONY: help install demo demo-video test test-slow fuzz lint bench kills clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,10 @@ demo: install  ## Train every method on the embedded benchmark, ending with a ta
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo --seeds 0 1 \
 		--methods cbp_warm_up cbp vlp_vanilla vlp late_fusion_warm_up late_fusion_best late_fusion b_only f_only joint alternation
 	@$(BIN)/wtal report runs/demo --output runs/demo/page
+
+demo-video: install  ## Train both branches and their encoders from video files, on the rendered benchmark, and detect in one
+	@OMP_NUM_THREADS=1 $(BIN)/wtal fit -c configs/end_to_end.yaml --name end_to_end --then_test true
+	@OMP_NUM_THREADS=1 $(BIN)/wtal detect runs/rendered/videos/video_0032.mp4 --checkpoint runs/end_to_end --output runs/end_to_end_found
 
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"

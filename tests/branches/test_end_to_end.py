@@ -1,5 +1,8 @@
 """Branches and pairs that learn from real small video files, through Lightning."""
 
+import multiprocessing
+import random
+import time
 import warnings
 from functools import partial
 
@@ -20,6 +23,7 @@ from wtal.nn.encoders import TinyImageEncoder, TinyMotionEncoder
 from wtal.nn.heads import AnchoredTextHead, AttentionMILHead
 from wtal.nn.text import FileText
 from wtal.simulation import RenderedDataModule, RenderedParams
+from wtal.training.atomic import AtomicCheckpoints
 from wtal.training.seeding import SeedSteps
 
 PARAMS = RenderedParams(train_videos=5, test_videos=2, min_length=12, max_length=14)
@@ -66,7 +70,9 @@ def pair(root, names, **schedule):
 
 def fit(model, data, folder, epochs, checkpoint=None, **options):
     seed_everything(0, verbose=False)
-    callback = ModelCheckpoint(dirpath=folder / "checkpoints", save_last=True, save_on_train_epoch_end=True)
+    callback = ModelCheckpoint(
+        folder / "checkpoints", "last", save_on_train_epoch_end=True, enable_version_counter=False
+    )
     trainer = Trainer(
         max_epochs=epochs,
         logger=False,
@@ -174,3 +180,47 @@ def test_a_missing_video_another_grid_and_another_encoder_are_named(root, tmp_pa
         model = CBPBranch(data.class_names, partial(AttentionMILHead, in_dim=32), encoder=encoder, encoding=ENCODING)
         with pytest.raises(FeatureError, match=message):
             fit(model, data_of(root), tmp_path, 1)
+
+
+@pytest.mark.slow
+def test_killed_twenty_times_a_training_ends_as_an_uninterrupted_one(root, tmp_path):
+    """Each start is a process of its own, killed at a random moment; the bank is readable after each."""
+    context, rng = multiprocessing.get_context("fork"), random.Random(0)
+
+    def train(folder):
+        last = folder / "checkpoints" / "last.ckpt"
+        model, start = cbp(data_of(root).class_names), last if last.is_file() else None
+        fit(model, data_of(root), folder, 8, start, plugins=[AtomicCheckpoints()])
+
+    whole = context.Process(target=train, args=(tmp_path / "whole",))
+    began = time.monotonic()
+    whole.start()
+    whole.join()
+    seconds, kills = time.monotonic() - began, 0
+    while kills < 20:
+        process = context.Process(target=train, args=(tmp_path / "parts",))
+        process.start()
+        process.join(rng.uniform(0.02, 0.6) * seconds)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            kills += 1
+            for folder in (tmp_path / "parts" / "bank" / "i3d").glob("video_*"):
+                assert np.isfinite(np.load(max(folder.glob("[0-9]*.npy")))).all()
+        elif process.exitcode == 0:
+            break
+        else:
+            pytest.fail(f"the training that resumed after {kills} kills failed")
+    process = context.Process(target=train, args=(tmp_path / "parts",))
+    process.start()
+    process.join()
+    states = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "parts")
+    ]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]) if isinstance(value, torch.Tensor) else value == states[1][name]
+    for folder in (tmp_path / "whole" / "bank" / "i3d").glob("video_*"):
+        newest = max(folder.glob("[0-9]*.npy"))
+        assert np.array_equal(np.load(newest), np.load(tmp_path / "parts" / newest.relative_to(tmp_path / "whole")))
