@@ -94,14 +94,9 @@ def detect_actions(
     frozen = streams - trained_encoders(model).keys()
     making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in frozen)) if frozen else making
     _refuse_other_model(output, model, videos, trained)
-    failed: Mapping[str, str] = extract_adapted(model, videos, store).failed
-    if not frozen:
-        print(f"The features of {counted(len(videos) - len(failed), 'video')} are in {store}.")
-    elif stored and not _differs(making, stored) and _have_features(videos, store, frozen):
-        print(f"No features were made: those of {counted(len(videos), 'video')} are in {store}.")
-    else:
-        running = Running(workers=workers, devices="1")
-        failed = {**failed, **extract_features(videos, store, making, running).failed}
+    failed = extract_adapted(model, videos, store).failed
+    if frozen:
+        failed = {**failed, **_make_features(videos, store, frozen, making, workers, stored or {})}
     readable = {name: path for name, path in videos.items() if name not in failed}
     floors = model.floors.get(model.sources[-1], {})
     if not readable:
@@ -115,6 +110,21 @@ def detect_actions(
     table = read_predictions(folder.predictions_of(model.sources[-1]))
     names = list(read_scores(folder.scores_of(model.sources[-1])).grids.video_ids)
     return Found(table, readable, sorted(failed), note, names, floors)
+
+
+def _make_features(
+    videos: Mapping[str, Path],
+    store: Path,
+    kinds: Collection[str],
+    making: Extraction,
+    workers: int | None,
+    stored: Mapping[str, Any],
+) -> Mapping[str, str]:
+    """Make the features that no encoder of the model makes, unless they are there, and return which videos failed."""
+    if stored and not _differs(making, stored) and _have_features(videos, store, kinds):
+        print(f"No features were made: those of {counted(len(videos), 'video')} are in {store}.")
+        return {}
+    return extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
 
 
 def text_tower(settings: object) -> dict[str, str]:

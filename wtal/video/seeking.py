@@ -13,6 +13,8 @@ from wtal.io.extras import from_extra
 with from_extra("video"):
     import av
     import av.error
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
 from wtal.video.clock import Clock
 from wtal.video.decode import Converters, DecodingLog, Frame, FrameReader, nearest, opened, pictures_of
 
@@ -54,14 +56,8 @@ class _Stamped:
 def _schedule(path: Path, fps: float, size: int) -> _Schedule | None:
     """The schedule of a video of some bytes; None if its packets do not tell, so that all of it must be decoded."""
     with opened(path, threads=1) as (container, stream):
-        clock, packets = Clock(container, stream), list[_Stamped]()
-        try:
-            for packet in container.demux(stream):
-                if packet.size and packet.pts is None:
-                    return None
-                if packet.size and packet.pts is not None:
-                    packets.append(_Stamped(packet.pts, packet.dts, packet.time_base, packet.duration or 0))
-        except (av.error.FFmpegError, OSError):
+        clock, packets = Clock(container, stream), _packets(container, stream)
+        if packets is None:
             return None
         packets.sort(key=lambda packet: packet.pts)
         rate, tick = Fraction(fps), _ticking(clock)
@@ -70,6 +66,20 @@ def _schedule(path: Path, fps: float, size: int) -> _Schedule | None:
         if not stamps or len(set(stamps)) < len(stamps) or clock.jump is not None:
             return None
         return _Schedule(stamps, appears, max(nearest(clock.end * rate), 1))
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> list[_Stamped] | None:
+    """The packets of a stream; None if one has no time stamp, or the file is damaged."""
+    packets: list[_Stamped] = []
+    try:
+        for packet in container.demux(stream):
+            if packet.size and packet.pts is None:
+                return None
+            if packet.size and packet.pts is not None:
+                packets.append(_Stamped(packet.pts, packet.dts, packet.time_base, packet.duration or 0))
+    except (av.error.FFmpegError, OSError):
+        return None
+    return packets
 
 
 def _ticking(clock: Clock) -> Any:  # noqa: ANN401  a clock reads the same four attributes of pictures and of packets

@@ -65,21 +65,25 @@ def adapt(encoder: nn.Module, adaptation: Adaptation, blocks: list[tuple[nn.Modu
     encoder.requires_grad_(False)
     if adaptation.kind == "frozen":
         return
-    targets = [(name, part) for name, part in encoder.named_modules() if re.search(adaptation.targets, name)]
-    chosen = {id(part) for _, part in targets}
+    targets = [part for name, part in encoder.named_modules() if re.search(adaptation.targets, name)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if adaptation.kind == "low_rank":
-            count = sum([add_low_rank(part, adaptation.rank) for _, part in targets])
+            count = sum([add_low_rank(part, adaptation.rank) for part in targets])
         elif adaptation.kind == "temporal_adapter":
+            chosen = {id(part) for part in targets}
             fitting = [(block, channels) for block, channels in blocks if id(block) in chosen]
             add_temporal_adapters(fitting, frames, adaptation.reduction)
             count = len(fitting)
         else:
-            own = [p for _, part in targets if not isinstance(part, _BatchNorm) for p in part.parameters(recurse=False)]
-            count = len([p.requires_grad_(True) for p in own])
+            count = sum([_free(part) for part in targets])
     if not count:
         raise ConfigError(
             f"Nothing of {type(encoder).__name__} can be trained as {adaptation.kind} with the targets "
             f"{adaptation.targets!r}: give other `adaptation.targets`, or another `adaptation.kind`."
         )
+
+
+def _free(part: nn.Module) -> int:
+    """Train a module's own weights, unless it normalizes batches, and return their number."""
+    return 0 if isinstance(part, _BatchNorm) else len([p.requires_grad_(True) for p in part.parameters(recurse=False)])
