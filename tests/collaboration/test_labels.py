@@ -360,3 +360,8 @@ def test_labels_without_a_loss_are_refused(pair):
     nothing = DistillationWeights(attention=0, classes=0, contrast=0)
     with pytest.raises(ConfigError, match="All weights of `distillation` are 0, so `labels` would change nothing"):
         branch(pair.data(), SupervisedLabels(), distillation=nothing)
+
+
+def test_labels_smoothed_until_they_say_nothing_are_refused():
+    with pytest.raises(ConfigError, match=r"`label_smoothing` must lie in \[0, 0.5\), got 0.5"):
+        DistillationWeights(label_smoothing=0.5)

@@ -43,6 +43,10 @@ class DistillationWeights:
         temperature: Temperature of the contrast's cosine similarities.
         balanced: Whether confident foreground and background weigh the same, however many snippets of each there are.
         among_labels: Weight of :func:`~wtal.losses.distillation.among_labels_distillation`.
+        label_smoothing: Share of each target of the attention's term that goes to the other label, in [0, 0.5).
+
+    Raises:
+        ConfigError: If it is out of range.
 
     Source:
         ``λ_B`` and ``λ_F`` of arXiv:2212.09335, section 3.3, one per term; the values are our choice.
@@ -54,6 +58,11 @@ class DistillationWeights:
     temperature: float = 0.1
     balanced: bool = False
     among_labels: float = 0.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ConfigError(f"`label_smoothing` must lie in [0, 0.5), got {self.label_smoothing:g}.")
 
     @property
     def teaches(self) -> bool:
@@ -184,7 +193,7 @@ class Branch(HeadModule):
         pseudo = pseudo._replace(label=pseudo.label.masked_fill(~batch.mask, -1))
         terms = {}
         if weights.attention:
-            attention = attention_distillation(out.attention, pseudo, weights.balanced)
+            attention = attention_distillation(out.attention, pseudo, weights.balanced, weights.label_smoothing)
             terms["distil_attention"] = weights.attention * attention
         if weights.classes:
             terms["distil_classes"] = weights.classes * class_distillation(out.plain, pseudo, weights.balanced)
