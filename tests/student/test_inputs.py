@@ -47,7 +47,11 @@ def test_a_student_reads_streams_of_the_data_similarities_and_scores_of_its_teac
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
-    [(["audio"], "no input 'audio': give some of i3d, "), (["i3d", "i3d"], "twice"), (["similarity"], "no class texts")],
+    [
+        (["audio"], "no input 'audio': give some of i3d, "),
+        (["i3d", "i3d"], "twice"),
+        (["similarity"], "no class texts"),
+    ],
 )
 def test_inputs_that_neither_the_data_nor_the_run_have_are_refused_before_anything_is_written(
     trained, tmp_path, inputs, message

@@ -11,7 +11,7 @@ from wtal.localization import InstanceLocalizer
 from wtal.nn import PyramidHead
 from wtal.results.record import read_about
 from wtal.student import FileInstances, PseudoInstances, StudentModule, SupervisedInstances
-from wtal.student.files import COLUMNS, write_pseudo_instances
+from wtal.results.pseudo_instances import COLUMNS, write_pseudo_instances
 from wtal.training.cli import WTALCLI
 from wtal.types import InstanceScores, SnippetBatch
 

@@ -42,7 +42,7 @@ def run(
     """
     from wtal.io.fingerprint import fingerprint
     from wtal.student.distill import distill, label_quality, student_settings, write_configs
-    from wtal.student.files import write_pseudo_instances
+    from wtal.results.pseudo_instances import write_pseudo_instances
     from wtal.student.inputs import check_inputs
     from wtal.student.pseudo_instances import Selection
     from wtal.training.checkpoint import load

@@ -15,7 +15,7 @@ from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.functional.segments import temporal_iou
 from wtal.io.files import write_text
-from wtal.student.files import PseudoInstances
+from wtal.results.pseudo_instances import PseudoInstances
 from wtal.student.inputs import check_inputs, write_inputs
 from wtal.student.pseudo_instances import Selection, pseudo_instances
 

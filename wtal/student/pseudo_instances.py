@@ -13,7 +13,7 @@ from wtal.errors import ConfigError
 from wtal.functional.nms import nms
 from wtal.functional.segments import temporal_iou
 from wtal.localization.scored import VideoScores
-from wtal.student.files import COLUMNS
+from wtal.results.pseudo_instances import COLUMNS
 
 __all__ = ["Selection", "candidates_of", "pseudo_instances", "selected"]
 
@@ -148,7 +148,7 @@ def pseudo_instances(
         selection: What is chosen.
 
     Returns:
-        One row per instance, with the columns of :data:`~wtal.student.files.COLUMNS`.
+        One row per instance, with the columns of :data:`~wtal.results.pseudo_instances.COLUMNS`.
     """
     rows = []
     for name, seen in scores.items():
