@@ -9,9 +9,9 @@ from wtal.data import SyntheticDataModule, SyntheticParams
 from wtal.errors import ConfigError, FeatureError, PredictionError
 from wtal.localization import InstanceLocalizer
 from wtal.nn import PyramidHead
+from wtal.results.pseudo_instances import COLUMNS, write_pseudo_instances
 from wtal.results.record import read_about
 from wtal.student import FileInstances, PseudoInstances, StudentModule, SupervisedInstances
-from wtal.results.pseudo_instances import COLUMNS, write_pseudo_instances
 from wtal.training.cli import WTALCLI
 from wtal.types import InstanceScores, SnippetBatch
 

@@ -7,9 +7,9 @@ from wtal.data import read_annotations
 from wtal.errors import ConfigError, PredictionError
 from wtal.localization import Localizer, VideoScores
 from wtal.results import read_predictions
+from wtal.results.pseudo_instances import COLUMNS, read_pseudo_instances, write_pseudo_instances
 from wtal.student import PseudoInstances, Selection
 from wtal.student.distill import label_quality
-from wtal.results.pseudo_instances import COLUMNS, read_pseudo_instances, write_pseudo_instances
 from wtal.student.pseudo_instances import _Candidates, pseudo_instances, selected
 from wtal.types import SnippetScores, TimeGrid, Video
 

@@ -41,8 +41,8 @@ def run(
         WTALError: If the run's data cannot be read.
     """
     from wtal.io.fingerprint import fingerprint
-    from wtal.student.distill import distill, label_quality, student_settings, write_configs
     from wtal.results.pseudo_instances import write_pseudo_instances
+    from wtal.student.distill import distill, label_quality, student_settings, write_configs
     from wtal.student.inputs import check_inputs
     from wtal.student.pseudo_instances import Selection
     from wtal.training.checkpoint import load

@@ -49,6 +49,7 @@ __all__ = [
     "load_truth",
     "read_about",
     "read_predictions",
+    "read_pseudo_instances",
     "read_pseudo_labels",
     "read_record",
     "read_scores",
