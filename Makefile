@@ -26,7 +26,8 @@ install: $(INSTALLED)  ## Make .venv with everything, in tested versions
 
 demo: install  ## Train every method on the embedded benchmark, ending with a table and a page (three minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo --seeds 0 1 \
-		--methods cbp_warm_up cbp vlp_vanilla vlp late_fusion_warm_up late_fusion_best late_fusion b_only f_only joint alternation
+		--methods cbp_warm_up cbp vlp_vanilla vlp late_fusion_warm_up late_fusion_best late_fusion b_only f_only joint alternation \
+		student supervised
 	@$(BIN)/wtal report runs/demo --output runs/demo/page
 
 test: install  ## Run the quick tests
