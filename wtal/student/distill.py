@@ -124,7 +124,7 @@ def student_settings(
     made = write_inputs(model, data, streams, labels.parent / "inputs")
     steps = -(-len(data.videos("train")) // data.batch_size)
     epochs = min(max(-(-_STEPS // steps), _LEAST_EPOCHS), _MOST_EPOCHS)
-    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.001, "weight_decay": 0.05}}
+    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.003, "weight_decay": 0.05}}
     scheduler = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": epochs}}
     head = {
         "class_path": "wtal.nn.PyramidHead",
