@@ -9,6 +9,7 @@ assignment of instances are left out on both sides. One thread, interleaved, med
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -69,10 +70,7 @@ class TransformerPyramid(nn.Module):
         super().__init__()
         dims = (in_dim, width, width)
         self.stem = nn.Sequential(
-            *(
-                nn.Sequential(nn.Conv1d(a, b, 3, padding=1, bias=False), _Norm(b), nn.ReLU())
-                for a, b in zip(dims, dims[1:], strict=False)
-            ),
+            *(nn.Sequential(nn.Conv1d(a, b, 3, padding=1, bias=False), _Norm(b), nn.ReLU()) for a, b in pairwise(dims)),
             *(_Block(width, heads, 1) for _ in range(2)),
         )
         self.down = nn.ModuleList(_Block(width, heads, 2) for _ in range(LEVELS - 1))
