@@ -7,9 +7,9 @@ from wtal.data import read_annotations
 from wtal.errors import ConfigError, PredictionError
 from wtal.localization import Localizer, VideoScores
 from wtal.results import read_predictions
+from wtal.results.pseudo_instances import COLUMNS, read_pseudo_instances, write_pseudo_instances
 from wtal.student import PseudoInstances, Selection
 from wtal.student.distill import label_quality
-from wtal.student.files import COLUMNS, read_pseudo_instances, write_pseudo_instances
 from wtal.student.pseudo_instances import _Candidates, pseudo_instances, selected
 from wtal.types import SnippetScores, TimeGrid, Video
 
@@ -105,7 +105,7 @@ def test_a_damaged_file_or_true_segments_are_refused(tmp_path, content, message)
         read_pseudo_instances(tmp_path / "gone.json")
 
 
-@pytest.mark.parametrize("options", [{"share": 0.2}, {"ignored": 0}, {"share": 1.1}, {"overlap": 0}])
+@pytest.mark.parametrize("options", [{"share": 0.2}, {"ignored": 0}, {"share": 1.1}, {"overlap": 0}, {"contained": 0}])
 def test_shares_out_of_range_are_refused(options):
     with pytest.raises(ConfigError):
         Selection(**options)
@@ -117,3 +117,10 @@ def test_label_quality_counts_each_segment_once():
         {"video_id": "a", "label": "run", "start_s": [0.0, 0.5, 10.0], "end_s": [4.0, 4.0, 14.0], "score": [3.0, 2, 1]}
     ).assign(ignored=[0, 0, 1])
     assert label_quality(rows, truth) == (0.5, 0.5)
+
+
+def test_a_candidate_that_joins_two_instances_is_none():
+    own = candidates((0, 4, 1.0), (6, 10, 0.9), (0, 14, 0.8), (9, 12, 0.7))
+    both, apart = (selected({"fused": own}, Selection(contained=share)) for share in (1.0, 0.5))
+    assert np.array(both)[:, :2] == pytest.approx(np.array([(0, 4), (0, 14), (6, 10), (9, 12)]))
+    assert np.array(apart)[:, :2] == pytest.approx(np.array([(0, 4), (6, 10), (9, 12)]))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
     from wtal.results.predictions import read_predictions, write_predictions
+    from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
     from wtal.results.published import PUBLISHED, Published
     from wtal.results.record import About, Record, read_about, read_record
     from wtal.results.run_folder import RunFolder
@@ -30,6 +31,7 @@ __all__ = [
     "Evaluation",
     "GroundTruth",
     "Identity",
+    "PseudoInstances",
     "Published",
     "Record",
     "Row",
@@ -47,6 +49,7 @@ __all__ = [
     "load_truth",
     "read_about",
     "read_predictions",
+    "read_pseudo_instances",
     "read_pseudo_labels",
     "read_record",
     "read_scores",

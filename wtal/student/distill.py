@@ -15,7 +15,8 @@ from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.functional.segments import temporal_iou
 from wtal.io.files import write_text
-from wtal.student.files import PseudoInstances
+from wtal.results.pseudo_instances import PseudoInstances
+from wtal.student.inputs import check_inputs, write_inputs
 from wtal.student.pseudo_instances import Selection, pseudo_instances
 
 __all__ = ["distill", "label_quality", "student_settings", "write_configs"]
@@ -96,31 +97,38 @@ def write_configs(settings: Mapping[str, Any], folder: Path) -> dict[str, Path]:
 
 
 def student_settings(
-    model: LocalizationModule, data: SnippetDataModule, settings: Mapping[str, Any], labels: Path
+    model: LocalizationModule,
+    data: SnippetDataModule,
+    settings: Mapping[str, Any],
+    labels: Path,
+    inputs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The configuration of a student of a run, ready for ``wtal fit``.
-
-    It reads the streams that the run's model reads, from the same data.
 
     Args:
         model: The run's model.
         data: Its data.
         settings: Its configuration.
-        labels: The file of pseudo-instances.
+        labels: The file of pseudo-instances; inputs that the run makes are written to the folder ``inputs`` beside it.
+        inputs: What the student reads, see :func:`~wtal.student.inputs.check_inputs`; by default the streams that the
+            run's model reads.
 
     Raises:
-        ConfigError: If the configuration describes no data.
+        ConfigError: If the configuration describes no data, or an input is unknown.
+        WTALError: If features cannot be read.
     """
     if not isinstance(settings.get("data"), Mapping):
         raise ConfigError("The run's configuration has no `data` part: a student needs its data.")
-    streams = streams_of(model, data)
+    streams = inputs or streams_of(model, data)
+    check_inputs(streams, model, data)
+    made = write_inputs(model, data, streams, labels.parent / "inputs")
     steps = -(-len(data.videos("train")) // data.batch_size)
     epochs = min(max(-(-_STEPS // steps), _LEAST_EPOCHS), _MOST_EPOCHS)
-    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.001, "weight_decay": 0.05}}
+    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.003, "weight_decay": 0.05}}
     scheduler = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": epochs}}
     head = {
         "class_path": "wtal.nn.PyramidHead",
-        "init_args": {"in_dim": sum(data.dims[name] for name in streams), **_HEAD},
+        "init_args": {"in_dim": sum({**data.dims, **made}[name] for name in streams), **_HEAD},
     }
     arguments: dict[str, Any] = {
         "labels": {"class_path": "wtal.student.FileInstances", "init_args": {"path": str(labels)}},
@@ -133,6 +141,9 @@ def student_settings(
     crop = max(round(_CROP * float(np.median(data.train_lengths))), _LEAST_CROP)
     own_data["init_args"] = {**(own_data.get("init_args") or {}), "num_snippets": min(crop, data.num_snippets)}
     own_data["init_args"]["sampling"] = "random"
+    if made:
+        stores = {name: {"path": str(labels.parent / "inputs" / name)} for name in made}
+        own_data["init_args"]["streams"] = {**(own_data["init_args"].get("streams") or {}), **stores}
     return {
         "seed_everything": settings.get("seed_everything", 0),
         "trainer": {"max_epochs": epochs, "gradient_clip_val": 1.0},

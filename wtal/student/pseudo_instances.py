@@ -13,7 +13,7 @@ from wtal.errors import ConfigError
 from wtal.functional.nms import nms
 from wtal.functional.segments import temporal_iou
 from wtal.localization.scored import VideoScores
-from wtal.student.files import COLUMNS
+from wtal.results.pseudo_instances import COLUMNS
 
 __all__ = ["Selection", "candidates_of", "pseudo_instances", "selected"]
 
@@ -32,6 +32,8 @@ class Selection:
         share: Least score of an instance, as a share of the best of its video and class.
         ignored: Candidates between this share and ``share`` are neither instances nor background.
         overlap: Temporal IoU from which the worse of two candidates of a class is dropped.
+        contained: Share of the shorter of two candidates above which the worse is dropped, as actions of a class do not
+            lie in each other: a candidate that joins two instances has a low IoU with each. 1 switches this off.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -44,14 +46,16 @@ class Selection:
     share: float = 0.5
     ignored: float = 0.25
     overlap: float = 0.3
+    contained: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.ignored <= self.share <= 1:
             raise ConfigError(
                 f"`ignored` {self.ignored:g} and `share` {self.share:g} must lie in (0, 1], the first below the second."
             )
-        if not 0 < self.overlap <= 1:
-            raise ConfigError(f"`overlap` must lie in (0, 1], got {self.overlap:g}.")
+        for name in ("overlap", "contained"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(f"`{name}` must lie in (0, 1], got {getattr(self, name):g}.")
 
 
 class _Candidates(NamedTuple):
@@ -104,6 +108,7 @@ def selected(candidates: Mapping[str, _Candidates], selection: Selection) -> lis
         return []
     best = own.score.max()
     kept = nms(own.spans, own.score, tiou=selection.overlap)
+    kept = kept[_apart(own.spans[kept], selection.contained)]
     relative = own.score[kept] / best
     sure, unsure = kept[relative >= selection.share], kept[relative >= selection.ignored]
     everything = _Candidates(
@@ -122,6 +127,22 @@ def selected(candidates: Mapping[str, _Candidates], selection: Selection) -> lis
         if temporal_iou(own.spans[row][None], taken).max() == 0:
             rows.append((*own.spans[row], own.score[row], 0.0, 1.0, 0.0, 1.0))
     return sorted(rows)
+
+
+def _apart(spans: Floats, share: float) -> list[int]:
+    """Rows of the spans, best first, whose common part with no better kept one exceeds a share of the shorter of both.
+
+    >>> _apart(np.array([[0.0, 4.0], [6.0, 9.0], [0.0, 9.0], [3.0, 5.0]]), 0.5)
+    [0, 1, 3]
+    """
+    kept: list[int] = []
+    for row, (start, end) in enumerate(spans):
+        better = spans[kept]
+        common = np.minimum(better[:, 1], end) - np.maximum(better[:, 0], start)
+        shorter = np.minimum(better[:, 1] - better[:, 0], end - start)
+        if not (common > share * shorter).any():
+            kept.append(row)
+    return kept
 
 
 def _merged(span: Floats, candidates: _Candidates) -> tuple[Floats, float]:
@@ -148,7 +169,7 @@ def pseudo_instances(
         selection: What is chosen.
 
     Returns:
-        One row per instance, with the columns of :data:`~wtal.student.files.COLUMNS`.
+        One row per instance, with the columns of :data:`~wtal.results.pseudo_instances.COLUMNS`.
     """
     rows = []
     for name, seen in scores.items():

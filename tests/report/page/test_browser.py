@@ -4,11 +4,13 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from wtal.commands.main import main
 from wtal.report.page.material import gather
 from wtal.report.page.measures import measure
+from wtal.results.pseudo_instances import COLUMNS, PseudoInstances, write_pseudo_instances
 from wtal.results.scores import read_scores
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -175,6 +177,44 @@ def test_training_videos_show_their_pseudo_labels(opened):
     assert page.locator(".lane.student").count() == 2
     assert page.locator(".lane.method").count() == 0
     assert page.locator("#taught").is_visible()
+
+
+def test_training_videos_show_the_pseudo_instances_of_a_student(browser, made, tmp_path):
+    run, labels = tmp_path / "Student" / "version_0", tmp_path / "pseudo_instances.json"
+    shutil.copytree(made.folder, run)
+    (run / "pseudo_labels.npz").unlink()
+    rows = [
+        ("seen", "diving", 1.0, 5.0, 0.8, 0.4567, 0.9, 0.1, 0.0),
+        ("seen", "diving", 7.0, 9.0, 0.3, 0.0, 1.0, 0.0, 1.0),
+    ]
+    found = PseudoInstances(pd.DataFrame(rows, columns=list(COLUMNS)), {"seen": 20.0})
+    write_pseudo_instances(labels, found)
+    (run / "config.yaml").write_text(f"model: {{init_args: {{labels: {{init_args: {{path: {labels}}}}}}}}}\n")
+    assert main(["report", str(run), "--output", str(tmp_path / "page")]) == 0
+    page = browser.new_page()
+    errors = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((tmp_path / "page" / "index.html").as_uri())
+    page.select_option("#part", "training")
+    page.locator("#list li").first.click()
+    lane = page.locator(".lane.taught")
+    assert lane.locator("b").inner_text() == "pseudo-instances"
+    page.wait_for_function("document.querySelector('.lane.taught span').innerText.includes('1 instance')")
+    assert "1 ignored" in lane.locator("span").inner_text()
+    assert page.locator("#instances").is_visible()
+    assert page.locator("#taught").is_hidden()
+    canvas = lane.locator("canvas")
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 3 / 20, box["y"] + 16)
+    page.wait_for_function("document.querySelector('.lane.taught span').innerText === 'weight 0.46'")
+    assert errors == []
+    painted = canvas.evaluate(
+        "c => [3, 6, 8].map(t => c.getContext('2d').getImageData(Math.round(c.width * t / 20) + 3, "
+        "Math.round(c.height / 2), 1, 1).data[3])"
+    )
+    assert [alpha > 0 for alpha in painted] == [True, False, False]  # filled, nothing, hollow
+    page.close()
 
 
 def test_lanes_follow_the_boxes_and_the_keys_the_list(opened):

@@ -49,7 +49,7 @@ def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str
         joined,
         methods=methods,
         truth=truth,
-        train_segments=None if known is None or joined.pseudo is None else known.segments,
+        train_segments=None if known is None or not joined.shows_training else known.segments,
         notes=list(dict.fromkeys([*joined.notes, *notes])),
     )
 
@@ -102,6 +102,7 @@ def _joined(parts: Sequence[Material]) -> Material:
         training=list(chain.from_iterable(part.training for part in parts)),
         comparison=_first(part.comparison for part in parts),
         pseudo=_first(part.pseudo for part in parts),
+        instances=_first(part.instances for part in parts),
         notes=list(chain.from_iterable(part.notes for part in parts)),
     )
 

@@ -120,8 +120,8 @@ def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyF
 
 def _finding(figures: list[KeyFigure]) -> str:
     """The paper's argument, in one sentence with the numbers of this run."""
-    found = {figure.colour: figure for figure in figures}
-    if len(figures) != 3 or found.keys() != PAGE_NAMES.keys():
+    found = {figure.colour: figure for figure in figures if figure.colour in PAGE_NAMES}
+    if found.keys() != PAGE_NAMES.keys():
         return ""
     first, second, both = (found[source] for source in PAGE_NAMES)
     if any(math.isnan(number) for one in (first, second, both) for number in (one.average, one.missed, one.false)):
