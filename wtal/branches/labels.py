@@ -1,11 +1,12 @@
 """The contracts of sources of labels, of snippets and of whole instances: a teacher, a file, clicks, the segments."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor
 
 from wtal.data.contract import VideoData
-from wtal.types import PseudoLabels, SnippetBatch
+from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
 __all__ = ["InstanceSource", "LabelSource"]
 
@@ -19,6 +20,7 @@ class LabelSource(ABC):
 
     version: int = 0  # grows whenever the labels change
     mark: str = ""  # what the benchmark's name must add, if these labels say more than video labels
+    overrides: bool = False  # whether they stand above the labels of a teacher; otherwise these take their place
 
     @property
     def note(self) -> str:
@@ -45,6 +47,15 @@ class LabelSource(ABC):
     @abstractmethod
     def labels(self, batch: SnippetBatch) -> PseudoLabels:
         """Labels of the snippets of a batch, ``(B, T)``, on its device; those of padding are ignored."""
+
+    def completed(self, batch: SnippetBatch, scores: Callable[[], SnippetScores]) -> PseudoLabels:
+        """The labels of a batch with what the scores of a model, a student or a teacher, add to them.
+
+        Args:
+            batch: Videos or crops of them.
+            scores: Gives the model's scores of the batch; most sources do not ask.
+        """
+        return self.labels(batch)
 
 
 class InstanceSource(ABC):

@@ -1,0 +1,82 @@
+"""From points to the snippets around them: pure functions on the scores of one video."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["grown"]
+
+_LEAST = 1e-6  # score at a point that is none
+
+
+def grown(
+    label: NDArray[np.int8],
+    class_index: NDArray[np.int16],
+    scores: NDArray[np.floating],
+    high: float = 0.7,
+    low: float = 0.2,
+    ends: tuple[bool, bool] = (True, True),
+) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
+    """Let the points of a video grow over the snippets that resemble them, and find background between them.
+
+    All scores are taken relative to those of the same class at the neighbouring points. Between two points lies some
+    background, at least the snippet with the lowest score; from the first to the last snippet below ``low`` it is all
+    background, as two instances have two points. Before the first point and after the last one, background reaches from
+    the snippet below ``low`` that is nearest to the point to the end. A point takes the snippets beside it, up to the
+    background, as long as they score at least ``high``.
+
+    Args:
+        label: 1 at points, else -1, ``(T,)``.
+        class_index: Class of each point, else -1, ``(T,)``.
+        scores: Score of each class in each snippet, not negative, ``(T, C)``.
+        high: Relative score from which a neighbour of a point belongs to it.
+        low: Relative score below which a snippet is background.
+        ends: Whether nothing happens before the first and after the last point but what belongs to them; otherwise only
+            the neighbours of these points are labelled there.
+
+    Returns:
+        Label and class of each snippet.
+
+    Source:
+        LACP, arXiv:2108.05029, section 3.2, where the scores are those of the background and absolute.
+
+    >>> point, nothing = np.array([1, -1, -1, -1, 1], np.int8), np.array([0, -1, -1, -1, 0], np.int16)
+    >>> grown(point, nothing, np.array([[0.8], [0.7], [0.2], [0.3], [0.4]]))[0].tolist()
+    [1, 1, 0, 1, 1]
+    """
+    label, class_index = label.copy(), class_index.copy()
+    places = np.flatnonzero(label == 1)
+    if not len(places):
+        return label, class_index
+    classes = class_index[places]
+    relative = scores[:, classes] / np.maximum(scores[places, classes], _LEAST)  # (T, points)
+    last = len(places) - 1
+    for left, right in zip(range(-1, last + 1), range(last + 2), strict=True):  # the points at both sides of a stretch
+        begin = 0 if left < 0 else int(places[left]) + 1
+        end = len(label) if right > last else int(places[right])
+        neighbours = [point for point in (left, right) if 0 <= point <= last]
+        best = relative[begin:end, neighbours].max(axis=1)
+        found = np.flatnonzero(best < low)
+        if left < 0 or right > last:
+            found = _to_the_end(found, len(best), left < 0) if ends[right > last] else found[:0]
+        elif len(best):
+            found = np.arange(found[0], found[-1] + 1) if len(found) else best.argmin()[None]
+        label[begin:end][found] = 0
+        for point, order in ((left, 1), (right, -1)):
+            if 0 <= point <= last:
+                taken = _beside(label[begin:end][::order], relative[begin:end, point][::order], high)
+                label[begin:end][::order][:taken] = 1
+                class_index[begin:end][::order][:taken] = classes[point]
+    return label, class_index
+
+
+def _to_the_end(found: NDArray[np.intp], length: int, before: bool) -> NDArray[np.intp]:
+    """All places of a stretch before the first or after the last point that lie behind the nearest background."""
+    if not len(found):
+        return found
+    return np.arange(found[-1] + 1) if before else np.arange(found[0], length)
+
+
+def _beside(label: NDArray[np.int8], score: NDArray[np.floating], high: float) -> int:
+    """How many of the first snippets of a stretch are not labelled yet and score high."""
+    fails = np.flatnonzero((label != -1) | (score < high))
+    return int(fails[0]) if len(fails) else len(label)
