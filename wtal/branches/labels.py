@@ -2,13 +2,29 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import Tensor
 
 from wtal.data.contract import VideoData
 from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
-__all__ = ["InstanceSource", "LabelSource"]
+__all__ = ["Clicks", "InstanceSource", "LabelSource", "Point"]
+
+
+class Point(NamedTuple):
+    """A point inside an instance of a training video."""
+
+    row: int  # of the video
+    label: int  # index of the class
+    time_s: float
+
+
+class Clicks(NamedTuple):
+    """All points of the training videos, in the order of their file."""
+
+    points: list[Point]
+    complete: bool  # whether every instance of a video that has a point has one
 
 
 class LabelSource(ABC):
@@ -36,6 +52,14 @@ class LabelSource(ABC):
         Raises:
             WTALError: If the labels cannot be read, or belong to other videos.
         """
+
+    def clicks(self, data: VideoData) -> Clicks | None:
+        """The points behind the labels; None for labels that are not made from points.
+
+        Raises:
+            WTALError: See :meth:`prepare`.
+        """
+        return None
 
     def refresh(self, epoch: int) -> None:  # noqa: B027
         """Switch to newer labels, if any; called before each training epoch.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 import torch
@@ -177,7 +178,7 @@ class CollaborationLoop(_FitLoop):
                 scores = pair.all_scores(batch)[pair.sources[-1]] if lesson.agreed else teacher.scores(batch)
                 labels = pseudo_labels(scores, batch.labels, batch.mask, pair.thresholds[lesson.teacher], lesson.keep)
                 if own is not None and own.overrides:
-                    labels = overridden(labels, own.completed(batch, lambda scores=scores: scores))
+                    labels = overridden(labels, own.completed(batch, partial(_given, scores)))
                 buffer.write(batch.video, batch.grid_index, batch.mask, labels)
         buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))
         self._warn_of_empty_lesson(lesson, buffer.shares())
@@ -209,6 +210,10 @@ class CollaborationLoop(_FitLoop):
         """Keep the saved buffers until the run starts and the training set is known."""
         super().on_load_checkpoint(state_dict)
         self._loaded = state_dict.get("pseudo_labels", {})
+
+
+def _given(scores: SnippetScores) -> SnippetScores:
+    return scores
 
 
 def _find_unused_parameters(strategy: Strategy) -> None:

@@ -1,24 +1,24 @@
 """Clicked points as labels: what is certain around them, and what the scores of a model add to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_warn
 
+from wtal.branches.labels import Clicks, Point
 from wtal.collaboration.growth import grown
 from wtal.collaboration.labels import KnownLabels, unlabelled
 from wtal.data.contract import VideoData
 from wtal.data.labels import label_key
-from wtal.data.points import Points, frame_rates, read_points
+from wtal.data.points import frame_rates, read_points
 from wtal.errors import AnnotationError, ConfigError
-from wtal.types import PseudoLabels, SnippetBatch, SnippetScores, Video
+from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
 __all__ = ["PointLabels"]
 
-_OUTSIDE = 0.1  # share of the points behind the end of their video from which the file must be wrong
+_OUTSIDE = 0.1  # share of the points that lie outside their video from which the file must be wrong
 
 
 class PointLabels(KnownLabels):
@@ -32,7 +32,8 @@ class PointLabels(KnownLabels):
             :func:`~wtal.data.points.frame_rates`.
         complete: Whether every instance of a video that has a point has one, as in the public files. If not, nothing is
             said about the time before the first point and after the last one of a video.
-        high: Share of the score at a point down to which its neighbours are foreground, see :func:`~wtal.collaboration.growth.grown`.
+        high: Share of the score at a point down to which its neighbours are foreground, see
+            :func:`~wtal.collaboration.growth.grown`.
         low: Share below which snippets are background.
 
     Raises:
@@ -54,73 +55,70 @@ class PointLabels(KnownLabels):
             raise ConfigError(f"Points need 0 <= low <= high <= 1, got low {low:g} and high {high:g}.")
         self.path, self.fps, self.complete, self.high, self.low = Path(path), fps, complete, high, low
         self._origin = ""
-        self._places: dict[int, NDArray[np.int64]] = {}  # of all points, by row of the video
+        self._ends: dict[int, tuple[int, int]] = {}  # the first and last snippet that has a point, by row of the video
 
     @property
     def note(self) -> str:
         """Origin of the points."""
         return f"points: {self.path.name}" + (f", {self._origin}" if self._origin else "")
 
-    def points(self) -> Points:
-        """The points of the file, with times in seconds."""
-        return read_points(self.path, None if self.fps is None else frame_rates(self.fps))
-
-    def read(self, data: VideoData) -> dict[int, PseudoLabels]:
-        """Label the snippet at each point.
+    def clicks(self, data: VideoData) -> Clicks:
+        """The points in training videos, in the order of the file.
 
         Raises:
             AnnotationError: If the file is damaged, names an unknown class, has times outside the videos, or has no
                 point in a training video.
         """
-        videos, points = data.videos("train"), self.points()
-        self._origin = points.origin
+        read = read_points(self.path, None if self.fps is None else frame_rates(self.fps))
+        self._origin, videos = read.origin, data.videos("train")
         rows = {video.video_id: row for row, video in enumerate(videos)}
         classes = {label_key(name): index for index, name in enumerate(data.class_names)}
         classes |= {name: index for index, name in enumerate(data.class_names)}
-        found: dict[int, PseudoLabels] = {}
-        behind: list[str] = []
-        used = 0
-        for name, label, time_s, line in points.table.itertuples(index=False):
+        found, outside = [], []
+        for name, label, time_s, line in read.table.itertuples(index=False):
             index = classes.get(label, classes.get(label_key(label)))
             if index is None:
                 raise AnnotationError(f"{self.path}, line {line}: the data have no class {label!r}; correct it.")
             if name not in rows:  # a point in a test video or a held-out one
                 continue
-            video, used = videos[rows[name]], used + 1
-            place = int(np.floor(video.grid.index_of(time_s)))
-            if not -1 <= place <= video.num_snippets or time_s < 0:
-                behind.append(f"{self.path}, line {line}: {time_s:g} s lies outside video {name}, which is "
-                              f"{video.duration_s:g} s long")
-                continue
-            labels = found.setdefault(rows[name], unlabelled(video.num_snippets))
-            place = min(max(place, 0), video.num_snippets - 1)
-            labels.label[place], labels.class_index[place] = 1, index
-        self._refuse(behind, used, videos)
-        self._places = {row: labels.label.numpy().nonzero()[0] for row, labels in found.items()}
+            video = videos[rows[name]]
+            if time_s >= 0 and -1 <= np.floor(video.grid.index_of(time_s)) <= video.num_snippets:
+                found.append(Point(rows[name], index, time_s))
+            else:
+                where = f"{time_s:g} s lies outside video {name}, which is {video.duration_s:g} s long"
+                outside.append(f"{self.path}, line {line}: {where}")
+        if not found and not outside:
+            raise AnnotationError(f"{self.path} has no point in a training video, such as {videos[0].video_id}.")
+        if len(outside) > _OUTSIDE * (len(found) + len(outside)):
+            raise AnnotationError(f"{outside[0]}; correct it.")
+        if outside:
+            rank_zero_warn(f"{len(outside)} points are not used, as they lie outside their videos: {outside[0]}.")
+        return Clicks(found, self.complete)
+
+    def read(self, data: VideoData) -> dict[int, PseudoLabels]:
+        """Label the snippet at each point; see :meth:`clicks` for errors."""
+        videos, found = data.videos("train"), dict[int, PseudoLabels]()
+        for row, label, time_s in self.clicks(data).points:
+            video = videos[row]
+            labels = found.setdefault(row, unlabelled(video.num_snippets))
+            place = min(max(int(np.floor(video.grid.index_of(time_s))), 0), video.num_snippets - 1)
+            labels.label[place], labels.class_index[place] = 1, label
+        self._ends = {row: tuple(np.flatnonzero(labels.label.numpy() == 1)[[0, -1]]) for row, labels in found.items()}
         return found
 
-    def _refuse(self, behind: Sequence[str], used: int, videos: Sequence[Video]) -> None:
-        if not used:
-            raise AnnotationError(f"{self.path} has no point in a training video, such as {videos[0].video_id}.")
-        if len(behind) > _OUTSIDE * used:
-            raise AnnotationError(f"{behind[0]}; correct it.")
-        if behind:
-            rank_zero_warn(f"{len(behind)} of {used} points are not used: {behind[0]}.")
-
     def completed(self, batch: SnippetBatch, scores: Callable[[], SnippetScores]) -> PseudoLabels:
-        """The points, and what the scores say about the snippets around them."""
-        labels = self.labels(batch)
-        seen = scores()
-        relative = (seen.attention[..., None] * seen.probability).detach().float().cpu().numpy()
-        lengths, rows = batch.mask.sum(dim=1).tolist(), batch.video.tolist()
-        firsts, grids = batch.grid_index[:, 0].tolist(), batch.grid_index.cpu()
-        label, class_index = labels.label.cpu().numpy().copy(), labels.class_index.cpu().numpy().copy()
-        for place, (row, length, first) in enumerate(zip(rows, lengths, firsts, strict=True)):
-            points = self._places.get(row)
-            if points is None:
+        """The points, and what the scores say about the snippets around them; see :func:`grown`."""
+        seen, own = scores(), self.labels(batch)
+        of_classes = (seen.attention[..., None] * seen.probability).detach().float().cpu().numpy()
+        label, class_index = (values.cpu().numpy().copy() for values in own)
+        grid_index, lengths = batch.grid_index.cpu().numpy(), batch.mask.sum(dim=1).tolist()
+        for place, (row, length) in enumerate(zip(batch.video.tolist(), lengths, strict=True)):
+            if row not in self._ends:
                 continue
-            last = int(grids[place, length - 1])
-            ends = self.complete and points[0] >= first, self.complete and points[-1] <= last
-            own = grown(label[place, :length], class_index[place, :length], relative[place, :length], self.high, self.low, ends)
-            label[place, :length], class_index[place, :length] = own
+            crop = (place, slice(length))
+            first, last = self._ends[row]
+            ends = self.complete and grid_index[crop][0] <= first, self.complete and last <= grid_index[crop][-1]
+            label[crop], class_index[crop] = grown(
+                label[crop], class_index[crop], of_classes[crop], self.high, self.low, ends
+            )
         return PseudoLabels(*(torch.from_numpy(values).to(batch.mask.device) for values in (label, class_index)))

@@ -66,7 +66,9 @@ def read_points(path: Path, fps: float | Mapping[str, float] | None = None, seed
         return _of_file(path, fps)
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".txt", ".csv", ".tsv"))
     if not files:
-        raise AnnotationError(f"{path} has no file of points (.txt, .csv): give the file, or a folder of annotators' files.")
+        raise AnnotationError(
+            f"{path} has no file of points (.txt, .csv): give the file, or a folder of annotators' files."
+        )
     annotators = [_of_file(file, fps).table for file in files]
     rng, chosen = np.random.default_rng(seed), []
     for name in sorted({name for table in annotators for name in table["video_id"]}):
@@ -118,9 +120,9 @@ class _Rates:
         """The rate of a video."""
         fps = self.fps.get(video_id) if isinstance(self.fps, Mapping) else self.fps
         if fps is None:
-            where = f"of video {video_id} " if isinstance(self.fps, Mapping) else ""
+            of = f"of video {video_id} " if isinstance(self.fps, Mapping) else ""
             raise AnnotationError(
-                f"{self.path}, line {line}: the points are frames, and the frame rate {where}is not known: give `fps`, a "
+                f"{self.path}, line {line}: the points are frames, and the frame rate {of}is not known: give `fps`, a "
                 "number or a file such as fps_dict.json or gt_full.json."
             )
         return fps
@@ -159,8 +161,12 @@ def frame_rates(fps: float | Path) -> float | dict[str, float]:
     content = content.get("database", content) if isinstance(content, dict) else content
     if not isinstance(content, dict):
         raise AnnotationError(f"{path} has no frame rates: give a number, or rates by name of the video.")
-    rates = {plain(str(name)): value.get("fps") if isinstance(value, dict) else value for name, value in content.items()}
-    return {name: _rate(f"{path}: the frame rate of {name}", value) for name, value in rates.items() if value is not None}
+    rates = {
+        plain(str(name)): value.get("fps") if isinstance(value, dict) else value for name, value in content.items()
+    }
+    return {
+        name: _rate(f"{path}: the frame rate of {name}", value) for name, value in rates.items() if value is not None
+    }
 
 
 def _rate(what: str, value: object) -> float:

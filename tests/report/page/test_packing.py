@@ -1,7 +1,9 @@
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from wtal.report.page.material import gather
@@ -83,3 +85,17 @@ def test_detections_without_ground_truth_make_timelines_too(made):
     names = {name for name, found in made.detections["cbp"].items() if len(found.score)}
     assert {video["id"] for video in data["videos"]} == names
     assert all(video["duration"] > 1 and video["errors"] == [None] for video in data["videos"])
+
+
+def test_points_are_packed_by_video_with_their_classes(made):
+    points = pd.DataFrame(
+        [("plain_1", "diving", 1.25), ("plain_1", "a class of its own", 3.0)], columns=["video_id", "label", "time_s"]
+    )
+    material = replace(gather([made.folder]), points=points)
+    packed = pack(material, {}, {})
+    (video,) = (v for v in packed["videos"] if "points" in v)
+    assert video["id"] == "plain_1"
+    assert [(packed["classes"][label], time) for label, time in video["points"]] == [
+        ("diving", 1.25),
+        ("a class of its own", 3.0),
+    ]

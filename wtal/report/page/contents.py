@@ -63,6 +63,7 @@ class Material:
         comparison: One row per method and seed, as in ``comparison.csv``.
         pseudo: The last pseudo-labels of the training videos.
         train_segments: Segments of the training videos, only displayed; given by the annotations.
+        points: Points inside instances, with ``video_id``, ``label`` and ``time_s``; more can be clicked in the page.
         notes: Further remarks for the reader.
     """
 
@@ -73,4 +74,5 @@ class Material:
     comparison: pd.DataFrame | None = None
     pseudo: StudentLabels | None = None
     train_segments: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)

@@ -34,7 +34,8 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
         files: Links to the video files, by the names of the videos.
 
     Returns:
-        ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. The ``data`` of a video holds, one
+        ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. ``points`` of a video are pairs of
+        class and seconds. The ``data`` of a video holds, one
         after another: for each method with curves, actionness and the probability of each class of the video, in steps
         of 1/255; for each student its pseudo-labels, plus one; for each method its detections.
     """
@@ -42,7 +43,10 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
     videos = [packer.test_video(name) for name in _test_videos(material)]
     if material.pseudo is not None:
         videos += packer.train_videos(material.pseudo)
+    points = _points_of(material.points, packer.classes)
     for video in videos:
+        if video["id"] in points:
+            video["points"] = points[video["id"]]
         if video["id"] in files:
             video["file"] = files[video["id"]]
     methods = [{"name": m.name, "colour": m.colour, "leading": m.leading} for m in material.methods]
@@ -67,6 +71,8 @@ def _classes(material: Material) -> dict[str, int]:
         names.update(map(str, material.train_segments["label"].unique()))
     if material.pseudo is not None:
         names.update(material.pseudo.class_names)
+    if material.points is not None:
+        names.update(material.points["label"].unique())
     return {name: place for place, name in enumerate(sorted(names))}
 
 
@@ -168,6 +174,15 @@ def _segments_of(table: pd.DataFrame, classes: Mapping[str, int]) -> dict[str, l
     for name, label, start_s, end_s in table[["video_id", "label", "start_s", "end_s"]].itertuples(index=False):
         segments.setdefault(name, []).append((classes[label], round(start_s, 3), round(end_s, 3)))
     return segments
+
+
+def _points_of(table: pd.DataFrame | None, classes: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
+    """Class and time of the points of each video."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    if table is not None:
+        for name, label, time_s in table[["video_id", "label", "time_s"]].itertuples(index=False):
+            points.setdefault(name, []).append((classes[label], round(time_s, 3)))
+    return points
 
 
 _NONE = np.empty(0, DETECTION)

@@ -22,6 +22,9 @@ function say() {
     } else if (one.kind === "truth") {
       const here = video.truth.filter((s) => s[1] <= cursor && cursor < s[2]);
       text = [...new Set(here.map((s) => classes[s[0]]))].join(", ");
+    } else if (one.kind === "points") {
+      const near = clicked.get(video.id).find((p) => Math.abs(p.time - cursor) <= (5 / one.canvas.clientWidth) * (to - from));
+      text = near ? classes[near.label] : "";
     } else if (one.kind === "student") {
       const [count, first, pace] = video.labels;
       const i = Math.floor((cursor - first) / pace);
