@@ -1,5 +1,7 @@
 """Points grow over what resembles them, and background lies between two of them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def slowly(label, class_index, scores, high, low, ends):
     places = [t for t in range(len(label)) if label[t] == 1]
     edges = [-1, *places, len(label)]
     relative = {p: [scores[t][class_index[p]] / scores[p][class_index[p]] for t in range(len(label))] for p in places}
-    for a, b in zip(edges, edges[1:], strict=False):
+    for a, b in pairwise(edges):
         neighbours = [p for p in (a, b) if p in relative]
         stretch = range(a + 1, b)
         if not neighbours or not len(stretch):
@@ -71,7 +73,7 @@ def test_a_second_climax_without_a_point_is_background():
     assert grown(*points(5, p0=0, p4=0), scores)[0].tolist() == [1, 0, 0, 0, 1]
 
 
-def test_nothing_is_said_about_the_ends_where_points_are_not_complete():
+def test_beyond_the_points_of_a_crop_there_is_no_background_if_more_points_follow():
     scores = np.array([1.0, 0.0, 0.9, 1.0, 0.0])[:, None]
     assert grown(*points(5, p3=0), scores)[0].tolist() == [0, 0, 1, 1, 0]
     assert grown(*points(5, p3=0), scores, ends=(False, False))[0].tolist() == [-1, -1, 1, 1, -1]

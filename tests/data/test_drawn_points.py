@@ -27,7 +27,9 @@ def test_a_segment_without_a_length_has_no_inside():
 
 def test_the_command_says_that_it_used_segments(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "gt.csv").write_text("video,label,start,end,subset\na,run,1,3,train\nb,run,2,5,test\na,jump,7,8,train\n")
+    (tmp_path / "gt.csv").write_text(
+        "video,label,start,end,subset\na,run,1,3,train\nb,run,2,5,test\na,jump,7,8,train\n"
+    )
     assert main(["points", "gt.csv", "--output", "points.csv", "--subset", "train", "--distribution", "gaussian"]) == 0
     assert "points.csv: 2 points in 1 video." in capsys.readouterr().out
     found = read_points(tmp_path / "points.csv")

@@ -52,7 +52,11 @@ def test_the_true_bounds_of_a_file_of_points_never_leave_the_reader(tmp_path: Pa
 
 def test_points_of_sf_net_have_no_header(tmp_path: Path) -> None:
     file = write(tmp_path / "GTEA1.txt", SF_NET)
-    assert rows(read_points(file)) == [("S1_C1", "take", 1.5, 1), ("S1_C1", "open", 7.25, 3), ("S2_C1", "take", 13.0, 5)]
+    assert rows(read_points(file)) == [
+        ("S1_C1", "take", 1.5, 1),
+        ("S1_C1", "open", 7.25, 3),
+        ("S2_C1", "take", 13.0, 5),
+    ]
 
 
 def test_of_a_folder_one_annotator_is_drawn_for_each_video(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def grown(
         scores: Score of each class in each snippet, not negative, ``(T, C)``.
         high: Relative score from which a neighbour of a point belongs to it.
         low: Relative score below which a snippet is background.
-        ends: Whether nothing happens before the first and after the last point but what belongs to them; otherwise only
-            the neighbours of these points are labelled there.
+        ends: Whether these are really the first and the last point of the video. In a crop that leaves points out,
+            nothing is background beyond those that it shows.
 
     Returns:
         Label and class of each snippet.

@@ -30,8 +30,8 @@ class PointLabels(KnownLabels):
         path: Table or folder of points, see :func:`~wtal.data.points.read_points`.
         fps: Frame rate of the videos, or a file of frame rates, for points that are frames; see
             :func:`~wtal.data.points.frame_rates`.
-        complete: Whether every instance of a video that has a point has one, as in the public files. If not, nothing is
-            said about the time before the first point and after the last one of a video.
+        complete: Whether every instance of a video that has a point has one, as in the public files. If not, background
+            is left to the teachers, as there may be an instance anywhere.
         high: Share of the score at a point down to which its neighbours are foreground, see
             :func:`~wtal.collaboration.growth.grown`.
         low: Share below which snippets are background.
@@ -117,8 +117,10 @@ class PointLabels(KnownLabels):
                 continue
             crop = (place, slice(length))
             first, last = self._ends[row]
-            ends = self.complete and grid_index[crop][0] <= first, self.complete and last <= grid_index[crop][-1]
+            ends = bool(grid_index[crop][0] <= first), bool(last <= grid_index[crop][-1])
             label[crop], class_index[crop] = grown(
                 label[crop], class_index[crop], of_classes[crop], self.high, self.low, ends
             )
+        if not self.complete:
+            label[label == 0] = -1
         return PseudoLabels(*(torch.from_numpy(values).to(batch.mask.device) for values in (label, class_index)))
