@@ -1,9 +1,13 @@
 """From points to the snippets around them: pure functions on the scores of one video."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["grown"]
+
+Floats = NDArray[np.floating[Any]]
 
 _LEAST = 1e-6  # score at a point that is none
 
@@ -11,7 +15,7 @@ _LEAST = 1e-6  # score at a point that is none
 def grown(
     label: NDArray[np.int8],
     class_index: NDArray[np.int16],
-    scores: NDArray[np.floating],
+    scores: Floats,
     high: float = 0.7,
     low: float = 0.2,
     ends: tuple[bool, bool] = (True, True),
@@ -45,38 +49,45 @@ def grown(
     """
     label, class_index = label.copy(), class_index.copy()
     places = np.flatnonzero(label == 1)
-    if not len(places):
-        return label, class_index
     classes = class_index[places]
     relative = scores[:, classes] / np.maximum(scores[places, classes], _LEAST)  # (T, points)
     last = len(places) - 1
-    for left, right in zip(range(-1, last + 1), range(last + 2), strict=True):  # the points at both sides of a stretch
-        begin = 0 if left < 0 else int(places[left]) + 1
-        end = len(label) if right > last else int(places[right])
-        neighbours = [point for point in (left, right) if 0 <= point <= last]
+    for right in range(last + 2 if len(places) else 0):  # the stretch before each point, and that after the last one
+        begin = int(places[right - 1]) + 1 if right else 0
+        end = int(places[right]) if right <= last else len(label)
+        neighbours = [point for point in (right - 1, right) if 0 <= point <= last]
+        if begin == end:
+            continue
         best = relative[begin:end, neighbours].max(axis=1)
-        found = np.flatnonzero(best < low)
-        if left < 0 or right > last:
-            found = _to_the_end(found, len(best), left < 0) if ends[right > last] else found[:0]
-        elif len(best):
-            found = np.arange(found[0], found[-1] + 1) if len(found) else best.argmin()[None]
-        label[begin:end][found] = 0
-        for point, order in ((left, 1), (right, -1)):
-            if 0 <= point <= last:
-                taken = _beside(label[begin:end][::order], relative[begin:end, point][::order], high)
-                label[begin:end][::order][:taken] = 1
-                class_index[begin:end][::order][:taken] = classes[point]
+        if len(neighbours) == 2:
+            background = _between(best, low)
+        else:
+            background = _beyond(best, low, before=not right) if ends[right > last] else slice(0, 0)
+        label[begin:end][background] = 0
+        for point in neighbours:
+            order = -1 if point == right else 1  # away from the point
+            taken = _beside(label[begin:end][::order], relative[begin:end, point][::order], high)
+            label[begin:end][::order][:taken] = 1
+            class_index[begin:end][::order][:taken] = classes[point]
     return label, class_index
 
 
-def _to_the_end(found: NDArray[np.intp], length: int, before: bool) -> NDArray[np.intp]:
-    """All places of a stretch before the first or after the last point that lie behind the nearest background."""
+def _between(score: Floats, low: float) -> slice:
+    """The background between two points: from the first to the last low snippet, or the lowest one."""
+    found = np.flatnonzero(score < low)
+    first, last = (found[0], found[-1]) if len(found) else (score.argmin(), score.argmin())
+    return slice(int(first), int(last) + 1)
+
+
+def _beyond(score: Floats, low: float, before: bool) -> slice:
+    """The background before the first or after the last point: from the low snippet nearest to it to the end."""
+    found = np.flatnonzero(score < low)
     if not len(found):
-        return found
-    return np.arange(found[-1] + 1) if before else np.arange(found[0], length)
+        return slice(0, 0)
+    return slice(0, int(found[-1]) + 1) if before else slice(int(found[0]), len(score))
 
 
-def _beside(label: NDArray[np.int8], score: NDArray[np.floating], high: float) -> int:
+def _beside(label: NDArray[np.int8], score: Floats, high: float) -> int:
     """How many of the first snippets of a stretch are not labelled yet and score high."""
     fails = np.flatnonzero((label != -1) | (score < high))
     return int(fails[0]) if len(fails) else len(label)

@@ -1,6 +1,6 @@
 """Clicked points as labels: what is certain around them, and what the scores of a model add to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,13 +72,10 @@ class PointLabels(KnownLabels):
         read = read_points(self.path, None if self.fps is None else frame_rates(self.fps))
         self._origin, videos = read.origin, data.videos("train")
         rows = {video.video_id: row for row, video in enumerate(videos)}
-        classes = {label_key(name): index for index, name in enumerate(data.class_names)}
-        classes |= {name: index for index, name in enumerate(data.class_names)}
-        found, outside = [], []
+        found: list[Point] = []
+        outside: list[str] = []
         for name, label, time_s, line in read.table.itertuples(index=False):
-            index = classes.get(label, classes.get(label_key(label)))
-            if index is None:
-                raise AnnotationError(f"{self.path}, line {line}: the data have no class {label!r}; correct it.")
+            index = self._class_of(label, line, data.class_names)
             if name not in rows:  # a point in a test video or a held-out one
                 continue
             video = videos[rows[name]]
@@ -89,11 +86,22 @@ class PointLabels(KnownLabels):
                 outside.append(f"{self.path}, line {line}: {where}")
         if not found and not outside:
             raise AnnotationError(f"{self.path} has no point in a training video, such as {videos[0].video_id}.")
-        if len(outside) > _OUTSIDE * (len(found) + len(outside)):
+        self._report(outside, len(found) + len(outside))
+        return Clicks(found, self.complete)
+
+    def _class_of(self, label: str, line: int, class_names: Sequence[str]) -> int:
+        if label in class_names:
+            return class_names.index(label)
+        alike = [index for index, name in enumerate(class_names) if label_key(name) == label_key(label)]
+        if not alike:
+            raise AnnotationError(f"{self.path}, line {line}: the data have no class {label!r}; correct it.")
+        return alike[0]
+
+    def _report(self, outside: Sequence[str], count: int) -> None:
+        if len(outside) > _OUTSIDE * count:
             raise AnnotationError(f"{outside[0]}; correct it.")
         if outside:
             rank_zero_warn(f"{len(outside)} points are not used, as they lie outside their videos: {outside[0]}.")
-        return Clicks(found, self.complete)
 
     def read(self, data: VideoData) -> dict[int, PseudoLabels]:
         """Label the snippet at each point; see :meth:`clicks` for errors."""

@@ -40,25 +40,32 @@ def run(folder: Path, /, videos: Path | None = None, labels: Path | None = None,
     if not videos.is_dir():
         raise VideoError(f"{videos} is not a folder: give the folder of the videos in --videos.")
     found = find_videos([videos])
-    clicked = None if points is None else read_points(points).table
-    if clicked is not None and labels is None and not (folder / "labels.csv").is_file():
-        write_text(folder / "labels.csv", list_of_points(clicked))
-    if labels is None and not (folder / "labels.csv").is_file():
+    labels = labels or _own_labels(folder / "labels.csv", points)
+    if labels is None:
         write_text(folder / "labels.csv", empty_list(list(found)))
         _print_how_to_label(folder, videos, len(found))
         return
-    annotations = read_annotations(labels or folder / "labels.csv")
+    annotations = read_annotations(labels)
     for remark in remarks(annotations, videos, found):
         print(remark)
-    complete = True
-    if points is not None and clicked is not None:
-        complete, said = of_points(annotations, clicked, points)
-        for sentence in said:
-            print(sentence)
-    write_text(config, configuration(annotations, folder, points, complete))
+    write_text(config, configuration(annotations, folder, points, points is None or _are_complete(points, annotations)))
     _print_next(annotations, folder, videos)
     for sentence in lacking_weights(folder):
         print(sentence)
+
+
+def _own_labels(path: Path, points: Path | None) -> Path | None:
+    """The table of labels in the folder, which is made from points if there are any; None without either."""
+    if points is not None and not path.is_file():
+        write_text(path, list_of_points(read_points(points).table))
+    return path if path.is_file() else None
+
+
+def _are_complete(points: Path, annotations: Annotations) -> bool:
+    complete, said = of_points(annotations, read_points(points).table, points)
+    for sentence in said:
+        print(sentence)
+    return complete
 
 
 def _print_how_to_label(folder: Path, videos: Path, count: int) -> None:

@@ -79,23 +79,29 @@ def read_points(path: Path, fps: float | Mapping[str, float] | None = None, seed
 
 def _of_file(path: Path, fps: float | Mapping[str, float] | None) -> Points:
     text, _ = read_any_text(path, AnnotationError)
-    lines = [line for line in text.splitlines() if line.strip()]
-    origin = lines[0].removeprefix(_ORIGIN).rstrip(" ,;") if lines and lines[0].startswith(_ORIGIN) else ""
-    cells = [cell.strip() for cell in lines[0].split(",")] if lines else []
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    cells = first.split(",")
     if len(cells) == 3 and math.isfinite(seconds(cells[1])):  # no header has a number there
-        rows = split_rows(path, text, ",", AnnotationError)
-        return Points(_tabulated(path, Table(path, ("video", "time", "label"), _of_three(path, rows)), None))
+        rows = _of_three(path, split_rows(path, text, ",", AnnotationError))
+        return Points(_tabulated(path, Table(path, ("video", "time", "label"), rows), None))
+    table, is_frame = _with_header(path)
+    origin = first.removeprefix(_ORIGIN).rstrip(" ,;") if first.startswith(_ORIGIN) else ""
+    return Points(_tabulated(path, table, _Rates(path, fps) if is_frame else None), origin)
+
+
+def _with_header(path: Path) -> tuple[Table, bool]:
+    """The table of a file, and whether its times are frames, as those of LACP and HR-Pro are."""
     names = known(*_COLUMNS) | {"point": ("point",), "start_frame": (), "stop_frame": ()}
     names["time"] = [name for name in names["time"] if name != "point"]
     table = read_table(path, AnnotationError, names, numbers=("time", "point"))
     is_frame = False
-    if "time" not in table.columns and "point" in table.columns:  # LACP's and HR-Pro's is a frame, as are the bounds
-        is_frame = bool({"start_frame", "stop_frame"} & set(table.columns))
+    if "time" not in table.columns:
+        is_frame = "point" in table.columns and bool({"start_frame", "stop_frame"} & set(table.columns))
         table = replace(table, columns=tuple("time" if name == "point" else name for name in table.columns))
-    lacking = [name for name in _COLUMNS if name not in table.columns]
-    if lacking:
-        raise AnnotationError(f"{path} has no column {lacking[0]!r}: points need {', '.join(_COLUMNS)}.")
-    return Points(_tabulated(path, table, _Rates(path, fps) if is_frame else None), origin)
+    for name in _COLUMNS:
+        if name not in table.columns:
+            raise AnnotationError(f"{path} has no column {name!r}: points need {', '.join(_COLUMNS)}.")
+    return table, is_frame
 
 
 def _of_three(path: Path, rows: list[Row]) -> list[Row]:
