@@ -16,13 +16,14 @@ from wtal.collaboration import FileLabels, PointLabels, Schedule, SupervisedLabe
 from wtal.collaboration.growth import grown
 from wtal.collaboration.labels import KnownLabels
 from wtal.data.drawn_points import draw_points
-from wtal.data.points import write_points
+from wtal.data.points import read_points, write_points
 from wtal.errors import AnnotationError, ConfigError, PredictionError
 from wtal.nn.heads import AttentionMILHead
 from wtal.results.identity import Identity
 from wtal.results.record import read_about
 from wtal.results.run_folder import RunFolder
 from wtal.results.scores import VideoGrids, read_pseudo_labels, write_pseudo_labels
+from wtal.student.distill import distill
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.runs import make_record
 from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
@@ -269,6 +270,23 @@ def test_in_a_pair_points_stand_above_the_labels_of_the_teacher(pair, tmp_path):
     assert vlp.state_dict().keys() == pointed.vlp.state_dict().keys()
     assert all(torch.equal(a, b) for a, b in zip(*(m.vlp.state_dict().values() for m in (plain, pointed)), strict=True))
     assert data.benchmark.name == "synthetic, point-supervised"
+
+
+def test_a_student_gets_its_instances_at_the_points_of_its_teacher(pair, tmp_path):
+    data = pair.data()
+    write_points(tmp_path / "points.csv", draw_points(data.annotations.segments))
+    model = pair.model(data, Schedule(warm_up=1, pattern="F"))
+    model.cbp.labels = PointLabels(tmp_path / "points.csv")
+    pair.trainer(1).fit(model, data)
+    found = distill(model.eval(), data)
+    points = read_points(tmp_path / "points.csv").table
+    for (name, label), rows in found.instances.groupby(["video_id", "label"]):
+        times = points.loc[(points["video_id"] == name) & (points["label"] == label), "time_s"]
+        assert len(rows) == len(times)
+        for time_s in times:
+            assert ((rows["start_s"] <= time_s) & (time_s <= rows["end_s"])).any()
+    assert found.mark == "point-supervised"
+    assert set(found.instances["video_id"]) == {video.video_id for video in data.videos("train")}
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.5, 0.4), (-0.1, 0.5), (0.2, 1.1)])
