@@ -1,15 +1,20 @@
 """Tables for sed_scores_eval here; what it makes of them only where it is installed."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from wtal.commands.main import main
 from wtal.errors import PredictionError
 from wtal.results.events import Collar, curves, event_f1, psds, staircases
-from wtal.results.ground_truth import GroundTruth
-from wtal.results.scores import TestScores, VideoGrids
+from wtal.results.ground_truth import GroundTruth, write_ground_truth
+from wtal.results.predictions import write_table
+from wtal.results.run_folder import RunFolder
+from wtal.results.scores import TestScores, VideoGrids, write_scores
+from wtal.types import TimeGrid, Video
 
 CLASSES = ["wren", "owl"]
 COLUMNS = ["video_id", "label", "start_s", "end_s", "score"]
@@ -102,3 +107,39 @@ def test_psds_of_the_truth_is_one_and_of_silence_zero(library):
     silent = staircases(found[:0], CLASSES, durations_s)
     assert psds(silent, truth, durations_s) == pytest.approx({"PSDS1": 0, "PSDS2": 0})
     assert event_f1(silent, truth)["mean"] == 0
+
+
+@pytest.fixture
+def tested(tmp_path):
+    """What `wtal test` leaves of two recordings."""
+    videos = [Video(name, 30, TimeGrid(fps=10, stride=1, window=1), 3.0) for name in ("a", "b")]
+    segments = pd.DataFrame(
+        [("a", "wren", 0.5, 1.5), ("b", "owl", 1.0, 2.0), ("b", "wren", 2.2, 2.9)],
+        columns=["video_id", "label", "start_s", "end_s"],
+    )
+    run = RunFolder(tmp_path / "run")
+    write_ground_truth(run.ground_truth, segments, {"a": 3.0, "b": 3.0}, "test")
+    write_table(run.predictions_of("sound"), segments.assign(score=0.9), ["a", "b"])
+    probability = np.zeros((60, 2))
+    for row in segments.itertuples():
+        first = 30 * "ab".index(row.video_id)
+        probability[first + round(10 * row.start_s) : first + round(10 * row.end_s), CLASSES.index(row.label)] = 1
+    scores = TestScores(VideoGrids.of(videos), CLASSES, probability, np.ones(60), np.ones((2, 2)))
+    write_scores(run.scores_of("sound"), scores)
+    return run
+
+
+def test_the_command_measures_a_tested_run(library, tested, capsys):
+    assert main(["events", str(tested.path), "--collar.onset_s", "0.05", "--per_class", "true"]) == 0
+    out = capsys.readouterr().out
+    assert "100.0" in out.split("sound")[1]
+    assert "2 recordings, 3 events; onset within 0.05 s, offset within 0.2 s or 20%; in %" in " ".join(out.split())
+    assert "event-based F1 in %" in " ".join(out.split())
+
+
+def test_a_folder_without_a_test_and_a_missing_package_are_one_sentence(tested, tmp_path, capsys, monkeypatch):
+    assert main(["events", str(tmp_path)]) == 2
+    assert "is no run that was tested on known segments: run `wtal test` first" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "sed_scores_eval", None)
+    assert main(["events", str(tested.path)]) == 2
+    assert "pip install 'wtal[sound]'" in capsys.readouterr().err

@@ -77,9 +77,11 @@ def of_points(annotations: Annotations, points: pd.DataFrame, path: Path) -> tup
     for label, line in points[["label", "line"]].itertuples(index=False):
         if label_key(label) not in known:
             raise AnnotationError(f"{path}, line {line}: {annotations.path} has no class {label!r}; correct it.")
-    clicked = inside.groupby("video_id")["label"].agg(lambda of_video: set(map(label_key, of_video)))
+    clicked: dict[str, set[str]] = {}
+    for name, label in inside[["video_id", "label"]].itertuples(index=False):
+        clicked.setdefault(name, set()).add(label_key(label))
     lacking = [name for name, keys in clicked.items() if set(map(label_key, labels[name])) - keys]
-    said = [f"{len(inside)} points in {clicked.size} of {len(labels)} videos."]
+    said = [f"{len(inside)} points in {len(clicked)} of {len(labels)} videos."]
     if lacking:
         said.append(
             f"Videos with points have labels without one, such as {lacking[0]}, so the points are not taken as "

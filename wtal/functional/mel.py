@@ -63,4 +63,4 @@ def log_mel(samples: Floats, filters: Floats, size: int, hop: int) -> NDArray[np
     windows = np.lib.stride_tricks.sliding_window_view(np.asarray(samples, float), size)[::hop]
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
     power = np.abs(np.fft.rfft(windows * hann, axis=1)) ** 2
-    return np.log(power @ filters.T + _SILENCE).astype(np.float32)
+    return np.asarray(np.log(power @ filters.T + _SILENCE), np.float32)

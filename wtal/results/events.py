@@ -108,7 +108,7 @@ class _Writable(pd.DataFrame):
     def _constructor(self) -> type["_Writable"]:
         return _Writable
 
-    def to_numpy(self, *args: Any, **kwargs: Any) -> np.ndarray:  # type: ignore[override]  # noqa: ANN401
+    def to_numpy(self, *args: Any, **kwargs: Any) -> np.ndarray:  # noqa: ANN401
         return np.array(super().to_numpy(*args, **kwargs))
 
 
