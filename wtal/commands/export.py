@@ -6,7 +6,7 @@ from pathlib import Path
 from wtal.errors import ConfigError
 from wtal.io.text import counted
 from wtal.results.evaluation import labels_of
-from wtal.results.exports import Format, chosen_of, export_table, file_name, media_files, print_found
+from wtal.results.exports import TABLES, Format, chosen_of, export_table, file_name, media_files, print_found
 from wtal.results.implausible import time_notes
 from wtal.results.predictions import empty_videos, read_predictions
 from wtal.results.record import read_about
@@ -57,15 +57,17 @@ def run(
         media = {} if videos is None else media_files(videos, all_videos)
         floors = _floors(path) if minimum is None else {}
         export_table(table, folder, formats, all_videos, media, minimum=minimum, overlapping=overlapping, floors=floors)
-        per_video = [kind for kind in formats if kind not in ("csv", "json")]
-        counts = ", ".join(f"{len(all_videos) if kind in per_video else 1} {kind}" for kind in formats)
         found = f"{counted(len(table), 'detection')} in {counted(len(all_videos), 'video')}"
-        print(f"{path}: {found} -> {folder} ({counts})")
+        print(f"{path}: {found} -> {folder} ({_counts(formats, len(all_videos))})")
         for note in time_notes(table, {}, {}):
             print(f"{path}: {note}")
-        if per_video:
+        if set(formats) - {*TABLES}:
             chosen = chosen_of(table, all_videos, minimum, overlapping, floors)
             print_found(chosen, folder, minimum is None and not floors)
+
+
+def _counts(formats: Sequence[Format], videos: int) -> str:
+    return ", ".join(f"{1 if kind in TABLES else videos} {kind}" for kind in formats)
 
 
 def _floors(path: Path) -> Mapping[str, float]:

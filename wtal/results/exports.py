@@ -22,11 +22,21 @@ from wtal.video.files import video_files
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["NOTHING_FOUND", "Format", "chosen_of", "export", "export_table", "file_name", "media_files", "print_found"]
+__all__ = [
+    "NOTHING_FOUND",
+    "TABLES",
+    "Format",
+    "chosen_of",
+    "export",
+    "export_table",
+    "file_name",
+    "media_files",
+    "print_found",
+]
 
 Format = Literal["json", "csv", "vtt", "eaf", "audacity", "raven"]
 
-_TABLES = ("json", "csv")  # of all videos; every other format is one file a video
+TABLES = ("json", "csv")  # of all videos; every other format is one file a video
 _SUFFIXES = {"audacity": ".txt", "raven": ".selections.txt"}  # as these programs name them
 
 NOTHING_FOUND = "no action found"
@@ -92,10 +102,10 @@ def export_table(
         if kind not in get_args(Format):
             raise ConfigError(f"{kind!r} is not a format of detections: choose from {', '.join(get_args(Format))}.")
     names = list(dict.fromkeys(table["video_id"])) if videos is None else videos
-    tables = [folder / f"detections.{kind}" for kind in formats if kind in _TABLES]
+    tables = [folder / f"detections.{kind}" for kind in formats if kind in TABLES]
     for path in tables:
         write_table(path, table, names, note)
-    per_video = [kind for kind in formats if kind not in _TABLES]
+    per_video = [kind for kind in formats if kind not in TABLES]
     if not per_video:
         return tables
     chosen = chosen_of(table, names, minimum, overlapping, floors)
