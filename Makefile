@@ -30,7 +30,7 @@ demo: install  ## Train every method on the embedded benchmark, ending with a ta
 	@$(BIN)/wtal report runs/demo --output runs/demo/page
 
 POINTS := runs/synthetic/points.csv
-demo-points: install  ## One click an instance: the same methods from video labels and from points (two minutes)
+demo-points: install  ## One click an instance: the same methods from video labels and from points
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo-points/video \
 		--methods alternation student --seeds 0 1
 	@$(BIN)/wtal points runs/synthetic/annotations.json --subset train --output $(POINTS)
