@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 
 BENCHMARKS := prompts training evaluation data localization scale extraction
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz lint bench kills clean
+.PHONY: help install demo demo-points test test-slow fuzz lint bench kills clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,15 @@ demo: install  ## Train every method on the embedded benchmark, ending with a ta
 	@mkdir -p runs/demo
 	@$(DEMO) 1 > runs/demo/seed_1.log 2>&1 & $(DEMO) 0; wait; $(DEMO) 0 1
 	@$(BIN)/wtal report runs/demo --output runs/demo/page
+
+POINTS := runs/synthetic/points.csv
+demo-points: install  ## One click an instance: the same methods from video labels and from points
+	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo-points/video \
+		--methods alternation student --seeds 0 1
+	@$(BIN)/wtal points runs/synthetic/annotations.json --subset train --output $(POINTS)
+	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml configs/points.yaml configs/synthetic_points.yaml \
+		--output runs/demo-points/points --methods alternation student --seeds 0 1
+	@$(BIN)/wtal report runs/demo-points/points --output runs/demo-points/page --points $(POINTS)
 
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"

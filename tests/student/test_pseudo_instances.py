@@ -10,7 +10,7 @@ from wtal.results import read_predictions
 from wtal.results.pseudo_instances import COLUMNS, read_pseudo_instances, write_pseudo_instances
 from wtal.student import PseudoInstances, Selection
 from wtal.student.distill import label_quality
-from wtal.student.pseudo_instances import _Candidates, pseudo_instances, selected
+from wtal.student.pseudo_instances import _Candidates, pseudo_instances, selected, selected_at_points
 from wtal.types import SnippetScores, TimeGrid, Video
 
 GRID = TimeGrid(fps=1, stride=1, window=1)
@@ -66,6 +66,47 @@ def test_only_labels_of_the_video_are_looked_for_and_each_has_an_instance():
     run = both[both["label"] == "run"].iloc[0]
     assert (run["start_s"], run["end_s"]) == (1, 3)
     assert pseudo_instances({"a": seen}, {"a": ()}).empty
+
+
+# At points ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_instance_of_a_point_is_the_best_candidate_that_holds_no_other_point():
+    own = candidates((0, 20, 0.9), (1, 6, 0.5), (2, 4, 0.3), (9, 14, 0.2), (15, 18, 0.8))
+    chosen = selected_at_points({"fused": own}, [3.0, 10.0], Selection())
+    assert [(row[0], row[1], row[-1]) for row in chosen] == [(1, 6, 0), (9, 14, 0)]  # nothing at 15 s: it has no point
+    assert [row[2] for row in chosen] == [0.5, 0.2]
+
+
+def test_weights_of_instances_at_points_know_votes_and_spread_but_not_the_score():
+    sources = {"cbp": candidates((0, 5, 0.9)), "vlp": candidates((0, 20, 0.9)), "fused": candidates((0, 10, 0.1))}
+    ((*_, weight, vote, spread, ignored),) = selected_at_points(sources, [2.0], Selection())
+    assert (vote, spread, ignored) == (0.5, 0, 0)
+    assert weight == pytest.approx(0.5)
+
+
+def test_without_a_candidate_the_time_half_way_to_the_neighbours_is_ignored():
+    chosen = selected_at_points({"fused": candidates((0, 3, 0.9))}, [2.0, 10.0], Selection(), others_s=[14.0])
+    assert [(row[0], row[1], row[3], row[-1]) for row in chosen] == [(0, 3, 1, 0), (6, 12, 0, 1)]
+    ((start, end, *_),) = selected_at_points({"fused": candidates()}, [5.0], Selection())
+    assert (start, end) == (4, 6)
+
+
+def test_points_that_are_not_complete_leave_the_other_instances():
+    own = candidates((0, 5, 0.5), (10, 14, 0.9), (20, 22, 0.1))
+    chosen = selected_at_points({"fused": own}, [2.0], Selection(), complete=False)
+    assert [(row[0], row[1]) for row in chosen] == [(0, 5), (10, 14)]
+    assert [(row[0], row[1]) for row in selected_at_points({"fused": own}, [2.0], Selection())] == [(0, 5)]
+
+
+def test_a_video_with_points_has_only_their_instances_and_one_without_its_own():
+    seen = scores(cbp=[[0.1, 0.9, 0.9, 0.1, 0.8, 0.8, 0.1], [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]])
+    both = {"a": seen, "b": seen}
+    table = pseudo_instances(both, {"a": ("run", "jump"), "b": ("run",)}, Selection(), {"a": [("run", 1.5)]})
+    sure = table[table["ignored"] == 0]
+    assert sure.loc[sure["video_id"] == "a", ["label", "start_s", "end_s"]].to_numpy().tolist() == [["run", 1.0, 3.0]]
+    alone = pseudo_instances({"b": seen}, {"b": ("run",)})
+    assert table[table["video_id"] == "b"].reset_index(drop=True).equals(alone)
 
 
 def found() -> PseudoInstances:

@@ -3,7 +3,7 @@
 from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch
 from wtal.branches.head_module import HeadModule
-from wtal.branches.labels import InstanceSource, LabelSource
+from wtal.branches.labels import Clicks, InstanceSource, LabelSource, Point
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.vlp import VLPBranch
 from wtal.views import View
@@ -11,11 +11,13 @@ from wtal.views import View
 __all__ = [
     "Branch",
     "CBPBranch",
+    "Clicks",
     "DistillationWeights",
     "HeadModule",
     "InstanceSource",
     "LabelSource",
     "LocalizationModule",
+    "Point",
     "VLPBranch",
     "View",
 ]

@@ -148,7 +148,9 @@ class Branch(HeadModule):
 
     def scores(self, batch: SnippetBatch) -> SnippetScores:
         """Scores for the localizer and for a student, with a leading batch dimension."""
-        out = self(batch)
+        return self._scores_of(self(batch), batch)
+
+    def _scores_of(self, out: BranchOutput, batch: SnippetBatch) -> SnippetScores:
         video = topk_pool(out.suppressed, batch.mask, self.head.ratio)
         return SnippetScores(_class_probability(out.plain), out.attention, _class_probability(video))
 
@@ -215,7 +217,8 @@ class Branch(HeadModule):
         out = self(batch)
         terms = self.head.losses(out, batch.mask, batch.labels)
         if source is not None:
-            terms |= self.distillation_losses(out, batch, source.labels(batch))
+            labels = source.completed(batch, lambda: self._scores_of(out, batch))
+            terms |= self.distillation_losses(out, batch, labels)
         return self.total_loss(terms, len(batch.labels))
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:

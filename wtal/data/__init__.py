@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from wtal.data.datamodule import SnippetDataModule, SplitVideos
     from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
     from wtal.data.durations import DurationCheck
+    from wtal.data.egocentric import BEOIDDataModule, GTEADataModule
     from wtal.data.features import FeatureSource, open_features
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
     from wtal.data.layouts import FoundFeatures
     from wtal.data.manifest import Manifest, read_manifest
+    from wtal.data.points import Points
     from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
     from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
@@ -30,6 +32,7 @@ __all__ = [
     "ActivityNet13DataModule",
     "Annotations",
     "ArraySample",
+    "BEOIDDataModule",
     "CustomDataModule",
     "DataReport",
     "DurationCheck",
@@ -39,9 +42,11 @@ __all__ = [
     "FeatureStore",
     "FixedOrder",
     "FoundFeatures",
+    "GTEADataModule",
     "Grids",
     "Item",
     "Manifest",
+    "Points",
     "ResumableLoader",
     "SnippetDataModule",
     "SnippetDataset",

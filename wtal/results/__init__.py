@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from wtal.results.analysis import Analysis, analyze_sets
     from wtal.results.benchmarks import SideBySide
     from wtal.results.evaluation import Evaluation, evaluate_file
+    from wtal.results.events import PSDS, Collar
     from wtal.results.exports import export, export_table
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
@@ -24,9 +25,11 @@ else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
+    "PSDS",
     "PUBLISHED",
     "About",
     "Analysis",
+    "Collar",
     "CutCurve",
     "Evaluation",
     "GroundTruth",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from wtal.branches.labels import Clicks, LabelSource
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.scoring import score_videos
 from wtal.data.datamodule import SnippetDataModule
@@ -33,7 +34,7 @@ def distill(
     selection: Selection = Selection(),  # noqa: B008  frozen
     about: Mapping[str, Any] | None = None,
 ) -> PseudoInstances:
-    """Find pseudo-instances in the training videos of a model, by its scores and the video labels alone.
+    """Find pseudo-instances in the training videos of a model, by its scores, the video labels and its points, if any.
 
     Args:
         model: The trained model, in evaluation mode.
@@ -46,10 +47,27 @@ def distill(
     """
     scores, videos = score_videos(model, data, "train"), data.videos("train")
     labels = data.split_table("train")["labels"]
-    table = pseudo_instances(scores, {video.video_id: labels[video.video_id] for video in videos}, selection)
+    clicks = _clicks_of(model, data)
+    points: dict[str, list[tuple[str, float]]] = {}
+    for row, label, time_s in clicks.points if clicks else ():
+        points.setdefault(videos[row].video_id, []).append((data.class_names[label], time_s))
+    table = pseudo_instances(
+        scores,
+        {video.video_id: labels[video.video_id] for video in videos},
+        selection,
+        points,
+        clicks is None or clicks.complete,
+    )
     return PseudoInstances(
         table, {video.video_id: video.duration_s for video in videos}, about or {}, ", ".join(model.marks)
     )
+
+
+def _clicks_of(model: LocalizationModule, data: SnippetDataModule) -> Clicks | None:
+    """The points that a model, or the first of its branches that has any, learned from."""
+    sources = (getattr(part, "labels", None) for part in model.modules())
+    clicks = (source.clicks(data) for source in sources if isinstance(source, LabelSource))
+    return next((found for found in clicks if found is not None), None)
 
 
 def label_quality(found: pd.DataFrame, segments: pd.DataFrame, tiou: float = 0.5) -> tuple[float, float]:

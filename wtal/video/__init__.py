@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from wtal.video.files import find_videos
     from wtal.video.flow import flow_stream
     from wtal.video.snippets import Cut, Job, Snippet, SnippetBatches, Snippets
+    from wtal.video.sound import SoundReader
 else:
     __getattr__, __dir__ = lazy(__name__)
 
@@ -20,6 +21,7 @@ __all__ = [
     "Snippet",
     "SnippetBatches",
     "Snippets",
+    "SoundReader",
     "VideoInfo",
     "find_videos",
     "flow_stream",

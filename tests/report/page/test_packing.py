@@ -108,3 +108,17 @@ def test_pseudo_instances_are_shown_in_their_training_videos(packed):
 
     alone = pack(replace(material, pseudo=None, instances=found), {}, {})
     assert [video["id"] for video in alone["videos"] if video["part"] == "training"] == [known, "other"]
+
+
+def test_points_are_packed_by_video_with_their_classes(made):
+    points = pd.DataFrame(
+        [("plain_1", "diving", 1.25), ("plain_1", "a class of its own", 3.0)], columns=["video_id", "label", "time_s"]
+    )
+    material = replace(gather([made.folder]), points=points)
+    packed = pack(material, {}, {})
+    (video,) = (v for v in packed["videos"] if "points" in v)
+    assert video["id"] == "plain_1"
+    assert [(packed["classes"][label], time) for label, time in video["points"]] == [
+        ("diving", 1.25),
+        ("a class of its own", 3.0),
+    ]

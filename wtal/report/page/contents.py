@@ -65,6 +65,7 @@ class Material:
         pseudo: The last pseudo-labels of the training videos.
         instances: Pseudo-instances of the training videos, from which a student learned.
         train_segments: Segments of the training videos, only displayed; given by the annotations.
+        points: Points inside instances, with ``video_id``, ``label`` and ``time_s``; more can be clicked in the page.
         notes: Further remarks for the reader.
     """
 
@@ -76,6 +77,7 @@ class Material:
     pseudo: StudentLabels | None = None
     instances: PseudoInstances | None = None
     train_segments: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
 
     @property

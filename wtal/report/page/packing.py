@@ -36,7 +36,8 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
         files: Links to the video files, by the names of the videos.
 
     Returns:
-        ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. The ``data`` of a video holds, one
+        ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. ``points`` of a video are pairs of
+        class and seconds. The ``data`` of a video holds, one
         after another: for each method with curves, actionness and the probability of each class of the video, in steps
         of 1/255; for each student its pseudo-labels, plus one; for each method its detections. The ``instances`` of a
         training video are class, start, end, weight, and 1 if it is unknown whether there is an action.
@@ -44,7 +45,10 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
     packer = _Packer(material, measured)
     videos = [packer.test_video(name) for name in _test_videos(material)]
     videos += packer.train_videos(material.pseudo, material.instances)
+    points = _points_of(material.points, packer.classes)
     for video in videos:
+        if video["id"] in points:
+            video["points"] = points[video["id"]]
         if video["id"] in files:
             video["file"] = files[video["id"]]
     methods = [{"name": m.name, "colour": m.colour, "leading": m.leading} for m in material.methods]
@@ -71,6 +75,8 @@ def _classes(material: Material) -> dict[str, int]:
         names.update(material.pseudo.class_names)
     if material.instances is not None:
         names.update(map(str, material.instances.instances["label"].unique()))
+    if material.points is not None:
+        names.update(material.points["label"].unique())
     return {name: place for place, name in enumerate(sorted(names))}
 
 
@@ -192,6 +198,15 @@ def _segments_of(table: pd.DataFrame, classes: Mapping[str, int]) -> dict[str, l
     for name, label, start_s, end_s in table[["video_id", "label", "start_s", "end_s"]].itertuples(index=False):
         segments.setdefault(name, []).append((classes[label], round(start_s, 3), round(end_s, 3)))
     return segments
+
+
+def _points_of(table: pd.DataFrame | None, classes: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
+    """Class and time of the points of each video."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    if table is not None:
+        for name, label, time_s in table[["video_id", "label", "time_s"]].itertuples(index=False):
+            points.setdefault(name, []).append((classes[label], round(time_s, 3)))
+    return points
 
 
 _NONE = np.empty(0, DETECTION)

@@ -6,6 +6,8 @@ const $ = (id) => document.getElementById(id);
 const { videos, methods, classes, students } = DATA;
 if (!videos.length) return;
 
+const timeline = $("timeline");
+
 const make = (tag, className, text) => {
   const node = document.createElement(tag);
   if (className) node.className = className;

@@ -31,8 +31,10 @@ function open(i) {
   const best = Math.max(0, ...decode(video).found.flat().map((d) => d.score));
   $("score").max = best > 0 ? best.toPrecision(2) : 1;
   $("score").step = best > 0 ? best / 100 : 0.01;
+  if (video.classes.length) $("point_class").value = video.classes[0];
   showClasses();
   showLanes();
+  showPoints();
   showPlayer();
   showTable();
 }
@@ -51,6 +53,7 @@ function showClasses() {
       button.setAttribute("aria-pressed", String(place === state.classIndex));
       button.addEventListener("click", () => {
         state.classIndex = place;
+        $("point_class").value = k;
         [...$("classes").children].forEach((b, j) => b.setAttribute("aria-pressed", String(j === place)));
         paint();
         showTable();
@@ -80,6 +83,7 @@ function showLanes() {
   lanes = [lane("axis", "", "", 20)];
   if (video.truth.length) lanes.push(lane("truth", "ground truth", "", 24));
   if (video.instances) lanes.push(lane("taught", "pseudo-instances", "", 34));
+  if (clicking || clicked.get(video.id).length) lanes.push(lane("points", "points", "", 24));
   labels.forEach((_, i) => lanes.push(lane("student", `taught to ${students[i].toUpperCase()}`, students[i], 48, i)));
   if (video.counts) {
     methods.forEach((m, i) => shown[i] && lanes.push(lane("method", m.name, m.colour, curves[i] ? 92 : 34, i)));
@@ -139,7 +143,7 @@ function paintNow() {
     g.clearRect(0, 0, width, one.height);
     const whole = one.kind === "overview";
     const x = whole ? (t) => (t / video.duration) * width : (t) => ((t - from) / (to - from)) * width;
-    ({ axis, truth, taught, student, method, overview })[one.kind](g, one, x, width);
+    ({ axis, truth, taught, points, student, method, overview })[one.kind](g, one, x, width);
     if (state.cursor !== null && !whole) {
       g.fillStyle = ink.ink;
       g.fillRect(Math.round(x(state.cursor)), 0, 1, one.height);

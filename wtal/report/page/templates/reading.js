@@ -31,6 +31,9 @@ function say() {
     } else if (one.kind === "taught") {
       const here = instances().find((i) => i[1] <= cursor && cursor < i[2]);
       text = here ? (here[4] ? "ignored" : `weight ${here[3].toFixed(2)}`) : "";
+    } else if (one.kind === "points") {
+      const near = clicked.get(video.id).find((p) => Math.abs(p.time - cursor) <= (5 / one.canvas.clientWidth) * (to - from));
+      text = near ? classes[near.label] : "";
     } else if (one.kind === "student") {
       const [count, first, pace] = video.labels;
       const i = Math.floor((cursor - first) / pace);
