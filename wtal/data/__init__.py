@@ -7,6 +7,10 @@ from wtal._lazy import lazy
 if TYPE_CHECKING:
     from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
     from wtal.data.annotations import Annotations, read_annotations
+    from wtal.data.anomaly import AnomalyDataModule
+    from wtal.data.anomaly_lists import ListedVideo, read_video_list
+    from wtal.data.anomaly_names import FeatureFile
+    from wtal.data.anomaly_truth import AnnotatedVideo, Interval, read_frame_annotations
     from wtal.data.appending import StoreAppender
     from wtal.data.axes import ArraySample, FeatureArray
     from wtal.data.contract import VideoData
@@ -20,7 +24,8 @@ if TYPE_CHECKING:
     from wtal.data.manifest import Manifest, read_manifest
     from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
-    from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
+    from wtal.data.synthetic import MadeVideo, SyntheticDataModule, SyntheticParams, write_synthetic
+    from wtal.data.synthetic_anomaly import SyntheticAnomalyDataModule, SyntheticAnomalyParams
     from wtal.data.thumos14 import THUMOS14DataModule
 else:
     __getattr__, __dir__ = lazy(__name__)
@@ -28,19 +33,25 @@ else:
 __all__ = [
     "ActivityNet12DataModule",
     "ActivityNet13DataModule",
+    "AnnotatedVideo",
     "Annotations",
+    "AnomalyDataModule",
     "ArraySample",
     "CustomDataModule",
     "DataReport",
     "DurationCheck",
     "EpochSampler",
     "FeatureArray",
+    "FeatureFile",
     "FeatureSource",
     "FeatureStore",
     "FixedOrder",
     "FoundFeatures",
     "Grids",
+    "Interval",
     "Item",
+    "ListedVideo",
+    "MadeVideo",
     "Manifest",
     "ResumableLoader",
     "SnippetDataModule",
@@ -51,6 +62,8 @@ __all__ = [
     "StoreAppender",
     "StoreWriter",
     "StreamReport",
+    "SyntheticAnomalyDataModule",
+    "SyntheticAnomalyParams",
     "SyntheticDataModule",
     "SyntheticParams",
     "THUMOS14DataModule",
@@ -59,6 +72,8 @@ __all__ = [
     "open_features",
     "open_store",
     "read_annotations",
+    "read_frame_annotations",
     "read_manifest",
+    "read_video_list",
     "write_synthetic",
 ]
