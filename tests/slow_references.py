@@ -1,6 +1,7 @@
 """Slow and simple versions of the evaluators and the localizer, one detection after another, to test the fast code."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -201,7 +202,7 @@ def trapezoid_of_precision(score, truth):
     for level in sorted(set(score), reverse=True):
         hits = [bool(t) for s, t in zip(score, truth, strict=True) if s >= level]
         points.append((sum(hits) / sum(truth), sum(hits) / len(hits)))
-    return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in zip(points, points[1:], strict=False))
+    return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
 
 
 def vadclip_map(probabilities, segments, threshold, normal_instances):

@@ -13,7 +13,9 @@ Abuse028_x264  Abuse  165  240  -1  -1
 Normal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1
 """
 XD = "v=a__#1_label_B4-0-0 0 1517 1970 3038\nFilm.1995__#0_label_G-B2-0 157 180 185 244\n"
-XD_KINDS = "v=a__#1_label_B4-0-0.mp4 B4 0 1517 B4 1970  3038\nFilm.1995__#0_label_G-B2-0 B2 157 180 G 185 244 B2 250 282\n"
+XD_KINDS = (
+    "v=a__#1_label_B4-0-0.mp4 B4 0 1517 B4 1970  3038\nFilm.1995__#0_label_G-B2-0 B2 157 180 G 185 244 B2 250 282\n"
+)
 
 
 def read(folder: Path, text: str):

@@ -35,7 +35,9 @@ def test_average_precision_is_the_sum_over_distinct_scores(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_trapezoid_joins_the_same_points(seed):
     score, truth = made_up(seed)
-    assert precision_area(score, truth, trapezoid=True) == pytest.approx(trapezoid_of_precision(score, truth), abs=1e-12)
+    assert precision_area(score, truth, trapezoid=True) == pytest.approx(
+        trapezoid_of_precision(score, truth), abs=1e-12
+    )
     assert precision_area(score, truth, trapezoid=True) != pytest.approx(precision_area(score, truth), abs=1e-4)
 
 

@@ -1,7 +1,8 @@
 """Measure prediction files by the rules of any public evaluator."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from wtal.data.anomaly_lists import read_video_list
 from wtal.data.thumos14_lists import TestList
@@ -22,6 +23,8 @@ from wtal.results.sets import each_scores, each_set, rules_for, thresholds_of_ru
 from wtal.types import TaskName
 
 __all__ = ["run"]
+
+Rules = TypeVar("Rules")
 
 
 def run(
@@ -84,29 +87,42 @@ def run(
     """
     if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
         raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these formats.")
-    if protocol is not None and protocol not in (FRAME_RULE_SETS if task == "anomaly" else RULE_SETS):
-        raise ConfigError(f"--protocol {protocol} measures no {task}: choose another, or another --task.")
     if task == "anomaly":
-        rules = FRAME_RULE_SETS[protocol or "wtal"]  # type: ignore[index]
-        results = _of_frames(predictions, annotations, video_list, frames_per_score, rules, names, fps)
-        if output is not None:
-            save_frame_evaluations(results, output, per_class)
-        show_frame_evaluations(results, per_class)
+        frame_rules = _chosen(FRAME_RULE_SETS, protocol or "wtal", task)
+        of_frames = _of_frames(predictions, annotations, video_list, frames_per_score, frame_rules, names, fps)
+        _report_frames(of_frames, output, per_class)
         return
+    rules = _chosen(RULE_SETS, protocol or "activitynet-official", task)
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
     sets = each_set(predictions)
     truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
     of_runs = thresholds_of_runs(sets) if annotations is None else ()
     thresholds = tuple(sorted(set(tious))) or of_runs or truth.tious
-    labels, rule_set = labels_of(sets, names), RULE_SETS[protocol or "activitynet-official"]  # type: ignore[index]
-    measured = [
-        evaluate_file(path, label, truth, rules_for(path, rule_set), thresholds)
-        for path, label in zip(sets, labels, strict=True)
+    results = [
+        evaluate_file(path, label, truth, rules_for(path, rules), thresholds)
+        for path, label in zip(sets, labels_of(sets, names), strict=True)
     ]
     if output is not None:
-        save_evaluations(measured, output, per_class)
-    show_evaluations(measured, per_class)
+        save_evaluations(results, output, per_class)
+    show_evaluations(results, per_class)
+
+
+def _chosen(known: Mapping[Any, Rules], name: str, task: str) -> Rules:
+    """The rules of a name.
+
+    Raises:
+        ConfigError: If they are those of another task.
+    """
+    if name not in known:
+        raise ConfigError(f"--protocol {name} measures no {task}: choose {', '.join(known)}, or another --task.")
+    return known[name]
+
+
+def _report_frames(results: Sequence[FrameEvaluation], output: Path | None, per_class: bool) -> None:
+    if output is not None:
+        save_frame_evaluations(results, output, per_class)
+    show_frame_evaluations(results, per_class)
 
 
 def _of_frames(

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from wtal.data.annotations import Annotations, first
 from wtal.data.anomaly_lists import ListedVideo, read_video_list
 from wtal.data.anomaly_names import ANOMALY, UCF_CRIME_CLASSES, XD_VIOLENCE_CLASSES
 from wtal.data.anomaly_truth import AnnotatedVideo, read_frame_annotations
-from wtal.data.annotations import Annotations, first
 from wtal.data.datamodule import SnippetDataModule
 from wtal.data.features import FeatureSource
 from wtal.errors import AnnotationError
@@ -88,9 +88,40 @@ def anomaly_annotations(
     """
     truth = {video.video_id: video for video in annotated}
     tested = {video.video_id: video.kinds for video in (annotated if test is None else test)}
-    both = sorted(tested.keys() & {video.video_id for video in train})
+    _check_lists(path, [video.video_id for video in train], tested, truth)
+    kinds = [(video.video_id, "train", video.kinds, None) for video in train]
+    kinds += [(name, "test", _kinds(named, truth.get(name)), truth.get(name)) for name, named in tested.items()]
+    _check_kinds(path, kinds, class_names)
+    guessed = sum(known.guessed for name in tested if (known := truth.get(name)))
+    notes = [
+        f"{path} does not say of which kind the anomalies of {guessed} videos with several kinds are; the first kind "
+        "of the name is taken. XD-Violence's `annotations_multiclasses.txt` says it."
+    ] * bool(guessed)
+    return Annotations(
+        path,
+        _videos(kinds, class_names, fps),
+        _segments(truth, tested, fps),
+        tuple(class_names),
+        _NO_SPANS,
+        tuple(notes),
+    )
+
+
+_NO_SPANS = pd.DataFrame({"video_id": pd.Series(dtype=object), "start_s": [], "end_s": []})
+_Row = tuple[str, str, tuple[str, ...], AnnotatedVideo | None]
+
+
+def _check_lists(
+    path: Path,
+    train: Iterable[str],
+    tested: Mapping[str, tuple[str, ...]],
+    truth: Mapping[str, AnnotatedVideo],
+) -> None:
+    both = sorted(tested.keys() & set(train))
     if both:
-        raise AnnotationError(f"{len(both)} videos are in the list of training and in that of test videos: {first(both)}.")
+        raise AnnotationError(
+            f"{len(both)} videos are in the list of training and in that of test videos: {first(both)}."
+        )
     lacking = sorted(name for name, kinds in tested.items() if kinds and not _intervals(truth.get(name)))
     if lacking:
         raise AnnotationError(
@@ -99,22 +130,9 @@ def anomaly_annotations(
         )
     contrary = sorted(name for name, kinds in tested.items() if not kinds and _intervals(truth.get(name)))
     if contrary:
-        raise AnnotationError(f"{path} has anomalies in {contrary[0]}, which is normal by the list: correct one of them.")
-    kinds = [(video.video_id, "train", video.kinds, None) for video in train]
-    kinds += [(name, "test", _kinds(named, truth.get(name)), truth.get(name)) for name, named in tested.items()]
-    _check_kinds(path, kinds, class_names)
-    guessed = sum(known.guessed for name in tested if (known := truth.get(name)))
-    notes = [
-        f"{path} does not say of which kind the anomalies of {guessed} videos with several kinds are; the first kind of "
-        "the name is taken. XD-Violence's `annotations_multiclasses.txt` says it."
-    ] * bool(guessed)
-    return Annotations(
-        path, _videos(kinds, class_names, fps), _segments(truth, tested, fps), tuple(class_names), _NO_SPANS, tuple(notes)
-    )
-
-
-_NO_SPANS = pd.DataFrame({"video_id": pd.Series(dtype=object), "start_s": [], "end_s": []})
-_Row = tuple[str, str, tuple[str, ...], AnnotatedVideo | None]
+        raise AnnotationError(
+            f"{path} has anomalies in {contrary[0]}, which is normal by the list: correct one of them."
+        )
 
 
 def _intervals(video: AnnotatedVideo | None) -> bool:

@@ -1,4 +1,4 @@
-"""Lists of videos as RTFM, UR-DMU and VadCLIP have them: what is abnormal is read from labels and names, never places."""
+"""Lists of videos as RTFM, UR-DMU and VadCLIP have them; labels and names say what is abnormal, never places."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -86,22 +86,24 @@ def _of_line(path: Path, number: int, words: Sequence[str]) -> AnnotatedVideo:
     video_id, rest = plain(video_name(words[0])), words[1:]
     named, texts = kinds_of(video_id), [word for word in rest if not _is_number(word)]
     try:
-        if not texts:  # XD-Violence without kinds
-            kind = (named or (ANOMALY,))[0]
-            intervals = [Interval(kind, *pair) for pair in _pairs(rest)]
-        elif texts == rest[:1]:  # UCF-Crime
-            kinds = _kinds(rest[0])
-            intervals = [Interval(kinds[0], *pair) for pair in _pairs(rest[1:]) if kinds]
-            named = kinds
-        else:
-            intervals = list(_triples(rest))
+        if texts and texts == rest[:1]:  # UCF-Crime
+            named = _kinds(rest[0])
+            intervals = _of_kind(named, rest[1:])
+        else:  # XD-Violence, with or without kinds
+            intervals = list(_triples(rest)) if texts else _of_kind(named or (ANOMALY,), rest)
     except ValueError as error:
         raise AnnotationError(
-            f"{path}, line {number}: {brief(' '.join(words))} is no annotation ({error}): a line is a name, a class and "
-            "pairs of frames."
+            f"{path}, line {number}: {brief(' '.join(words))} is no annotation ({error}): a line is a name, a class "
+            "and pairs of frames."
         ) from error
     kinds = tuple(dict.fromkeys([*(named or ()), *(one.kind for one in intervals)]))
     return AnnotatedVideo(video_id, kinds, tuple(intervals), guessed=len(kinds) > 1 and not texts)
+
+
+def _of_kind(kinds: Sequence[str], words: Sequence[str]) -> list[Interval]:
+    """Intervals of the first kind; none of a normal video."""
+    pairs = list(_pairs(words))
+    return [Interval(kinds[0], *pair) for pair in pairs] if kinds else []
 
 
 def _is_number(word: str) -> bool:

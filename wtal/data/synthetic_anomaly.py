@@ -80,7 +80,9 @@ def _video(world: _World, params: SyntheticAnomalyParams, rng: np.random.Generat
     scene = np.zeros(length)
     for _ in range(int(rng.integers(2, 5))):
         begin = rng.uniform(0, length - 5)
-        scene = np.maximum(scene, rng.normal(1, 0.12) * covered(length, begin, begin + rng.exponential(params.scene) + 3))
+        scene = np.maximum(
+            scene, rng.normal(1, 0.12) * covered(length, begin, begin + rng.exponential(params.scene) + 3)
+        )
     for _ in range(0 if rng.random() < params.normal else 1 + int(rng.random() < 0.3)):
         size = rng.uniform(5, 18)
         start = rng.uniform(3, length - size - 3)

@@ -132,11 +132,7 @@ def frame_score(videos: Sequence[VideoFrames], rules: FrameRules = FRAME_RULE_SE
     Raises:
         ValueError: If scores and truth of a video differ in length, or a score is not finite.
     """
-    for number, video in enumerate(videos):
-        if video.score.shape != video.abnormal.shape or video.score.ndim != 1:
-            raise ValueError(f"Video {number}: scores {video.score.shape} and truth {video.abnormal.shape} disagree.")
-        if not np.isfinite(video.score).all():
-            raise ValueError(f"Video {number} has a score that is not finite.")
+    _check(videos)
     score, abnormal = _joined(videos)
     of_abnormal = [video for video in videos if video.labels or video.abnormal.any()]
     labels = sorted({label for video in videos for label in video.labels})
@@ -148,6 +144,14 @@ def frame_score(videos: Sequence[VideoFrames], rules: FrameRules = FRAME_RULE_SE
         len(score),
         int(abnormal.sum()),
     )
+
+
+def _check(videos: Sequence[VideoFrames]) -> None:
+    for number, video in enumerate(videos):
+        if video.score.shape != video.abnormal.shape or video.score.ndim != 1:
+            raise ValueError(f"Video {number}: scores {video.score.shape} and truth {video.abnormal.shape} disagree.")
+        if not np.isfinite(video.score).all():
+            raise ValueError(f"Video {number} has a score that is not finite.")
 
 
 def _joined(videos: Sequence[VideoFrames]) -> tuple[Floats, NDArray[np.bool_]]:

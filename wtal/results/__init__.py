@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from wtal.results.benchmarks import SideBySide
     from wtal.results.evaluation import Evaluation, evaluate_file
     from wtal.results.exports import export, export_table
+    from wtal.results.frame_evaluation import FrameEvaluation, evaluate_frames
+    from wtal.results.frame_scores import FramePredictions, read_frame_scores
+    from wtal.results.frame_truth import FrameTruth, load_frame_truth
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
     from wtal.results.predictions import read_predictions, write_predictions
@@ -28,6 +31,9 @@ __all__ = [
     "Analysis",
     "CutCurve",
     "Evaluation",
+    "FrameEvaluation",
+    "FramePredictions",
+    "FrameTruth",
     "GroundTruth",
     "Identity",
     "Published",
@@ -42,10 +48,13 @@ __all__ = [
     "VideoGrids",
     "analyze_sets",
     "evaluate_file",
+    "evaluate_frames",
     "export",
     "export_table",
+    "load_frame_truth",
     "load_truth",
     "read_about",
+    "read_frame_scores",
     "read_predictions",
     "read_pseudo_labels",
     "read_record",

@@ -1,7 +1,7 @@
 """Evaluation of scores of frames by the rules of public evaluators of anomaly detection."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wtal._version import __version__
+from wtal.data.anomaly_truth import AnnotatedVideo
 from wtal.errors import PredictionError
 from wtal.io.files import write_text
 from wtal.io.text import counted
@@ -98,46 +99,56 @@ def evaluate_frames(found: FramePredictions, label: str, truth: FrameTruth, rule
     """
     lacking = missing_videos(truth, found.scores)
     if lacking:
-        raise PredictionError(f"{found.path}: {lacking}; score them, or give the list of the scored ones in `--video_list`.")
+        raise PredictionError(
+            f"{found.path}: {lacking}; score them, or give the list of the scored ones in `--video_list`."
+        )
     numbers = {name: number for number, name in enumerate(truth.class_names)}
-    videos, segments, probabilities, adjusted = [], [], [], 0
-    for row, (name, video) in enumerate(truth.videos.items()):
-        score = np.repeat(found.scores[name], found.step)
-        problem = length_problem(video, len(score), found.step)
-        if problem:
-            raise PredictionError(f"{found.path}: video {name}: {problem}.")
-        adjusted += video.frames is not None and video.frames != len(score)
-        mask = frame_mask([(one.first, one.last) for one in video.intervals], len(score), rules.last_frame)
-        if video.frames is not None and 0 < video.frames < len(score):
-            mask[video.frames :] = mask[video.frames - 1]  # as RTFM does on ShanghaiTech
-        videos.append(VideoFrames(score, mask, tuple(numbers[kind] for kind in video.kinds)))
-        segments += [[row, numbers[one.kind], one.first, one.last + rules.last_frame] for one in video.intervals]
-        probabilities.append(found.probabilities.get(name))
-    fine, notes = _fine(found, truth, segments, probabilities, rules)
+    videos = [_frames(found, video, numbers, rules) for video in truth.videos.values()]
+    segments = [
+        [row, numbers[one.kind], one.first, one.last + rules.last_frame]
+        for row, video in enumerate(truth.videos.values())
+        for one in video.intervals
+    ]
+    fine, notes = _fine(found, truth, segments, rules)
+    adjusted = sum(
+        known.frames not in (None, len(video.score)) for known, video in zip(truth.videos.values(), videos, strict=True)
+    )
     unused = len(found.scores.keys() - truth.videos.keys())
     notes += [f"{counted(unused, 'video')} with scores are not in the list and do not count."] * bool(unused)
     notes += [f"The truth of {counted(adjusted, 'video')} was cut or continued to whole snippets."] * bool(adjusted)
-    return FrameEvaluation(
-        label, found.path, truth, rules, frame_score(videos, rules), fine, (*truth.notes, *notes)
-    )
+    return FrameEvaluation(label, found.path, truth, rules, frame_score(videos, rules), fine, (*truth.notes, *notes))
+
+
+def _frames(
+    found: FramePredictions, video: AnnotatedVideo, numbers: Mapping[str, int], rules: FrameRules
+) -> VideoFrames:
+    """Scores and truth of the frames of a video.
+
+    Raises:
+        PredictionError: If they differ in length by more than rounding.
+    """
+    score = np.repeat(found.scores[video.video_id], found.step)
+    problem = length_problem(video, len(score), found.step)
+    if problem:
+        raise PredictionError(f"{found.path}: video {video.video_id}: {problem}.")
+    mask = frame_mask([(one.first, one.last) for one in video.intervals], len(score), rules.last_frame)
+    if video.frames is not None and 0 < video.frames < len(score):
+        mask[video.frames :] = mask[video.frames - 1]  # as RTFM does on ShanghaiTech
+    return VideoFrames(score, mask, tuple(numbers[kind] for kind in video.kinds))
 
 
 def _fine(
-    found: FramePredictions,
-    truth: FrameTruth,
-    segments: Sequence[Sequence[float]],
-    probabilities: Sequence[NDArray[np.floating] | None],
-    rules: FrameRules,
+    found: FramePredictions, truth: FrameTruth, segments: Sequence[Sequence[float]], rules: FrameRules
 ) -> tuple[Floats | None, list[str]]:
     """The fine-grained mAP, and notes; None without a probability of each kind."""
-    wide = [rows for rows in probabilities if rows is not None]
+    wide = [found.probabilities[name] for name in truth.videos if name in found.probabilities]
     if not wide:
         return None, []
     names = found.class_names or truth.class_names
     if wide[0].shape[1] != 1 + len(names):
         return None, [
-            f"The scores have {wide[0].shape[1]} columns, not one for normal and one for each of the {len(names)} kinds "
-            f"({', '.join(names)}): only the first one is used, and there is no fine-grained mAP."
+            f"The scores have {wide[0].shape[1]} columns, not one for normal and one for each of the {len(names)} "
+            f"kinds ({', '.join(names)}): only the first one is used, and there is no fine-grained mAP."
         ]
     place = {name: number for number, name in enumerate(names)}
     unknown = sorted(set(truth.class_names) - set(names))

@@ -1,4 +1,4 @@
-"""Anyone's scores of frames: one ``.npy`` a video, an ``.npz`` of all, one long array with a list, or those of a run."""
+"""Anyone's scores of frames: one ``.npy`` a video, an ``.npz``, one long array with a list, or those of a run."""
 
 import math
 import zipfile
@@ -74,6 +74,10 @@ def read_frame_scores(path: Path, step: int = 1, listed: Sequence[ListedVideo] |
         raise PredictionError(f"{path} holds no scores of frames: give a folder of `.npy`, an `.npz` or one `.npy`.")
     if not arrays:
         raise PredictionError(f"{path} holds no scores: a folder has one `.npy` a video.")
+    return _of_arrays(path, arrays, step)
+
+
+def _of_arrays(path: Path, arrays: Mapping[str, np.ndarray], step: int) -> FramePredictions:
     plain = {name: _checked(path, name, array) for name, array in arrays.items()}
     wide = {name: array for name, array in plain.items() if array.ndim == 2}
     if wide and (len(wide) < len(plain) or len({array.shape[1] for array in wide.values()}) > 1):
@@ -111,7 +115,9 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except Exception as error:  # a damaged archive can raise anything
-        raise PredictionError(f"{path} cannot be read and may be damaged ({str(error)[:100]}): save it again.") from error
+        raise PredictionError(
+            f"{path} cannot be read and may be damaged ({str(error)[:100]}): save it again."
+        ) from error
 
 
 def _of_run(path: Path) -> FramePredictions:
@@ -131,7 +137,9 @@ def _of_run(path: Path) -> FramePredictions:
 def _cut(path: Path, array: np.ndarray, listed: Sequence[ListedVideo] | None, step: int) -> dict[str, np.ndarray]:
     """The parts of a long array."""
     if listed is None:
-        raise PredictionError(f"{path} is one long array: give the list of its videos in their order, in `--video_list`.")
+        raise PredictionError(
+            f"{path} is one long array: give the list of its videos in their order, in `--video_list`."
+        )
     unknown = next((video.video_id for video in listed if video.frames is None), None)
     if unknown is not None:
         raise PredictionError(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wtal.data.annotations import first, read_annotations
 from wtal.data.anomaly_lists import ListedVideo
 from wtal.data.anomaly_names import kinds_of
 from wtal.data.anomaly_truth import AnnotatedVideo, Interval, intervals_of, read_frame_annotations
-from wtal.data.annotations import first, read_annotations
 from wtal.data.store import read_npy
 from wtal.errors import AnnotationError, FeatureError, PredictionError
 
@@ -18,6 +18,8 @@ __all__ = ["FrameTruth", "length_problem", "load_frame_truth", "missing_videos"]
 
 _SNIPPET = 16  # frames; a feature set drops or pads up to two
 _ROUNDING = 2 * _SNIPPET
+_SNIPPETS = "the scores seem to be of snippets of 16 frames, so add `--frames_per_score 16`"
+_EARLY = "the features end early, or come from a copy of the video of another frame rate"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def load_frame_truth(
     """Read ground truth.
 
     Args:
-        annotations: A file of :func:`~wtal.data.anomaly_truth.read_frame_annotations`; one long ``.npy`` of 0 and 1 over
-            the videos of a list; or annotations in seconds in any form of
+        annotations: A file of :func:`~wtal.data.anomaly_truth.read_frame_annotations`; one long ``.npy`` of 0 and 1
+            over the videos of a list; or annotations in seconds in any form of
             :func:`~wtal.data.annotations.read_annotations`, such as a run's ``ground_truth.json``.
         scored: Names of the videos that have scores.
         listed: The tested videos; None for the annotated ones and those scored ones that are normal by their names, as
@@ -58,29 +60,45 @@ def load_frame_truth(
         AnnotationError: If a file is unreadable or does not fit the list, or the frame rate is missing.
         PredictionError: If a scored video is not known.
     """
-    if annotations.suffix == ".npy":
-        known, notes = _of_long_mask(annotations, listed), ()
-    elif annotations.is_file() and annotations.suffix.lower() != ".txt":
-        known, notes = _of_seconds(annotations, fps)
-    else:
-        found = read_frame_annotations(annotations)
-        known, notes = {video.video_id: video for video in found}, ()
+    known, notes = _annotated(annotations, listed, fps)
     if listed is not None:
         videos = {video.video_id: _as_listed(annotations, video, known.get(video.video_id)) for video in listed}
     else:
-        others = [name for name in scored if name not in known]
-        foreign = [name for name in others if kinds_of(name) != ()]
-        if foreign:
-            raise PredictionError(
-                f"{len(foreign)} videos with scores are not in {annotations}, such as {foreign[0]}: correct their names, "
-                "or give the list of the tested videos in `--video_list`."
-            )
-        videos = {**known, **{name: AnnotatedVideo(name, (), ()) for name in others}}
+        videos = {**known, **_normal(annotations, [name for name in scored if name not in known])}
     kinds = sorted({kind for video in videos.values() for kind in video.kinds})
     guessed = sum(video.guessed for video in videos.values())
     if guessed:
-        notes = (*notes, f"The kind of the anomalies of {guessed} videos is not annotated; the first of the name is taken.")
+        notes = (
+            *notes,
+            f"The kind of the anomalies of {guessed} videos is not annotated; the first of the name is taken.",
+        )
     return FrameTruth(annotations, videos, tuple(kinds), notes)
+
+
+def _annotated(
+    path: Path, listed: Sequence[ListedVideo] | None, fps: float
+) -> tuple[dict[str, AnnotatedVideo], tuple[str, ...]]:
+    """The annotated videos, and notes."""
+    if path.suffix == ".npy":
+        return _of_long_mask(path, listed), ()
+    if path.is_file() and path.suffix.lower() != ".txt":
+        return _of_seconds(path, fps)
+    return {video.video_id: video for video in read_frame_annotations(path)}, ()
+
+
+def _normal(path: Path, names: Sequence[str]) -> dict[str, AnnotatedVideo]:
+    """Videos that are not annotated as they are normal, by their names.
+
+    Raises:
+        PredictionError: If a name does not say so.
+    """
+    foreign = [name for name in names if kinds_of(name) != ()]
+    if foreign:
+        raise PredictionError(
+            f"{len(foreign)} videos with scores are not in {path}, such as {foreign[0]}: correct their names, or give "
+            "the list of the tested videos in `--video_list`."
+        )
+    return {name: AnnotatedVideo(name, (), ()) for name in names}
 
 
 def _as_listed(path: Path, listed: ListedVideo, known: AnnotatedVideo | None) -> AnnotatedVideo:
@@ -105,23 +123,26 @@ def _of_long_mask(path: Path, listed: Sequence[ListedVideo] | None) -> dict[str,
         raise AnnotationError(str(error)) from error
     if not np.isin(mask, (0, 1)).all():
         raise AnnotationError(f"{path} is no ground truth of frames: it has other values than 0 and 1.")
-    frames = [video.frames for video in listed or ()]
-    if not frames or None in frames:
+    videos = listed or ()
+    frames = [video.frames for video in videos if video.frames is not None]
+    if not frames or len(frames) < len(videos):
         raise AnnotationError(
-            f"{path} is one long array: give a table of its videos with the columns `video` and `frames` in `--video_list`."
+            f"{path} is one long array: give a table of its videos with the columns `video` and `frames` in "
+            "`--video_list`."
         )
-    if sum(map(int, frames)) != len(mask):  # type: ignore[arg-type]
+    if sum(frames) != len(mask):
         raise AnnotationError(
-            f"{path} has {len(mask)} frames, the videos of the list have {sum(map(int, frames))}: "  # type: ignore[arg-type]
-            "its length is that of one set of features; give the list of the same set."
+            f"{path} has {len(mask)} frames, the videos of the list have {sum(frames)}: its length is that of one set "
+            "of features; give the list of the same set."
         )
-    parts = np.split(mask, np.cumsum(frames)[:-1])  # type: ignore[arg-type]
-    found = {}
-    for video, part in zip(listed or (), parts, strict=True):
-        kind = video.kinds[0] if video.kinds else ""
-        intervals = tuple(Interval(kind, *pair) for pair in intervals_of(part))
-        found[video.video_id] = AnnotatedVideo(video.video_id, video.kinds, intervals, len(part), len(video.kinds) > 1)
-    return found
+    parts = np.split(mask, np.cumsum(frames)[:-1])
+    return {video.video_id: _of_part(video, part) for video, part in zip(videos, parts, strict=True)}
+
+
+def _of_part(video: ListedVideo, mask: np.ndarray) -> AnnotatedVideo:
+    kind = video.kinds[0] if video.kinds else ""
+    intervals = tuple(Interval(kind, *pair) for pair in intervals_of(mask))
+    return AnnotatedVideo(video.video_id, video.kinds, intervals, len(mask), len(video.kinds) > 1)
 
 
 def _of_seconds(path: Path, fps: float) -> tuple[dict[str, AnnotatedVideo], tuple[str, ...]]:
@@ -150,21 +171,28 @@ def length_problem(video: AnnotatedVideo, scored: int, step: int) -> str:
     '20 frames are scored of 320: the scores seem to be of snippets of 16 frames, so add `--frames_per_score 16`'
     """
     needed = max((one.last + 1 for one in video.intervals), default=0)
-    exact = video.frames
-    if (exact is None and scored >= needed - _ROUNDING) or (exact is not None and abs(scored - exact) <= _ROUNDING):
+    if video.frames is None:
+        if scored >= needed - _ROUNDING:
+            return ""
+        reason = _SNIPPETS if step == 1 and _SNIPPET * scored >= needed - _ROUNDING else _EARLY
+        return f"{scored} frames are scored, an anomaly lasts to {needed}: {reason}"
+    if abs(scored - video.frames) <= _ROUNDING:
         return ""
-    of = f"{scored} frames are scored of {exact}" if exact else f"{scored} frames are scored, an anomaly lasts to {needed}"
-    wanted = exact or needed
-    if step == 1 and (abs(_SNIPPET * scored - wanted) <= _ROUNDING or (exact is None and _SNIPPET * scored >= needed)):
-        return f"{of}: the scores seem to be of snippets of 16 frames, so add `--frames_per_score 16`"
-    if step > 1 and abs(scored // step - wanted) <= _ROUNDING:
-        return f"{of}: the scores seem to be of single frames, so leave out `--frames_per_score`"
-    if scored < wanted:
-        return f"{of}: the features end early, or come from a copy of the video of another frame rate"
-    crops = next((count for count in (10, 5) if abs(scored - count * wanted) <= count * _ROUNDING), 0)
+    return f"{scored} frames are scored of {video.frames}: {_reason(scored, video.frames, step)}"
+
+
+def _reason(scored: int, frames: int, step: int) -> str:
+    """Why a video of known length is scored at another length."""
+    if step == 1 and abs(_SNIPPET * scored - frames) <= _ROUNDING:
+        return _SNIPPETS
+    if step > 1 and abs(scored // step - frames) <= _ROUNDING:
+        return "the scores seem to be of single frames, so leave out `--frames_per_score`"
+    if scored < frames:
+        return _EARLY
+    crops = next((count for count in (10, 5) if abs(scored - count * frames) <= count * _ROUNDING), 0)
     if crops:
-        return f"{of}: the scores seem to be of {crops} crops one after the other: average them"
-    return f"{of}: the features are of a longer copy of the video, or of another frame rate"
+        return f"the scores seem to be of {crops} crops one after the other: average them"
+    return "the features are of a longer copy of the video, or of another frame rate"
 
 
 def missing_videos(truth: FrameTruth, scored: Iterable[str]) -> str:
