@@ -85,16 +85,13 @@ def run(
     Raises:
         WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
     """
-    if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
-        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these formats.")
+    _check(output, tious)
     if task == "anomaly":
         frame_rules = _chosen(FRAME_RULE_SETS, protocol or "wtal", task)
         of_frames = _of_frames(predictions, annotations, video_list, frames_per_score, frame_rules, names, fps)
         _report_frames(of_frames, output, per_class)
         return
     rules = _chosen(RULE_SETS, protocol or "activitynet-official", task)
-    if not all(0 < tiou <= 1 for tiou in tious):
-        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
     sets = each_set(predictions)
     truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
     of_runs = thresholds_of_runs(sets) if annotations is None else ()
@@ -106,6 +103,18 @@ def run(
     if output is not None:
         save_evaluations(results, output, per_class)
     show_evaluations(results, per_class)
+
+
+def _check(output: Path | None, tious: Sequence[float]) -> None:
+    """Refuse an output of another format, and thresholds out of range.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
+        raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these formats.")
+    if not all(0 < tiou <= 1 for tiou in tious):
+        raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
 
 
 def _chosen(known: Mapping[Any, Rules], name: str, task: str) -> Rules:

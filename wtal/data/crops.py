@@ -31,7 +31,8 @@ def with_crops(arrays: Mapping[str, FeatureArray], known: Set[str]) -> dict[str,
         if parts and name not in known and parts[1] in known and parts[1] not in arrays:
             crops[parts[1]][int(parts[2])] = array
             del found[name]
-    return found | {video: _stacked(video, of_video) for video, of_video in crops.items()}
+    # the videos come first, as the first arrays decide how the axes of all are read
+    return {video: _stacked(video, of_video) for video, of_video in crops.items()} | found
 
 
 def _stacked(video: str, crops: Mapping[int, FeatureArray]) -> FeatureArray:
