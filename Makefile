@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 
 BENCHMARKS := prompts training evaluation data localization scale extraction
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow fuzz lint bench kills clean
+.PHONY: help install demo demo-anomaly test test-slow fuzz lint bench kills clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,11 @@ demo: install  ## Train every method on the embedded benchmark, ending with a ta
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo --seeds 0 1 \
 		--methods cbp_warm_up cbp vlp_vanilla vlp late_fusion_warm_up late_fusion_best late_fusion b_only f_only joint alternation
 	@$(BIN)/wtal report runs/demo --output runs/demo/page
+
+demo-anomaly: install  ## Train both branches and their collaboration on the embedded benchmark of anomalies, with a page
+	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/anomaly/synthetic.yaml --output runs/demo_anomaly --seeds 0 1 \
+		--methods cbp vlp late_fusion alternation
+	@$(BIN)/wtal report runs/demo_anomaly --output runs/demo_anomaly/page
 
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"

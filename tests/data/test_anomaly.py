@@ -121,7 +121,10 @@ def test_the_embedded_benchmark_has_bursts_and_normal_videos_of_the_same_scenes(
     share = (segments["end_s"] - segments["start_s"]).groupby(segments["video_id"]).sum() / videos["duration_s"]
     assert share.dropna().max() < 0.5
     texts = np.load(tmp_path / "a" / "text" / "text.npy")
-    likeness = {name: np.sort(data.split("train").features.read(name, slice(None))["clip"] @ texts.T, axis=0) for name in train.index}
+    likeness = {
+        name: np.sort(data.split("train").features.read(name, slice(None))["clip"] @ texts.T, axis=0)
+        for name in train.index
+    }
     best = {name: rows[-5:].mean(axis=0).max() for name, rows in likeness.items()}
     normal = [best[name] for name, labels in train["labels"].items() if not labels]
     abnormal = [best[name] for name, labels in train["labels"].items() if labels]

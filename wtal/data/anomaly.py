@@ -89,7 +89,7 @@ def anomaly_annotations(
     truth = {video.video_id: video for video in annotated}
     tested = {video.video_id: video.kinds for video in (annotated if test is None else test)}
     _check_lists(path, [video.video_id for video in train], tested, truth)
-    kinds = [(video.video_id, "train", video.kinds, None) for video in train]
+    kinds: list[_Row] = [(video.video_id, "train", video.kinds, None) for video in train]
     kinds += [(name, "test", _kinds(named, truth.get(name)), truth.get(name)) for name, named in tested.items()]
     _check_kinds(path, kinds, class_names)
     guessed = sum(known.guessed for name in tested if (known := truth.get(name)))

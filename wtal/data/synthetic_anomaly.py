@@ -76,8 +76,8 @@ def _video(world: _World, params: SyntheticAnomalyParams, rng: np.random.Generat
     """Features and anomalies of one video, or of a normal one of the same scene."""
     length, kind = int(rng.integers(80, 170)), int(rng.integers(len(_KINDS)))
     climax, rest = np.zeros((length, len(_KINDS))), np.zeros((length, len(_KINDS)))
-    clip, instances = np.full((length, len(_KINDS)), 0.05), []
-    scene = np.zeros(length)
+    clip, scene = np.full((length, len(_KINDS)), 0.05), np.zeros(length)
+    instances: list[tuple[float, float, int]] = []
     for _ in range(int(rng.integers(2, 5))):
         begin = rng.uniform(0, length - 5)
         scene = np.maximum(

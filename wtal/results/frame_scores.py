@@ -14,9 +14,9 @@ from wtal.data.anomaly_names import feature_file
 from wtal.data.store import read_npy
 from wtal.errors import FeatureError, PredictionError
 from wtal.io.bounds import check_size, read_npy_header
-from wtal.results.scores import read_scores
+from wtal.results.scores import TestScores, read_scores
 
-__all__ = ["FramePredictions", "read_frame_scores"]
+__all__ = ["FramePredictions", "anomaly_scores_of", "frames_of_run", "read_frame_scores"]
 
 Floats = NDArray[np.float64]
 _FRAMES = 16  # of a snippet in a run's scores
@@ -66,7 +66,7 @@ def read_frame_scores(path: Path, step: int = 1, listed: Sequence[ListedVideo] |
     elif path.suffix == ".npz":
         content = _npz(path)
         if "video_ids" in content:
-            return _of_run(path)
+            return frames_of_run(read_scores(path), path)
         arrays = _distinct(path, list(content.items()))
     elif path.suffix == ".npy":
         arrays = _cut(path, _npy(path), listed, step)
@@ -120,18 +120,31 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _of_run(path: Path) -> FramePredictions:
-    """The scores of one source of a run; see :func:`~wtal.tasks.anomaly_score`."""
-    found = read_scores(path)
-    scores, probabilities = {}, {}
-    for name, place in found.grids.slices.items():
-        kinds = found.probability[place].astype(float)
-        kinds = kinds / np.maximum(kinds.sum(axis=1, keepdims=True), 1)  # half precision may exceed 1
-        scores[name] = (found.actionness[place].astype(float) + kinds.sum(axis=1)) / 2
-        probabilities[name] = np.column_stack([1 - kinds.sum(axis=1), kinds])
+def frames_of_run(found: TestScores, path: Path) -> FramePredictions:
+    """The scores of one source of a run as scores of frames.
+
+    Args:
+        found: Scores of its snippets.
+        path: Their file.
+    """
+    kinds = found.probability.astype(float)
+    kinds = kinds / np.maximum(kinds.sum(axis=1, keepdims=True), 1)  # half precision may exceed 1
+    wide, score = np.column_stack([1 - kinds.sum(axis=1), kinds]), anomaly_scores_of(found)
     steps = np.unique(found.grids.step_s)
-    fps = _FRAMES / float(steps[0]) if len(steps) == 1 else math.nan
-    return FramePredictions(path, scores, probabilities, _FRAMES, tuple(found.class_names), fps)
+    return FramePredictions(
+        path,
+        {name: score[place] for name, place in found.grids.slices.items()},
+        {name: wide[place] for name, place in found.grids.slices.items()},
+        _FRAMES,
+        tuple(found.class_names),
+        _FRAMES / float(steps[0]) if len(steps) == 1 else math.nan,
+    )
+
+
+def anomaly_scores_of(found: TestScores) -> Floats:
+    """How abnormal each snippet is, ``(S,)``, as :func:`~wtal.tasks.anomaly_score` has it."""
+    kinds = np.minimum(found.probability.astype(float).sum(axis=1), 1)
+    return np.asarray((found.actionness.astype(float) + kinds) / 2)
 
 
 def _cut(path: Path, array: np.ndarray, listed: Sequence[ListedVideo] | None, step: int) -> dict[str, np.ndarray]:

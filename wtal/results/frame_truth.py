@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from wtal.data.annotations import first, read_annotations
 from wtal.data.anomaly_lists import ListedVideo
@@ -14,7 +15,7 @@ from wtal.data.anomaly_truth import AnnotatedVideo, Interval, intervals_of, read
 from wtal.data.store import read_npy
 from wtal.errors import AnnotationError, FeatureError, PredictionError
 
-__all__ = ["FrameTruth", "length_problem", "load_frame_truth", "missing_videos"]
+__all__ = ["FrameTruth", "in_frames", "length_problem", "load_frame_truth", "missing_videos"]
 
 _SNIPPET = 16  # frames; a feature set drops or pads up to two
 _ROUNDING = 2 * _SNIPPET
@@ -37,6 +38,11 @@ class FrameTruth:
     videos: Mapping[str, AnnotatedVideo]
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path, videos: Mapping[str, AnnotatedVideo], notes: tuple[str, ...] = ()) -> "FrameTruth":
+        """Ground truth of videos, with the kinds that occur in them."""
+        return cls(path, videos, tuple(sorted({kind for video in videos.values() for kind in video.kinds})), notes)
 
 
 def load_frame_truth(
@@ -65,14 +71,13 @@ def load_frame_truth(
         videos = {video.video_id: _as_listed(annotations, video, known.get(video.video_id)) for video in listed}
     else:
         videos = {**known, **_normal(annotations, [name for name in scored if name not in known])}
-    kinds = sorted({kind for video in videos.values() for kind in video.kinds})
     guessed = sum(video.guessed for video in videos.values())
     if guessed:
         notes = (
             *notes,
             f"The kind of the anomalies of {guessed} videos is not annotated; the first of the name is taken.",
         )
-    return FrameTruth(annotations, videos, tuple(kinds), notes)
+    return FrameTruth.of(annotations, videos, notes)
 
 
 def _annotated(
@@ -149,14 +154,25 @@ def _of_seconds(path: Path, fps: float) -> tuple[dict[str, AnnotatedVideo], tupl
     content = read_annotations(path)
     if not fps > 0:
         raise AnnotationError(f"The times of {path} are seconds: give the frame rate of the videos in `--fps`.")
-    segments = dict(list(content.segments.groupby("video_id", sort=False)))
+    return in_frames(content.videos.index, content.segments, fps), content.notes
+
+
+def in_frames(video_ids: Iterable[str], segments: pd.DataFrame, fps: float) -> dict[str, AnnotatedVideo]:
+    """Videos whose anomalies are known in seconds.
+
+    Args:
+        video_ids: Names of all videos, normal ones included.
+        segments: One row per anomaly: ``video_id``, ``label``, ``start_s``, ``end_s``.
+        fps: Frames per second.
+    """
+    of_video = dict(list(segments.groupby("video_id", sort=False)))
     found = {}
-    for name, row in content.videos.iterrows():
-        mine = segments.get(name, content.segments.iloc[:0])
+    for name in map(str, video_ids):
+        mine = of_video.get(name, segments.iloc[:0])
         spans = zip(mine["label"], np.rint(mine["start_s"] * fps), np.rint(mine["end_s"] * fps), strict=True)
         intervals = tuple(Interval(label, int(start), int(end) - 1) for label, start, end in spans if end > start)
-        found[str(name)] = AnnotatedVideo(str(name), tuple(row["labels"]), intervals)
-    return found, content.notes
+        found[name] = AnnotatedVideo(name, tuple(dict.fromkeys(one.kind for one in intervals)), intervals)
+    return found
 
 
 def length_problem(video: AnnotatedVideo, scored: int, step: int) -> str:

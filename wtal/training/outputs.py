@@ -215,4 +215,5 @@ def _about(trainer: Trainer, module: LocalizationModule, data: VideoData, part: 
         part=part,
         views=module.views,
         floors=module.floors,
+        task=data.benchmark.task,
     )
