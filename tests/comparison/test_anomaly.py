@@ -25,7 +25,7 @@ model:
   init_args:
     schedule: {{warm_up: 1, period: 1}}
     vlp: {{init_args: {{head: {{init_args: {{text: {{init_args: {{path: {folder}/data/text/text.npy}}}}}}}}}}}}
-data: {{init_args: {{root: {folder}/data, params: {{train_videos: 24, test_videos: 8}}}}}}
+data: {{init_args: {{root: {folder}/data, params: {{train_videos: 24, test_videos: 20}}}}}}
 """
     )
     compare([CONFIG, folder / "small.yaml"], folder / "runs", methods=("late_fusion", "late_fusion_best"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from wtal.data.anomaly_lists import read_video_list
 from wtal.data.thumos14_lists import TestList
@@ -20,7 +20,6 @@ from wtal.results.frame_scores import read_frame_scores
 from wtal.results.frame_truth import load_frame_truth
 from wtal.results.ground_truth import load_truth
 from wtal.results.sets import each_scores, each_set, rules_for, thresholds_of_runs, truth_of_runs
-from wtal.types import TaskName
 
 __all__ = ["run"]
 
@@ -42,7 +41,7 @@ def run(
     output: Path | None = None,
     fps: float | None = None,
     classes: Path | None = None,
-    task: TaskName = "localization",
+    task: Literal["localization", "anomaly"] = "localization",
     video_list: Path | None = None,
     frames_per_score: int = 1,
 ) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from wtal.data.anomaly_names import ANOMALY, classes_named, kinds_of
-from wtal.data.store import read_npy
-from wtal.errors import AnnotationError, FeatureError, brief
+from wtal.errors import AnnotationError, brief
+from wtal.io.arrays import read_array
 from wtal.io.bounds import read_text
 from wtal.io.text import plain
 from wtal.video.files import video_name
@@ -151,10 +151,7 @@ def _triples(words: Sequence[str]) -> Iterator[Interval]:
 
 
 def _of_mask(file: Path) -> AnnotatedVideo:
-    try:
-        mask = np.asarray(read_npy(file))
-    except FeatureError as error:
-        raise AnnotationError(str(error)) from error
+    mask = read_array(file, AnnotationError)
     if mask.ndim != 1 or not np.isin(mask, (0, 1)).all():
         raise AnnotationError(f"{file} is no mask of frames, one 0 or 1 a frame: give ShanghaiTech's test_frame_mask.")
     kinds = kinds_of(file.stem) or ((ANOMALY,) if mask.any() else ())

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from wtal.data.anomaly_lists import ListedVideo
 from wtal.data.anomaly_names import feature_file
-from wtal.data.store import read_npy
-from wtal.errors import FeatureError, PredictionError
+from wtal.errors import PredictionError
+from wtal.io.arrays import read_array
 from wtal.io.bounds import check_size, read_npy_header
 from wtal.results.scores import TestScores, read_scores
 
@@ -62,14 +62,16 @@ def read_frame_scores(path: Path, step: int = 1, listed: Sequence[ListedVideo] |
             array does not fit its list.
     """
     if path.is_dir():
-        arrays = _distinct(path, [(file.stem, _npy(file)) for file in sorted(path.glob("*.npy"))])
+        arrays = _distinct(
+            path, [(file.stem, read_array(file, PredictionError)) for file in sorted(path.glob("*.npy"))]
+        )
     elif path.suffix == ".npz":
         content = _npz(path)
         if "video_ids" in content:
             return frames_of_run(read_scores(path), path)
         arrays = _distinct(path, list(content.items()))
     elif path.suffix == ".npy":
-        arrays = _cut(path, _npy(path), listed, step)
+        arrays = _cut(path, read_array(path, PredictionError), listed, step)
     else:
         raise PredictionError(f"{path} holds no scores of frames: give a folder of `.npy`, an `.npz` or one `.npy`.")
     if not arrays:
@@ -96,13 +98,6 @@ def _distinct(path: Path, arrays: Sequence[tuple[str, np.ndarray]]) -> dict[str,
             )
         found[video_id] = array
     return found
-
-
-def _npy(file: Path) -> np.ndarray:
-    try:
-        return np.asarray(read_npy(file))
-    except FeatureError as error:
-        raise PredictionError(str(error)) from error
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:

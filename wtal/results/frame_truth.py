@@ -12,8 +12,8 @@ from wtal.data.annotations import first, read_annotations
 from wtal.data.anomaly_lists import ListedVideo
 from wtal.data.anomaly_names import kinds_of
 from wtal.data.anomaly_truth import AnnotatedVideo, Interval, intervals_of, read_frame_annotations
-from wtal.data.store import read_npy
-from wtal.errors import AnnotationError, FeatureError, PredictionError
+from wtal.errors import AnnotationError, PredictionError
+from wtal.io.arrays import read_array
 
 __all__ = ["FrameTruth", "in_frames", "length_problem", "load_frame_truth", "missing_videos"]
 
@@ -122,10 +122,7 @@ def _as_listed(path: Path, listed: ListedVideo, known: AnnotatedVideo | None) ->
 
 
 def _of_long_mask(path: Path, listed: Sequence[ListedVideo] | None) -> dict[str, AnnotatedVideo]:
-    try:
-        mask = np.asarray(read_npy(path)).ravel()
-    except FeatureError as error:
-        raise AnnotationError(str(error)) from error
+    mask = read_array(path, AnnotationError).ravel()
     if not np.isin(mask, (0, 1)).all():
         raise AnnotationError(f"{path} is no ground truth of frames: it has other values than 0 and 1.")
     videos = listed or ()
