@@ -8,7 +8,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 
 BENCHMARKS := prompts training evaluation data localization scale extraction
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-points test test-slow fuzz lint bench kills clean
+.PHONY: help install demo demo-points demo-anomaly test test-slow fuzz lint bench kills clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,6 +41,11 @@ demo-points: install  ## One click an instance: the same methods from video labe
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml configs/points.yaml configs/synthetic_points.yaml \
 		--output runs/demo-points/points --methods alternation student --seeds 0 1
 	@$(BIN)/wtal report runs/demo-points/points --output runs/demo-points/page --points $(POINTS)
+
+demo-anomaly: install  ## Train both branches and their collaboration on the embedded benchmark of anomalies, with a page
+	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/anomaly/synthetic.yaml --output runs/demo-anomaly --seeds 0 1 \
+		--methods cbp vlp late_fusion alternation
+	@$(BIN)/wtal report runs/demo-anomaly --output runs/demo-anomaly/page
 
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"

@@ -7,6 +7,10 @@ from wtal._lazy import lazy
 if TYPE_CHECKING:
     from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
     from wtal.data.annotations import Annotations, read_annotations
+    from wtal.data.anomaly import AnomalyDataModule
+    from wtal.data.anomaly_lists import ListedVideo, read_video_list
+    from wtal.data.anomaly_names import FeatureFile
+    from wtal.data.anomaly_truth import AnnotatedVideo, Interval, read_frame_annotations
     from wtal.data.appending import StoreAppender
     from wtal.data.axes import ArraySample, FeatureArray
     from wtal.data.contract import VideoData
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
     from wtal.data.points import Points
     from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
-    from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
+    from wtal.data.synthetic import MadeVideo, SyntheticDataModule, SyntheticParams, write_synthetic
+    from wtal.data.synthetic_anomaly import SyntheticAnomalyDataModule, SyntheticAnomalyParams
     from wtal.data.thumos14 import THUMOS14DataModule
 else:
     __getattr__, __dir__ = lazy(__name__)
@@ -30,7 +35,9 @@ else:
 __all__ = [
     "ActivityNet12DataModule",
     "ActivityNet13DataModule",
+    "AnnotatedVideo",
     "Annotations",
+    "AnomalyDataModule",
     "ArraySample",
     "BEOIDDataModule",
     "CustomDataModule",
@@ -38,13 +45,17 @@ __all__ = [
     "DurationCheck",
     "EpochSampler",
     "FeatureArray",
+    "FeatureFile",
     "FeatureSource",
     "FeatureStore",
     "FixedOrder",
     "FoundFeatures",
     "GTEADataModule",
     "Grids",
+    "Interval",
     "Item",
+    "ListedVideo",
+    "MadeVideo",
     "Manifest",
     "Points",
     "ResumableLoader",
@@ -56,6 +67,8 @@ __all__ = [
     "StoreAppender",
     "StoreWriter",
     "StreamReport",
+    "SyntheticAnomalyDataModule",
+    "SyntheticAnomalyParams",
     "SyntheticDataModule",
     "SyntheticParams",
     "THUMOS14DataModule",
@@ -64,6 +77,8 @@ __all__ = [
     "open_features",
     "open_store",
     "read_annotations",
+    "read_frame_annotations",
     "read_manifest",
+    "read_video_list",
     "write_synthetic",
 ]

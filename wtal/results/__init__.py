@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from wtal.results.evaluation import Evaluation, evaluate_file
     from wtal.results.events import PSDS, Collar
     from wtal.results.exports import export, export_table
+    from wtal.results.frame_evaluation import FrameEvaluation, evaluate_frames
+    from wtal.results.frame_scores import FramePredictions, read_frame_scores
+    from wtal.results.frame_truth import FrameTruth, load_frame_truth
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
     from wtal.results.predictions import read_predictions, write_predictions
@@ -32,6 +35,9 @@ __all__ = [
     "Collar",
     "CutCurve",
     "Evaluation",
+    "FrameEvaluation",
+    "FramePredictions",
+    "FrameTruth",
     "GroundTruth",
     "Identity",
     "PseudoInstances",
@@ -47,10 +53,13 @@ __all__ = [
     "VideoGrids",
     "analyze_sets",
     "evaluate_file",
+    "evaluate_frames",
     "export",
     "export_table",
+    "load_frame_truth",
     "load_truth",
     "read_about",
+    "read_frame_scores",
     "read_predictions",
     "read_pseudo_instances",
     "read_pseudo_labels",

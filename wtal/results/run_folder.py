@@ -154,9 +154,14 @@ class RunFolder:
         """The detections of a branch or of the fusion."""
         return self.predictions / f"{source}.json"
 
+    @property
+    def scores(self) -> Path:
+        """Folder of the snippet scores."""
+        return self.path / "scores"
+
     def scores_of(self, source: str) -> Path:
         """The snippet scores of a branch or of the fusion."""
-        return self.path / "scores" / f"{source}.npz"
+        return self.scores / f"{source}.npz"
 
     @property
     def sources(self) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wtal.metrics.error_analysis import ErrorProfile
 from wtal.report.page.contents import Material, Method
 from wtal.report.page.measures import Judged, Measured, judge
+from wtal.results.frame_scores import anomaly_scores_of
 from wtal.results.ground_truth import GroundTruth
 from wtal.results.pseudo_instances import PseudoInstances
 from wtal.results.scores import StudentLabels, TestScores
@@ -36,11 +37,12 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
         files: Links to the video files, by the names of the videos.
 
     Returns:
-        ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. ``points`` of a video are pairs of
-        class and seconds. The ``data`` of a video holds, one
-        after another: for each method with curves, actionness and the probability of each class of the video, in steps
-        of 1/255; for each student its pseudo-labels, plus one; for each method its detections. The ``instances`` of a
-        training video are class, start, end, weight, and 1 if it is unknown whether there is an action.
+        ``activity``, ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. ``activity`` names
+        the first curve: actionness or, where anomalies are to be found, their score. The ``data`` of a video holds,
+        one after another: for each method with curves, that curve and the probability of each class of the video, in
+        steps of 1/255; for each student its pseudo-labels, plus one; for each method its detections. ``points`` of a
+        video are pairs of class and seconds. The ``instances`` of a training video are class, start, end, weight, and 1
+        if it is unknown whether there is an action.
     """
     packer = _Packer(material, measured)
     videos = [packer.test_video(name) for name in _test_videos(material)]
@@ -53,7 +55,14 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
             video["file"] = files[video["id"]]
     methods = [{"name": m.name, "colour": m.colour, "leading": m.leading} for m in material.methods]
     students = sorted(material.pseudo.label) if material.pseudo else []
-    return {"classes": list(packer.classes), "methods": methods, "students": students, "videos": videos}
+    activity = "anomaly score" if material.about.task == "anomaly" else "actionness"
+    return {
+        "activity": activity,
+        "classes": list(packer.classes),
+        "methods": methods,
+        "students": students,
+        "videos": videos,
+    }
 
 
 def _test_videos(material: Material) -> Sequence[str]:
@@ -91,6 +100,7 @@ class _Packer:
     def __init__(self, material: Material, measured: Mapping[str, Measured]) -> None:
         truth, train = material.truth, material.train_segments
         self.methods, self.measured, self.classes = material.methods, measured, _classes(material)
+        self.activity = [_activity(method.scores, material.about.task) for method in material.methods]
         self.durations_s: dict[str, float] = (
             {} if truth is None else dict(zip(truth.video_ids, truth.duration_s.tolist(), strict=True))
         )
@@ -104,7 +114,10 @@ class _Packer:
         limit = max(_LEAST, _PER_INSTANCE * len(segments))
         found = [detections.get(name, _NONE)[:limit] for detections in self.found]
         shown = _shown(segments, found)
-        curves = [_curves(method.scores, name, shown, self.classes) for method in self.methods]
+        curves = [
+            _curves(method.scores, activity, name, shown, self.classes)
+            for method, activity in zip(self.methods, self.activity, strict=True)
+        ]
         grids = [
             (len(rows[0]), *_grid(method.scores, name)) if rows and method.scores else None
             for method, rows in zip(self.methods, curves, strict=True)
@@ -227,14 +240,27 @@ def _detections(method: Method, truth: GroundTruth | None, classes: Mapping[str,
     return {str(name): rows[place.to_numpy()] for name, place in places}
 
 
-def _curves(scores: TestScores | None, name: str, shown: Sequence[int], classes: Mapping[str, int]) -> list[bytes]:
-    """Actionness and the probability of each shown class, in steps of 1/255; empty without scores."""
-    if scores is None or name not in scores.grids.slices:
+def _activity(scores: TestScores | None, task: str) -> NDArray[Any] | None:
+    """The first curve of all videos, ``(S,)``; None without scores."""
+    if scores is None:
+        return None
+    return anomaly_scores_of(scores) if task == "anomaly" else scores.actionness
+
+
+def _curves(
+    scores: TestScores | None,
+    activity: NDArray[Any] | None,
+    name: str,
+    shown: Sequence[int],
+    classes: Mapping[str, int],
+) -> list[bytes]:
+    """The first curve and the probability of each shown class, in steps of 1/255; empty without scores."""
+    if scores is None or activity is None or name not in scores.grids.slices:
         return []
     place = scores.grids.slices[name]
     column = {classes[label]: i for i, label in enumerate(scores.class_names) if label in classes}
     probability, silent = scores.probability[place], np.zeros(place.stop - place.start)
-    curves = [scores.actionness[place], *(probability[:, column[k]] if k in column else silent for k in shown)]
+    curves = [activity[place], *(probability[:, column[k]] if k in column else silent for k in shown)]
     return [np.round(255 * np.clip(np.nan_to_num(c.astype(float)), 0, 1)).astype(np.uint8).tobytes() for c in curves]
 
 

@@ -45,7 +45,7 @@ function say() {
         const i = Math.floor((cursor - first) / pace);
         const cas = seen.cas[state.classIndex];
         if (i >= 0 && i < count) {
-          text = `actionness ${(seen.actionness[i] / 255).toFixed(2)}\n` + (cas ? `class ${(cas[i] / 255).toFixed(2)}` : "");
+          text = `${activity} ${(seen.actionness[i] / 255).toFixed(2)}\n` + (cas ? `class ${(cas[i] / 255).toFixed(2)}` : "");
         }
       }
       const d = of(one.index).find((f) => f.start <= cursor && cursor < f.end);
