@@ -206,7 +206,8 @@ class Branch(HeadModule):
         out = self(batch)
         terms = self.head.losses(out, batch.mask, batch.labels)
         if source is not None:
-            terms |= self.distillation_losses(out, batch, source.labels(batch))
+            taught = self.distillation_losses(out, batch, source.labels(batch))
+            terms |= taught if source.weight == 1 else {name: source.weight * term for name, term in taught.items()}
         return self.total_loss(terms, len(batch.labels))
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:
