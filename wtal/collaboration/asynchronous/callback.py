@@ -110,13 +110,13 @@ class ExchangeCallback(Callback):
         """
         lesson, step = self.lessons[trainer.current_epoch], trainer.global_step
         if lesson is None:
-            pl_module.labels = self._own
+            pl_module.labels = self._own  # type: ignore[assignment]
             return
         taken = self._choose(trainer, step) if self.follow is None else _at(self.follow, step)
         if self._in_use is None or (taken.version, taken.age) != (self._in_use.version, self._in_use.age):
             self.journal.add(taken)
         self._in_use = taken
-        pl_module.labels = self._source if taken.version else None
+        pl_module.labels = self._source if taken.version else None  # type: ignore[assignment]
         if taken.version and taken.version != self._source.version:
             self._source.use(self._packet(self._other, taken.version), self._other)
         self._source.weight = self.settings.decay**taken.age
@@ -131,7 +131,7 @@ class ExchangeCallback(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Give the branch its own source of labels back."""
-        pl_module.labels = self._own
+        pl_module.labels = self._own  # type: ignore[assignment]
 
     def finish(self, trainer: Trainer, branch: Branch) -> None:
         """Publish the final labels, once, also if the training was interrupted after its last step.

@@ -71,7 +71,8 @@ class AsynchronousLoop(CollaborationLoop):
         views = tuple(branch.view for branch in self._pair.branches.values())
         self._pair.begin_step(self.schedule.step(epoch, (views[0], views[1])), lessons, float("nan"))
         progress = self.epoch_progress.current
-        progress.ready = progress.started = progress.processed = progress.completed = epoch
+        for name in ("ready", "started", "processed", "completed"):
+            setattr(progress, name, epoch)
         self.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = steps
         super(CollaborationLoop, self).on_advance_start()
 

@@ -15,7 +15,7 @@ from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
 from wtal.collaboration.schedule import Lesson
 from wtal.data.contract import data_of
 from wtal.nn.modes import evaluating
-from wtal.types import SnippetBatch, SnippetScores
+from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
 __all__ = ["Teacher"]
 
@@ -81,8 +81,8 @@ class Teacher:
         return self.fusion(own, other) if self.is_first else self.fusion(other, own)
 
 
-def _on_cpu(labels: tuple[Tensor, ...]) -> "tuple[Tensor, ...]":
-    return type(labels)(*(t.cpu() for t in labels))
+def _on_cpu(labels: PseudoLabels) -> PseudoLabels:
+    return PseudoLabels(*(t.cpu() for t in labels))
 
 
 def _own_probability(scores: SnippetScores, batch: SnippetBatch) -> list[Tensor]:
