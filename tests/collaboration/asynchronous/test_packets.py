@@ -37,7 +37,7 @@ def test_a_torn_packet_is_refused(tmp_path, cut):
     exchange.publish("cbp", packet())
     file = tmp_path / "cbp" / "packets" / "000001.npz"
     file.write_bytes(file.read_bytes()[:cut])
-    with pytest.raises(PredictionError, match="000001.npz is not a whole packet"):
+    with pytest.raises(PredictionError, match=r"000001\.npz is not a whole packet"):
         exchange.read("cbp", 1)
 
 
