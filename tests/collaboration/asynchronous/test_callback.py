@@ -20,12 +20,12 @@ EPOCHS = 7  # in turns; each branch trains 4, of 3 steps
 SURE = Thresholds(0.6, 0.4)
 
 
-def callback(pair, model, name, folder, settings=ExchangeSettings(), follow=None, exchange=None):
+def callback(pair, model, name, folder, settings=None, follow=None, exchange=None):
     views = (model.cbp.view, model.vlp.view)
     teacher = Teacher(lesson_of_teacher(SCHEDULE, views, name), SURE, Fusion(), name == "cbp", True)
     return ExchangeCallback(
         exchange or FolderExchange(pair.folder / "x"),
-        settings,
+        settings or ExchangeSettings(),
         own_lessons(SCHEDULE, views, name, EPOCHS),
         teacher,
         SCHEDULE.warm_up,
