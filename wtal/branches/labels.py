@@ -37,6 +37,7 @@ class LabelSource(ABC):
     version: int = 0  # grows whenever the labels change
     mark: str = ""  # what the benchmark's name must add, if these labels say more than video labels
     overrides: bool = False  # whether they stand above the labels of a teacher; otherwise these take their place
+    weight: float = 1.0  # factor of all losses on these labels, less than 1 where they are out of date
 
     @property
     def note(self) -> str:

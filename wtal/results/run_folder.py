@@ -141,6 +141,11 @@ class RunFolder:
         return self.path / "pseudo_labels.npz"
 
     @property
+    def asynchronous(self) -> Path:
+        """What two branches that trained at the same time left: a run folder of each, its packets and its journal."""
+        return self.path / "asynchronous"
+
+    @property
     def predictions(self) -> Path:
         """The folder of the detections, one file per source, and of the ground truth."""
         return self.path / "predictions"
