@@ -1,6 +1,7 @@
 """Slow and simple versions of the evaluators and the localizer, one detection after another, to test the fast code."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -193,3 +194,50 @@ def localize(localizer, scores, video):
         for start_s, end_s, score in suppressed(best, localizer.sigma, localizer.min_score):
             detections.append((start_s, end_s, label, score))
     return sorted(detections, key=lambda row: -row[3])[: localizer.max_detections]
+
+
+def trapezoid_of_precision(score, truth):
+    """Area under the straight lines between the points of precision over recall, one threshold after another."""
+    points = [(0.0, 1.0)]
+    for level in sorted(set(score), reverse=True):
+        hits = [bool(t) for s, t in zip(score, truth, strict=True) if s >= level]
+        points.append((sum(hits) / sum(truth), sum(hits) / len(hits)))
+    return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
+
+
+def vadclip_map(probabilities, segments, threshold, normal_instances):
+    """VadCLIP's fine-grained mAP, step by step; the normal class comes first and may have instances."""
+    precisions = []
+    for column in range(probabilities[0].shape[1]):
+        ranked = []
+        for video, probability in enumerate(probabilities):
+            curve, own = probability[:, column], []
+            mean = np.mean(-np.sort(-curve)[: len(curve) // 16])
+            cut = np.max(curve) - (np.max(curve) - np.min(curve)) * np.float64(0.6)
+            start = None
+            for frame in range(len(curve) + 1):
+                inside = frame < len(curve) and curve[frame] > cut
+                if inside and start is None:
+                    start = frame
+                elif not inside and start is not None:
+                    if frame - start >= 2:
+                        own.append((video, start, frame, np.max(curve[start:frame]) + 0.7 * mean))
+                    start = None
+            ranked += [own[place] for place in np.argsort([-row[3] for row in own])] if own else []
+        if not ranked:
+            return 0.0
+        ranked = [ranked[place] for place in np.argsort([-row[3] for row in ranked])]
+        truth = [tuple(row[[0, 2, 3]]) for row in segments if row[1] == column - 1]
+        if column == 0 and normal_instances:
+            normal = set(range(len(probabilities))) - set(segments[:, 0].astype(int))
+            truth = [(video, 0, len(probabilities[video])) for video in sorted(normal)]
+        free, hits = list(truth), []
+        for video, start, end, _ in ranked:
+            overlaps = [tiou((start, end), one[1:]) if one[0] == video else -1.0 for one in free]
+            best = int(np.argmax(overlaps)) if overlaps else -1
+            hits.append(bool(overlaps) and overlaps[best] >= threshold)
+            if hits[-1]:
+                del free[best]
+        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+        precisions.append(float(np.sum(precision * hits) / len(truth)) if sum(hits) else 0.0)
+    return float(np.mean(precisions))

@@ -21,6 +21,8 @@ ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
 REAL = ROOT / "configs" / "thumos14" / "collaboration.yaml"  # and those of another VLP model
 ACTIVITYNET = ROOT / "configs" / "activitynet12" / "collaboration.yaml"
 MODELS = sorted((ROOT / "configs" / "ablations").glob("vlp_*_*.yaml"))
+POINTS = ROOT / "configs" / "thumos14" / "points.yaml"
+ANOMALY = ROOT / "configs" / "anomaly" / "ucf_crime.yaml"  # and those of other sets of anomalies
 HEADS = sorted((ROOT / "configs" / "thumos14" / "heads").glob("*.yaml"))
 
 
@@ -40,7 +42,9 @@ def options(file: Path) -> list[str]:
     if file.parent == BENCHMARKS.parent:
         return [f"--config={path}" for path in UNDER[file]]
     content = yaml.safe_load(file.read_text())
-    below = [ALONE] if file in HEADS else [REAL] if file in MODELS else [BASE]
+    if file.parent == ANOMALY.parent and "class_path" not in content.get("model", {}):
+        return [f"--config={path}" for path in (ANOMALY, file)]
+    below = [ALONE] if file in HEADS else [REAL] if file in [*MODELS, POINTS] else [BASE]
     alone = "class_path" in content.get("data", {})
     return [f"--config={path}" for path in ([file] if alone else [*below, file])]
 

@@ -24,12 +24,14 @@ __all__ = [
     "SnippetBatch",
     "SnippetScores",
     "Split",
+    "TaskName",
     "TimeGrid",
     "Video",
     "VideoResult",
 ]
 
 Split = Literal["train", "val", "test"]
+TaskName = Literal["localization", "anomaly"]
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,13 @@ class Benchmark:
         name: Name such as ``"thumos14-212"``, followed by whatever changes what a number means, such as ``supervised``.
         tious: Temporal IoU thresholds.
         averages: Ranges of tIoU, both ends included, over which the mAP is averaged and reported.
+        task: What is to be found, and so how the answer is measured and shown; see :func:`~wtal.tasks.task_of`.
     """
 
     name: str
     tious: tuple[float, ...]
     averages: tuple[tuple[float, float], ...]
+    task: TaskName = "localization"
 
 
 class Pixels(NamedTuple):

@@ -13,16 +13,20 @@ import wtal
 from wtal.branches import CBPBranch, DistillationWeights, LabelSource
 from wtal.branches.scoring import score_videos
 from wtal.collaboration import FileLabels, PointLabels, Schedule, SupervisedLabels
+from wtal.collaboration.growth import grown
 from wtal.collaboration.labels import KnownLabels
+from wtal.data.drawn_points import draw_points
+from wtal.data.points import read_points, write_points
 from wtal.errors import AnnotationError, ConfigError, PredictionError
 from wtal.nn.heads import AttentionMILHead
 from wtal.results.identity import Identity
 from wtal.results.record import read_about
 from wtal.results.run_folder import RunFolder
 from wtal.results.scores import VideoGrids, read_pseudo_labels, write_pseudo_labels
+from wtal.student.distill import distill
 from wtal.training.outputs import ResultsTable, WritePredictions, WritePseudoLabels
 from wtal.training.runs import make_record
-from wtal.types import PseudoLabels, SnippetBatch
+from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
 HEAD = partial(AttentionMILHead, in_dim=16, hidden=8)
 
@@ -182,6 +186,113 @@ def test_a_branch_learns_from_points_and_its_benchmark_says_so(pair, tmp_path):
     pair.trainer(1).fit(model, data)
     assert data.benchmark.name == "synthetic, point-supervised"
     assert model.note == "points: points.csv"
+
+
+def test_points_drawn_from_segments_say_so(pair, tmp_path):
+    data = pair.data()
+    write_points(tmp_path / "points.csv", draw_points(data.annotations.segments), "drawn from the segments of x.json")
+    source = PointLabels(tmp_path / "points.csv")
+    source.prepare(data)
+    assert source.note == "points: points.csv, drawn from the segments of x.json"
+    assert len(source.clicks(data).points) == data.annotations.segments["video_id"].isin(data.train_table().index).sum()
+
+
+def test_spelling_of_a_class_makes_no_difference(pair, tmp_path):
+    data = pair.data()
+    source = clicks(data, tmp_path / "points.csv", [(data.videos("train")[0].video_id, "Rowing ", 3.0)])
+    assert source.clicks(data).points[0].label == data.class_names.index("rowing")
+
+
+def test_few_points_outside_their_videos_are_left_out_with_a_warning(pair, tmp_path):
+    data = pair.data()
+    video = data.videos("train")[0]
+    rows = [(video.video_id, "rowing", 0.5 + i / 2) for i in range(12)] + [(video.video_id, "rowing", 1e4)]
+    with pytest.warns(UserWarning, match="1 points are not used, as they lie outside their videos: .*line 14: 10000 s"):
+        found = clicks(data, tmp_path / "points.csv", rows).clicks(data)
+    assert len(found.points) == 12
+
+
+def scores_of(batch: SnippetBatch, classes: int) -> SnippetScores:
+    generator = torch.Generator().manual_seed(3)
+    probability = torch.rand(*batch.mask.shape, classes, generator=generator)
+    attention = torch.rand(batch.mask.shape, generator=generator)
+    return SnippetScores(probability, attention, torch.ones(len(batch.video), classes))
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_points_grow_in_whole_videos_and_in_crops_of_them(pair, tmp_path, complete):
+    """In a crop the ends of the video that it does not show stay open; without all points nothing is background."""
+    data = pair.data()
+    write_points(tmp_path / "points.csv", draw_points(data.annotations.segments))
+    source = PointLabels(tmp_path / "points.csv", complete=complete)
+    source.prepare(data)
+    whole = batch_of(data)
+    own = source.labels(whole)
+    for first, last in ((0, None), (15, 50)):
+        crop = SnippetBatch({}, whole.mask[:, first:last], whole.grid_index[:, first:last], whole.labels, whole.video)
+        scores = scores_of(crop, len(data.class_names))
+        found = source.completed(crop, lambda scores=scores: scores)
+        for row, length in enumerate(crop.mask.sum(dim=1).tolist()):
+            places = np.flatnonzero(own.label[row] == 1) - first
+            shown = (places >= 0) & (places < length)
+            ends = not (places < 0).any(), not (places >= length).any()
+            of_classes = (scores.attention[row, :length, None] * scores.probability[row, :length]).numpy()
+            label, class_index = np.full(length, -1, np.int8), np.full(length, -1, np.int16)
+            label[places[shown]] = 1
+            class_index[places[shown]] = own.class_index[row, places[shown] + first]
+            expected = grown(label, class_index, of_classes, ends=ends)
+            if not complete:
+                expected = np.where(expected[0] == 0, -1, expected[0]), expected[1]
+            assert found.label[row, :length].tolist() == expected[0].tolist()
+            assert found.class_index[row, :length].tolist() == expected[1].tolist()
+            assert (found.label[row, length:] == -1).all()
+
+
+def test_in_a_pair_points_stand_above_the_labels_of_the_teacher(pair, tmp_path):
+    data = pair.data()
+    write_points(tmp_path / "points.csv", draw_points(data.annotations.segments))
+    lessons = Schedule(warm_up=1, pattern="F", from_vlp="both")
+    plain, pointed = pair.model(data, lessons), pair.model(data, lessons)
+    pointed.cbp.labels = source = PointLabels(tmp_path / "points.csv")
+    buffers = []
+    for model in (plain, pointed):
+        trainer = pair.trainer(2)
+        trainer.fit(model, data)
+        buffers.append(trainer.fit_loop.buffers["cbp"])
+    batch = batch_of(data)
+    own, taught = source.labels(batch), buffers[1].labels(batch)
+    places = (own.label == 1) & batch.mask
+    assert places.sum() > 20
+    assert (taught.label[places] == 1).all()
+    assert torch.equal(taught.class_index[places], own.class_index[places])
+    assert (buffers[0].labels(batch).label[places] != 1).any()
+    vlp = pair.model(data, lessons).vlp  # VLP has no points, and its own training is what it was
+    assert vlp.state_dict().keys() == pointed.vlp.state_dict().keys()
+    assert all(torch.equal(a, b) for a, b in zip(*(m.vlp.state_dict().values() for m in (plain, pointed)), strict=True))
+    assert data.benchmark.name == "synthetic, point-supervised"
+
+
+def test_a_student_gets_its_instances_at_the_points_of_its_teacher(pair, tmp_path):
+    data = pair.data()
+    write_points(tmp_path / "points.csv", draw_points(data.annotations.segments))
+    model = pair.model(data, Schedule(warm_up=1, pattern="F"))
+    model.cbp.labels = PointLabels(tmp_path / "points.csv")
+    pair.trainer(1).fit(model, data)
+    found = distill(model.eval(), data)
+    points = read_points(tmp_path / "points.csv").table
+    for (name, label), rows in found.instances.groupby(["video_id", "label"]):
+        times = points.loc[(points["video_id"] == name) & (points["label"] == label), "time_s"]
+        assert len(rows) == len(times)
+        for time_s in times:
+            assert ((rows["start_s"] <= time_s) & (time_s <= rows["end_s"])).any()
+    assert found.mark == "point-supervised"
+    assert set(found.instances["video_id"]) == {video.video_id for video in data.videos("train")}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 0.4), (-0.1, 0.5), (0.2, 1.1)])
+def test_shares_out_of_range_are_refused(tmp_path, low, high):
+    with pytest.raises(ConfigError, match="Points need 0 <= low <= high <= 1"):
+        PointLabels(tmp_path / "points.csv", low=low, high=high)
 
 
 # From the segments --------------------------------------------------------------------------------------------------
@@ -360,3 +471,8 @@ def test_labels_without_a_loss_are_refused(pair):
     nothing = DistillationWeights(attention=0, classes=0, contrast=0)
     with pytest.raises(ConfigError, match="All weights of `distillation` are 0, so `labels` would change nothing"):
         branch(pair.data(), SupervisedLabels(), distillation=nothing)
+
+
+def test_labels_smoothed_until_they_say_nothing_are_refused():
+    with pytest.raises(ConfigError, match=r"`label_smoothing` must lie in \[0, 0.5\), got 0.5"):
+        DistillationWeights(label_smoothing=0.5)

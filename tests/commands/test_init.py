@@ -1,5 +1,6 @@
 """From own videos to detections, as a newcomer goes: ``init``, ``data check``, ``fit``, ``test``, ``predict``."""
 
+import json
 import os
 import re
 import subprocess
@@ -281,3 +282,71 @@ def test_too_few_videos_to_hold_any_out_are_refused(place: Path):
     data = own("one,run\ntwo,jump\nthree,run\n", held_out=0.5)
     data.setup("fit")
     assert (len(data.videos("train")), len(data.videos("val"))) == (2, 1)
+
+
+# Points ---------------------------------------------------------------------------------------------------------
+
+
+def labels_of(branch: dict) -> dict:
+    return branch["init_args"]["labels"]
+
+
+def test_points_alone_are_enough(place: Path, monkeypatch, capsys):
+    """Labels come from the points, and a training learns from both."""
+    Path("points.csv").write_text(
+        "video,label,time\none,run,1\none,high jump,7\ntwo,High Jump,2\nthree,run,3\nfour,run,3\nfive,high jump,4\n"
+    )
+    assert main(["init", "mine", "--videos", "clips", "--points", "points.csv"]) == 0
+    assert "6 points in 5 of 5 videos." in capsys.readouterr().out
+    assert "one,run;high jump\n" in Path("mine/labels.csv").read_text()
+    config = yaml.safe_load(Path("mine/config.yaml").read_text())
+    for branch in ("cbp", "vlp"):
+        expected = {"class_path": "wtal.collaboration.PointLabels", "init_args": {"path": "../points.csv"}}
+        assert labels_of(config["model"]["init_args"][branch]) == expected
+    monkeypatch.chdir("mine")
+    features(Path("features"))
+    Path("tiny.yaml").write_text(yaml.safe_dump(TINY))
+    assert main(["data", "check", "config.yaml"]) == 0
+    assert main(["fit", "-c", "config.yaml", "-c", "tiny.yaml", "--then_test=true"]) == 0
+    about = json.loads(Path("runs/CollaborationModule/version_0/about.json").read_text())
+    assert "point-supervised" in about["benchmark"]
+
+
+def test_the_configuration_with_points_differs_by_what_points_yaml_says(place: Path):
+    Path("labels.csv").write_text("video,label\none,run\ntwo,jump\n")
+    Path("points.csv").write_text("video,label,time\none,run,1\ntwo,jump,2\n")
+    init(Path("plain"), Path("clips"), Path("labels.csv"))
+    init(Path("clicked"), Path("clips"), Path("labels.csv"), Path("points.csv"))
+    plain, clicked = (yaml.safe_load(Path(name, "config.yaml").read_text()) for name in ("plain", "clicked"))
+    overlay = yaml.safe_load((ROOT / "configs" / "points.yaml").read_text())["model"]["init_args"]
+    for branch in ("cbp", "vlp"):
+        given = plain["model"]["init_args"][branch]["init_args"]
+        given["distillation"] |= overlay[branch]["init_args"]["distillation"]
+        given["labels"] = overlay[branch]["init_args"]["labels"]
+        given["labels"]["init_args"]["path"] = "../points.csv"
+    assert clicked == plain
+
+
+def test_points_of_some_classes_are_not_complete(place: Path, capsys):
+    Path("labels.csv").write_text("video,label\none,run;jump\ntwo,jump\n")
+    Path("points.csv").write_text("video,label,time\none,run,1\n")
+    init(Path("mine"), Path("clips"), Path("labels.csv"), Path("points.csv"))
+    assert "such as one, so the points are not taken as complete" in capsys.readouterr().out
+    config = yaml.safe_load(Path("mine/config.yaml").read_text())
+    assert labels_of(config["model"]["init_args"]["cbp"])["init_args"]["complete"] is False
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("six,run,1\n", "points.csv has no point in a video of labels.csv, such as one"),
+        ("one,swim,1\n", "points.csv, line 2: labels.csv has no class 'swim'; correct it"),
+        ("one,run,soon\n", "line 2: the time 'soon' is not a number"),
+    ],
+)
+def test_wrong_points_of_own_videos_are_refused_in_one_sentence(place: Path, rows, message):
+    Path("labels.csv").write_text("video,label\none,run\n")
+    Path("points.csv").write_text("video,label,time\n" + rows)
+    with pytest.raises(AnnotationError, match=message):
+        init(Path("mine"), Path("clips"), Path("labels.csv"), Path("points.csv"))
+    assert not Path("mine/config.yaml").exists()

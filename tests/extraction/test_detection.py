@@ -198,3 +198,23 @@ def test_a_film_without_any_action_gets_no_marks(videos: Path, checkpoint: Path,
     assert "no action found" in (out / "first.eaf").read_text()
     assert not Elan.Eaf(str(out / "first.eaf")).get_annotation_data_for_tier("default")
     assert len(read_predictions(out / "detections.json"))  # a table holds all, for measuring
+
+
+def test_a_student_on_new_videos(videos: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:
+    assert main(["distill", str(checkpoint), "--output", str(tmp_path / "labels")]) == 0
+    small = "--model.init_args.head.init_args.width=8 --model.init_args.head.init_args.levels=2 --trainer.max_epochs=1"
+    fit = ["fit", "-c", str(tmp_path / "labels" / "student.yaml"), "--trainer.default_root_dir", str(tmp_path / "run")]
+    assert main([*fit, *small.split(), "--trainer.accelerator", "cpu"]) == 0
+    out, store = tmp_path / "out", checkpoint / "features"
+    command = ["detect", str(videos), "--checkpoint", str(tmp_path / "run"), "--features", str(store)]
+    assert main([*command, "--output", str(out), "--minimum", "0"]) == 0
+    table = read_predictions(out / "detections.json")
+    assert set(table["video_id"]) == {"first", "second"}
+    run = wtal.load(tmp_path / "run")
+    by_hand = wtal.localize(wtal.predict(run, run.data, "train"))[list(table)]
+    columns = ["video_id", "score", "start_s", "end_s", "label"]
+    ours, theirs = (part.sort_values(columns).reset_index(drop=True) for part in (table, by_hand))
+    pd.testing.assert_frame_equal(ours, theirs, atol=1e-4)
+    assert (out / "page" / "index.html").is_file()
+    assert (out / "first.vtt").is_file()
+    assert "found in 2 of 2 videos" in capsys.readouterr().out

@@ -28,6 +28,16 @@ def test_confident_snippets_count_alike_or_their_kinds_do():
     torch.testing.assert_close(balanced, torch.tensor(fore + sum(back) / 2))
 
 
+def test_smoothed_labels_are_met_before_actionness_is_0_or_1():
+    attention = torch.tensor([[0.9, 0.2, 0.5]], requires_grad=True)
+    loss = attention_distillation(attention, labels([1, 0, -1], [0, -1, -1]), label_smoothing=0.1)
+    at_target = -0.9 * math.log(0.9) - 0.1 * math.log(0.1)
+    above_it = -0.9 * math.log(0.8) - 0.1 * math.log(0.2)
+    torch.testing.assert_close(loss, torch.tensor((at_target + above_it) / 2))
+    loss.backward()
+    assert attention.grad.tolist() == [[pytest.approx(0, abs=1e-5), pytest.approx(0.3125, rel=1e-4), 0]]
+
+
 def test_class_distillation_asks_for_the_class_or_the_background():
     plain = torch.tensor([[[0.5, 0.2, 0.3], [0.25, 0.5, 0.25], [0.9, 0.05, 0.05]]]).log()
     loss = class_distillation(plain, labels([1, 0, -1], [0, -1, -1]))

@@ -356,3 +356,26 @@ def test_times_that_are_shares_of_the_videos_are_noted(tmp_path, capsys):
     (tmp_path / "shares.csv").write_text(f"video,label,start,end,score\n{rows}")
     assert main(["export", str(tmp_path / "shares.csv"), f"--output={tmp_path / 'out'}"]) == 0
     assert "shares.csv: All 3 detections lie in the first second of their video: are they" in capsys.readouterr().out
+
+
+def test_label_tracks_of_sound_editors(tmp_path):
+    """Audacity reads three columns without a header; Raven a header with its own names and one selection a line."""
+    table = table_of(("a", "wren", 1.0, 2.5, 0.9), ("a", "High\tJump", 0.25, 1.5, 0.6), ("a", "wren", 1.2, 2.0, 0.5))
+    files = export_table(table, tmp_path, ["audacity", "raven"], ["a", "silent"])
+    assert [file.name for file in files] == ["a.txt", "a.selections.txt", "silent.txt", "silent.selections.txt"]
+    assert (tmp_path / "a.txt").read_text() == "0.250\t1.500\tHigh Jump 0.6\n1.000\t2.500\twren 0.9\n"
+    raven = pd.read_csv(tmp_path / "a.selections.txt", sep="\t")
+    assert list(raven.columns[:5]) == ["Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"]
+    assert raven[["Begin Time (s)", "End Time (s)", "Annotation", "Score"]].to_numpy().tolist() == [
+        [0.25, 1.5, "High Jump", 0.6],
+        [1.0, 2.5, "wren", 0.9],
+    ]
+    assert (tmp_path / "silent.txt").read_text() == ""
+    assert (tmp_path / "silent.selections.txt").read_text().count("\n") == 1
+
+
+def test_the_command_counts_label_tracks(tmp_path, capsys):
+    write_predictions(tmp_path / "found.json", {"a": found((0.0, 2.0, 0, 0.7)), "b": found()}, CLASSES)
+    words = ["export", str(tmp_path / "found.json"), "--output", str(tmp_path / "out"), "--formats", "raven", "csv"]
+    assert main(words) == 0
+    assert "(2 raven, 1 csv)" in capsys.readouterr().out

@@ -162,3 +162,15 @@ def test_latents_are_written_only_on_demand(annotations, tmp_path):
 def test_too_few_channels_for_the_texts(annotations, tmp_path):
     with pytest.raises(ConfigError, match=r"`params\.clip\.dim` is 3, too few for the texts of 3 classes: raise it"):
         simulate(annotations, tmp_path / "out", SimulationParams(clip=CLIPParams(dim=3)))
+
+
+def test_features_of_before_a_parameter_existed_were_made_with_its_default(annotations, tmp_path):
+    simulate(annotations, tmp_path / "out", SMALL)
+    file = tmp_path / "out" / "simulation.json"
+    record = json.loads(file.read_text())
+    del record["params"]["shots"]["shared_scene"]
+    file.write_text(json.dumps(record))
+    simulate(annotations, tmp_path / "out", SMALL)
+    shared = replace(SMALL, shots=replace(SMALL.shots, shared_scene=0.5))
+    with pytest.raises(FeatureError, match=r"params.shots.shared_scene` 0.0, not 0.5"):
+        simulate(annotations, tmp_path / "out", shared)

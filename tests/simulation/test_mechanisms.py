@@ -145,3 +145,18 @@ def test_noise_by_hand():
     assert smoothed(np.ones(9), 2.0) == pytest.approx(np.ones(9))
     a, b = np.eye(2)[:1], np.eye(2)[1:]
     np.testing.assert_allclose(mixed(a, b, 0.25), [[0.5, np.sqrt(0.75)]])
+
+
+def test_normal_videos_may_share_the_scene_of_an_anomaly(world):
+    normal = [SimulatedVideo(f"normal_{number}", "train", 312, ()) for number in range(20)]
+    shared = SimulationParams(ShotParams(shared_scene=1.0), i3d=PARAMS.i3d, clip=PARAMS.clip)
+    without = [draw_evidence(one, world.place, PARAMS, seed=0) for one in normal]
+    assert all(len(e.classes) == 0 and e.scene.shape[1] == 0 for e in without)
+    drawn = [draw_evidence(one, world.place, shared, seed=0) for one in normal]
+    assert {int(e.classes[0]) for e in drawn} == set(range(len(CLASSES)))
+    assert all(e.foreground.max() == 0 for e in drawn)
+    assert np.mean([(e.scene > 0).mean() for e in drawn]) == pytest.approx(PARAMS.shots.same_scene, abs=0.1)
+    assert np.mean([e.clip[e.scene > 0].mean() for e in drawn]) == pytest.approx(PARAMS.clip.scene, abs=0.1)
+    abnormal = video(0)  # untouched by the parameter
+    one, other = (draw_evidence(abnormal, world.place, params, 0).clip for params in (shared, PARAMS))
+    assert (one == other).all()

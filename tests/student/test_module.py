@@ -5,13 +5,14 @@ import yaml
 
 import wtal
 from wtal.commands.distill import run as distill
+from wtal.commands.plot_sensitivity import run as plot_sensitivity
 from wtal.data import SyntheticDataModule, SyntheticParams
 from wtal.errors import ConfigError, FeatureError, PredictionError
 from wtal.localization import InstanceLocalizer
 from wtal.nn import PyramidHead
+from wtal.results.pseudo_instances import COLUMNS, write_pseudo_instances
 from wtal.results.record import read_about
 from wtal.student import FileInstances, PseudoInstances, StudentModule, SupervisedInstances
-from wtal.student.files import COLUMNS, write_pseudo_instances
 from wtal.training.cli import WTALCLI
 from wtal.types import InstanceScores, SnippetBatch
 
@@ -60,6 +61,9 @@ def test_a_run_is_distilled_and_its_student_is_trained_tested_loaded_and_distill
     assert score.loc["student", "0.1:0.7"] == pytest.approx(metrics["test/mAP"], abs=1e-6)
     about = read_about(next(tmp_path.rglob("about.json")))
     assert "pseudo_instances.json" in about.weights
+
+    with pytest.raises(ConfigError, match="whole instances: no threshold cuts them"):
+        plot_sensitivity([checkpoint], tmp_path / "figure.png")
 
     distill(checkpoint, tmp_path / "second")  # the next round
     assert "pseudo-instances in" in capsys.readouterr().out

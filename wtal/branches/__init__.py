@@ -4,7 +4,7 @@ from wtal.branches.branch import Branch, DistillationWeights
 from wtal.branches.cbp import CBPBranch
 from wtal.branches.encoded_stream import EncodedStream, Encoding
 from wtal.branches.head_module import HeadModule
-from wtal.branches.labels import InstanceSource, LabelSource
+from wtal.branches.labels import Clicks, InstanceSource, LabelSource, Point
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.vlp import VLPBranch
 from wtal.views import View
@@ -12,6 +12,7 @@ from wtal.views import View
 __all__ = [
     "Branch",
     "CBPBranch",
+    "Clicks",
     "DistillationWeights",
     "EncodedStream",
     "Encoding",
@@ -19,6 +20,7 @@ __all__ = [
     "InstanceSource",
     "LabelSource",
     "LocalizationModule",
+    "Point",
     "VLPBranch",
     "View",
 ]

@@ -47,6 +47,10 @@ class DistillationWeights:
         temperature: Temperature of the contrast's cosine similarities.
         balanced: Whether confident foreground and background weigh the same, however many snippets of each there are.
         among_labels: Weight of :func:`~wtal.losses.distillation.among_labels_distillation`.
+        label_smoothing: Share of each target of the attention's term that goes to the other label, in [0, 0.5).
+
+    Raises:
+        ConfigError: If it is out of range.
 
     Source:
         ``λ_B`` and ``λ_F`` of arXiv:2212.09335, section 3.3, one per term; the values are our choice.
@@ -58,6 +62,11 @@ class DistillationWeights:
     temperature: float = 0.1
     balanced: bool = False
     among_labels: float = 0.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ConfigError(f"`label_smoothing` must lie in [0, 0.5), got {self.label_smoothing:g}.")
 
     @property
     def teaches(self) -> bool:
@@ -148,7 +157,9 @@ class Branch(HeadModule):
 
     def scores(self, batch: SnippetBatch) -> SnippetScores:
         """Scores for the localizer and for a student, with a leading batch dimension."""
-        out = self(batch)
+        return self._scores_of(self(batch), batch)
+
+    def _scores_of(self, out: BranchOutput, batch: SnippetBatch) -> SnippetScores:
         video = topk_pool(out.suppressed, batch.mask, self.head.ratio)
         return SnippetScores(_class_probability(out.plain), out.attention, _class_probability(video))
 
@@ -208,7 +219,7 @@ class Branch(HeadModule):
         pseudo = pseudo._replace(label=pseudo.label.masked_fill(~batch.mask, -1))
         terms = {}
         if weights.attention:
-            attention = attention_distillation(out.attention, pseudo, weights.balanced)
+            attention = attention_distillation(out.attention, pseudo, weights.balanced, weights.label_smoothing)
             terms["distil_attention"] = weights.attention * attention
         if weights.classes:
             terms["distil_classes"] = weights.classes * class_distillation(out.plain, pseudo, weights.balanced)
@@ -230,7 +241,9 @@ class Branch(HeadModule):
         out = self(batch)
         terms = self.head.losses(out, batch.mask, batch.labels)
         if source is not None:
-            terms |= self.distillation_losses(out, batch, source.labels(batch))
+            labels = source.completed(batch, lambda: self._scores_of(out, batch))
+            taught = self.distillation_losses(out, batch, labels)
+            terms |= taught if source.weight == 1 else {name: source.weight * term for name, term in taught.items()}
         return self.total_loss(terms, len(batch.labels))
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:

@@ -1,13 +1,30 @@
 """The contracts of sources of labels, of snippets and of whole instances: a teacher, a file, clicks, the segments."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import Tensor
 
 from wtal.data.contract import VideoData
-from wtal.types import PseudoLabels, SnippetBatch
+from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
-__all__ = ["InstanceSource", "LabelSource"]
+__all__ = ["Clicks", "InstanceSource", "LabelSource", "Point"]
+
+
+class Point(NamedTuple):
+    """A point inside an instance of a training video."""
+
+    row: int  # of the video
+    label: int  # index of the class
+    time_s: float
+
+
+class Clicks(NamedTuple):
+    """All points of the training videos, in the order of their file."""
+
+    points: list[Point]
+    complete: bool  # whether every instance of a video that has a point has one
 
 
 class LabelSource(ABC):
@@ -19,6 +36,8 @@ class LabelSource(ABC):
 
     version: int = 0  # grows whenever the labels change
     mark: str = ""  # what the benchmark's name must add, if these labels say more than video labels
+    overrides: bool = False  # whether they stand above the labels of a teacher; otherwise these take their place
+    weight: float = 1.0  # factor of all losses on these labels, less than 1 where they are out of date
 
     @property
     def note(self) -> str:
@@ -35,6 +54,14 @@ class LabelSource(ABC):
             WTALError: If the labels cannot be read, or belong to other videos.
         """
 
+    def clicks(self, data: VideoData) -> Clicks | None:
+        """The points behind the labels; None for labels that are not made from points.
+
+        Raises:
+            WTALError: See :meth:`prepare`.
+        """
+        return None
+
     def refresh(self, epoch: int) -> None:  # noqa: B027
         """Switch to newer labels, if any; called before each training epoch.
 
@@ -45,6 +72,15 @@ class LabelSource(ABC):
     @abstractmethod
     def labels(self, batch: SnippetBatch) -> PseudoLabels:
         """Labels of the snippets of a batch, ``(B, T)``, on its device; those of padding are ignored."""
+
+    def completed(self, batch: SnippetBatch, scores: Callable[[], SnippetScores]) -> PseudoLabels:
+        """The labels of a batch with what the scores of a model, a student or a teacher, add to them.
+
+        Args:
+            batch: Videos or crops of them.
+            scores: Gives the model's scores of the batch; most sources do not ask.
+        """
+        return self.labels(batch)
 
 
 class InstanceSource(ABC):

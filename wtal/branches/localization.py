@@ -16,7 +16,7 @@ from wtal.io.bounds import checked_floors
 from wtal.io.given import listed
 from wtal.localization.localizer import Localizer
 from wtal.metrics.video_map import VideoMAP
-from wtal.tasks.localization import LocalizationTask
+from wtal.tasks.choice import task_of
 from wtal.tasks.task import Task
 from wtal.types import Detections, Instances, InstanceScores, SnippetBatch, SnippetScores, Video, VideoResult
 from wtal.views import View
@@ -41,7 +41,6 @@ class LocalizationModule(LightningModule):
     """
 
     sources: tuple[str, ...]  # the last one is the module's own answer
-    task: Task = LocalizationTask()
 
     def __init__(self, class_names: Sequence[str], localizer: Localizer) -> None:
         super().__init__()
@@ -62,6 +61,11 @@ class LocalizationModule(LightningModule):
     @abstractmethod
     def views(self) -> tuple[View, ...]:
         """How figures show each source."""
+
+    @property
+    def task(self) -> Task:
+        """The task of the data's benchmark."""
+        return task_of(data_of(self.trainer).benchmark)
 
     @property
     def note(self) -> str:

@@ -2,10 +2,11 @@
 
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.fusion import Fusion
-from wtal.collaboration.labels import FileLabels, KnownLabels, PointLabels, SupervisedLabels
+from wtal.collaboration.labels import FileLabels, KnownLabels, SupervisedLabels
 from wtal.collaboration.loop import CollaborationLoop, Pair
 from wtal.collaboration.module import CollaborationModule
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
+from wtal.collaboration.points import PointLabels
 from wtal.collaboration.pseudo_labels import Thresholds
 from wtal.collaboration.schedule import Lesson, Schedule, Step
 

@@ -1,4 +1,4 @@
-"""Sources of labels that are known before training: a file of a finished run, clicked points, the segments."""
+"""Sources of labels that are known before training: a file of a finished run, or the segments themselves."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -11,12 +11,11 @@ from pytorch_lightning.utilities import rank_zero_warn
 from wtal.branches.labels import LabelSource
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.data.contract import VideoData
-from wtal.data.points import read_points
-from wtal.errors import AnnotationError, ConfigError, PredictionError
+from wtal.errors import ConfigError, PredictionError
 from wtal.results.scores import StudentLabels, VideoGrids, read_pseudo_labels
 from wtal.types import PseudoLabels, SnippetBatch, Video
 
-__all__ = ["FileLabels", "KnownLabels", "PointLabels", "SupervisedLabels"]
+__all__ = ["FileLabels", "KnownLabels", "SupervisedLabels", "unlabelled"]
 
 
 class KnownLabels(LabelSource):
@@ -113,53 +112,6 @@ class FileLabels(KnownLabels):
             )
 
 
-class PointLabels(KnownLabels):
-    """Foreground at clicked points, and no label elsewhere.
-
-    Args:
-        path: A table ``video,label,time``; see :func:`~wtal.data.points.read_points`.
-    """
-
-    mark = "point-supervised"
-
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-
-    @property
-    def note(self) -> str:
-        """Origin of the points."""
-        return f"points: {self.path.name}"
-
-    def read(self, data: VideoData) -> dict[int, PseudoLabels]:
-        """Label the snippet at each point.
-
-        Raises:
-            AnnotationError: If the file is damaged, names an unknown class or a time outside its video, or has no point
-                in a training video.
-        """
-        videos, table = data.videos("train"), read_points(self.path)
-        rows = {video.video_id: row for row, video in enumerate(videos)}
-        found: dict[int, PseudoLabels] = {}
-        for name, label, time_s, line in table.itertuples(index=False):
-            if label not in data.class_names:
-                raise AnnotationError(f"{self.path}, line {line}: the data have no class {label!r}; correct it.")
-            if name not in rows:  # a point in a test video or a held-out one
-                continue
-            video = videos[rows[name]]
-            index = int(np.floor(video.grid.index_of(time_s)))
-            if not -1 <= index <= video.num_snippets or time_s < 0:
-                raise AnnotationError(
-                    f"{self.path}, line {line}: {time_s:g} s lies outside video {name}, which is {video.duration_s:g} "
-                    "s long; correct it."
-                )
-            labels = found.setdefault(rows[name], _unlabelled(video.num_snippets))
-            index = min(max(index, 0), video.num_snippets - 1)
-            labels.label[index], labels.class_index[index] = 1, data.class_names.index(label)
-        if not found:
-            raise AnnotationError(f"{self.path} has no point in a training video, such as {videos[0].video_id}.")
-        return found
-
-
 class SupervisedLabels(KnownLabels):
     """The segments of the training videos themselves, as a reference for what weak labels leave out.
 
@@ -189,14 +141,15 @@ class SupervisedLabels(KnownLabels):
         for row, label, start_s, end_s in segments[["video", "label", "start_s", "end_s"]].itertuples(index=False):
             video = videos[row]
             if row not in found:
-                found[row] = _unlabelled(video.num_snippets)
+                found[row] = unlabelled(video.num_snippets)
                 found[row].label.fill_(0)
             for index in _covered(video, start_s, end_s):
                 found[row].label[index], found[row].class_index[index] = 1, int(label)
         return found
 
 
-def _unlabelled(length: int) -> PseudoLabels:
+def unlabelled(length: int) -> PseudoLabels:
+    """Labels of a video of some snippets of which none is labelled."""
     return PseudoLabels(torch.full((length,), -1, dtype=torch.int8), torch.full((length,), -1, dtype=torch.int16))
 
 

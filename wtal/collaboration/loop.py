@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 import torch
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from wtal.branches.branch import Branch
 from wtal.collaboration.buffer import PseudoLabelBuffer
-from wtal.collaboration.pseudo_labels import Thresholds, pseudo_labels
+from wtal.collaboration.pseudo_labels import Thresholds, overridden, pseudo_labels
 from wtal.collaboration.schedule import Lesson, Schedule, Step
 from wtal.data.contract import data_of
 from wtal.errors import ConfigError
@@ -152,11 +153,14 @@ class CollaborationLoop(_FitLoop):
     def refresh(self, lesson: Lesson) -> None:
         """Label every training video at full length with the teacher, into the student's buffer.
 
+        Labels of the student's own source stand above the teacher's if they override, as those of points do.
+
         Every process labels its own share of the videos, and an element-wise maximum joins what they wrote, so the
         buffer is the same for any number of processes.
         """
         trainer, pair, strategy = self.trainer, self._pair, self.trainer.strategy
         teacher, buffer = pair.branches[lesson.teacher], self.buffers[lesson.student]
+        own = pair.branches[lesson.student].labels
         source: DataLoader[Any] = data_of(trainer).pseudo_label_dataloader()
         mine = range(trainer.global_rank, len(source.dataset), trainer.world_size)  # type: ignore[arg-type]
         loader = DataLoader(
@@ -173,6 +177,8 @@ class CollaborationLoop(_FitLoop):
                 batch: SnippetBatch = strategy.batch_to_device(cpu_batch)
                 scores = pair.all_scores(batch)[pair.sources[-1]] if lesson.agreed else teacher.scores(batch)
                 labels = pseudo_labels(scores, batch.labels, batch.mask, pair.thresholds[lesson.teacher], lesson.keep)
+                if own is not None and own.overrides:
+                    labels = overridden(labels, own.completed(batch, partial(_given, scores)))
                 buffer.write(batch.video, batch.grid_index, batch.mask, labels)
         buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))
         self._warn_of_empty_lesson(lesson, buffer.shares())
@@ -204,6 +210,10 @@ class CollaborationLoop(_FitLoop):
         """Keep the saved buffers until the run starts and the training set is known."""
         super().on_load_checkpoint(state_dict)
         self._loaded = state_dict.get("pseudo_labels", {})
+
+
+def _given(scores: SnippetScores) -> SnippetScores:
+    return scores
 
 
 def _find_unused_parameters(strategy: Strategy) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from wtal.functional.pooling import min_max
 from wtal.types import PseudoLabels, SnippetScores
 
-__all__ = ["Thresholds", "foreground_score", "pseudo_labels"]
+__all__ = ["Thresholds", "foreground_score", "overridden", "pseudo_labels"]
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,17 @@ def pseudo_labels(
         label[mask & (labels.sum(dim=1, keepdim=True) == 0)] = 0
     class_index = scores.probability.masked_fill(labels[:, None] == 0, -1).argmax(dim=2)
     return PseudoLabels(label, class_index.masked_fill(label != 1, -1).to(torch.int16))
+
+
+def overridden(labels: PseudoLabels, above: PseudoLabels) -> PseudoLabels:
+    """Labels with others above them: where those say something, they count.
+
+    >>> teacher = PseudoLabels(torch.tensor([1, 1, -1]), torch.tensor([4, 4, -1]))
+    >>> points = PseudoLabels(torch.tensor([-1, 0, 1]), torch.tensor([-1, -1, 2]))
+    >>> [values.tolist() for values in overridden(teacher, points)]
+    [[1, 0, 1], [4, -1, 2]]
+    """
+    known = above.label >= 0
+    return PseudoLabels(
+        torch.where(known, above.label, labels.label), torch.where(known, above.class_index, labels.class_index)
+    )

@@ -1,16 +1,29 @@
 """Measure prediction files by the rules of any public evaluator."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal, TypeVar
 
+from wtal.data.anomaly_lists import read_video_list
 from wtal.data.thumos14_lists import TestList
 from wtal.errors import ConfigError
+from wtal.metrics.frame_scores import FRAME_RULE_SETS, FrameRules, FrameRulesName
 from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
 from wtal.results.evaluation import evaluate_file, labels_of, save_evaluations, show_evaluations
+from wtal.results.frame_evaluation import (
+    FrameEvaluation,
+    evaluate_frames,
+    save_frame_evaluations,
+    show_frame_evaluations,
+)
+from wtal.results.frame_scores import read_frame_scores
+from wtal.results.frame_truth import load_frame_truth
 from wtal.results.ground_truth import load_truth
-from wtal.results.sets import each_set, rules_for, thresholds_of_runs, truth_of_runs
+from wtal.results.sets import each_scores, each_set, rules_for, thresholds_of_runs, truth_of_runs
 
 __all__ = ["run"]
+
+Rules = TypeVar("Rules")
 
 
 def run(
@@ -18,7 +31,7 @@ def run(
     /,
     annotations: Path | None = None,
     subset: str | None = None,
-    protocol: RuleSetName = "activitynet-official",
+    protocol: RuleSetName | FrameRulesName | None = None,
     test_list: TestList | None = None,
     subsets: Path | None = None,
     ambiguous: Path | None = None,
@@ -28,22 +41,32 @@ def run(
     output: Path | None = None,
     fps: float | None = None,
     classes: Path | None = None,
+    task: Literal["localization", "anomaly"] = "localization",
+    video_list: Path | None = None,
+    frames_per_score: int = 1,
 ) -> None:
     """Measure prediction files by the rules of a public evaluator.
+
+    With ``--task anomaly``, scores of frames are measured instead of detections: the area under the ROC, average
+    precision, and both of abnormal videos alone.
 
     Args:
         predictions: Files (.json in ActivityNet's format, .csv, .tsv, ActionFormer's .pkl), or folders of files that
             are parts of one set. Several arguments are several sets, compared side by side; a run's folder holds one
-            set per branch.
+            set per branch. Of an anomaly task: folders of one .npy a video, .npz files, one long .npy of all videos
+            with their list, or runs.
         annotations: Ground truth in any format: ActivityNet JSON, W-TALC folder, THUMOS14 text files, CSV, or a file
             of ELAN, VIA, Label Studio or CVAT. May be left out for runs that were tested on known segments, together
-            with the thresholds.
+            with the thresholds. Of an anomaly task also UCF-Crime's `Temporal_Anomaly_Annotation.txt`, XD-Violence's
+            `annotations.txt`, ShanghaiTech's folder of frame masks, or one long .npy of 0 and 1 with a list.
         subset: Name of the subset in the annotations; may be left out if only one has instances.
         protocol: The evaluator whose rules apply. `opentad` and `actionformer` leave out empty and repeated instances
             and add the recall at 1x and 5x; `co2net`, also used by P-MIL, rounds instances to snippets of 16/25 s and
             leaves out detections that overlap ambiguous segments; `wtalc` rounds detections too, takes the first
             instance of sufficient tIoU and does not interpolate; all four ignore labels without an instance, which
-            `activitynet-official` refuses.
+            `activitynet-official` refuses. Of an anomaly task: `wtal` (the default), `rtfm` and `ur-dmu`, whose area
+            under precision over recall is that of straight lines, or `vadclip-ucf` and `vadclip-xd`, whose fine-grained
+            mAP is 0 once a kind has no proposal; see the README.
         test_list: Number of THUMOS14's test videos: 213, 212, 211 or 210; by default all that the file has.
         subsets: Table `video,subset` for annotations without subsets, such as BSN's `video_info_new.csv`.
         ambiguous: THUMOS14's `Ambiguous_test.txt`, if it is not in the annotations' folder.
@@ -54,23 +77,85 @@ def run(
         fps: Frame rate of the videos, for annotations whose times are frames (Label Studio, CVAT).
         classes: Class list for predictions whose labels are numbers: one name a line, in the order of the numbers from
             0; by default the `label_id` of the annotations.
+        task: What was predicted: segments, or whether frames are abnormal.
+        video_list: The tested videos of an anomaly task: a list of feature files, or a table `video,label,frames`.
+        frames_per_score: Frames that one score of an anomaly task stands for: 16 for scores of snippets.
 
     Raises:
         WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
+    """
+    _check(output, tious)
+    if task == "anomaly":
+        frame_rules = _chosen(FRAME_RULE_SETS, protocol or "wtal", task)
+        of_frames = _of_frames(predictions, annotations, video_list, frames_per_score, frame_rules, names, fps)
+        _report_frames(of_frames, output, per_class)
+        return
+    rules = _chosen(RULE_SETS, protocol or "activitynet-official", task)
+    sets = each_set(predictions)
+    truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
+    of_runs = thresholds_of_runs(sets) if annotations is None else ()
+    thresholds = tuple(sorted(set(tious))) or of_runs or truth.tious
+    results = [
+        evaluate_file(path, label, truth, rules_for(path, rules), thresholds)
+        for path, label in zip(sets, labels_of(sets, names), strict=True)
+    ]
+    if output is not None:
+        save_evaluations(results, output, per_class)
+    show_evaluations(results, per_class)
+
+
+def _check(output: Path | None, tious: Sequence[float]) -> None:
+    """Refuse an output of another format, and thresholds out of range.
+
+    Raises:
+        ConfigError: If there is one.
     """
     if output is not None and output.suffix.lower() not in {".json", ".csv", ".md"}:
         raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these formats.")
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-    sets = each_set(predictions)
-    truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
-    of_runs = thresholds_of_runs(sets) if annotations is None else ()
-    thresholds = tuple(sorted(set(tious))) or of_runs or truth.tious
-    labels = labels_of(sets, names)
-    results = [
-        evaluate_file(path, label, truth, rules_for(path, RULE_SETS[protocol]), thresholds)
-        for path, label in zip(sets, labels, strict=True)
-    ]
+
+
+def _chosen(known: Mapping[Any, Rules], name: str, task: str) -> Rules:
+    """The rules of a name.
+
+    Raises:
+        ConfigError: If they are those of another task.
+    """
+    if name not in known:
+        raise ConfigError(f"--protocol {name} measures no {task}: choose {', '.join(known)}, or another --task.")
+    return known[name]
+
+
+def _report_frames(results: Sequence[FrameEvaluation], output: Path | None, per_class: bool) -> None:
     if output is not None:
-        save_evaluations(results, output, per_class)
-    show_evaluations(results, per_class)
+        save_frame_evaluations(results, output, per_class)
+    show_frame_evaluations(results, per_class)
+
+
+def _of_frames(
+    predictions: Sequence[Path],
+    annotations: Path | None,
+    video_list: Path | None,
+    frames_per_score: int,
+    rules: FrameRules,
+    names: Sequence[str],
+    fps: float | None,
+) -> list[FrameEvaluation]:
+    """Measure scores of frames.
+
+    Raises:
+        ConfigError: If a score stands for no frame.
+        WTALError: If a file is unreadable or does not fit the others.
+    """
+    if frames_per_score < 1:
+        raise ConfigError(f"--frames_per_score is {frames_per_score}: a score stands for 1 frame or more.")
+    sets = each_scores(predictions)
+    listed = None if video_list is None else read_video_list(video_list)
+    truth_path = annotations or truth_of_runs(sets)
+    results = []
+    for path, label in zip(sets, labels_of(sets, names), strict=True):
+        found = read_frame_scores(path, frames_per_score, listed)
+        truth = load_frame_truth(truth_path, found.scores, listed, found.fps if fps is None else fps)
+        results.append(evaluate_frames(found, label, truth, rules))
+    return results

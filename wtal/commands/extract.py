@@ -6,8 +6,9 @@ from typing import Literal
 
 from wtal.errors import ConfigError, VideoError
 from wtal.extraction.pipeline import Extraction, Layout, Running, Stream, extract_features
+from wtal.extraction.sounds import LogMel, extract_sounds
 from wtal.io.text import counted
-from wtal.video.files import find_videos
+from wtal.video.files import SOUND_SUFFIXES, VIDEO_SUFFIXES, find_videos
 
 __all__ = ["run"]
 
@@ -16,7 +17,7 @@ def run(
     videos: Sequence[Path],
     /,
     output: Path,
-    streams: Sequence[Stream] = ("rgb", "flow", "clip"),
+    streams: Sequence[Stream | Literal["mel"]] = ("rgb", "flow", "clip"),
     layout: Layout = "store",
     rgb_weights: Path = Path("weights/rgb_imagenet.pt"),
     flow_weights: Path = Path("weights/flow_imagenet.pt"),
@@ -30,6 +31,7 @@ def run(
     stride: int = 16,
     window: int = 16,
     images: int = 1,
+    sound: LogMel = LogMel(),  # noqa: B008  frozen
     batch_size: int = 8,
     workers: int | None = None,
     precision: str | None = None,
@@ -48,7 +50,8 @@ def run(
     Args:
         videos: Video files, or folders of which every video is used.
         output: Folder of the features.
-        streams: Features to extract.
+        streams: Features to extract; `mel` are log-mels of the sound of films and recordings, and go to
+            ``OUTPUT/mel``.
         layout: ``two_stream`` for programs that read ``rgb/<video>.npy`` and ``flow/<video>.npy``, ``joint`` for those
             that read ``<video>.npy`` with both; CLIP's always go to ``clip``.
         rgb_weights: I3D's weights for frames,
@@ -66,6 +69,7 @@ def run(
         stride: Frames between neighbouring snippets.
         window: Frames in a snippet.
         images: Frames of a snippet that CLIP sees; their features are averaged.
+        sound: How log-mels are made, such as ``--sound.bands 48 --sound.hop_ms 20``.
         batch_size: Snippets that a network sees at once.
         workers: Processes that decode and compute flow; by default a number that suits the machine.
         precision: Precision of the networks, as Lightning names it; by default ``bf16-mixed`` on a GPU.
@@ -81,12 +85,17 @@ def run(
         VideoError: If there are no videos, or some could not be read.
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
     """
-    found = find_videos(videos)
     if checkpoint is not None:
+        found = find_videos(videos)
         _refuse_missing(_extract_adapted(found, output, checkpoint, trust), len(found))
         return
+    seen: tuple[Stream, ...] = tuple(stream for stream in dict.fromkeys(streams) if stream != "mel")
+    if "mel" in streams:
+        _extract_sounds(videos, output / "mel", sound)
+        if not seen:
+            return
     making = Extraction(
-        streams=tuple(dict.fromkeys(streams)),
+        streams=seen,
         rgb_weights=rgb_weights,
         flow_weights=flow_weights,
         clip_model=clip_model,
@@ -101,6 +110,7 @@ def run(
         images=images,
     )
     running = Running(batch_size, workers, precision, devices, nodes, strategy)
+    found = find_videos(videos)
     _refuse_missing(extract_features(found, output, making, running, layout).failed, len(found))
 
 
@@ -125,3 +135,13 @@ def _refuse_missing(failed: Mapping[str, str], count: int) -> None:
     if failed:
         names = ", ".join(sorted(failed))
         raise VideoError(f"{len(failed)} of {counted(count, 'video')} cannot be read and are left out: {names}.")
+
+
+def _extract_sounds(paths: Sequence[Path], folder: Path, making: LogMel) -> None:
+    found = find_videos(paths, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES))
+    written, failed = extract_sounds(found, folder, making)
+    there = len(found) - written - len(failed)
+    print(f"{counted(written, 'sound')} written to {folder}" + (f"; {there} already had them." if there else "."))
+    if failed:
+        names = ", ".join(sorted(failed))
+        raise VideoError(f"{len(failed)} of {counted(len(found), 'file')} cannot be read and are left out: {names}.")

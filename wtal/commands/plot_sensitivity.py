@@ -22,6 +22,7 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
         split: Split of the videos: `test`, or `val` for the held-out ones, on which thresholds may be chosen.
 
     Raises:
+        ConfigError: If a run is a student, of which nothing is cut, or the runs differ in their branches.
         WTALError: If a file does not exist, or the videos' segments may not be seen.
     """
     from wtal.api import load, predict, truth_of
@@ -30,8 +31,12 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
     from wtal.report.sensitivity import sensitivity_figure
     from wtal.report.style import save_figure
     from wtal.results.sensitivity import cut_curves
+    from wtal.student import StudentModule
 
     loaded = [load(path) for path in runs]
+    for one in loaded:
+        if isinstance(one.model, StudentModule):
+            raise ConfigError(f"{one.path} is a student, which predicts whole instances: no threshold cuts them.")
     if len({one.model.sources for one in loaded}) > 1:
         raise ConfigError(f"{runs[0]} and {runs[1]} hold models with different branches: give runs of one kind.")
     data = loaded[0].data

@@ -15,6 +15,7 @@ def run(
     tious: Sequence[float] = (),
     videos: Path | None = None,
     title: str | None = None,
+    points: Path | None = None,
 ) -> None:
     """Write one HTML page that shows runs or predictions: tables, errors, training, and a timeline of every video.
 
@@ -29,6 +30,8 @@ def run(
         tious: Thresholds of temporal IoU; by default those of the run's benchmark, otherwise 0.1 to 0.7.
         videos: Folder of the video files, named like the videos; the page links to them where they are.
         title: Title of the page; by default the sources' names.
+        points: Table `video,label,time` of points inside instances, to look at and to go on with. Points clicked in the
+            page are saved as such a table, which `PointLabels` and `wtal init --points` take.
 
     Raises:
         WTALError: If a source cannot be read, or a tIoU lies outside (0, 1].
@@ -37,6 +40,6 @@ def run(
 
     from wtal.report.page.build import write_page
 
-    page = write_page(sources, output, annotations, subset, tious, videos, title)
+    page = write_page(sources, output, annotations, subset, tious, videos, title, points)
     size = page.stat().st_size / 1e6
     Console(stderr=True).print(f"{page}: {max(size, 0.1):.1f} MB", soft_wrap=True, highlight=False)

@@ -14,7 +14,7 @@ from wtal.collaboration import CollaborationModule, Fusion
 from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.localization.localizer import Localizer
-from wtal.metrics.detection_map import TemporalMAP
+from wtal.tasks import task_of
 from wtal.types import SnippetBatch, SnippetScores
 
 __all__ = ["Weights", "candidates", "held_out_map", "in_words", "without_segments"]
@@ -84,7 +84,7 @@ class _Seen(NamedTuple):
 
 
 def held_out_map(model: CollaborationModule, data: SnippetDataModule) -> pd.DataFrame:
-    """The mAP of a late fusion on held-out training videos, for all weights to try.
+    """The task's main measure of a late fusion on held-out training videos, for all weights to try.
 
     Each branch scores each video once. Of more than 200 videos only some are used, evenly spread over all.
 
@@ -93,10 +93,10 @@ def held_out_map(model: CollaborationModule, data: SnippetDataModule) -> pd.Data
         data: Its data, which may show the segments of held-out videos.
 
     Returns:
-        One row per weights, best first: the weights, ``mAP`` and the number of ``videos``.
+        One row per weights, best first: the weights, the measure (``mAP``) and the number of ``videos``.
     """
-    videos, seen = data.videos("val"), _scored(model, data)
-    truth = model.task.truth(data, "val")
+    videos, seen, task = data.videos("val"), _scored(model, data), task_of(data.benchmark)
+    truth = task.truth(data, "val")
     assert truth is not None
     truth = truth[torch.isin(truth[:, 0].long(), torch.tensor([one.row for one in seen]))]
     rows = []
@@ -105,13 +105,13 @@ def held_out_map(model: CollaborationModule, data: SnippetDataModule) -> pd.Data
             model.fusion, probability=weights.probability, attention=weights.attention, video=weights.video
         )
         localizer = replace(model.localizer, attention_weight=weights.attention_weight)
-        quality = TemporalMAP(data.benchmark)
+        quality = task.main_metric(data.benchmark)
         for one in seen:
             scores = fusion(one.first, one.second)
-            model.task.add_video(quality, one.row, scores, localizer(scores, videos[one.row]))
-        model.task.add_truth(quality, truth)
-        rows.append(weights.settings | {"mAP": float(quality.compute()["mAP"]), "videos": len(seen)})
-    return pd.DataFrame(rows).sort_values("mAP", ascending=False, kind="stable").reset_index(drop=True)
+            task.add_video(quality, one.row, scores, localizer(scores, videos[one.row]))
+        task.add_truth(quality, truth)
+        rows.append(weights.settings | {task.main: float(quality.compute()[task.main]), "videos": len(seen)})
+    return pd.DataFrame(rows).sort_values(task.main, ascending=False, kind="stable").reset_index(drop=True)
 
 
 @torch.inference_mode()

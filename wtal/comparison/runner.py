@@ -22,6 +22,7 @@ from wtal.results.comparison import Method, save_comparison
 from wtal.results.identity import Identity
 from wtal.results.record import Record, config_texts_digest, length_of, read_record, write_record
 from wtal.results.run_folder import RunFolder, records_below
+from wtal.tasks import task_of
 from wtal.training.cli import WTALCLI
 from wtal.training.runs import make_record, say
 from wtal.views import CBP, VLP
@@ -344,10 +345,10 @@ def _fit_fusion(run: Run, arguments: Sequence[str], path: Path, folder: Path) ->
         Identity.of(cli.settings, cli.trainer.world_size, run.variant),
     )
     write_text(written.path / "fusion.csv", found.to_csv(index=False))
-    best = found.iloc[0]
-    metrics = {"val/fused/mAP": float(best["mAP"]), "val/videos": float(best["videos"])}
+    best, main = found.iloc[0], task_of(cli.datamodule.benchmark).main
+    metrics = {f"val/fused/{main}": float(best[main]), "val/videos": float(best["videos"])}
     record = make_record(cli.settings, identity, model, cli.datamodule, metrics, None, seconds)
-    record = replace(record, chosen={name: float(best[name]) for name in found.columns.drop(["mAP", "videos"])})
+    record = replace(record, chosen={name: float(best[name]) for name in found.columns.drop([main, "videos"])})
     write_record(written.record, record)
     return record
 

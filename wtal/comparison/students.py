@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from wtal.errors import CheckpointError
+from wtal.results.pseudo_instances import write_pseudo_instances
 from wtal.results.record import Record, read_record
 from wtal.results.run_folder import RunFolder, records_below
 from wtal.student.distill import distill, student_settings, write_configs
-from wtal.student.files import write_pseudo_instances
 from wtal.training.checkpoint import load
 
 __all__ = ["run_of_record", "student_configs"]

@@ -7,6 +7,10 @@ from wtal._lazy import lazy
 if TYPE_CHECKING:
     from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
     from wtal.data.annotations import Annotations, read_annotations
+    from wtal.data.anomaly import AnomalyDataModule
+    from wtal.data.anomaly_lists import ListedVideo, read_video_list
+    from wtal.data.anomaly_names import FeatureFile
+    from wtal.data.anomaly_truth import AnnotatedVideo, Interval, read_frame_annotations
     from wtal.data.appending import StoreAppender
     from wtal.data.axes import ArraySample, FeatureArray
     from wtal.data.bank import BankRows, FeatureBank
@@ -15,14 +19,17 @@ if TYPE_CHECKING:
     from wtal.data.datamodule import SnippetDataModule, SplitVideos
     from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
     from wtal.data.durations import DurationCheck
+    from wtal.data.egocentric import BEOIDDataModule, GTEADataModule
     from wtal.data.features import FeatureSource, open_features
     from wtal.data.filming import Filming
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
     from wtal.data.layouts import FoundFeatures
     from wtal.data.manifest import Manifest, read_manifest
+    from wtal.data.points import Points
     from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
-    from wtal.data.synthetic import SyntheticDataModule, SyntheticParams, write_synthetic
+    from wtal.data.synthetic import MadeVideo, SyntheticDataModule, SyntheticParams, write_synthetic
+    from wtal.data.synthetic_anomaly import SyntheticAnomalyDataModule, SyntheticAnomalyParams
     from wtal.data.thumos14 import THUMOS14DataModule
 else:
     __getattr__, __dir__ = lazy(__name__)
@@ -30,8 +37,11 @@ else:
 __all__ = [
     "ActivityNet12DataModule",
     "ActivityNet13DataModule",
+    "AnnotatedVideo",
     "Annotations",
+    "AnomalyDataModule",
     "ArraySample",
+    "BEOIDDataModule",
     "BankRows",
     "CustomDataModule",
     "DataReport",
@@ -39,14 +49,20 @@ __all__ = [
     "EpochSampler",
     "FeatureArray",
     "FeatureBank",
+    "FeatureFile",
     "FeatureSource",
     "FeatureStore",
     "Filming",
     "FixedOrder",
     "FoundFeatures",
+    "GTEADataModule",
     "Grids",
+    "Interval",
     "Item",
+    "ListedVideo",
+    "MadeVideo",
     "Manifest",
+    "Points",
     "ResumableLoader",
     "SnippetDataModule",
     "SnippetDataset",
@@ -56,6 +72,8 @@ __all__ = [
     "StoreAppender",
     "StoreWriter",
     "StreamReport",
+    "SyntheticAnomalyDataModule",
+    "SyntheticAnomalyParams",
     "SyntheticDataModule",
     "SyntheticParams",
     "THUMOS14DataModule",
@@ -64,6 +82,8 @@ __all__ = [
     "open_features",
     "open_store",
     "read_annotations",
+    "read_frame_annotations",
     "read_manifest",
+    "read_video_list",
     "write_synthetic",
 ]

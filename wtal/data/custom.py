@@ -10,7 +10,7 @@ from wtal.data.annotations import Annotations, read_annotations, with_subsets
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import AnnotationError
 from wtal.io.given import numbers
-from wtal.types import Benchmark
+from wtal.types import Benchmark, TaskName
 
 __all__ = ["CustomDataModule"]
 
@@ -29,6 +29,7 @@ class CustomDataModule(SnippetDataModule):
         name: Name of the benchmark in tables.
         tious: Temporal IoU thresholds.
         fps: Frame rate of the videos, for annotations whose times are frames (Label Studio, CVAT, ``start_frame``).
+        task: What is to be found: segments, or, for ``anomaly``, also which frames are abnormal.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
 
     Raises:
@@ -44,6 +45,7 @@ class CustomDataModule(SnippetDataModule):
         name: str = "custom",
         tious: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
         fps: float | None = None,
+        task: TaskName = "localization",
         **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
         content = read_annotations(annotations, class_names, fps)
@@ -55,7 +57,7 @@ class CustomDataModule(SnippetDataModule):
         if self._undivided:
             name += " (the training videos)"
         tious = numbers("data.tious", tious)
-        super().__init__(content, Benchmark(name, tious, ((min(tious), max(tious)),)), **options)
+        super().__init__(content, Benchmark(name, tious, ((min(tious), max(tious)),), task), **options)
 
     def train_table(self) -> pd.DataFrame:
         """All videos if there are no subsets, else those of the training subset."""

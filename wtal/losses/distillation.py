@@ -21,19 +21,23 @@ def _mean_confident(values: Tensor, pseudo: PseudoLabels, balanced: bool) -> Ten
     return _mean_over(values, pseudo.label >= 0)
 
 
-def attention_distillation(attention: Tensor, pseudo: PseudoLabels, balanced: bool = False) -> Tensor:
+def attention_distillation(
+    attention: Tensor, pseudo: PseudoLabels, balanced: bool = False, label_smoothing: float = 0.0
+) -> Tensor:
     """Binary cross-entropy of actionness on the labelled snippets.
 
     Args:
         attention: Actionness in [0, 1], ``(B, T)``.
         pseudo: Labels of the snippets, ``(B, T)``.
         balanced: Average foreground and background separately and add them; otherwise all snippets count equally.
+        label_smoothing: Share of each target that goes to the other label. Without it actionness is driven to 0 and 1,
+            and no longer says where an action begins between two labelled snippets.
 
     Returns:
         Scalar.
 
     Source:
-        arXiv:2212.09335, section 3.3 (the distillation terms).
+        arXiv:2212.09335, section 3.3 (the distillation terms); label smoothing as in arXiv:1512.00567, section 7.
 
     >>> pseudo = PseudoLabels(torch.tensor([[0, -1]]), torch.tensor([[-1, -1]]))
     >>> attention_distillation(torch.tensor([[0.5, 0.9]]), pseudo)  # -log(1 - 0.5): the ignored snippet adds nothing
@@ -41,7 +45,8 @@ def attention_distillation(attention: Tensor, pseudo: PseudoLabels, balanced: bo
     """
     attention = attention.float().clamp(1e-6, 1 - 1e-6)
     right = torch.where(pseudo.label == 1, attention, 1 - attention)
-    return _mean_confident(-right.log(), pseudo, balanced)
+    entropy = -(1 - label_smoothing) * right.log() - label_smoothing * (1 - right).log()
+    return _mean_confident(entropy, pseudo, balanced)
 
 
 def class_distillation(plain: Tensor, pseudo: PseudoLabels, balanced: bool = False) -> Tensor:

@@ -1,4 +1,4 @@
-"""How good detections are, and how they fail."""
+"""How good detections and scores of frames are, and how they fail."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,18 @@ if TYPE_CHECKING:
     from wtal.metrics.detection_map import TemporalMAP
     from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, Bins, Diagnosis, diagnose, kinds_of
     from wtal.metrics.error_analysis import ErrorProfile, error_profile
+    from wtal.metrics.fine_grained import FINE_TIOUS, fine_grained_map, frame_proposals
+    from wtal.metrics.frame_scores import (
+        FRAME_RULE_SETS,
+        FrameRules,
+        FrameRulesName,
+        FrameScore,
+        VideoFrames,
+        frame_mask,
+        frame_score,
+        precision_area,
+        roc_area,
+    )
     from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score, evaluate
     from wtal.metrics.video_map import VideoMAP
 else:
@@ -15,19 +27,31 @@ else:
 
 __all__ = [
     "ACTIVITYNET_BINS",
+    "FINE_TIOUS",
+    "FRAME_RULE_SETS",
     "KINDS",
     "RULE_SETS",
     "THUMOS14_BINS",
     "Bins",
     "Diagnosis",
     "ErrorProfile",
+    "FrameRules",
+    "FrameRulesName",
+    "FrameScore",
     "RuleSet",
     "RuleSetName",
     "Score",
     "TemporalMAP",
+    "VideoFrames",
     "VideoMAP",
     "diagnose",
     "error_profile",
     "evaluate",
+    "fine_grained_map",
+    "frame_mask",
+    "frame_proposals",
+    "frame_score",
     "kinds_of",
+    "precision_area",
+    "roc_area",
 ]

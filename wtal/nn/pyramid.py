@@ -39,7 +39,8 @@ class PyramidHead(nn.Module):
         in_dim: Width of the features; several streams count together.
         width: Channels inside.
         levels: Number of levels, whose strides are 1, 2, 4 and so on.
-        input_dropout: Probability that a channel of a snippet is dropped in training.
+        input_dropout: Probability that a channel is dropped in training, in all snippets of a crop at once: single ones
+            would add noise along time, in which bounds are lost.
         dropout: The same inside.
         boundaries: ``distance`` predicts both distances as numbers, ``distribution`` as the mean of a distribution over
             ``bins`` places on either side, which adds the evidence of the places themselves to be a bound.
@@ -74,7 +75,7 @@ class PyramidHead(nn.Module):
         if min(in_dim, width, levels, bins) < 1:
             raise ValueError("`in_dim`, `width`, `levels` and `bins` of the pyramid must be at least 1.")
         self.levels, self.bins, self.boundaries, self.uncertainty = levels, bins, boundaries, uncertainty
-        self.norm, self.dropout = FeatureNorm(in_dim, scale), nn.Dropout(input_dropout)
+        self.norm, self.dropout = FeatureNorm(in_dim, scale), nn.Dropout1d(input_dropout)
         self.stem = nn.ModuleList([_Block(in_dim, width, dropout), _Block(width, width, dropout)])
         self.down = nn.ModuleList(_Down(width) for _ in range(levels - 1))
         self.blocks = nn.ModuleList(_Residual(width, dropout) for _ in range(levels))
@@ -92,7 +93,7 @@ class PyramidHead(nn.Module):
             features: Features of the snippets, ``(B, T, in_dim)``.
             mask: True on real snippets, ``(B, T)``, which come first.
         """
-        hidden = self.dropout(self.norm(features, mask))
+        hidden = self.dropout(self.norm(features, mask).transpose(1, 2)).transpose(1, 2)
         for block in self.stem:
             hidden = block(hidden, mask)
         levels, masks = [], []

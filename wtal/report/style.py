@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wtal.errors import ConfigError
 from wtal.io.files import drafted
-from wtal.views import CBP, FUSED, VLP, View
+from wtal.views import CBP, FUSED, STUDENT, VLP, View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,6 +17,7 @@ __all__ = [
     "COMPARED_NAMES",
     "DARK_COLOURS",
     "DEFAULT_VIEWS",
+    "LANE_METHODS",
     "PAGE_COLOURS",
     "PAGE_NAMES",
     "PALETTE",
@@ -42,7 +43,9 @@ PAGE_NAMES = {**SOURCE_NAMES, FUSED.name: "collaboration"}  # on pages
 # A page of `wtal compare`: names and colours of its methods in tables; and its lanes, each a run, a source, a name, and
 # whether it is visible from the start.
 COMPARED_NAMES = {"cbp": f"{CBP.title} alone", "vlp": f"{VLP.title} alone", "alternation": "collaboration"}
+COMPARED_NAMES |= {"student": STUDENT.title}
 COMPARED_COLOURS = {"cbp": CBP.name, "vlp": VLP.name, "late_fusion": "late", "alternation": FUSED.name}
+COMPARED_COLOURS |= {"student": "p5", "supervised": "p7"}
 COMPARED_LANES = (
     ("apart", CBP.name, f"{CBP.title} alone", True),
     ("apart", VLP.name, f"{VLP.title} alone", True),
@@ -50,7 +53,11 @@ COMPARED_LANES = (
     ("alternation", CBP.name, f"{CBP.title}, taught", False),
     ("alternation", VLP.name, f"{VLP.title}, taught", False),
     ("alternation", FUSED.name, "collaboration", True),
+    ("student", STUDENT.name, STUDENT.title, True),
+    ("supervised", STUDENT.name, "student on true segments", False),
 )
+LANE_METHODS = {"late fusion": "late_fusion", STUDENT.title: "student", "student on true segments": "supervised"}
+
 
 # Colours that a page knows by name: the sources, late fusion, and the palette by position; lighter on a dark page.
 PAGE_COLOURS = {view.name: view.colour for view in DEFAULT_VIEWS} | {"late": "#cc79a7"}

@@ -8,10 +8,15 @@ if TYPE_CHECKING:
     from wtal.results.analysis import Analysis, analyze_sets
     from wtal.results.benchmarks import SideBySide
     from wtal.results.evaluation import Evaluation, evaluate_file
+    from wtal.results.events import PSDS, Collar
     from wtal.results.exports import export, export_table
+    from wtal.results.frame_evaluation import FrameEvaluation, evaluate_frames
+    from wtal.results.frame_scores import FramePredictions, read_frame_scores
+    from wtal.results.frame_truth import FrameTruth, load_frame_truth
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
     from wtal.results.predictions import read_predictions, write_predictions
+    from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
     from wtal.results.published import PUBLISHED, Published
     from wtal.results.record import About, Record, read_about, read_record
     from wtal.results.run_folder import RunFolder
@@ -23,13 +28,19 @@ else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
+    "PSDS",
     "PUBLISHED",
     "About",
     "Analysis",
+    "Collar",
     "CutCurve",
     "Evaluation",
+    "FrameEvaluation",
+    "FramePredictions",
+    "FrameTruth",
     "GroundTruth",
     "Identity",
+    "PseudoInstances",
     "Published",
     "Record",
     "Row",
@@ -42,11 +53,15 @@ __all__ = [
     "VideoGrids",
     "analyze_sets",
     "evaluate_file",
+    "evaluate_frames",
     "export",
     "export_table",
+    "load_frame_truth",
     "load_truth",
     "read_about",
+    "read_frame_scores",
     "read_predictions",
+    "read_pseudo_instances",
     "read_pseudo_labels",
     "read_record",
     "read_scores",

@@ -61,6 +61,7 @@ METHOD_NAMES = {
     "student": "student",
     "supervised": "student on true segments (fully supervised)",
 }
+_OF_FRAMES = {"AUC": "AUC", "AP": "AP", "AUC_abnormal": "AUC of abnormal"}  # where frames are scored, before the mAP
 _OTHER = {"false_positive_rate": "FPR", "false_negative_rate": "FNR"}
 _ORIGIN = ("features", "benchmark", "annotations", "branches", "weights")
 _TEXT = (*_ORIGIN, "chosen")  # text columns of comparison.csv, which may be empty
@@ -143,7 +144,7 @@ def summarize(table: pd.DataFrame, brief: bool = False) -> pd.DataFrame:
     groups = table.groupby("method", sort=False)
     summary = pd.DataFrame(
         {
-            title: groups[name].apply(_cell, name == "mAP_avg" or not brief)
+            title: groups[name].apply(_cell, name in ("mAP_avg", *_OF_FRAMES) or not brief)
             for name, title in _shown(table).items()
             if name in table
         }
@@ -181,11 +182,12 @@ def _names(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _shown(table: pd.DataFrame) -> dict[str, str]:
-    """Columns of a summary and their titles: thresholds, ranges other than that of all thresholds, and the rest."""
+    """Columns of a summary and their titles: frames, thresholds, ranges other than that of all, and the rest."""
     columns = _columns(table)
     single = [name for name in columns if ":" not in name]
     ranges = [name for name in columns if ":" in name and not _is_whole(name, single)]
-    return {name: name.removeprefix("mAP@") for name in [*single, *ranges]} | {"mAP_avg": "avg"} | _OTHER
+    mean_ap = {name: name.removeprefix("mAP@") for name in [*single, *ranges]}
+    return _OF_FRAMES | mean_ap | {"mAP_avg": "avg"} | _OTHER
 
 
 def _is_whole(name: str, single: list[str]) -> bool:

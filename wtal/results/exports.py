@@ -1,4 +1,4 @@
-"""Detections for other programs: subtitles (WebVTT), ELAN annotations (EAF), JSON and CSV."""
+"""Detections for other programs: subtitles, ELAN annotations, label tracks of sound editors, JSON and CSV."""
 
 import hashlib
 import re
@@ -12,8 +12,9 @@ from wtal.data.annotations import first
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
 from wtal.io.text import counted
-from wtal.results.cues import cues_of, shown
+from wtal.results.cues import Cue, cues_of, shown
 from wtal.results.elan import as_eaf
+from wtal.results.label_tracks import as_audacity, as_raven
 from wtal.results.predictions import as_table, write_table
 from wtal.results.webvtt import as_vtt
 from wtal.video.files import video_files
@@ -21,9 +22,22 @@ from wtal.video.files import video_files
 if TYPE_CHECKING:  # exporting a file needs no torch
     from wtal.types import Detections
 
-__all__ = ["NOTHING_FOUND", "Format", "chosen_of", "export", "export_table", "file_name", "media_files", "print_found"]
+__all__ = [
+    "NOTHING_FOUND",
+    "TABLES",
+    "Format",
+    "chosen_of",
+    "export",
+    "export_table",
+    "file_name",
+    "media_files",
+    "print_found",
+]
 
-Format = Literal["json", "csv", "vtt", "eaf"]
+Format = Literal["json", "csv", "vtt", "eaf", "audacity", "raven"]
+
+TABLES = ("json", "csv")  # of all videos; every other format is one file a video
+_SUFFIXES = {"audacity": ".txt", "raven": ".selections.txt"}  # as these programs name them
 
 NOTHING_FOUND = "no action found"
 _LONGEST = 209  # bytes of a file name, without its extension and that of a draft
@@ -59,11 +73,12 @@ def export_table(
     """Write a table of detections for other programs.
 
     ``json`` (ActivityNet's format) and ``csv`` hold all detections with all digits, in ``detections.json`` and
-    ``detections.csv``. ``vtt`` and ``eaf`` are for people: one file per video, named like the video, with the
-    detections that :func:`~wtal.results.cues.shown` chooses, their classes and scores, and times in milliseconds. A
-    subtitle is one line of plain text, so players can also use the file for chapters. In an ELAN file each class has a
-    tier, and further ones, ``class (2)``, for overlapping detections, because those in one tier must not overlap. The
-    files of a video for which none is chosen say so.
+    ``detections.csv``. ``vtt``, ``eaf``, ``audacity`` (label tracks, ``.txt``) and ``raven`` (selection tables,
+    ``.selections.txt``) are for people: one file per video, named like the video, with the detections that
+    :func:`~wtal.results.cues.shown` chooses, their classes and scores, and times in milliseconds. A subtitle is one
+    line of plain text, so players can also use the file for chapters. In an ELAN file each class has a tier, and
+    further ones, ``class (2)``, for overlapping detections, because those in one tier must not overlap. Subtitles and
+    ELAN files of a video for which none is chosen say so; label tracks have no place for that.
 
     Args:
         table: Detections, with the columns :data:`~wtal.results.predictions.COLUMNS`.
@@ -74,7 +89,7 @@ def export_table(
         minimum: Lowest score; see :func:`~wtal.results.cues.shown`.
         overlapping: Whether to keep overlapping detections; see :func:`~wtal.results.cues.shown`.
         floors: Score that the best detection of each class must reach; see :func:`~wtal.results.cues.shown`.
-        note: A remark for readers, such as that the weights are random; written to every file.
+        note: A remark for readers, such as that the weights are random; written to every file but label tracks.
 
     Returns:
         The files, those that hold all videos first.
@@ -87,10 +102,10 @@ def export_table(
         if kind not in get_args(Format):
             raise ConfigError(f"{kind!r} is not a format of detections: choose from {', '.join(get_args(Format))}.")
     names = list(dict.fromkeys(table["video_id"])) if videos is None else videos
-    tables = [folder / f"detections.{kind}" for kind in formats if kind in ("json", "csv")]
+    tables = [folder / f"detections.{kind}" for kind in formats if kind in TABLES]
     for path in tables:
         write_table(path, table, names, note)
-    per_video = [kind for kind in formats if kind in ("vtt", "eaf")]
+    per_video = [kind for kind in formats if kind not in TABLES]
     if not per_video:
         return tables
     chosen = chosen_of(table, names, minimum, overlapping, floors)
@@ -138,9 +153,17 @@ def _write_videos(
         cues = list(cues_of(video, table))
         text = "; ".join(filter(None, [note, "" if cues else NOTHING_FOUND]))
         for kind in formats:
-            path = folder / f"{file_name(video)}.{kind}"
-            write_text(path, as_vtt(cues, text) if kind == "vtt" else as_eaf(cues, path, media.get(video), text))
+            path = folder / f"{file_name(video)}{_SUFFIXES.get(kind, f'.{kind}')}"
+            write_text(path, _as(kind, cues, path, media.get(video), text))
             yield path
+
+
+def _as(kind: Format, cues: Sequence[Cue], path: Path, medium: Path | None, note: str) -> str:
+    if kind == "vtt":
+        return as_vtt(cues, note)
+    if kind == "eaf":
+        return as_eaf(cues, path, medium, note)
+    return as_audacity(cues) if kind == "audacity" else as_raven(cues)
 
 
 def file_name(name: str) -> str:

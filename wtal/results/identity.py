@@ -18,6 +18,7 @@ _TRAINER = (
     "logger", "max_epochs", "max_steps", "max_time", "model_registry", "num_nodes", "profiler",
 )  # fmt: skip
 _COMMAND = ("ckpt_path", "config", "logger", "name", "resume", "then_test", "verbose", "weights_only", "_instantiator")
+_ASYNCHRONOUS = ("asynchronous", "exchange")
 _DATA = ("cache", "eval_batch_size", "num_workers")
 _WITHOUT_EFFECT = {
     *_COMMAND,
@@ -60,6 +61,8 @@ class Identity:
         (False, 'seed_everything: 0 there, 1 here')
         """
         settings = {name: _plain(value) for name, value in _flat(config) if not _is_without_effect(name)}
+        if not settings.get("asynchronous"):  # as before there was such a training
+            settings = {name: v for name, v in settings.items() if name.partition(".")[0] not in _ASYNCHRONOUS}
         callbacks = settings.get("trainer.callbacks")
         if isinstance(callbacks, list):
             settings["trainer.callbacks"] = [one for one in callbacks if not _is_observer(one)] or None

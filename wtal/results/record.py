@@ -201,6 +201,7 @@ class About:
         views: How figures show each source, if known.
         floors: For each source and class, the score that the best detection of a video must reach for the class to be
             shown to people; empty if none was learned.
+        task: What was to be found; see :class:`~wtal.types.Benchmark`.
     """
 
     features: str = ""
@@ -211,6 +212,7 @@ class About:
     part: str = ""
     views: tuple[View, ...] = ()
     floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    task: str = "localization"
 
     @property
     def caption(self) -> str:

@@ -141,6 +141,11 @@ class RunFolder:
         return self.path / "pseudo_labels.npz"
 
     @property
+    def asynchronous(self) -> Path:
+        """What two branches that trained at the same time left: a run folder of each, its packets and its journal."""
+        return self.path / "asynchronous"
+
+    @property
     def predictions(self) -> Path:
         """The folder of the detections, one file per source, and of the ground truth."""
         return self.path / "predictions"
@@ -154,9 +159,14 @@ class RunFolder:
         """The detections of a branch or of the fusion."""
         return self.predictions / f"{source}.json"
 
+    @property
+    def scores(self) -> Path:
+        """Folder of the snippet scores."""
+        return self.path / "scores"
+
     def scores_of(self, source: str) -> Path:
         """The snippet scores of a branch or of the fusion."""
-        return self.path / "scores" / f"{source}.npz"
+        return self.scores / f"{source}.npz"
 
     @property
     def sources(self) -> list[str]:

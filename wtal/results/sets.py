@@ -9,7 +9,7 @@ from wtal.metrics.rule_sets import RuleSet
 from wtal.results.record import read_about
 from wtal.results.run_folder import RunFolder
 
-__all__ = ["each_set", "rules_for", "thresholds_of_runs", "truth_of_runs"]
+__all__ = ["each_scores", "each_set", "rules_for", "thresholds_of_runs", "truth_of_runs"]
 
 
 def each_set(given: Sequence[Path]) -> list[Path]:
@@ -29,6 +29,25 @@ def each_set(given: Sequence[Path]) -> list[Path]:
             raise PredictionError(f"{run} has no predictions: make them with `wtal test` or `wtal predict`.")
         else:
             paths += map(run.predictions_of, run.sources)
+    return paths
+
+
+def each_scores(given: Sequence[Path]) -> list[Path]:
+    """One path per set of frame scores: the folder of a run, or its ``scores``, holds one set per source.
+
+    Raises:
+        PredictionError: If a run has no scores.
+    """
+    paths: list[Path] = []
+    for path in map(Path, given):
+        run = _run_of(path) if path.is_dir() else None
+        if run is None:
+            paths.append(path)
+        else:
+            found = [run.scores_of(source) for source in run.sources if run.scores_of(source).is_file()]
+            if not found:
+                raise PredictionError(f"{run} has no scores: make them with `wtal test` or `wtal predict`.")
+            paths += found
     return paths
 
 
@@ -64,6 +83,6 @@ def rules_for(path: Path, rules: RuleSet) -> RuleSet:
 def _run_of(folder: Path) -> RunFolder | None:
     """The run whose own folder, or folder of predictions, this is; None for any other folder."""
     for run in (RunFolder(folder), RunFolder(folder.parent)):
-        if folder in (run.path, run.predictions) and (run.about.is_file() or run.ground_truth.is_file()):
+        if folder in (run.path, run.predictions, run.scores) and (run.about.is_file() or run.ground_truth.is_file()):
             return run
     return None

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wtal.simulation.movement import draw_movement
 from wtal.simulation.noise import Floats, random_stream, slow_noise
-from wtal.simulation.params import CLIPParams, I3DParams, MovementParams, SimulationParams
+from wtal.simulation.params import CLIPParams, I3DParams, MovementParams, ShotParams, SimulationParams
 from wtal.simulation.shots import Shots, draw_shots
 from wtal.simulation.videos import Instance, SimulatedVideo
 
@@ -67,6 +67,8 @@ def draw_evidence(video: SimulatedVideo, places: Floats, params: SimulationParam
     step_s = params.grid.step_s / params.steps
     times_s: Floats = (np.arange(video.length * params.steps, dtype=np.float64) + 0.5) * step_s
     classes = np.unique([label for event in video.instances for label in event.labels]).astype(int)
+    if not video.instances:
+        classes = _shared_scene(len(places), params.shots, random_stream(seed, video.name, "shared scene"))
     events = [_local(event, classes) for event in video.instances]
     shots = draw_shots(events, len(times_s) * step_s, params.shots, random_stream(seed, video.name, "shots"))
     rng = random_stream(seed, video.name, "scenes")
@@ -98,6 +100,11 @@ def draw_evidence(video: SimulatedVideo, places: Floats, params: SimulationParam
     )
 
 
+def _shared_scene(count: int, params: ShotParams, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The class whose scene a video without any instance shows, ``(1,)``, or none of them."""
+    return rng.integers(0, count, int(rng.random() < params.shared_scene))
+
+
 def _local(event: Instance, classes: NDArray[np.int64]) -> Instance:
     """An instance whose labels are places among the classes of its video."""
     return Instance(event.start_s, event.end_s, tuple(np.searchsorted(classes, event.labels).tolist()))
@@ -124,7 +131,7 @@ def _scenes(
 ) -> tuple[Floats, Floats]:
     """Visibility of the scenes, and the evidence that the CLIP-like features see, ``(n, P)`` each."""
     scene, clip = np.zeros(shape), np.full(shape, params.elsewhere)
-    if not events:
+    if not shape[1]:
         return scene, clip
     shot, count = shots.at(times_s), len(shots.same_scene)
     levels, shown = rng.normal(params.scene, params.scene_spread, count), rng.integers(0, shape[1], count)

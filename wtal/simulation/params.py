@@ -40,6 +40,8 @@ class ShotParams:
         context_s: Median length of the scene shown before or after an instance, where there is no cut.
         context_spread: Standard deviation of its logarithm.
         same_scene: Probability that a shot without instances shows the scene of a class of the video.
+        shared_scene: Probability that a video without any instance shows the scene of some class in such shots, as a
+            normal video from the place of an anomaly does.
     """
 
     length_s: float = 9.0
@@ -47,9 +49,10 @@ class ShotParams:
     context_s: float = 4.0
     context_spread: float = 0.8
     same_scene: float = 0.45
+    shared_scene: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self, "params.shots", ("cut_at_boundary", "same_scene"), ("length_s", "context_s"))
+        _check(self, "params.shots", ("cut_at_boundary", "same_scene", "shared_scene"), ("length_s", "context_s"))
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,9 @@ def settle_record(output: Path, record: Mapping[str, Any]) -> None:
     if not isinstance(made, dict):
         raise FeatureError(f"{file} is not the record of a simulation: choose another --output.")
     before, now = (dict(_leaves(content)) for content in (made, json.loads(json.dumps(record))))
+    defaults = dict(_leaves({"params": asdict(SimulationParams())}))  # of parameters that an older version did not have
     for name in now.keys() - {"wtal", "note"}:
-        if before.get(name) != now[name]:
+        if before.get(name, defaults.get(name)) != now[name]:
             raise FeatureError(
                 f"{output} holds features that were simulated with `{name}` {before.get(name)}, not {now[name]}: "
                 "choose another --output."

@@ -1,6 +1,6 @@
 """The student: a regressor of whole instances, taught by the instances that a finished run finds, or by segments."""
 
-from wtal.student.files import PseudoInstances
+from wtal.results.pseudo_instances import PseudoInstances
 from wtal.student.module import StudentModule, StudentWeights
 from wtal.student.pseudo_instances import Selection
 from wtal.student.sources import FileInstances, SupervisedInstances

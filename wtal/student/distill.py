@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from wtal.branches.labels import Clicks, LabelSource
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.scoring import score_videos
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.functional.segments import temporal_iou
 from wtal.io.files import write_text
-from wtal.student.files import PseudoInstances
+from wtal.results.pseudo_instances import PseudoInstances
+from wtal.student.inputs import check_inputs, write_inputs
 from wtal.student.pseudo_instances import Selection, pseudo_instances
 
 __all__ = ["distill", "label_quality", "student_settings", "write_configs"]
@@ -32,7 +34,7 @@ def distill(
     selection: Selection = Selection(),  # noqa: B008  frozen
     about: Mapping[str, Any] | None = None,
 ) -> PseudoInstances:
-    """Find pseudo-instances in the training videos of a model, by its scores and the video labels alone.
+    """Find pseudo-instances in the training videos of a model, by its scores, the video labels and its points, if any.
 
     Args:
         model: The trained model, in evaluation mode.
@@ -45,10 +47,27 @@ def distill(
     """
     scores, videos = score_videos(model, data, "train"), data.videos("train")
     labels = data.split_table("train")["labels"]
-    table = pseudo_instances(scores, {video.video_id: labels[video.video_id] for video in videos}, selection)
+    clicks = _clicks_of(model, data)
+    points: dict[str, list[tuple[str, float]]] = {}
+    for row, label, time_s in clicks.points if clicks else ():
+        points.setdefault(videos[row].video_id, []).append((data.class_names[label], time_s))
+    table = pseudo_instances(
+        scores,
+        {video.video_id: labels[video.video_id] for video in videos},
+        selection,
+        points,
+        clicks is None or clicks.complete,
+    )
     return PseudoInstances(
         table, {video.video_id: video.duration_s for video in videos}, about or {}, ", ".join(model.marks)
     )
+
+
+def _clicks_of(model: LocalizationModule, data: SnippetDataModule) -> Clicks | None:
+    """The points that a model, or the first of its branches that has any, learned from."""
+    sources = (getattr(part, "labels", None) for part in model.modules())
+    clicks = (source.clicks(data) for source in sources if isinstance(source, LabelSource))
+    return next((found for found in clicks if found is not None), None)
 
 
 def label_quality(found: pd.DataFrame, segments: pd.DataFrame, tiou: float = 0.5) -> tuple[float, float]:
@@ -96,31 +115,38 @@ def write_configs(settings: Mapping[str, Any], folder: Path) -> dict[str, Path]:
 
 
 def student_settings(
-    model: LocalizationModule, data: SnippetDataModule, settings: Mapping[str, Any], labels: Path
+    model: LocalizationModule,
+    data: SnippetDataModule,
+    settings: Mapping[str, Any],
+    labels: Path,
+    inputs: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The configuration of a student of a run, ready for ``wtal fit``.
-
-    It reads the streams that the run's model reads, from the same data.
 
     Args:
         model: The run's model.
         data: Its data.
         settings: Its configuration.
-        labels: The file of pseudo-instances.
+        labels: The file of pseudo-instances; inputs that the run makes are written to the folder ``inputs`` beside it.
+        inputs: What the student reads, see :func:`~wtal.student.inputs.check_inputs`; by default the streams that the
+            run's model reads.
 
     Raises:
-        ConfigError: If the configuration describes no data.
+        ConfigError: If the configuration describes no data, or an input is unknown.
+        WTALError: If features cannot be read.
     """
     if not isinstance(settings.get("data"), Mapping):
         raise ConfigError("The run's configuration has no `data` part: a student needs its data.")
-    streams = streams_of(model, data)
+    streams = inputs or streams_of(model, data)
+    check_inputs(streams, model, data)
+    made = write_inputs(model, data, streams, labels.parent / "inputs")
     steps = -(-len(data.videos("train")) // data.batch_size)
     epochs = min(max(-(-_STEPS // steps), _LEAST_EPOCHS), _MOST_EPOCHS)
-    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.001, "weight_decay": 0.05}}
+    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.003, "weight_decay": 0.05}}
     scheduler = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": epochs}}
     head = {
         "class_path": "wtal.nn.PyramidHead",
-        "init_args": {"in_dim": sum(data.dims[name] for name in streams), **_HEAD},
+        "init_args": {"in_dim": sum({**data.dims, **made}[name] for name in streams), **_HEAD},
     }
     arguments: dict[str, Any] = {
         "labels": {"class_path": "wtal.student.FileInstances", "init_args": {"path": str(labels)}},
@@ -133,6 +159,9 @@ def student_settings(
     crop = max(round(_CROP * float(np.median(data.train_lengths))), _LEAST_CROP)
     own_data["init_args"] = {**(own_data.get("init_args") or {}), "num_snippets": min(crop, data.num_snippets)}
     own_data["init_args"]["sampling"] = "random"
+    if made:
+        stores = {name: {"path": str(labels.parent / "inputs" / name)} for name in made}
+        own_data["init_args"]["streams"] = {**(own_data["init_args"].get("streams") or {}), **stores}
     return {
         "seed_everything": settings.get("seed_everything", 0),
         "trainer": {"max_epochs": epochs, "gradient_clip_val": 1.0},

@@ -10,7 +10,7 @@ from torch import Tensor
 from wtal.branches.labels import InstanceSource
 from wtal.data.contract import VideoData
 from wtal.errors import PredictionError
-from wtal.student.files import read_pseudo_instances
+from wtal.results.pseudo_instances import read_pseudo_instances
 from wtal.types import Video
 
 __all__ = ["FileInstances", "SupervisedInstances"]

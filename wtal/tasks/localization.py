@@ -31,6 +31,7 @@ class LocalizationTask:
     """Find segments and their classes; see :class:`~wtal.tasks.task.Task`."""
 
     heading: str = "mAP in % at tIoU"
+    main: str = "mAP"
 
     def truth(self, data: VideoData, split: Split) -> Tensor | None:
         """Segments of a split, ``(M, 4)`` rows of video, label, start, end."""
@@ -43,16 +44,20 @@ class LocalizationTask:
         """The mAP and the error profile."""
         return DetectionQuality(benchmark)
 
+    def main_metric(self, benchmark: Benchmark) -> TemporalMAP:
+        """The mAP alone."""
+        return TemporalMAP(benchmark)
+
     def add_truth(self, metric: Metric, truth: Tensor) -> None:
         """Add the segments."""
-        cast(DetectionQuality, metric).update(truth.new_zeros(0, 5), truth)
+        cast(TemporalMAP, metric).update(truth.new_zeros(0, 5), truth)
 
     def add_video(self, metric: Metric, row: int, scores: SnippetScores, detections: Detections) -> None:
         """Add the detections."""
         columns = (detections.label, detections.start_s, detections.end_s, detections.score)
         video = torch.full_like(detections.score, row, dtype=torch.float64)
         rows = torch.stack([video, *(column.double() for column in columns)], 1).to(metric.device)
-        cast(DetectionQuality, metric).update(rows, rows.new_zeros(0, 4))
+        cast(TemporalMAP, metric).update(rows, rows.new_zeros(0, 4))
 
     def columns(self, benchmark: Benchmark, short: bool = False) -> dict[str, str]:
         """The mAP by threshold and by range, its mean, and the mAP of the video labels."""

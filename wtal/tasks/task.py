@@ -19,6 +19,11 @@ class Task(Protocol):
     """
 
     @property
+    def main(self) -> str:
+        """The measure by which weights are chosen and methods are ranked."""
+        ...
+
+    @property
     def heading(self) -> str:
         """Heading of the first column of a table."""
         ...
@@ -33,6 +38,10 @@ class Task(Protocol):
 
     def metric(self, benchmark: Benchmark) -> Metric:
         """A metric whose ``compute`` gives named measures."""
+        ...
+
+    def main_metric(self, benchmark: Benchmark) -> Metric:
+        """A metric whose ``compute`` gives the main measure and little else, to try many settings."""
         ...
 
     def add_truth(self, metric: Metric, truth: Tensor) -> None:

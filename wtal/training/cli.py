@@ -23,6 +23,7 @@ import wtal.student  # noqa: F401
 from wtal._version import __version__
 from wtal.branches import LocalizationModule
 from wtal.branches.trainer_check import check_trainer
+from wtal.collaboration.asynchronous import ExchangeSettings
 from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
@@ -31,6 +32,7 @@ from wtal.io.text import counted
 from wtal.results.identity import Identity
 from wtal.results.record import write_record
 from wtal.results.run_folder import RunFolder
+from wtal.training.asynchronous import install_asynchronous
 from wtal.training.atomic import AtomicCheckpoints
 from wtal.training.floors import KeepFloors
 from wtal.training.folders import claim, leaves_no_files
@@ -70,7 +72,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 # What Lightning's mode for measuring its own overhead does not allow, although this project's defaults have it.
 BAREBONES: dict[str, Any] = {"logger": False, "log_every_n_steps": None}
 
-_SWITCHES = ("then_test", "resume")
+_SWITCHES = ("then_test", "resume", "asynchronous")
 
 
 class WTALCLI(LightningCommands):
@@ -136,6 +138,13 @@ class WTALCLI(LightningCommands):
             help="Continue the newest run of this name that has the same settings and seed, in its own folder; "
             "`trainer.max_epochs` may have grown. Begin a new run if there is none.",
         )
+        parser.add_argument(
+            "--asynchronous",
+            type=bool,
+            default=False,
+            help="Train both branches of a collaboration at the same time, each in a process of its own.",
+        )
+        parser.add_class_arguments(ExchangeSettings, "exchange")
 
     # The run ---------------------------------------------------------------------------------------------------------
 
@@ -196,6 +205,8 @@ class WTALCLI(LightningCommands):
         for option in ("max_epochs", "max_steps"):
             if getattr(self.trainer, option) == 0:
                 raise ConfigError(f"`trainer.{option}` is 0, so nothing would be trained: give a higher number.")
+        if self.setting("asynchronous"):
+            install_asynchronous(self.trainer, self.model)
         if isinstance(self.datamodule, SnippetDataModule):
             for sentence in another_clip([self.settings], self.datamodule):
                 rank_zero_warn(sentence)

@@ -27,6 +27,7 @@ from wtal.results.scores import (
     write_scores,
 )
 from wtal.results.tables import percent, print_table
+from wtal.tasks import task_of
 from wtal.training.folders import leaves_no_files
 from wtal.types import VideoResult
 from wtal.views import WARM_UP_ONLY
@@ -171,7 +172,8 @@ class ResultsTable(Callback):
         if not isinstance(module, LocalizationModule):
             return
         inside = trainer.state.fn == TrainerFn.FITTING
-        titles = module.task.columns(data.benchmark, short=inside)
+        task = task_of(data.benchmark)
+        titles = task.columns(data.benchmark, short=inside)
         table = pd.DataFrame.from_dict(rows, orient="index")
         table = percent(table[[name for name in titles if name in table]], 1).rename(columns=titles)
         if WARM_UP_ONLY in module.note:  # the last source is a late fusion
@@ -179,7 +181,7 @@ class ResultsTable(Callback):
         part = part_of_videos(*module.measured.get(split, (0, 0)))
         caption = f"epoch {trainer.current_epoch}" + (f"; only {part}" if part else "")
         print_table(
-            table.rename_axis(module.task.heading),
+            table.rename_axis(task.heading),
             caption if inside else _about(trainer, module, data, part).caption,
         )
 
@@ -213,4 +215,5 @@ def _about(trainer: Trainer, module: LocalizationModule, data: VideoData, part: 
         part=part,
         views=module.views,
         floors=module.floors,
+        task=data.benchmark.task,
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wtal.video.film import Film, Look, SnippetCache
     from wtal.video.flow import flow_stream
     from wtal.video.snippets import Cut, Job, Snippet, SnippetBatches, Snippets
+    from wtal.video.sound import SoundReader
 else:
     __getattr__, __dir__ = lazy(__name__)
 
@@ -24,6 +25,7 @@ __all__ = [
     "SnippetBatches",
     "SnippetCache",
     "Snippets",
+    "SoundReader",
     "VideoInfo",
     "find_videos",
     "flow_stream",

@@ -28,15 +28,15 @@ with from_extra("video"):
     from av.video.stream import VideoStream
 from wtal.video.clock import END_TOLERANCE_S, Clock
 
-__all__ = ["Frame", "FrameReader", "VideoInfo", "probe"]
+__all__ = ["CONTAINERS", "Frame", "FrameReader", "VideoInfo", "probe"]
 
 # Demuxers that read a single file of moving pictures. Excluded: playlists and references to other files (hls, dash,
 # concat, sdp, webm_dash_manifest ...), devices, single pictures and text.
-_CONTAINERS = (
+CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,live_flv,asf,asf_o,ogg,rm,nut,mxf,gxf,wtv,dv,ivf,nsv,amv,"
     "gif,apng,swf,yuv4mpegpipe,h264,hevc,m4v,mpegvideo,mjpeg,av1,obu,vc1"
 )
-_OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", "max_pixels": str(2**26)}
+_OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none", "max_pixels": str(2**26)}
 _MAX_ASPECT = 16  # long side over short side; beyond it a resized picture would be huge
 _MAX_S = 86400  # length of the whole video
 

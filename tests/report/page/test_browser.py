@@ -4,11 +4,14 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from wtal.commands.main import main
+from wtal.data.points import read_points
 from wtal.report.page.material import gather
 from wtal.report.page.measures import measure
+from wtal.results.pseudo_instances import COLUMNS, PseudoInstances, write_pseudo_instances
 from wtal.results.scores import read_scores
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -177,6 +180,44 @@ def test_training_videos_show_their_pseudo_labels(opened):
     assert page.locator("#taught").is_visible()
 
 
+def test_training_videos_show_the_pseudo_instances_of_a_student(browser, made, tmp_path):
+    run, labels = tmp_path / "Student" / "version_0", tmp_path / "pseudo_instances.json"
+    shutil.copytree(made.folder, run)
+    (run / "pseudo_labels.npz").unlink()
+    rows = [
+        ("seen", "diving", 1.0, 5.0, 0.8, 0.4567, 0.9, 0.1, 0.0),
+        ("seen", "diving", 7.0, 9.0, 0.3, 0.0, 1.0, 0.0, 1.0),
+    ]
+    found = PseudoInstances(pd.DataFrame(rows, columns=list(COLUMNS)), {"seen": 20.0})
+    write_pseudo_instances(labels, found)
+    (run / "config.yaml").write_text(f"model: {{init_args: {{labels: {{init_args: {{path: {labels}}}}}}}}}\n")
+    assert main(["report", str(run), "--output", str(tmp_path / "page")]) == 0
+    page = browser.new_page()
+    errors = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((tmp_path / "page" / "index.html").as_uri())
+    page.select_option("#part", "training")
+    page.locator("#list li").first.click()
+    lane = page.locator(".lane.taught")
+    assert lane.locator("b").inner_text() == "pseudo-instances"
+    page.wait_for_function("document.querySelector('.lane.taught span').innerText.includes('1 instance')")
+    assert "1 ignored" in lane.locator("span").inner_text()
+    assert page.locator("#instances").is_visible()
+    assert page.locator("#taught").is_hidden()
+    canvas = lane.locator("canvas")
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 3 / 20, box["y"] + 16)
+    page.wait_for_function("document.querySelector('.lane.taught span').innerText === 'weight 0.46'")
+    assert errors == []
+    painted = canvas.evaluate(
+        "c => [3, 6, 8].map(t => c.getContext('2d').getImageData(Math.round(c.width * t / 20) + 3, "
+        "Math.round(c.height / 2), 1, 1).data[3])"
+    )
+    assert [alpha > 0 for alpha in painted] == [True, False, False]  # filled, nothing, hollow
+    page.close()
+
+
 def test_lanes_follow_the_boxes_and_the_keys_the_list(opened):
     page = opened()
     assert page.locator(".lane.method").count() == 3
@@ -220,3 +261,49 @@ def test_a_lane_shows_the_errors_of_its_method_in_the_video(opened, made):
     note = page.locator(".lane.method .label span").first.inner_text()
     missed, background = (round(100 * share) for share in (profile.false_negative_rate, profile.background_share))
     assert note.split("\n") == [f"missed {missed} %", f"background {background} %"]
+
+
+def saved_points(page, path):
+    with page.expect_download() as download:
+        page.locator("#point_export").click()
+    download.value.save_as(path)
+    return read_points(path).table
+
+
+def test_clicked_points_are_kept_and_saved_as_the_table_that_training_reads(opened, made, tmp_path):
+    page = opened("#video=plain_2")
+    canvas = page.locator("#lanes .lane canvas").first
+    canvas.click(position={"x": 100, "y": 10})  # not yet: the page is only read
+    assert page.locator("#point_export").is_disabled()
+    page.get_by_label("click points").check()
+    page.get_by_label("Class of the points").select_option(label="diving")
+    box = canvas.bounding_box()
+    for share in (0.25, 0.5, 0.75, 0.75):  # the last one takes the third away
+        canvas.click(position={"x": share * box["width"], "y": 10})
+    assert page.locator("#point_count").inner_text() == "2 here, 2 in all"
+    page.get_by_role("button", name="Next video").click()
+    page.get_by_label("Class of the points").select_option(label=made.classes[1])
+    page.locator("#timeline").focus()
+    page.keyboard.press("Enter")  # in the middle of what is shown
+    found = saved_points(page, tmp_path / "points.csv")
+    lengths = {video.video_id: video.duration_s for video in made.videos}
+    here = found[found["video_id"] == "plain_2"]
+    assert here["label"].tolist() == ["diving"] * 2
+    assert here["time_s"].tolist() == pytest.approx([0.25 * lengths["plain_2"], 0.5 * lengths["plain_2"]], abs=0.1)
+    other = found[found["video_id"] != "plain_2"].iloc[0]
+    assert other["label"] == made.classes[1]
+    assert other["time_s"] == pytest.approx(lengths[other["video_id"]] / 2, abs=0.1)
+    page.reload()
+    assert page.locator("#point_count").inner_text().endswith("3 in all")
+
+
+def test_given_points_are_in_the_page(browser, made, tmp_path):
+    (tmp_path / "given.csv").write_text("video,label,time\nplain_1,diving,2.5\nplain_1,unheard of,3\n")
+    arguments = [str(made.folder), "--output", str(tmp_path), "--points", str(tmp_path / "given.csv")]
+    assert main(["report", *arguments]) == 0
+    page = browser.new_page()
+    page.goto((tmp_path / "index.html").as_uri() + "#video=plain_1")
+    assert page.locator("#lanes .points").is_visible()
+    found = saved_points(page, tmp_path / "points.csv")
+    assert found[["label", "time_s"]].to_numpy().tolist() == [["diving", 2.5], ["unheard of", 3.0]]
+    page.close()

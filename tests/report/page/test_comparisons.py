@@ -5,6 +5,7 @@ import pytest
 
 from wtal.errors import PredictionError
 from wtal.report.page.material import gather
+from wtal.results.pseudo_instances import COLUMNS, PseudoInstances, write_pseudo_instances
 
 
 def names(material):
@@ -57,3 +58,22 @@ def test_a_damaged_table_of_a_comparison_is_refused(comparison, column, value):
     )
     with pytest.raises(PredictionError, match=rf"comparison.csv has no valid column '{column}'"):
         gather([comparison])
+
+
+def test_a_comparison_shows_its_student_and_what_it_learned_from(comparison):
+    labels = comparison / "pseudo_instances.json"
+    found = PseudoInstances(pd.DataFrame(columns=list(COLUMNS)), {"seen": 20.0})
+    write_pseudo_instances(labels, found)
+    for run in ("student", "supervised"):
+        folder = comparison / "seed_2" / run / "StudentModule" / "version_0"
+        shutil.copytree(comparison / "seed_2" / "apart" / "Model" / "version_0", folder)
+        (folder / "predictions" / "fused.json").rename(folder / "predictions" / "student.json")
+        text = f"model: {{init_args: {{labels: {{init_args: {{path: {labels}}}}}}}}}" if run == "student" else "{}"
+        (folder / "config.yaml").write_text(text)
+    material = gather([comparison])
+    assert names(material)[5:] == [
+        ("collaboration", "fused", True),
+        ("student", "p5", True),
+        ("student on true segments", "p7", False),
+    ]
+    assert list(material.instances.videos) == ["seen"]

@@ -1,12 +1,15 @@
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from wtal.report.page.material import gather
 from wtal.report.page.measures import judge, measure
 from wtal.report.page.packing import DETECTION, pack
+from wtal.results.pseudo_instances import COLUMNS, PseudoInstances
 from wtal.results.scores import read_scores
 
 
@@ -83,3 +86,39 @@ def test_detections_without_ground_truth_make_timelines_too(made):
     names = {name for name, found in made.detections["cbp"].items() if len(found.score)}
     assert {video["id"] for video in data["videos"]} == names
     assert all(video["duration"] > 1 and video["errors"] == [None] for video in data["videos"])
+
+
+def test_pseudo_instances_are_shown_in_their_training_videos(packed):
+    material, _, before = packed
+    known = material.pseudo.grids.video_ids[0]
+    rows = [
+        ("other", "swimming", 1.0, 3.5, 0.8, 0.4567, 0.9, 0.1, 0.0),
+        ("other", "swimming", 7.0, 8.0, 0.3, 0.0, 1.0, 0.0, 1.0),
+    ]
+    found = PseudoInstances(pd.DataFrame(rows, columns=list(COLUMNS)), {known: 25.6, "other": float("nan")})
+    data = json.loads(json.dumps(pack(replace(material, instances=found), {}, {}), allow_nan=False))
+    first, second, other = [video for video in data["videos"] if video["part"] == "training"]
+    swimming = data["classes"].index("swimming")
+    assert other["instances"] == [[swimming, 1, 3.5, 0.457, 0], [swimming, 7, 8, 0, 1]]
+    assert (other["duration"], other["classes"], other["data"]) == (8, [swimming], "")
+    assert "labels" not in other
+    assert first["instances"] == []
+    assert "instances" not in second
+    assert first["data"] == next(video["data"] for video in before["videos"] if video["id"] == known)
+
+    alone = pack(replace(material, pseudo=None, instances=found), {}, {})
+    assert [video["id"] for video in alone["videos"] if video["part"] == "training"] == [known, "other"]
+
+
+def test_points_are_packed_by_video_with_their_classes(made):
+    points = pd.DataFrame(
+        [("plain_1", "diving", 1.25), ("plain_1", "a class of its own", 3.0)], columns=["video_id", "label", "time_s"]
+    )
+    material = replace(gather([made.folder]), points=points)
+    packed = pack(material, {}, {})
+    (video,) = (v for v in packed["videos"] if "points" in v)
+    assert video["id"] == "plain_1"
+    assert [(packed["classes"][label], time) for label, time in video["points"]] == [
+        ("diving", 1.25),
+        ("a class of its own", 3.0),
+    ]

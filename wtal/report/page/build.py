@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # not needed by the command's help
 __all__ = ["render", "write_page"]
 
 _TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-_SCRIPTS = ("data", "list", "lanes", "reading", "moving")  # concatenated in this order into one function
+_SCRIPTS = ("data", "list", "lanes", "points", "reading", "moving")  # concatenated in this order into one function
 
 
 def write_page(
@@ -30,6 +30,7 @@ def write_page(
     tious: Sequence[float] = (),
     videos: Path | None = None,
     title: str | None = None,
+    points: Path | None = None,
 ) -> Path:
     """Write one HTML page that shows runs or predictions; see ``wtal report`` for the arguments.
 
@@ -41,7 +42,7 @@ def write_page(
     """
     from wtal.report.page.material import gather, label
 
-    material = gather(sources, annotations, subset)
+    material = gather(sources, annotations, subset, points)
     thresholds = tuple(tious) or material.about.tious or _TIOUS
     if not all(0 < tiou <= 1 for tiou in thresholds):
         raise ConfigError(f"Thresholds of temporal IoU lie in (0, 1], not {', '.join(map(str, thresholds))}.")

@@ -9,7 +9,7 @@ import pandas as pd
 from wtal.errors import PredictionError
 from wtal.report.page.contents import Material, Method, Training
 from wtal.report.page.runs import numbered_folders, read_epochs, read_run
-from wtal.report.style import COMPARED_LANES
+from wtal.report.style import COMPARED_COLOURS, COMPARED_LANES, LANE_METHODS
 from wtal.results.comparison import read_comparison
 from wtal.results.run_folder import RunFolder
 
@@ -43,12 +43,14 @@ def read_compared(source: Path, seed: Path) -> Material:
             f"{source} holds no predictions of `apart` or `{_MAIN}`: run `wtal compare` again into an empty folder."
         )
     main = runs.get(_MAIN, next(iter(runs.values())))
+    taught = (run.instances for run in runs.values() if run.instances is not None)
     files = [folder / "comparison.csv" for folder in (source, source.parent)]
     table = next((read_comparison(file) for file in files if file.is_file()), None)
     return replace(
         main,
         methods=_lanes(runs),
         training=_with_warm_up(main.training, [read_epochs(v) for run in _TRAINED for v in _versions(seed / run)]),
+        instances=next(taught, None),
         comparison=table,
         notes=_notes(table, seed),
     )
@@ -59,7 +61,7 @@ def _lanes(runs: Mapping[str, Material]) -> list[Method]:
     for run, source, name, leading in COMPARED_LANES:
         for method in runs[run].methods if run in runs else ():
             if method.source == source:
-                colour = "late" if name == "late fusion" else method.colour
+                colour = COMPARED_COLOURS.get(LANE_METHODS.get(name, ""), method.colour)
                 lanes.append(replace(method, name=name, colour=colour, leading=leading))
     return lanes
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from wtal.results.ground_truth import GroundTruth
+from wtal.results.pseudo_instances import PseudoInstances
 from wtal.results.record import About
 from wtal.results.scores import StudentLabels, TestScores
 from wtal.views import CBP, VLP, View
@@ -62,7 +63,9 @@ class Material:
         training: One entry per run that was trained.
         comparison: One row per method and seed, as in ``comparison.csv``.
         pseudo: The last pseudo-labels of the training videos.
+        instances: Pseudo-instances of the training videos, from which a student learned.
         train_segments: Segments of the training videos, only displayed; given by the annotations.
+        points: Points inside instances, with ``video_id``, ``label`` and ``time_s``; more can be clicked in the page.
         notes: Further remarks for the reader.
     """
 
@@ -72,5 +75,12 @@ class Material:
     training: list[Training] = field(default_factory=list)
     comparison: pd.DataFrame | None = None
     pseudo: StudentLabels | None = None
+    instances: PseudoInstances | None = None
     train_segments: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def shows_training(self) -> bool:
+        """Whether training videos are shown."""
+        return self.pseudo is not None or self.instances is not None

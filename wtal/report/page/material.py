@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wtal.data.annotations import Annotations, read_annotations
+from wtal.data.points import read_points
 from wtal.errors import ConfigError, PredictionError
 from wtal.report.page.comparisons import first_seed, read_compared
 from wtal.report.page.contents import Material, Method
@@ -23,13 +24,19 @@ __all__ = ["Material", "gather", "label"]
 T = TypeVar("T")
 
 
-def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str | None = None) -> Material:
+def gather(
+    sources: Sequence[Path],
+    annotations: Path | None = None,
+    subset: str | None = None,
+    points: Path | None = None,
+) -> Material:
     """Read what a page shows.
 
     Args:
         sources: Run folders, folders of a comparison, or prediction files.
         annotations: Ground truth for prediction files, and for training videos.
         subset: The subset of the annotations that prediction files are measured on.
+        points: Points to begin with, see :func:`~wtal.data.points.read_points`.
 
     Raises:
         WTALError: If a source is none of these, a file is damaged, or the runs were tested on different videos.
@@ -49,7 +56,8 @@ def gather(sources: Sequence[Path], annotations: Path | None = None, subset: str
         joined,
         methods=methods,
         truth=truth,
-        train_segments=None if known is None or joined.pseudo is None else known.segments,
+        train_segments=None if known is None or not joined.shows_training else known.segments,
+        points=None if points is None else read_points(points).table,
         notes=list(dict.fromkeys([*joined.notes, *notes])),
     )
 
@@ -102,6 +110,7 @@ def _joined(parts: Sequence[Material]) -> Material:
         training=list(chain.from_iterable(part.training for part in parts)),
         comparison=_first(part.comparison for part in parts),
         pseudo=_first(part.pseudo for part in parts),
+        instances=_first(part.instances for part in parts),
         notes=list(chain.from_iterable(part.notes for part in parts)),
     )
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from wtal.metrics.error_analysis import ErrorProfile
 from wtal.report.page.contents import Material, Method
 from wtal.report.page.measures import Judged, Measured, judge
+from wtal.results.frame_scores import anomaly_scores_of
 from wtal.results.ground_truth import GroundTruth
+from wtal.results.pseudo_instances import PseudoInstances
 from wtal.results.scores import StudentLabels, TestScores
 
 __all__ = ["DETECTION", "pack"]
@@ -22,6 +24,7 @@ DETECTION = np.dtype(
     [("start", "<u4"), ("end", "<u4"), ("score", "<f4"), ("label", "<u2"), ("flags", "u1"), ("tiou", "u1")]
 )
 Segment = tuple[int, float, float]  # class, start and end in seconds
+Weighted = tuple[int, float, float, float, int]  # the same, weight, and whether it is ignored
 _LEAST, _PER_INSTANCE = 40, 3  # how many of the best detections of each method a video keeps
 
 
@@ -34,20 +37,32 @@ def pack(material: Material, measured: Mapping[str, Measured], files: Mapping[st
         files: Links to the video files, by the names of the videos.
 
     Returns:
-        ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. The ``data`` of a video holds, one
-        after another: for each method with curves, actionness and the probability of each class of the video, in steps
-        of 1/255; for each student its pseudo-labels, plus one; for each method its detections.
+        ``activity``, ``classes``, ``methods``, ``students`` and ``videos``, the test videos first. ``activity`` names
+        the first curve: actionness or, where anomalies are to be found, their score. The ``data`` of a video holds,
+        one after another: for each method with curves, that curve and the probability of each class of the video, in
+        steps of 1/255; for each student its pseudo-labels, plus one; for each method its detections. ``points`` of a
+        video are pairs of class and seconds. The ``instances`` of a training video are class, start, end, weight, and 1
+        if it is unknown whether there is an action.
     """
     packer = _Packer(material, measured)
     videos = [packer.test_video(name) for name in _test_videos(material)]
-    if material.pseudo is not None:
-        videos += packer.train_videos(material.pseudo)
+    videos += packer.train_videos(material.pseudo, material.instances)
+    points = _points_of(material.points, packer.classes)
     for video in videos:
+        if video["id"] in points:
+            video["points"] = points[video["id"]]
         if video["id"] in files:
             video["file"] = files[video["id"]]
     methods = [{"name": m.name, "colour": m.colour, "leading": m.leading} for m in material.methods]
     students = sorted(material.pseudo.label) if material.pseudo else []
-    return {"classes": list(packer.classes), "methods": methods, "students": students, "videos": videos}
+    activity = "anomaly score" if material.about.task == "anomaly" else "actionness"
+    return {
+        "activity": activity,
+        "classes": list(packer.classes),
+        "methods": methods,
+        "students": students,
+        "videos": videos,
+    }
 
 
 def _test_videos(material: Material) -> Sequence[str]:
@@ -67,6 +82,10 @@ def _classes(material: Material) -> dict[str, int]:
         names.update(map(str, material.train_segments["label"].unique()))
     if material.pseudo is not None:
         names.update(material.pseudo.class_names)
+    if material.instances is not None:
+        names.update(map(str, material.instances.instances["label"].unique()))
+    if material.points is not None:
+        names.update(material.points["label"].unique())
     return {name: place for place, name in enumerate(sorted(names))}
 
 
@@ -81,6 +100,7 @@ class _Packer:
     def __init__(self, material: Material, measured: Mapping[str, Measured]) -> None:
         truth, train = material.truth, material.train_segments
         self.methods, self.measured, self.classes = material.methods, measured, _classes(material)
+        self.activity = [_activity(method.scores, material.about.task) for method in material.methods]
         self.durations_s: dict[str, float] = (
             {} if truth is None else dict(zip(truth.video_ids, truth.duration_s.tolist(), strict=True))
         )
@@ -94,7 +114,10 @@ class _Packer:
         limit = max(_LEAST, _PER_INSTANCE * len(segments))
         found = [detections.get(name, _NONE)[:limit] for detections in self.found]
         shown = _shown(segments, found)
-        curves = [_curves(method.scores, name, shown, self.classes) for method in self.methods]
+        curves = [
+            _curves(method.scores, activity, name, shown, self.classes)
+            for method, activity in zip(self.methods, self.activity, strict=True)
+        ]
         grids = [
             (len(rows[0]), *_grid(method.scores, name)) if rows and method.scores else None
             for method, rows in zip(self.methods, curves, strict=True)
@@ -131,28 +154,48 @@ class _Packer:
         ends += [first + count * step for count, first, step in filter(None, grids)]
         return max([*ends, 1.0])
 
-    def train_videos(self, pseudo: StudentLabels) -> list[dict[str, Any]]:
-        """The training videos, with the pseudo-labels of each student."""
-        return [self._train_video(pseudo, name, row) for row, name in enumerate(pseudo.grids.video_ids)]
+    def train_videos(self, pseudo: StudentLabels | None, found: PseudoInstances | None) -> list[dict[str, Any]]:
+        """The training videos, with the pseudo-labels of each student, and the pseudo-instances of one."""
+        names = dict.fromkeys([*(pseudo.grids.video_ids if pseudo else ()), *(found.videos if found else ())])
+        instances = {} if found is None else _weighted(found.instances, self.classes)
+        return [self._train_video(name, pseudo, found, instances.get(name, [])) for name in names]
 
-    def _train_video(self, pseudo: StudentLabels, name: str, row: int) -> dict[str, Any]:
-        place, segments = pseudo.grids.slices[name], self.train_segments.get(name, [])
-        labels = [pseudo.label[student][place] for student in sorted(pseudo.label)]
-        indices = np.unique(np.concatenate([[], *(student[place] for student in pseudo.class_index.values())]))
-        taught = {self.classes[pseudo.class_names[index]] for index in indices.astype(int) if index >= 0}
-        return {
-            "id": name,
-            "part": "training",
-            "duration": round(float(pseudo.grids.duration_s[row]), 3),
-            "truth": segments,
-            "classes": sorted({segment[0] for segment in segments} | taught),
-            "labels": [
-                len(labels[0]) if labels else 0,
-                float(pseudo.grids.first_s[row]),
-                float(pseudo.grids.step_s[row]),
-            ],
-            "data": base64.b64encode(b"".join((one + 1).astype(np.uint8).tobytes() for one in labels)).decode(),
+    def _train_video(
+        self, name: str, pseudo: StudentLabels | None, found: PseudoInstances | None, instances: list[Weighted]
+    ) -> dict[str, Any]:
+        segments, data, taught = self.train_segments.get(name, []), b"", {one[0] for one in instances}
+        video: dict[str, Any] = {"id": name, "part": "training", "truth": segments}
+        duration_s = math.nan if found is None else found.videos.get(name, math.nan)
+        if pseudo is not None and name in pseudo.grids.rows:
+            row, place = pseudo.grids.rows[name], pseudo.grids.slices[name]
+            labels = [pseudo.label[student][place] for student in sorted(pseudo.label)]
+            indices = np.unique(np.concatenate([[], *(student[place] for student in pseudo.class_index.values())]))
+            taught |= {self.classes[pseudo.class_names[index]] for index in indices.astype(int) if index >= 0}
+            start_s, step_s, duration_s = (
+                float(column[row]) for column in (pseudo.grids.first_s, pseudo.grids.step_s, pseudo.grids.duration_s)
+            )
+            video["labels"] = [len(labels[0]) if labels else 0, start_s, step_s]
+            data = b"".join((one + 1).astype(np.uint8).tobytes() for one in labels)
+        if found is not None and name in found.videos:
+            video["instances"] = instances
+        if math.isnan(duration_s):
+            duration_s = max([1.0, *(one[2] for one in (*segments, *instances))])
+        classes = sorted({segment[0] for segment in segments} | taught)
+        return video | {
+            "duration": round(duration_s, 3),
+            "classes": classes,
+            "data": base64.b64encode(data).decode(),
         }
+
+
+def _weighted(table: pd.DataFrame, classes: Mapping[str, int]) -> dict[str, list[Weighted]]:
+    """The pseudo-instances of each video."""
+    found: dict[str, list[Weighted]] = {}
+    columns = ["video_id", "label", "start_s", "end_s", "weight", "ignored"]
+    for name, label, start_s, end_s, weight, ignored in table[columns].itertuples(index=False):
+        one = (classes[label], round(start_s, 3), round(end_s, 3), round(weight, 3), int(ignored))
+        found.setdefault(name, []).append(one)
+    return found
 
 
 def _shown(segments: Sequence[Segment], found: Sequence[NDArray[Any]]) -> list[int]:
@@ -168,6 +211,15 @@ def _segments_of(table: pd.DataFrame, classes: Mapping[str, int]) -> dict[str, l
     for name, label, start_s, end_s in table[["video_id", "label", "start_s", "end_s"]].itertuples(index=False):
         segments.setdefault(name, []).append((classes[label], round(start_s, 3), round(end_s, 3)))
     return segments
+
+
+def _points_of(table: pd.DataFrame | None, classes: Mapping[str, int]) -> dict[str, list[tuple[int, float]]]:
+    """Class and time of the points of each video."""
+    points: dict[str, list[tuple[int, float]]] = {}
+    if table is not None:
+        for name, label, time_s in table[["video_id", "label", "time_s"]].itertuples(index=False):
+            points.setdefault(name, []).append((classes[label], round(time_s, 3)))
+    return points
 
 
 _NONE = np.empty(0, DETECTION)
@@ -188,14 +240,27 @@ def _detections(method: Method, truth: GroundTruth | None, classes: Mapping[str,
     return {str(name): rows[place.to_numpy()] for name, place in places}
 
 
-def _curves(scores: TestScores | None, name: str, shown: Sequence[int], classes: Mapping[str, int]) -> list[bytes]:
-    """Actionness and the probability of each shown class, in steps of 1/255; empty without scores."""
-    if scores is None or name not in scores.grids.slices:
+def _activity(scores: TestScores | None, task: str) -> NDArray[Any] | None:
+    """The first curve of all videos, ``(S,)``; None without scores."""
+    if scores is None:
+        return None
+    return anomaly_scores_of(scores) if task == "anomaly" else scores.actionness
+
+
+def _curves(
+    scores: TestScores | None,
+    activity: NDArray[Any] | None,
+    name: str,
+    shown: Sequence[int],
+    classes: Mapping[str, int],
+) -> list[bytes]:
+    """The first curve and the probability of each shown class, in steps of 1/255; empty without scores."""
+    if scores is None or activity is None or name not in scores.grids.slices:
         return []
     place = scores.grids.slices[name]
     column = {classes[label]: i for i, label in enumerate(scores.class_names) if label in classes}
     probability, silent = scores.probability[place], np.zeros(place.stop - place.start)
-    curves = [scores.actionness[place], *(probability[:, column[k]] if k in column else silent for k in shown)]
+    curves = [activity[place], *(probability[:, column[k]] if k in column else silent for k in shown)]
     return [np.round(255 * np.clip(np.nan_to_num(c.astype(float)), 0, 1)).astype(np.uint8).tobytes() for c in curves]
 
 

@@ -16,6 +16,7 @@ from wtal.report.style import DEFAULT_VIEWS, page_colour, page_name
 from wtal.results.comparison import read_csv
 from wtal.results.ground_truth import GroundTruth
 from wtal.results.predictions import read_predictions
+from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
 from wtal.results.record import About, read_about
 from wtal.results.run_folder import RunFolder
 from wtal.results.scores import read_pseudo_labels, read_scores
@@ -49,7 +50,16 @@ def read_run(folder: RunFolder, name: str = "") -> Material:
         about=about,
         training=[] if epochs.empty else [Training(title, epochs, exchange, _pair(views))],
         pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
+        instances=_instances(trained),
     )
+
+
+def _instances(folder: RunFolder) -> PseudoInstances | None:
+    """The pseudo-instances from which a student learned, if the file still lies where it was."""
+    path = _setting(folder, "model", "init_args", "labels", "init_args", "path")
+    if not isinstance(path, str) or not Path(path).is_file():
+        return None
+    return read_pseudo_instances(Path(path))
 
 
 def _in_order(sources: Sequence[str], views: Sequence[View]) -> list[str]:

@@ -12,6 +12,7 @@ from wtal.metrics.diagnosis import Diagnosis
 from wtal.report.page.contents import Material
 from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis_tables, missed_chart, stacks
 from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
+from wtal.report.page.frames import frame_tables
 from wtal.report.page.measures import MEASURES, Measured, measure
 from wtal.report.page.tables import FEWER_IS_BETTER, Table, compared_table, percent, profile_table, results_table
 from wtal.report.page.training import legend, training_charts
@@ -92,7 +93,8 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
 def _results(material: Material, measured: dict[str, Measured], tious: Sequence[float]) -> list[Table]:
     if material.comparison is not None:
         return [compared_table(material.comparison)]
-    return [results_table(material, measured, tious)] if measured else []
+    frames = frame_tables(material) if material.about.task == "anomaly" else []
+    return [*frames, results_table(material, measured, tious)] if measured else []
 
 
 def error_tables(material: Material, measured: dict[str, Measured], diagnosed: dict[str, Diagnosis]) -> list[Table]:
@@ -120,8 +122,8 @@ def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyF
 
 def _finding(figures: list[KeyFigure]) -> str:
     """The paper's argument, in one sentence with the numbers of this run."""
-    found = {figure.colour: figure for figure in figures}
-    if len(figures) != 3 or found.keys() != PAGE_NAMES.keys():
+    found = {figure.colour: figure for figure in figures if figure.colour in PAGE_NAMES}
+    if found.keys() != PAGE_NAMES.keys():
         return ""
     first, second, both = (found[source] for source in PAGE_NAMES)
     if any(math.isnan(number) for one in (first, second, both) for number in (one.average, one.missed, one.false)):

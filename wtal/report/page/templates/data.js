@@ -3,8 +3,10 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
-const { videos, methods, classes, students } = DATA;
+const { videos, methods, classes, students, activity } = DATA;
 if (!videos.length) return;
+
+const timeline = $("timeline");
 
 const make = (tag, className, text) => {
   const node = document.createElement(tag);

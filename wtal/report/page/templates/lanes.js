@@ -31,8 +31,10 @@ function open(i) {
   const best = Math.max(0, ...decode(video).found.flat().map((d) => d.score));
   $("score").max = best > 0 ? best.toPrecision(2) : 1;
   $("score").step = best > 0 ? best / 100 : 0.01;
+  if (video.classes.length) $("point_class").value = video.classes[0];
   showClasses();
   showLanes();
+  showPoints();
   showPlayer();
   showTable();
 }
@@ -51,6 +53,7 @@ function showClasses() {
       button.setAttribute("aria-pressed", String(place === state.classIndex));
       button.addEventListener("click", () => {
         state.classIndex = place;
+        $("point_class").value = k;
         [...$("classes").children].forEach((b, j) => b.setAttribute("aria-pressed", String(j === place)));
         paint();
         showTable();
@@ -79,6 +82,8 @@ function showLanes() {
   const { curves, labels } = decode(video);
   lanes = [lane("axis", "", "", 20)];
   if (video.truth.length) lanes.push(lane("truth", "ground truth", "", 24));
+  if (video.instances) lanes.push(lane("taught", "pseudo-instances", "", 34));
+  if (clicking || clicked.get(video.id).length) lanes.push(lane("points", "points", "", 24));
   labels.forEach((_, i) => lanes.push(lane("student", `taught to ${students[i].toUpperCase()}`, students[i], 48, i)));
   if (video.counts) {
     methods.forEach((m, i) => shown[i] && lanes.push(lane("method", m.name, m.colour, curves[i] ? 92 : 34, i)));
@@ -86,7 +91,8 @@ function showLanes() {
   lanes.push(lane("overview", "", "", 18));
   $("lanes").replaceChildren(...lanes.map((l) => l.node));
   $("methods").hidden = $("least").hidden = $("legend").hidden = !video.counts;
-  $("taught").hidden = Boolean(video.counts);
+  $("taught").hidden = !video.labels;
+  $("instances").hidden = !video.instances;
   $("of_truth").hidden = !video.truth.length;
   paint();
 }
@@ -137,7 +143,7 @@ function paintNow() {
     g.clearRect(0, 0, width, one.height);
     const whole = one.kind === "overview";
     const x = whole ? (t) => (t / video.duration) * width : (t) => ((t - from) / (to - from)) * width;
-    ({ axis, truth, student, method, overview })[one.kind](g, one, x, width);
+    ({ axis, truth, taught, points, student, method, overview })[one.kind](g, one, x, width);
     if (state.cursor !== null && !whole) {
       g.fillStyle = ink.ink;
       g.fillRect(Math.round(x(state.cursor)), 0, 1, one.height);
@@ -179,6 +185,24 @@ function shade(g, one, x) {
   g.fillStyle = ink.ink;
   for (const [, start, end] of segments(true)) g.fillRect(x(start), 0, Math.max(1, x(end) - x(start)), one.height);
   g.globalAlpha = 1;
+}
+
+// Pseudo-instances of the chosen class, darker the more they count; outlined where it is unknown whether there is one.
+function taught(g, one, x) {
+  shade(g, one, x);
+  g.fillStyle = g.strokeStyle = ink.ink;
+  for (const [, start, end, weight, ignored] of instances()) {
+    const [a, b] = [x(start), Math.max(x(start) + 1.5, x(end))];
+    g.globalAlpha = ignored ? 0.6 : 0.25 + 0.75 * Math.min(1, weight);
+    if (ignored) g.strokeRect(a + 0.5, 13.5, Math.max(1, b - a - 1), 7);
+    else g.fillRect(a, 11, b - a, 12);
+  }
+  g.globalAlpha = 1;
+}
+
+function instances() {
+  const k = state.video.classes[state.classIndex];
+  return state.video.instances.filter((one) => one[0] === k);
 }
 
 function student(g, one, x) {

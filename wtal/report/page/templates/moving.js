@@ -35,7 +35,6 @@ function timeAt(event) {
   return clamp(state.from + ((event.clientX - box.left) / box.width) * (state.to - state.from), 0, state.video.duration);
 }
 
-const timeline = $("timeline");
 const pointers = new Map();
 let pressed = null; // the canvas on which a drag began
 let dragged = 0;
@@ -78,7 +77,8 @@ const release = (event) => {
       const at = ((event.clientX - box.left) / box.width) * state.video.duration;
       const span = state.to - state.from;
       look(at - span / 2, at + span / 2);
-    } else if (film()) film().currentTime = timeAt(event);
+    } else if (clicking) clickAt(timeAt(event), (5 / lanes[0].canvas.clientWidth) * (state.to - state.from));
+    else if (film()) film().currentTime = timeAt(event);
   }
   pinch = 0;
 };
@@ -90,7 +90,9 @@ timeline.addEventListener("pointerleave", () => {
   state.cursor = null;
   paint();
 });
-timeline.addEventListener("dblclick", (event) => zoom(event.shiftKey ? 2.5 : 0.4, timeAt(event)));
+timeline.addEventListener("dblclick", (event) => {
+  if (!clicking) zoom(event.shiftKey ? 2.5 : 0.4, timeAt(event));
+});
 timeline.addEventListener(
   "wheel",
   (event) => {
@@ -116,6 +118,7 @@ timeline.addEventListener("keydown", (event) => {
   } else if (event.key === "+" || event.key === "=") zoom(0.6);
   else if (event.key === "-" || event.key === "_") zoom(1 / 0.6);
   else if (event.key === "0") look(0, state.video.duration);
+  else if (event.key === "Enter" && clicking) clickAt(state.cursor === null ? (state.from + state.to) / 2 : state.cursor, pace() / 2);
   else if (event.key === "Home") move(-state.video.duration);
   else if (event.key === "End") move(state.video.duration);
   else if (event.key === " " && film()) film().paused ? film().play() : film().pause();

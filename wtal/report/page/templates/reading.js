@@ -7,6 +7,12 @@ function verdict(index) {
   return lines.filter((line) => line[1] !== null).map(([name, share]) => `${name} ${Math.round(100 * share)} %`).join("\n");
 }
 
+function counts() {
+  const ignored = instances().filter((one) => one[4]).length;
+  const count = instances().length - ignored;
+  return `${count} instance${count === 1 ? "" : "s"}` + (ignored ? `\n${ignored} ignored` : "");
+}
+
 function say() {
   const { video, cursor, from, to } = state;
   const { curves, labels } = decode(video);
@@ -16,12 +22,18 @@ function say() {
     if (one.kind === "overview") {
       text = to - from < video.duration - 1e-6 ? `${clock(from)} – ${clock(to)}` : "";
     } else if (cursor === null) {
-      text = one.kind === "student" ? rightness(one.index) : one.kind === "method" ? verdict(one.index) : "";
+      text = one.kind === "student" ? rightness(one.index) : one.kind === "taught" ? counts() : one.kind === "method" ? verdict(one.index) : "";
     } else if (one.kind === "axis") {
       text = clock(cursor);
     } else if (one.kind === "truth") {
       const here = video.truth.filter((s) => s[1] <= cursor && cursor < s[2]);
       text = [...new Set(here.map((s) => classes[s[0]]))].join(", ");
+    } else if (one.kind === "taught") {
+      const here = instances().find((i) => i[1] <= cursor && cursor < i[2]);
+      text = here ? (here[4] ? "ignored" : `weight ${here[3].toFixed(2)}`) : "";
+    } else if (one.kind === "points") {
+      const near = clicked.get(video.id).find((p) => Math.abs(p.time - cursor) <= (5 / one.canvas.clientWidth) * (to - from));
+      text = near ? classes[near.label] : "";
     } else if (one.kind === "student") {
       const [count, first, pace] = video.labels;
       const i = Math.floor((cursor - first) / pace);
@@ -33,7 +45,7 @@ function say() {
         const i = Math.floor((cursor - first) / pace);
         const cas = seen.cas[state.classIndex];
         if (i >= 0 && i < count) {
-          text = `actionness ${(seen.actionness[i] / 255).toFixed(2)}\n` + (cas ? `class ${(cas[i] / 255).toFixed(2)}` : "");
+          text = `${activity} ${(seen.actionness[i] / 255).toFixed(2)}\n` + (cas ? `class ${(cas[i] / 255).toFixed(2)}` : "");
         }
       }
       const d = of(one.index).find((f) => f.start <= cursor && cursor < f.end);

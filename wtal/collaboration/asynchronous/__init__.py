@@ -1,0 +1,25 @@
+"""Branches that teach each other while both train: packets of labels, their exchange, and the journal of their use."""
+
+from wtal.collaboration.asynchronous.callback import ExchangeCallback
+from wtal.collaboration.asynchronous.exchange import Exchange, ExchangeSettings, FolderExchange
+from wtal.collaboration.asynchronous.journal import Given, Journal, Taken
+from wtal.collaboration.asynchronous.lessons import lesson_of_teacher, own_lessons
+from wtal.collaboration.asynchronous.packets import LabelPacket, read_packet, write_packet
+from wtal.collaboration.asynchronous.supervision import AsynchronousLoop, Workers
+
+__all__ = [
+    "AsynchronousLoop",
+    "Exchange",
+    "ExchangeCallback",
+    "ExchangeSettings",
+    "FolderExchange",
+    "Given",
+    "Journal",
+    "LabelPacket",
+    "Taken",
+    "Workers",
+    "lesson_of_teacher",
+    "own_lessons",
+    "read_packet",
+    "write_packet",
+]
