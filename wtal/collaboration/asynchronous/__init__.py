@@ -5,7 +5,8 @@ from wtal.collaboration.asynchronous.exchange import Exchange, ExchangeSettings,
 from wtal.collaboration.asynchronous.journal import Given, Journal, Taken
 from wtal.collaboration.asynchronous.lessons import lesson_of_teacher, own_lessons
 from wtal.collaboration.asynchronous.packets import LabelPacket, read_packet, write_packet
-from wtal.collaboration.asynchronous.supervision import AsynchronousLoop, Workers
+from wtal.collaboration.asynchronous.supervision import AsynchronousLoop, Workers, fill_branches
+from wtal.collaboration.asynchronous.teaching import Teacher
 
 __all__ = [
     "AsynchronousLoop",
@@ -17,7 +18,9 @@ __all__ = [
     "Journal",
     "LabelPacket",
     "Taken",
+    "Teacher",
     "Workers",
+    "fill_branches",
     "lesson_of_teacher",
     "own_lessons",
     "read_packet",
