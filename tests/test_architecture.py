@@ -267,8 +267,17 @@ def test_no_file_has_an_absolute_path():
 
 def test_segments_are_in_no_type_that_a_training_step_sees():
     tree = ast.parse((ROOT / "wtal" / "types.py").read_text(encoding="utf-8"))
-    batch = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "SnippetBatch")
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     fields = {
-        node.target.id for node in batch.body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        name: {
+            node.target.id
+            for node in classes[name].body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        for name in ("SnippetBatch", "Clips", "Pixels")
     }
-    assert fields == {"streams", "mask", "grid_index", "labels", "video"}
+    assert fields == {
+        "SnippetBatch": {"streams", "mask", "grid_index", "labels", "video", "clips", "films"},
+        "Clips": {"place", "pixels"},
+        "Pixels": {"rgb", "flow", "images"},
+    }

@@ -159,7 +159,10 @@ def test_the_silent_branch_keeps_its_encoder_and_teaches_from_fresh_rows(root, t
     trainer.fit(model, data)
     assert equal(seen[1]["vlp"], seen[2]["vlp"])
     assert not equal(seen[1]["cbp"], seen[2]["cbp"])
-    assert int(model.vlp.encoded.time) == 0 or (seen[2]["rows of vlp"] == int(model.vlp.encoded.time)).all()
+    assert (int(model.cbp.encoded.time), int(model.vlp.encoded.time)) == (18, 6)
+    assert (seen[1]["rows of vlp"] == 6).all()
+    assert (seen[2]["rows of vlp"] == 6).all()
+    assert (seen[2]["rows of cbp"] % 2 == 1).any()  # a step's own, which the next refresh replaces
 
 
 def test_a_missing_video_another_grid_and_another_encoder_are_named(root, tmp_path):

@@ -15,9 +15,15 @@ from wtal.video.snippets import Cut
 
 __all__ = ["TinyImageEncoder", "TinyMotionEncoder"]
 
+_CONTRAST = 4.0  # differences between frames are small
+
 
 class TinyMotionEncoder(SnippetEncoder):
-    """Three convolutions over space and time, in place of I3D.
+    """Three convolutions over space and time of what moves, in place of I3D.
+
+    It sees how each frame differs from the mean of its snippet, so that a scene that stands still says nothing, and
+    pools by mean and maximum: means alone hardly differ between snippets, so that small steps of training shift all
+    features at once.
 
     Args:
         dim: Number of channels of the features.
@@ -48,7 +54,7 @@ class TinyMotionEncoder(SnippetEncoder):
             torch.manual_seed(seed)
             self.first, self.second = _block(3, width, (1, 2, 2)), _block(width, 2 * width, (2, 2, 2))
             self.third = _block(2 * width, 2 * width, (1, 1, 1))
-            self.dropout, self.last = nn.Dropout(dropout), nn.Linear(2 * width, dim)
+            self.dropout, self.last = nn.Dropout(dropout), nn.Linear(4 * width, dim)
             for layer in (*self.first, *self.second, *self.third):
                 if isinstance(layer, nn.Conv3d):
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -61,15 +67,17 @@ class TinyMotionEncoder(SnippetEncoder):
     @property
     def blocks(self) -> list[tuple[nn.Module, int]]:
         """Its three convolutions."""
-        width = self.last.in_features
-        return [(self.first, width // 2), (self.second, width), (self.third, width)]
+        width = self.last.in_features // 4
+        return [(self.first, width), (self.second, 2 * width), (self.third, 2 * width)]
 
     def forward(self, pixels: Pixels) -> Tensor:
         """Features of snippets, ``(N, D)``."""
         assert pixels.rgb is not None
         x = to_network_range(pixels.rgb.permute(0, 4, 1, 2, 3))
-        x = self.third(self.second(self.first(x)))
-        return self.last(self.dropout(x.float().mean(dim=(2, 3, 4)))).float()  # type: ignore[no-any-return]
+        moving = _CONTRAST * (x - x.mean(dim=2, keepdim=True))
+        x = self.third(self.second(self.first(moving))).float()
+        pooled = torch.cat([x.mean(dim=(2, 3, 4)), x.amax(dim=(2, 3, 4))], dim=1)
+        return self.last(self.dropout(pooled)).float()  # type: ignore[no-any-return]
 
 
 def _block(inputs: int, outputs: int, stride: tuple[int, int, int]) -> nn.Sequential:
