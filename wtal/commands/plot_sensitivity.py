@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from wtal.errors import ConfigError
+
+if TYPE_CHECKING:  # not needed by the command's help
+    from wtal.collaboration import CollaborationModule
+    from wtal.training.checkpoint import Run
 
 __all__ = ["run"]
 
@@ -26,7 +30,6 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
         WTALError: If a file does not exist, or the videos' segments may not be seen.
     """
     from wtal.api import load, predict, truth_of
-    from wtal.collaboration import CollaborationModule
     from wtal.collaboration.sensitivity import teacher_curves
     from wtal.report.sensitivity import sensitivity_figure
     from wtal.report.style import save_figure
@@ -34,9 +37,9 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
     from wtal.student import StudentModule
 
     loaded = [load(path) for path in runs]
-    for one in loaded:
-        if isinstance(one.model, StudentModule):
-            raise ConfigError(f"{one.path} is a student, which predicts whole instances: no threshold cuts them.")
+    student = next((one.path for one in loaded if isinstance(one.model, StudentModule)), None)
+    if student:
+        raise ConfigError(f"{student} is a student, which predicts whole instances: no threshold cuts them.")
     if len({one.model.sources for one in loaded}) > 1:
         raise ConfigError(f"{runs[0]} and {runs[1]} hold models with different branches: give runs of one kind.")
     data = loaded[0].data
@@ -46,8 +49,7 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
             f"No segments of the {split} videos may be seen: thresholds are judged by them"
             + (", so set `data.validate_on: segments`." if split == "val" else ".")
         )
-    scores = [predict(one, data, split) for one in loaded]
-    pairs = [one.model for one in loaded if isinstance(one.model, CollaborationModule)]
+    scores, pairs = [predict(one, data, split) for one in loaded], _pairs(loaded)
     labels = dict(data.split(split).table["labels"])
     cuts = cut_curves(scores, truth_of(data, split), data.benchmark.tious)
     teachers = list(teacher_curves(pairs, scores, segments, labels)) if pairs else []
@@ -57,3 +59,9 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
         "scores of the last epoch, cut and labelled again; nothing is trained again"
     )
     save_figure(sensitivity_figure(cuts, teachers, caption, loaded[0].model.views), output)
+
+
+def _pairs(loaded: "Sequence[Run]") -> "list[CollaborationModule]":
+    from wtal.collaboration import CollaborationModule
+
+    return [one.model for one in loaded if isinstance(one.model, CollaborationModule)]

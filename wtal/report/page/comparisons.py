@@ -43,14 +43,13 @@ def read_compared(source: Path, seed: Path) -> Material:
             f"{source} holds no predictions of `apart` or `{_MAIN}`: run `wtal compare` again into an empty folder."
         )
     main = runs.get(_MAIN, next(iter(runs.values())))
-    taught = (run.instances for run in runs.values() if run.instances is not None)
     files = [folder / "comparison.csv" for folder in (source, source.parent)]
     table = next((read_comparison(file) for file in files if file.is_file()), None)
     return replace(
         main,
         methods=_lanes(runs),
         training=_with_warm_up(main.training, [read_epochs(v) for run in _TRAINED for v in _versions(seed / run)]),
-        instances=next(taught, None),
+        instances=runs["student"].instances if "student" in runs else None,
         comparison=table,
         notes=_notes(table, seed),
     )
