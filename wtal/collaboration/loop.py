@@ -147,6 +147,12 @@ class CollaborationLoop(_FitLoop):
                 parameter.requires_grad_(True)
         super().on_run_end()
 
+    def count_as_trained(self, epochs: int, steps: int) -> None:
+        """Count epochs and optimizer steps that were trained elsewhere."""
+        for name in ("ready", "started", "processed", "completed"):
+            setattr(self.epoch_progress.current, name, epochs)
+        self.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = steps
+
     # Pseudo-labels ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()

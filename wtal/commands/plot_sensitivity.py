@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from wtal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from wtal.training.checkpoint import Run
 
 __all__ = ["run"]
 
@@ -31,14 +34,9 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
     from wtal.report.sensitivity import sensitivity_figure
     from wtal.report.style import save_figure
     from wtal.results.sensitivity import cut_curves
-    from wtal.student import StudentModule
 
     loaded = [load(path) for path in runs]
-    for one in loaded:
-        if isinstance(one.model, StudentModule):
-            raise ConfigError(f"{one.path} is a student, which predicts whole instances: no threshold cuts them.")
-    if len({one.model.sources for one in loaded}) > 1:
-        raise ConfigError(f"{runs[0]} and {runs[1]} hold models with different branches: give runs of one kind.")
+    _refuse_students_and_mixtures(loaded)
     data = loaded[0].data
     segments = data.named_segments(split)
     if segments.empty:
@@ -51,9 +49,24 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
     labels = dict(data.split(split).table["labels"])
     cuts = cut_curves(scores, truth_of(data, split), data.benchmark.tious)
     teachers = list(teacher_curves(pairs, scores, segments, labels)) if pairs else []
-    count = f"; mean and range of {len(loaded)} runs" if len(loaded) > 1 else ""
     caption = (
-        f"{data.benchmark.name}, {split} videos{count}; features: {data.features_note}\n"
+        f"{data.benchmark.name}, {split} videos{_averaged(len(loaded))}; features: {data.features_note}\n"
         "scores of the last epoch, cut and labelled again; nothing is trained again"
     )
     save_figure(sensitivity_figure(cuts, teachers, caption, loaded[0].model.views), output)
+
+
+def _refuse_students_and_mixtures(loaded: Sequence["Run"]) -> None:
+    from wtal.student import StudentModule
+
+    students = [one.path for one in loaded if isinstance(one.model, StudentModule)]
+    if students:
+        raise ConfigError(f"{students[0]} is a student, which predicts whole instances: no threshold cuts them.")
+    kinds = {one.model.sources: one.path for one in loaded}
+    if len(kinds) > 1:
+        one, other, *_ = kinds.values()
+        raise ConfigError(f"{one} and {other} hold models with different branches: give runs of one kind.")
+
+
+def _averaged(count: int) -> str:
+    return f"; mean and range of {count} runs" if count > 1 else ""

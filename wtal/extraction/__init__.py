@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from wtal.extraction.module import Extractor
     from wtal.extraction.pipeline import Extraction, Running, extract_features
     from wtal.extraction.settled import Settled, settle
+    from wtal.extraction.sounds import LogMel, extract_sounds
     from wtal.extraction.writing import Outcome, ShowProgress, WriteFeatures
 else:
     __getattr__, __dir__ = lazy(__name__)
@@ -17,6 +18,7 @@ __all__ = [
     "Extraction",
     "Extractor",
     "Found",
+    "LogMel",
     "Outcome",
     "Running",
     "Settled",
@@ -24,5 +26,6 @@ __all__ = [
     "WriteFeatures",
     "detect_actions",
     "extract_features",
+    "extract_sounds",
     "settle",
 ]

@@ -70,10 +70,7 @@ class AsynchronousLoop(CollaborationLoop):
         epoch = self.max_epochs - 1
         views = tuple(branch.view for branch in self._pair.branches.values())
         self._pair.begin_step(self.schedule.step(epoch, (views[0], views[1])), lessons, float("nan"))
-        progress = self.epoch_progress.current
-        for name in ("ready", "started", "processed", "completed"):
-            setattr(progress, name, epoch)
-        self.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = steps
+        self.count_as_trained(epoch, steps)
         super(CollaborationLoop, self).on_advance_start()
 
     def _taught(self) -> set[str]:

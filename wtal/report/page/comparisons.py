@@ -11,6 +11,7 @@ from wtal.report.page.contents import Material, Method, Training
 from wtal.report.page.runs import numbered_folders, read_epochs, read_run
 from wtal.report.style import COMPARED_COLOURS, COMPARED_LANES, LANE_METHODS
 from wtal.results.comparison import read_comparison
+from wtal.results.pseudo_instances import PseudoInstances
 from wtal.results.run_folder import RunFolder
 
 __all__ = ["first_seed", "read_compared"]
@@ -43,17 +44,21 @@ def read_compared(source: Path, seed: Path) -> Material:
             f"{source} holds no predictions of `apart` or `{_MAIN}`: run `wtal compare` again into an empty folder."
         )
     main = runs.get(_MAIN, next(iter(runs.values())))
-    taught = (run.instances for run in runs.values() if run.instances is not None)
     files = [folder / "comparison.csv" for folder in (source, source.parent)]
     table = next((read_comparison(file) for file in files if file.is_file()), None)
     return replace(
         main,
         methods=_lanes(runs),
         training=_with_warm_up(main.training, [read_epochs(v) for run in _TRAINED for v in _versions(seed / run)]),
-        instances=next(taught, None),
+        instances=_instances(runs),
         comparison=table,
         notes=_notes(table, seed),
     )
+
+
+def _instances(runs: Mapping[str, Material]) -> PseudoInstances | None:
+    """Those that the student learned from."""
+    return next((run.instances for run in runs.values() if run.instances is not None), None)
 
 
 def _lanes(runs: Mapping[str, Material]) -> list[Method]:

@@ -163,29 +163,32 @@ class _Packer:
     def _train_video(
         self, name: str, pseudo: StudentLabels | None, found: PseudoInstances | None, instances: list[Weighted]
     ) -> dict[str, Any]:
-        segments, data, taught = self.train_segments.get(name, []), b"", {one[0] for one in instances}
-        video: dict[str, Any] = {"id": name, "part": "training", "truth": segments}
+        segments = self.train_segments.get(name, [])
+        video: dict[str, Any] = {"id": name, "part": "training", "truth": segments, "data": ""}
+        classes = {one[0] for one in (*segments, *instances)}
         duration_s = math.nan if found is None else found.videos.get(name, math.nan)
         if pseudo is not None and name in pseudo.grids.rows:
-            row, place = pseudo.grids.rows[name], pseudo.grids.slices[name]
-            labels = [pseudo.label[student][place] for student in sorted(pseudo.label)]
-            indices = np.unique(np.concatenate([[], *(student[place] for student in pseudo.class_index.values())]))
-            taught |= {self.classes[pseudo.class_names[index]] for index in indices.astype(int) if index >= 0}
-            start_s, step_s, duration_s = (
-                float(column[row]) for column in (pseudo.grids.first_s, pseudo.grids.step_s, pseudo.grids.duration_s)
-            )
-            video["labels"] = [len(labels[0]) if labels else 0, start_s, step_s]
-            data = b"".join((one + 1).astype(np.uint8).tobytes() for one in labels)
+            row, grids = pseudo.grids.rows[name], pseudo.grids
+            duration_s = float(grids.duration_s[row])
+            video["labels"] = [int(grids.lengths[row]), float(grids.first_s[row]), float(grids.step_s[row])]
+            video["data"] = _labels_of(pseudo, grids.slices[name])
+            classes |= self._taught(pseudo, grids.slices[name])
         if found is not None and name in found.videos:
             video["instances"] = instances
         if math.isnan(duration_s):
             duration_s = max([1.0, *(one[2] for one in (*segments, *instances))])
-        classes = sorted({segment[0] for segment in segments} | taught)
-        return video | {
-            "duration": round(duration_s, 3),
-            "classes": classes,
-            "data": base64.b64encode(data).decode(),
-        }
+        return video | {"duration": round(duration_s, 3), "classes": sorted(classes)}
+
+    def _taught(self, pseudo: StudentLabels, place: slice) -> set[int]:
+        """The classes of the foreground of a video, for any student."""
+        indices = np.unique(np.concatenate([[], *(student[place] for student in pseudo.class_index.values())]))
+        return {self.classes[pseudo.class_names[index]] for index in indices.astype(int) if index >= 0}
+
+
+def _labels_of(pseudo: StudentLabels, place: slice) -> str:
+    """The labels of a video for each student in turn, plus one, a byte each."""
+    labels = (pseudo.label[student][place] + 1 for student in sorted(pseudo.label))
+    return base64.b64encode(b"".join(one.astype(np.uint8).tobytes() for one in labels)).decode()
 
 
 def _weighted(table: pd.DataFrame, classes: Mapping[str, int]) -> dict[str, list[Weighted]]:
