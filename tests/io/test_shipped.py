@@ -28,7 +28,7 @@ def test_a_file_comes_before_a_shipped_configuration(tmp_path, monkeypatch):
     ("name", "way_out"),
     [
         ("b_only.yaml", "did you mean ablations/b_only.yaml?"),
-        ("thumos14/collaboration", "did you mean activitynet12/collaboration.yaml or thumos14/collaboration.yaml?"),
+        ("thumos14/collaboration", "sound/collaboration.yaml or thumos14/collaboration.yaml?"),
         ("thumos14/colaboration.yaml", "thumos14/collaboration.yaml"),
         ("mine.yaml", "`wtal configs` lists all of them."),
         ("constraints.txt", "`wtal configs` lists all of them."),

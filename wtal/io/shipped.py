@@ -38,10 +38,13 @@ def find_config(path: Path) -> Path:
 
 
 def _alike(name: str, known: list[str]) -> list[str]:
-    """Names with the same last part, else similar ones."""
+    """Names with the same last part, else similar ones; the suffix, which all share, does not count."""
+    stems = {one.removesuffix(".yaml"): one for one in known}
+    name = name.removesuffix(".yaml")
     last = name.rpartition("/")[2]
-    same = [one for one in known if one.rpartition("/")[2].removesuffix(".yaml") == last.removesuffix(".yaml")]
-    return same or get_close_matches(name, known, cutoff=0.7) or get_close_matches(last, known, cutoff=0.7)
+    same = [one for stem, one in stems.items() if stem.rpartition("/")[2] == last]
+    alike = get_close_matches(name, stems, cutoff=0.7) or get_close_matches(last, stems, cutoff=0.7)
+    return same or [stems[stem] for stem in alike]
 
 
 def summary_of(path: Path) -> str:

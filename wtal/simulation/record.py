@@ -58,9 +58,10 @@ def settle_record(output: Path, record: Mapping[str, Any]) -> None:
     before, now = (dict(_leaves(content)) for content in (made, json.loads(json.dumps(record))))
     defaults = dict(_leaves({"params": asdict(SimulationParams())}))  # of parameters that an older version did not have
     for name in now.keys() - {"wtal", "note"}:
-        if before.get(name, defaults.get(name)) != now[name]:
+        was = before.get(name, defaults.get(name))
+        if was != now[name]:
             raise FeatureError(
-                f"{output} holds features that were simulated with `{name}` {before.get(name)}, not {now[name]}: "
+                f"{output} holds features that were simulated with `{name}` {was}, not {now[name]}: "
                 "choose another --output."
             )
 
