@@ -109,6 +109,11 @@ class Benchmark:
     averages: tuple[tuple[float, float], ...]
     task: TaskName = "localization"
 
+    @classmethod
+    def as_thumos14(cls, name: str) -> "Benchmark":
+        """A benchmark with the thresholds and averages that papers report on THUMOS14."""
+        return cls(name, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7)))
+
 
 class Pixels(NamedTuple):
     """``N`` snippets as encoders see them; None is what is not asked for."""

@@ -243,7 +243,7 @@ class Branch(HeadModule):
         if source is not None:
             labels = source.completed(batch, lambda: self._scores_of(out, batch))
             taught = self.distillation_losses(out, batch, labels)
-            terms |= taught if source.weight == 1 else {name: source.weight * term for name, term in taught.items()}
+            terms |= {name: source.weight * term for name, term in taught.items()}
         return self.total_loss(terms, len(batch.labels))
 
     def training_step(self, batch: SnippetBatch, batch_idx: int) -> Tensor:

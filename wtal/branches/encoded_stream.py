@@ -67,7 +67,7 @@ class EncodedStream(nn.Module):
 
     In evaluation mode, whole films are encoded, those of training videos only if their rows are out of date.
 
-    A checkpoint holds what is trained alone, with the fingerprint of the rest.
+    A checkpoint holds only what is trained, with the fingerprint of the rest.
 
     Args:
         stream: Name of the stream.

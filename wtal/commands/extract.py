@@ -131,17 +131,16 @@ def _extract_adapted(
     return outcome.failed
 
 
-def _refuse_missing(failed: Mapping[str, str], count: int) -> None:
-    if failed:
-        names = ", ".join(sorted(failed))
-        raise VideoError(f"{len(failed)} of {counted(count, 'video')} cannot be read and are left out: {names}.")
-
-
 def _extract_sounds(paths: Sequence[Path], folder: Path, making: LogMel) -> None:
     found = find_videos(paths, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES))
-    written, failed = extract_sounds(found, folder, making)
-    there = len(found) - written - len(failed)
-    print(f"{counted(written, 'sound')} written to {folder}" + (f"; {there} already had them." if there else "."))
+    outcome = extract_sounds(found, folder, making)
+    there = len(found) - len(outcome.written) - len(outcome.failed)
+    remark = f"; {there} already had them." if there else "."
+    print(f"{counted(len(outcome.written), 'sound')} written to {folder}{remark}")
+    _refuse_missing(outcome.failed, len(found), "file")
+
+
+def _refuse_missing(failed: Mapping[str, str], count: int, what: str = "video") -> None:
     if failed:
         names = ", ".join(sorted(failed))
-        raise VideoError(f"{len(failed)} of {counted(len(found), 'file')} cannot be read and are left out: {names}.")
+        raise VideoError(f"{len(failed)} of {counted(count, what)} cannot be read and are left out: {names}.")

@@ -62,8 +62,8 @@ def _own_labels(path: Path, points: Path | None) -> Path | None:
 
 
 def _are_complete(points: Path, annotations: Annotations) -> bool:
-    complete, said = of_points(annotations, read_points(points).table, points)
-    for sentence in said:
+    complete, sentences = of_points(annotations, read_points(points).table, points)
+    for sentence in sentences:
         print(sentence)
     return complete
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wtal.data.filming import Filming
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
     from wtal.data.layouts import FoundFeatures
+    from wtal.data.made_up import MadeUpDataModule
     from wtal.data.manifest import Manifest, read_manifest
     from wtal.data.points import Points
     from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
@@ -60,6 +61,7 @@ __all__ = [
     "Interval",
     "Item",
     "ListedVideo",
+    "MadeUpDataModule",
     "MadeVideo",
     "Manifest",
     "Points",

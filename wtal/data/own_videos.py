@@ -81,13 +81,13 @@ def of_points(annotations: Annotations, points: pd.DataFrame, path: Path) -> tup
     for name, label in inside[["video_id", "label"]].itertuples(index=False):
         clicked.setdefault(name, set()).add(label_key(label))
     lacking = [name for name, keys in clicked.items() if set(map(label_key, labels[name])) - keys]
-    said = [f"{len(inside)} points in {len(clicked)} of {len(labels)} videos."]
+    sentences = [f"{len(inside)} points in {len(clicked)} of {len(labels)} videos."]
     if lacking:
-        said.append(
+        sentences.append(
             f"Videos with points have labels without one, such as {lacking[0]}, so the points are not taken as "
             "complete (`complete: false`): they say where there is an action, not where there is none."
         )
-    return not lacking, said
+    return not lacking, sentences
 
 
 def remarks(annotations: Annotations, folder: Path, found: Mapping[str, Path]) -> Iterator[str]:

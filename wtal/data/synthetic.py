@@ -7,21 +7,15 @@ over-complete. Results say something about the code and the idea, not about real
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wtal.data.annotations import read_annotations
-from wtal.data.datamodule import SnippetDataModule
-from wtal.data.features import FeatureSource
+from wtal.data.made_up import MadeUpDataModule, write_once
 from wtal.data.store import write_npy
-from wtal.errors import ConfigError
-from wtal.io.locks import alone
 from wtal.types import Benchmark, TimeGrid
 
 if TYPE_CHECKING:
@@ -190,62 +184,35 @@ def write_made_up(
     Raises:
         ConfigError: If the folder holds other files.
     """
-    if _is_made_from(params, root):
-        return
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with alone(root):
-        if _is_made_from(params, root):  # another process was faster
-            return
-        ours = all((root / name).is_file() for name in ("params.json", "annotations.json"))
-        if root.is_dir() and any(root.iterdir()) and not ours:
-            raise ConfigError(
-                f"{root} holds other files, which the embedded benchmark would replace: give another `root`."
-            )
-        subsets = ["train"] * train_videos + ["test"] * test_videos
-        _write(root, params, subsets, class_names, text, video)
-
-
-def _is_made_from(params: "DataclassInstance", root: Path) -> bool:
-    saved = root / "params.json"
-    return saved.is_file() and json.loads(saved.read_text()) == asdict(params)
+    subsets = ["train"] * train_videos + ["test"] * test_videos
+    write_once(root, params, ("annotations.json",), lambda fresh: _write(fresh, subsets, class_names, text, video))
 
 
 def _write(
-    root: Path,
-    params: "DataclassInstance",
-    subsets: Sequence[str],
-    class_names: Sequence[str],
-    text: np.ndarray,
-    video: Callable[[int], MadeVideo],
+    fresh: Path, subsets: Sequence[str], class_names: Sequence[str], text: np.ndarray, video: Callable[[int], MadeVideo]
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.new-") as scratch:
-        fresh = Path(scratch) / "fresh"
-        for folder in ("i3d", "clip", "text"):
-            (fresh / folder).mkdir(parents=True)
-        grid, database = TimeGrid(), {}
-        for number, subset in enumerate(subsets):
-            i3d, clip, instances = video(number)
-            name = f"video_{number:04d}"
-            write_npy(fresh / "i3d" / f"{name}.npy", i3d.astype(np.float32))
-            write_npy(fresh / "clip" / f"{name}.npy", clip.astype(np.float32))
-            database[name] = {
-                "subset": subset,
-                "duration": grid.edge_s(len(i3d)),
-                "annotations": [
-                    {"segment": [grid.edge_s(start), grid.edge_s(end)], "label": class_names[label]}
-                    for start, end, label in instances
-                ],
-            }
-        write_npy(fresh / "text" / "text.npy", text.astype(np.float32))
-        (fresh / "text" / "classes.txt").write_text("\n".join(class_names) + "\n")
-        (fresh / "annotations.json").write_text(json.dumps({"version": "synthetic", "database": database}, indent=1))
-        (fresh / "params.json").write_text(json.dumps(asdict(params)))
-        if root.exists():
-            shutil.rmtree(root)
-        fresh.rename(root)
+    for folder in ("i3d", "clip", "text"):
+        (fresh / folder).mkdir()
+    grid, database = TimeGrid(), {}
+    for number, subset in enumerate(subsets):
+        i3d, clip, instances = video(number)
+        name = f"video_{number:04d}"
+        write_npy(fresh / "i3d" / f"{name}.npy", i3d.astype(np.float32))
+        write_npy(fresh / "clip" / f"{name}.npy", clip.astype(np.float32))
+        database[name] = {
+            "subset": subset,
+            "duration": grid.edge_s(len(i3d)),
+            "annotations": [
+                {"segment": [grid.edge_s(start), grid.edge_s(end)], "label": class_names[label]}
+                for start, end, label in instances
+            ],
+        }
+    write_npy(fresh / "text" / "text.npy", text.astype(np.float32))
+    (fresh / "text" / "classes.txt").write_text("\n".join(class_names) + "\n")
+    (fresh / "annotations.json").write_text(json.dumps({"version": "synthetic", "database": database}, indent=1))
 
 
-class SyntheticDataModule(SnippetDataModule):
+class SyntheticDataModule(MadeUpDataModule):
     """The embedded benchmark, made when first used.
 
     Args:
@@ -262,14 +229,11 @@ class SyntheticDataModule(SnippetDataModule):
     ) -> None:
         root = Path(root)
         write_synthetic(root, params)
-        self.root, self.params = root, params
-        tious = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+        self.params = params
         super().__init__(
-            read_annotations(root / "annotations.json"),
-            Benchmark("synthetic", tious, ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))),
-            FeatureSource(root / "i3d"),
-            FeatureSource(root / "clip"),
+            root,
+            Benchmark.as_thumos14("synthetic"),
+            f"synthetic, made up by seed {params.seed}",
+            None,
             **options,
         )
-        if self.features_note == "not stated":
-            self.features_note = f"synthetic, made up by seed {params.seed}"

@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wtal.data.annotations import read_annotations
-from wtal.data.datamodule import SnippetDataModule
-from wtal.data.features import FeatureSource
+from wtal.data.made_up import MadeUpDataModule
 from wtal.data.synthetic import MadeVideo, covered, slow_noise, unit_rows, write_made_up
 from wtal.types import Benchmark
 
@@ -126,7 +124,7 @@ def write_synthetic_anomalies(root: Path, params: SyntheticAnomalyParams) -> Non
     write_made_up(root, params, params.train_videos, params.test_videos, _KINDS, world.text, videos)
 
 
-class SyntheticAnomalyDataModule(SnippetDataModule):
+class SyntheticAnomalyDataModule(MadeUpDataModule):
     """The embedded benchmark of anomalies, made when first used.
 
     Args:
@@ -143,13 +141,11 @@ class SyntheticAnomalyDataModule(SnippetDataModule):
     ) -> None:
         root = Path(root)
         write_synthetic_anomalies(root, params)
-        self.root, self.params = root, params
+        self.params = params
         super().__init__(
-            read_annotations(root / "annotations.json"),
+            root,
             Benchmark("synthetic anomalies", (0.1, 0.2, 0.3, 0.4, 0.5), ((0.1, 0.5),), "anomaly"),
-            FeatureSource(root / "i3d"),
-            FeatureSource(root / "clip"),
+            f"synthetic, made up by seed {params.seed}",
+            None,
             **options,
         )
-        if self.features_note == "not stated":
-            self.features_note = f"synthetic, made up by seed {params.seed}"

@@ -43,9 +43,7 @@ class THUMOS14DataModule(SnippetDataModule):
         self.test_list = test_list = cast(TestList, str(test_list))
         super().__init__(
             read_annotations(annotations, THUMOS14_CLASSES),
-            Benchmark(
-                f"thumos14-{test_list}", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))
-            ),
+            Benchmark.as_thumos14(f"thumos14-{test_list}"),
             train_subset=("validation",),
             test_subset=("test",),
             **options,

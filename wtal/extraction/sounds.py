@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wtal.data.appending import StoreAppender
 from wtal.errors import ConfigError, VideoError
+from wtal.extraction.writing import Outcome
 from wtal.functional.mel import log_mel, mel_filters
 from wtal.types import TimeGrid
 
@@ -92,7 +93,7 @@ def log_mel_rows(reader: "SoundReader", making: LogMel) -> Iterator[NDArray[np.f
         yield log_mel(left, filters, making.window, making.hop)
 
 
-def extract_sounds(files: Mapping[str, Path], folder: Path, making: LogMel) -> tuple[int, dict[str, str]]:
+def extract_sounds(files: Mapping[str, Path], folder: Path, making: LogMel) -> Outcome:
     """Write the log-mel features of the files that have none yet, each as soon as it is finished.
 
     Args:
@@ -101,7 +102,7 @@ def extract_sounds(files: Mapping[str, Path], folder: Path, making: LogMel) -> t
         making: How the features are made.
 
     Returns:
-        How many were written, and one sentence for each file that could not be read, by name.
+        What became of each file that had none.
 
     Raises:
         FeatureError: If features cannot be written, or existing ones were made in another way.
@@ -114,16 +115,18 @@ def extract_sounds(files: Mapping[str, Path], folder: Path, making: LogMel) -> t
     console = Console(stderr=True)
     store = StoreAppender(folder, making.grid, origin={"log-mel": asdict(making)}, crop="mono")
     missing = {name: path for name, path in sorted(files.items()) if name not in store}
-    failed: dict[str, str] = {}
+    outcome = Outcome()
     for name, path in track(missing.items(), "sound", console=console, disable=not console.is_terminal):
         reader = SoundReader(path, making.rate)
         try:
             rows = np.concatenate(list(log_mel_rows(reader, making)))
         except VideoError as error:
-            failed[name] = str(error)
+            outcome.failed[name] = str(error)
             console.print(str(error), soft_wrap=True, highlight=False, markup=False)
             continue
         store.add(name, rows, reader.start_s)
+        outcome.written[name] = len(rows)
         if reader.damage:
+            outcome.damaged[name] = reader.damage
             console.print(reader.damage, soft_wrap=True, highlight=False, markup=False)
-    return len(missing) - len(failed), failed
+    return outcome

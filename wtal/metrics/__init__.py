@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from wtal._lazy import lazy
 
 if TYPE_CHECKING:
-    from wtal.metrics.detection_map import TemporalMAP
+    from wtal.metrics.detection_map import TemporalMAP, stacked_rows
     from wtal.metrics.diagnosis import ACTIVITYNET_BINS, KINDS, THUMOS14_BINS, Bins, Diagnosis, diagnose, kinds_of
     from wtal.metrics.error_analysis import ErrorProfile, error_profile
     from wtal.metrics.fine_grained import FINE_TIOUS, fine_grained_map, frame_proposals
     from wtal.metrics.frame_scores import (
         FRAME_RULE_SETS,
+        FRAMES_OF_SNIPPET,
         FrameRules,
         FrameRulesName,
         FrameScore,
@@ -28,6 +29,7 @@ else:
 __all__ = [
     "ACTIVITYNET_BINS",
     "FINE_TIOUS",
+    "FRAMES_OF_SNIPPET",
     "FRAME_RULE_SETS",
     "KINDS",
     "RULE_SETS",
@@ -54,4 +56,5 @@ __all__ = [
     "kinds_of",
     "precision_area",
     "roc_area",
+    "stacked_rows",
 ]

@@ -12,7 +12,7 @@ from torchmetrics.utilities import dim_zero_cat
 from wtal.functional.average_precision import mean_average_precision
 from wtal.types import Benchmark
 
-__all__ = ["TemporalMAP"]
+__all__ = ["TemporalMAP", "stacked_rows"]
 
 
 class TemporalMAP(Metric):
@@ -62,7 +62,7 @@ class TemporalMAP(Metric):
 
     def rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """All detections ``(N, 5)`` and all segments ``(M, 4)`` so far."""
-        return _stacked(self.detections, 5), _stacked(self.segments, 4)
+        return stacked_rows(self.detections, 5), stacked_rows(self.segments, 4)
 
     def compute(self) -> dict[str, Tensor]:
         """``mAP@0.5`` etc. for each threshold, ``mAP@0.1:0.7`` etc. for each range, ``mAP`` for all thresholds.
@@ -83,6 +83,7 @@ def _within(tiou: float, low: float, high: float) -> bool:
     return low - 1e-9 <= tiou <= high + 1e-9  # linspace makes 0.30000000000000004
 
 
-def _stacked(parts: list[Tensor], width: int) -> NDArray[np.float64]:
+def stacked_rows(parts: list[Tensor], width: int) -> NDArray[np.float64]:
+    """Rows of all updates of a metric, ``(N, width)``, also if there was none."""
     rows: NDArray[np.float64] = dim_zero_cat(parts).cpu().numpy() if len(parts) else np.empty((0, width))
     return rows

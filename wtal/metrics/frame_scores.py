@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "FRAMES_OF_SNIPPET",
     "FRAME_RULE_SETS",
     "FrameRules",
     "FrameRulesName",
@@ -18,6 +19,8 @@ __all__ = [
     "precision_area",
     "roc_area",
 ]
+
+FRAMES_OF_SNIPPET = 16  # in the features of all public code, whose evaluators repeat each score as often
 
 Floats = NDArray[np.float64]
 FrameRulesName = Literal["wtal", "rtfm", "ur-dmu", "vadclip-ucf", "vadclip-xd"]

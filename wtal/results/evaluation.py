@@ -1,6 +1,5 @@
 """Evaluation of prediction files against annotations, by the rules of public evaluators."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,14 +10,13 @@ import pandas as pd
 
 from wtal._version import __version__
 from wtal.errors import AnnotationError, ConfigError
-from wtal.io.files import write_text
 from wtal.io.text import counted
 from wtal.metrics.rule_sets import RuleSet, Score
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.results.ground_truth import GroundTruth, detection_rows
 from wtal.results.predictions import read_predictions
 from wtal.results.run_folder import RunFolder
-from wtal.results.tables import markdown, percent, print_table
+from wtal.results.tables import percent, print_table, save_tables
 
 __all__ = ["Evaluation", "evaluate_file", "labels_of", "save_evaluations", "show_evaluations"]
 
@@ -200,22 +198,18 @@ def show_evaluations(results: Sequence[Evaluation], per_class: bool = False) -> 
     print_table(_summary(results), _caption(results[0]))
     for result in results if per_class else ():
         print_table(percent(result.table.iloc[:-1]).rename_axis(result.label), _caption(result))
-    for result in results:
-        for note in result.notes:
-            print(f"{result.label}: {note}")
+    for note in _notes(results):
+        print(note)
+
+
+def _notes(results: Sequence[Evaluation]) -> list[str]:
+    return [f"{result.label}: {note}" for result in results for note in result.notes]
 
 
 def save_evaluations(results: Sequence[Evaluation], output: Path, per_class: bool = False) -> None:
     """Write fractions as ``.json`` or ``.csv``, or percentages as ``.md``, depending on the file extension."""
-    if output.suffix.lower() == ".json":
-        content = [result.as_json() for result in results]
-        text = json.dumps(content[0] if len(content) == 1 else content, indent=1, ensure_ascii=False)
-    elif output.suffix.lower() == ".csv":
-        parts = [result.table if per_class else result.table.loc[["mean"]] for result in results]
-        text = pd.concat(parts, keys=[result.label for result in results], names=["predictions"]).to_csv()
-    else:
-        text = markdown(_summary(results))
-        if per_class:
-            text += "".join(f"\n{markdown(percent(r.table.iloc[:-1]).rename_axis(r.label))}" for r in results)
-        text += f"\n{_caption(results[0])}\n" + "".join(f"\n- {r.label}: {note}" for r in results for note in r.notes)
-    write_text(output, text.rstrip("\n") + "\n")
+    parts = [result.table if per_class else result.table.loc[["mean"]] for result in results]
+    fractions = pd.concat(parts, keys=[result.label for result in results], names=["predictions"])
+    by_class = [percent(r.table.iloc[:-1]).rename_axis(r.label) for r in results] if per_class else []
+    records = [result.as_json() for result in results]
+    save_tables(output, records, fractions, [_summary(results), *by_class], _caption(results[0]), _notes(results))

@@ -1,6 +1,5 @@
 """Evaluation of scores of frames by the rules of public evaluators of anomaly detection."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 from wtal._version import __version__
 from wtal.data.anomaly_truth import AnnotatedVideo
 from wtal.errors import PredictionError
-from wtal.io.files import write_text
 from wtal.io.text import counted
 from wtal.metrics.fine_grained import FINE_TIOUS, fine_grained_map
 from wtal.metrics.frame_scores import FrameRules, FrameScore, VideoFrames, frame_mask, frame_score
 from wtal.results.frame_scores import FramePredictions
 from wtal.results.frame_truth import FrameTruth, length_problem, missing_videos
-from wtal.results.tables import markdown, percent, print_table
+from wtal.results.tables import percent, print_table, save_tables
 
 __all__ = ["FrameEvaluation", "evaluate_frames", "save_frame_evaluations", "show_frame_evaluations"]
 
@@ -188,20 +186,17 @@ def show_frame_evaluations(results: Sequence[FrameEvaluation], per_class: bool =
     print_table(percent(_summary(results)), _caption(results[0]))
     if per_class:
         print_table(percent(_by_class(results)), _caption(results[0]))
-    for result in results:
-        for note in result.notes:
-            print(f"{result.label}: {note}")
+    for note in _notes(results):
+        print(note)
+
+
+def _notes(results: Sequence[FrameEvaluation]) -> list[str]:
+    return [f"{result.label}: {note}" for result in results for note in result.notes]
 
 
 def save_frame_evaluations(results: Sequence[FrameEvaluation], output: Path, per_class: bool = False) -> None:
     """Write fractions as ``.json`` or ``.csv``, or percentages as ``.md``, depending on the file extension."""
-    if output.suffix.lower() == ".json":
-        content = [result.as_json() for result in results]
-        text = json.dumps(content[0] if len(content) == 1 else content, indent=1, ensure_ascii=False)
-    elif output.suffix.lower() == ".csv":
-        text = (_by_class(results) if per_class else _summary(results)).to_csv()
-    else:
-        text = markdown(percent(_summary(results)))
-        text += f"\n{markdown(percent(_by_class(results)))}" if per_class else ""
-        text += f"\n{_caption(results[0])}\n" + "".join(f"\n- {r.label}: {note}" for r in results for note in r.notes)
-    write_text(output, text.rstrip("\n") + "\n")
+    summary, by_class = _summary(results), _by_class(results)
+    shown = [percent(summary), percent(by_class)] if per_class else [percent(summary)]
+    records = [result.as_json() for result in results]
+    save_tables(output, records, by_class if per_class else summary, shown, _caption(results[0]), _notes(results))

@@ -14,12 +14,12 @@ from wtal.data.anomaly_names import feature_file
 from wtal.errors import PredictionError
 from wtal.io.arrays import read_array
 from wtal.io.bounds import check_size, read_npy_header
+from wtal.metrics.frame_scores import FRAMES_OF_SNIPPET
 from wtal.results.scores import TestScores, read_scores
 
 __all__ = ["FramePredictions", "anomaly_scores_of", "frames_of_run", "read_frame_scores"]
 
 Floats = NDArray[np.float64]
-_FRAMES = 16  # of a snippet in a run's scores
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,9 @@ def frames_of_run(found: TestScores, path: Path) -> FramePredictions:
         path,
         {name: score[place] for name, place in found.grids.slices.items()},
         {name: wide[place] for name, place in found.grids.slices.items()},
-        _FRAMES,
+        FRAMES_OF_SNIPPET,
         tuple(found.class_names),
-        _FRAMES / float(steps[0]) if len(steps) == 1 else math.nan,
+        FRAMES_OF_SNIPPET / float(steps[0]) if len(steps) == 1 else math.nan,
     )
 
 

@@ -14,11 +14,11 @@ from wtal.data.anomaly_names import kinds_of
 from wtal.data.anomaly_truth import AnnotatedVideo, Interval, intervals_of, read_frame_annotations
 from wtal.errors import AnnotationError, PredictionError
 from wtal.io.arrays import read_array
+from wtal.metrics.frame_scores import FRAMES_OF_SNIPPET
 
 __all__ = ["FrameTruth", "in_frames", "length_problem", "load_frame_truth", "missing_videos"]
 
-_SNIPPET = 16  # frames; a feature set drops or pads up to two
-_ROUNDING = 2 * _SNIPPET
+_ROUNDING = 2 * FRAMES_OF_SNIPPET  # a feature set drops or pads up to two snippets
 _SNIPPETS = "the scores seem to be of snippets of 16 frames, so add `--frames_per_score 16`"
 _EARLY = "the features end early, or come from a copy of the video of another frame rate"
 
@@ -113,8 +113,8 @@ def _as_listed(path: Path, listed: ListedVideo, known: AnnotatedVideo | None) ->
         AnnotationError: If the list calls it abnormal and nothing is annotated, or the other way round.
     """
     if bool(listed.kinds) != bool(known and known.intervals):
-        said = "abnormal" if listed.kinds else "normal"
-        raise AnnotationError(f"The list calls {listed.video_id} {said}, but {path} does not: correct one of them.")
+        kind = "abnormal" if listed.kinds else "normal"
+        raise AnnotationError(f"The list calls {listed.video_id} {kind}, but {path} does not: correct one of them.")
     frames = listed.frames if known is None or known.frames is None else known.frames
     if known is None:
         return AnnotatedVideo(listed.video_id, (), (), frames)
@@ -187,7 +187,7 @@ def length_problem(video: AnnotatedVideo, scored: int, step: int) -> str:
     if video.frames is None:
         if scored >= needed - _ROUNDING:
             return ""
-        reason = _SNIPPETS if step == 1 and _SNIPPET * scored >= needed - _ROUNDING else _EARLY
+        reason = _SNIPPETS if step == 1 and FRAMES_OF_SNIPPET * scored >= needed - _ROUNDING else _EARLY
         return f"{scored} frames are scored, an anomaly lasts to {needed}: {reason}"
     if abs(scored - video.frames) <= _ROUNDING:
         return ""
@@ -196,7 +196,7 @@ def length_problem(video: AnnotatedVideo, scored: int, step: int) -> str:
 
 def _reason(scored: int, frames: int, step: int) -> str:
     """Why a video of known length is scored at another length."""
-    if step == 1 and abs(_SNIPPET * scored - frames) <= _ROUNDING:
+    if step == 1 and abs(FRAMES_OF_SNIPPET * scored - frames) <= _ROUNDING:
         return _SNIPPETS
     if step > 1 and abs(scored // step - frames) <= _ROUNDING:
         return "the scores seem to be of single frames, so leave out `--frames_per_score`"

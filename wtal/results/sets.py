@@ -1,6 +1,6 @@
 """Sets of predictions to measure: files, folders of parts, and what runs have left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,16 +20,7 @@ def each_set(given: Sequence[Path]) -> list[Path]:
     Raises:
         PredictionError: If a run has no predictions.
     """
-    paths: list[Path] = []
-    for path in map(Path, given):
-        run = _run_of(path) if path.is_dir() else None
-        if run is None:
-            paths.append(path)
-        elif not run.sources:
-            raise PredictionError(f"{run} has no predictions: make them with `wtal test` or `wtal predict`.")
-        else:
-            paths += map(run.predictions_of, run.sources)
-    return paths
+    return _each(given, "predictions", RunFolder.predictions_of)
 
 
 def each_scores(given: Sequence[Path]) -> list[Path]:
@@ -38,16 +29,17 @@ def each_scores(given: Sequence[Path]) -> list[Path]:
     Raises:
         PredictionError: If a run has no scores.
     """
+    return _each(given, "scores", RunFolder.scores_of)
+
+
+def _each(given: Sequence[Path], what: str, of: Callable[[RunFolder, str], Path]) -> list[Path]:
     paths: list[Path] = []
     for path in map(Path, given):
         run = _run_of(path) if path.is_dir() else None
-        if run is None:
-            paths.append(path)
-        else:
-            found = [run.scores_of(source) for source in run.sources if run.scores_of(source).is_file()]
-            if not found:
-                raise PredictionError(f"{run} has no scores: make them with `wtal test` or `wtal predict`.")
-            paths += found
+        found = [path] if run is None else [file for source in run.sources if (file := of(run, source)).is_file()]
+        if not found:
+            raise PredictionError(f"{run} has no {what}: make them with `wtal test` or `wtal predict`.")
+        paths += found
     return paths
 
 

@@ -1,5 +1,10 @@
 """Tables for the terminal and for files."""
 
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 from rich import box
 from rich.console import Console
@@ -8,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from wtal.errors import one_line
+from wtal.io.files import write_text
 
-__all__ = ["markdown", "percent", "print_table"]
+__all__ = ["markdown", "percent", "print_table", "save_tables"]
 
 
 def percent(table: pd.DataFrame, digits: int = 2) -> pd.DataFrame:
@@ -54,3 +60,30 @@ def markdown(table: pd.DataFrame) -> str:
     table = table.reset_index()
     lines = [map(str, table.columns), ["---"] * table.shape[1], *table.to_numpy(str)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def save_tables(
+    output: Path,
+    records: Sequence[Mapping[str, Any]],
+    fractions: pd.DataFrame,
+    shown: Sequence[pd.DataFrame],
+    caption: str,
+    notes: Sequence[str],
+) -> None:
+    """Write results in the format of a file's extension.
+
+    Args:
+        output: The file.
+        records: All that is known of each set, in plain values, for ``.json``; one alone is no list.
+        fractions: Table of numbers for ``.csv``.
+        shown: Tables of text for ``.md``.
+        caption: What stands below these.
+        notes: Remarks, which come last.
+    """
+    if output.suffix.lower() == ".json":
+        text = json.dumps(records[0] if len(records) == 1 else records, indent=1, ensure_ascii=False)
+    elif output.suffix.lower() == ".csv":
+        text = fractions.to_csv()
+    else:
+        text = "\n".join(map(markdown, shown)) + f"\n{caption}\n" + "".join(f"\n- {note}" for note in notes)
+    write_text(output, text.rstrip("\n") + "\n")

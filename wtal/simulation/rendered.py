@@ -6,9 +6,6 @@ says so.
 """
 
 import json
-import shutil
-import tempfile
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,20 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from wtal.data.annotations import read_annotations
-from wtal.data.datamodule import SnippetDataModule
-from wtal.data.features import FeatureSource
+from wtal.data.made_up import MadeUpDataModule, write_once
 from wtal.data.store import StoreWriter, write_npy
-from wtal.errors import ConfigError
 from wtal.io.extras import from_extra
-from wtal.io.locks import alone
 from wtal.simulation.rendering import RENDERED_CLASSES, RenderedParams, frames_of, scene_pictures, storyboard
 from wtal.types import Benchmark, Pixels
 
 __all__ = ["RenderedDataModule", "write_rendered"]
 
 
-class RenderedDataModule(SnippetDataModule):
+class RenderedDataModule(MadeUpDataModule):
     """The rendered benchmark, made when first used: video files, annotations, features of random networks.
 
     Args:
@@ -46,17 +39,14 @@ class RenderedDataModule(SnippetDataModule):
     ) -> None:
         root = Path(root)
         write_rendered(root, params)
-        self.root, self.params = root, params
-        tious, videos = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), root / "videos"
+        self.params = params
         super().__init__(
-            read_annotations(root / "annotations.json"),
-            Benchmark("rendered", tious, ((0.1, 0.5), (0.3, 0.7), (0.1, 0.7))),
-            FeatureSource(root / "i3d", videos=videos),
-            FeatureSource(root / "clip", videos=videos),
+            root,
+            Benchmark.as_thumos14("rendered"),
+            f"random networks on rendered videos, seed {params.seed}",
+            root / "videos",
             **options,
         )
-        if self.features_note == "not stated":
-            self.features_note = f"random networks on rendered videos, seed {params.seed}"
 
 
 def write_rendered(root: Path, params: RenderedParams) -> None:
@@ -70,32 +60,11 @@ def write_rendered(root: Path, params: RenderedParams) -> None:
     Raises:
         ConfigError: If the folder holds other files.
     """
-    if _is_made_from(params, root):
-        return
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with alone(root):
-        if _is_made_from(params, root):  # another process was faster
-            return
-        ours = all((root / name).exists() for name in ("params.json", "annotations.json", "videos"))
-        if root.is_dir() and any(root.iterdir()) and not ours:
-            raise ConfigError(
-                f"{root} holds other files, which the embedded benchmark would replace: give another `root`."
-            )
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.new-") as scratch:
-            fresh = Path(scratch) / "fresh"
-            _write(fresh, params)
-            if root.exists():
-                shutil.rmtree(root)
-            fresh.rename(root)
-
-
-def _is_made_from(params: RenderedParams, root: Path) -> bool:
-    saved = root / "params.json"
-    return saved.is_file() and json.loads(saved.read_text()) == asdict(params)
+    write_once(root, params, ("annotations.json", "videos"), lambda fresh: _write(fresh, params))
 
 
 def _write(fresh: Path, params: RenderedParams) -> None:
-    (fresh / "videos").mkdir(parents=True)
+    (fresh / "videos").mkdir()
     (fresh / "text").mkdir()
     database = {}
     for number in range(params.train_videos + params.test_videos):
@@ -113,7 +82,6 @@ def _write(fresh: Path, params: RenderedParams) -> None:
     _write_features(fresh, params, list(database))
     (fresh / "text" / "classes.txt").write_text("\n".join(RENDERED_CLASSES) + "\n")
     (fresh / "annotations.json").write_text(json.dumps({"version": "rendered", "database": database}, indent=1))
-    (fresh / "params.json").write_text(json.dumps(asdict(params)))
 
 
 @torch.no_grad()

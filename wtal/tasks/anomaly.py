@@ -5,19 +5,16 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from wtal.data.contract import VideoData
-from wtal.metrics.frame_scores import VideoFrames, frame_score
+from wtal.metrics.detection_map import stacked_rows
+from wtal.metrics.frame_scores import FRAMES_OF_SNIPPET, VideoFrames, frame_score
 from wtal.tasks.localization import DetectionQuality, LocalizationTask
 from wtal.types import Benchmark, Detections, SnippetScores, Split
 
 __all__ = ["AnomalyQuality", "AnomalyTask", "anomaly_score"]
-
-_FRAMES = 16  # of a snippet: the public evaluators repeat each score so often
 
 
 def anomaly_score(scores: SnippetScores) -> Tensor:
@@ -67,20 +64,15 @@ class AnomalyQuality(DetectionQuality):
         return super().compute() | {name: torch.tensor(value, dtype=torch.float64) for name, value in areas.items()}
 
     def _videos(self) -> list[VideoFrames]:
-        snippets, anomalies = _rows(self.snippets, 2), _rows(self.anomalies, 3)
+        snippets, anomalies = stacked_rows(self.snippets, 2), stacked_rows(self.anomalies, 3)
         videos = []
         for video in np.unique(snippets[:, 0]):
-            score = np.repeat(snippets[snippets[:, 0] == video, 1], _FRAMES)
+            score = np.repeat(snippets[snippets[:, 0] == video, 1], FRAMES_OF_SNIPPET)
             abnormal = np.zeros(len(score), dtype=bool)
-            for start, end in np.rint(_FRAMES * anomalies[anomalies[:, 0] == video, 1:]).astype(int):
+            for start, end in np.rint(FRAMES_OF_SNIPPET * anomalies[anomalies[:, 0] == video, 1:]).astype(int):
                 abnormal[max(0, start) : max(0, end)] = True
             videos.append(VideoFrames(score, abnormal))
         return videos
-
-
-def _rows(parts: list[Tensor], width: int) -> NDArray[np.float64]:
-    rows: NDArray[np.float64] = dim_zero_cat(parts).cpu().numpy() if len(parts) else np.empty((0, width))
-    return rows
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from wtal.branches import Branch, LabelSource
 from wtal.collaboration import Fusion, Schedule, Thresholds
 from wtal.collaboration.asynchronous import (
     ExchangeCallback,
@@ -14,6 +15,7 @@ from wtal.collaboration.asynchronous import (
 )
 from wtal.collaboration.asynchronous.teaching import Teacher
 from wtal.errors import PredictionError
+from wtal.types import PseudoLabels
 
 SCHEDULE = Schedule(warm_up=1, pattern="BF", from_vlp="both", agree="F")
 EPOCHS = 7  # in turns; each branch trains 4, of 3 steps
@@ -43,6 +45,17 @@ def train(pair, name, folder, **options):
     trainer.fit(branch, data)
     made.finish(trainer, branch)
     return branch, made
+
+
+class FirstSnippet(LabelSource):
+    """Calls the first snippet of each crop foreground of class 1, above any teacher."""
+
+    overrides = True
+
+    def labels(self, batch):
+        label, class_index = (torch.full(batch.mask.shape, -1, dtype=kind) for kind in (torch.int8, torch.int16))
+        label[:, 0] = class_index[:, 0] = 1
+        return PseudoLabels(label, class_index)
 
 
 def publish(pair, data, version, step, is_final=False, name="vlp"):
@@ -103,6 +116,22 @@ def test_the_labels_of_a_packet_are_learned_from_and_lose_weight_with_age(pair, 
         for file in (pair.folder / "x" / "cbp" / "packets").iterdir():
             file.unlink()
     assert not torch.equal(weights[1.0], weights[0.5])
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_source_that_overrides_teachers_stands_above_their_packets(pair, data, published, monkeypatch):
+    seen = []
+    learned = Branch.distillation_losses
+    monkeypatch.setattr(Branch, "distillation_losses", lambda *given: seen.append(given[-1]) or learned(*given))
+    if published:
+        publish(pair, data, 1, 3, is_final=True)
+    model = pair.model(data, SCHEDULE)
+    model.cbp.labels = FirstSnippet()
+    made = callback(pair, model, "cbp", pair.folder / "x", ExchangeSettings(beyond="go_on"))
+    pair.trainer(len(made.lessons), made).fit(model.cbp, data)
+    assert all((pseudo.label[:, 0] == 1).all() and (pseudo.class_index[:, 0] == 1).all() for pseudo in seen)
+    assert len(seen) == 12
+    assert any((pseudo.label[:, 1:] >= 0).any() for pseudo in seen) == published
 
 
 def test_a_packet_of_other_videos_is_refused(pair):

@@ -1,7 +1,7 @@
 """The one thing that an ordinary training of a branch needs in order to teach, and learn from, another."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -13,10 +13,11 @@ from wtal.collaboration.asynchronous.journal import Given, Journal, Taken
 from wtal.collaboration.asynchronous.packets import LabelPacket
 from wtal.collaboration.asynchronous.teaching import Teacher
 from wtal.collaboration.buffer import PseudoLabelBuffer
+from wtal.collaboration.pseudo_labels import overridden
 from wtal.collaboration.schedule import Lesson
 from wtal.data.contract import VideoData, data_of
 from wtal.errors import PredictionError
-from wtal.types import PseudoLabels, SnippetBatch
+from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
 __all__ = ["ExchangeCallback"]
 
@@ -24,10 +25,11 @@ _POLL_S = 0.02
 
 
 class _PacketLabels(LabelSource):
-    """The labels of the packet in use."""
+    """The labels of the packet in use, below those of the branch's own source if that overrides, as points do."""
 
-    def __init__(self, data: VideoData, device: torch.device) -> None:
+    def __init__(self, data: VideoData, device: torch.device, own: LabelSource | None) -> None:
         self.buffer = PseudoLabelBuffer(data.train_lengths).to(device)
+        self.above = own if own is not None and own.overrides else None
 
     def use(self, packet: LabelPacket, teacher: str) -> None:
         """Change to another packet.
@@ -49,11 +51,17 @@ class _PacketLabels(LabelSource):
         """Labels of the snippets of a batch."""
         return self.buffer.labels(batch)
 
+    def completed(self, batch: SnippetBatch, scores: Callable[[], SnippetScores]) -> PseudoLabels:
+        """The labels of a batch, with those above them."""
+        labels = self.labels(batch)
+        return labels if self.above is None else overridden(labels, self.above.completed(batch, scores))
+
 
 class ExchangeCallback(Callback):
     """Publishes a branch's labels every so many steps, and lets it learn from the newest ones of the other branch.
 
-    The labels of a packet take the place of the branch's own source of labels in the epochs that have a lesson.
+    The labels of a packet take the place of the branch's own source of labels in the epochs that have a lesson, unless
+    that source overrides the labels of a teacher: then it stands above them.
 
     Args:
         exchange: Where the packets are.
@@ -94,7 +102,7 @@ class ExchangeCallback(Callback):
         assert isinstance(pl_module, Branch)
         self.journal.rewind(trainer.global_step)
         self._own = pl_module.labels
-        self._source = _PacketLabels(data_of(trainer), pl_module.device)
+        self._source = _PacketLabels(data_of(trainer), pl_module.device, self._own)
         self._in_use: Taken | None = None
         steps = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
         self._every, self._first = self.settings.every or steps, self.warm_up * steps
@@ -116,7 +124,7 @@ class ExchangeCallback(Callback):
         if self._in_use is None or (taken.version, taken.age) != (self._in_use.version, self._in_use.age):
             self.journal.add(taken)
         self._in_use = taken
-        pl_module.labels = self._source if taken.version else None  # type: ignore[assignment]
+        pl_module.labels = self._source if taken.version else self._source.above  # type: ignore[assignment]
         if taken.version and taken.version != self._source.version:
             self._source.use(self._packet(self._other, taken.version), self._other)
         self._source.weight = self.settings.decay**taken.age
