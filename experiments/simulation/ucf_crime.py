@@ -1,6 +1,6 @@
 """Simulate UCF-Crime over its real annotations, and write what a comparison needs.
 
-    python experiments/benchmarks/anomaly.py Temporal_Anomaly_Annotation.txt runs/ucf_simulated
+    python experiments/simulation/ucf_crime.py Temporal_Anomaly_Annotation.txt runs/ucf_simulated
     wtal compare --config anomaly/synthetic.yaml runs/ucf_simulated/anomaly.yaml --output runs/ucf --seeds 0 1 2
 
 Anomalies of the test videos are those of the file. The training videos of UCF-Crime have no annotation: each takes the
