@@ -1,7 +1,8 @@
 """GTEA and BEOID, egocentric videos on which point supervision is measured, with the test lists in use."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 
@@ -22,42 +23,40 @@ _BEOID = (
 
 
 class _Egocentric(SnippetDataModule):
-    """Videos that a list divides into test videos and, all others, training videos; measured at tIoU 0.1 to 0.7.
+    """Videos that a list divides into test videos and, all others, training videos.
 
     Args:
-        annotations: A file or folder, such as those that SF-Net publishes.
+        annotations: A file or folder, see :func:`~wtal.data.annotations.read_annotations`.
+        name: Name of the benchmark.
+        test_videos: Names of the test videos.
         **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
-
-    Attributes:
-        benchmark_name: Name of the benchmark.
-        tested: Names of the test videos.
 
     Raises:
         AnnotationError: If the annotations lack a test video.
-
-    Source:
-        SF-Net, arXiv:2003.06845; the lists are HR-Pro's ``split_test.txt``, and the same videos in SF-Net's files.
     """
 
-    benchmark_name: ClassVar[str]
-    tested: ClassVar[tuple[str, ...]]
-
-    def __init__(self, annotations: Path, **options: Any) -> None:  # noqa: ANN401  the base class types them
-        super().__init__(read_annotations(annotations), Benchmark.as_thumos14(self.benchmark_name), **options)
-        lacking = sorted(set(self.tested) - set(self.annotations.videos.index))
+    def __init__(
+        self,
+        annotations: Path,
+        name: str,
+        test_videos: Sequence[str],
+        **options: Any,  # noqa: ANN401  the base class types them
+    ) -> None:
+        super().__init__(read_annotations(annotations), Benchmark.as_thumos14(name), **options)
+        self._tested = list(test_videos)
+        lacking = sorted(set(test_videos) - set(self.annotations.videos.index))
         if lacking:
             raise AnnotationError(
-                f"{annotations} lacks {len(lacking)} of the {len(self.tested)} test videos of {self.benchmark_name}: "
-                f"{first(lacking)}."
+                f"{annotations} lacks {len(lacking)} of the {len(test_videos)} test videos of {name}: {first(lacking)}."
             )
 
     def train_table(self) -> pd.DataFrame:
         """All videos but those of the test list."""
-        return self.annotations.videos.drop(index=list(self.tested))
+        return self.annotations.videos.drop(index=self._tested)
 
     def test_table(self) -> pd.DataFrame:
         """The videos of the test list."""
-        return self.annotations.videos.loc[list(self.tested)]
+        return self.annotations.videos.loc[self._tested]
 
     def remarks(self) -> list[str]:
         """What a user should know about how the annotations were read."""
@@ -65,12 +64,30 @@ class _Egocentric(SnippetDataModule):
 
 
 class GTEADataModule(_Egocentric):
-    """GTEA: 28 videos of 7 actions in a kitchen, of which 7 are tested."""
+    """GTEA: 28 videos of 7 actions in a kitchen, of which 7 are tested; measured at tIoU 0.1 to 0.7.
 
-    benchmark_name, tested = "gtea-7", _GTEA
+    Args:
+        annotations: A file or folder, such as SF-Net's ``gtea_groundtruth.json``.
+        **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
+
+    Source:
+        SF-Net, arXiv:2003.06845; the list is HR-Pro's ``split_test.txt``, and the same videos in SF-Net's file.
+    """
+
+    def __init__(self, annotations: Path, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(annotations, "gtea-7", _GTEA, **options)
 
 
 class BEOIDDataModule(_Egocentric):
-    """BEOID: 58 videos of people at work and at sport, of which 12 are tested."""
+    """BEOID: 58 videos of people at work and at sport, of which 12 are tested; measured at tIoU 0.1 to 0.7.
 
-    benchmark_name, tested = "beoid-12", _BEOID
+    Args:
+        annotations: A file or folder, such as SF-Net's ``beoid_groundtruth.json``.
+        **options: See :class:`~wtal.data.datamodule.SnippetDataModule`.
+
+    Source:
+        SF-Net, arXiv:2003.06845; the list is HR-Pro's ``split_test.txt``, and the same videos in SF-Net's file.
+    """
+
+    def __init__(self, annotations: Path, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(annotations, "beoid-12", _BEOID, **options)
