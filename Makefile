@@ -24,26 +24,23 @@ $(INSTALLED): pyproject.toml configs/constraints.txt
 
 install: $(INSTALLED)  ## Make .venv with everything, in tested versions
 
-# A process for each seed; the last command finds both finished and makes the table. It repeats what failed before.
-DEMO := OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo \
-	--methods cbp_warm_up cbp vlp_vanilla vlp late_fusion_warm_up late_fusion_best late_fusion b_only f_only joint \
-	alternation student supervised --seeds
 demo: install  ## Train every method on the embedded benchmark, ending with a table and a page (minutes, on two cores)
-	@mkdir -p runs/demo
-	@$(DEMO) 1 > runs/demo/seed_1.log 2>&1 & $(DEMO) 0; wait; $(DEMO) 0 1
+	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo --seeds 0 1 --jobs 2 \
+		--methods cbp_warm_up cbp vlp_vanilla vlp late_fusion_warm_up late_fusion_best late_fusion b_only f_only joint \
+		alternation student supervised
 	@$(BIN)/wtal report runs/demo --output runs/demo/page
 
 POINTS := runs/synthetic/points.csv
 demo-points: install  ## One click an instance: the same methods from video labels and from points
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml --output runs/demo-points/video \
-		--methods alternation student --seeds 0 1
+		--methods alternation student --seeds 0 1 --jobs 2
 	@$(BIN)/wtal points runs/synthetic/annotations.json --subset train --output $(POINTS)
 	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/synthetic.yaml configs/points.yaml configs/synthetic_points.yaml \
-		--output runs/demo-points/points --methods alternation student --seeds 0 1
+		--output runs/demo-points/points --methods alternation student --seeds 0 1 --jobs 2
 	@$(BIN)/wtal report runs/demo-points/points --output runs/demo-points/page --points $(POINTS)
 
 demo-anomaly: install  ## Train both branches and their collaboration on the embedded benchmark of anomalies, with a page
-	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/anomaly/synthetic.yaml --output runs/demo-anomaly --seeds 0 1 \
+	@OMP_NUM_THREADS=1 $(BIN)/wtal compare --config configs/anomaly/synthetic.yaml --output runs/demo-anomaly --seeds 0 1 --jobs 2 \
 		--methods cbp vlp late_fusion alternation
 	@$(BIN)/wtal report runs/demo-anomaly --output runs/demo-anomaly/page
 

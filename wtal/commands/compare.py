@@ -24,6 +24,7 @@ def run(
     benchmarks: Path | None = None,
     only: Sequence[str] = (),
     data: Path | None = None,
+    jobs: int = 1,
 ) -> None:
     """Train and test all methods, and end with a table of them.
 
@@ -55,11 +56,15 @@ def run(
             optionally options to `set`.
         only: Names of the benchmarks to take; empty for all.
         data: Folder that `$WTAL_DATA` in the configurations stands for.
+        jobs: Number of processes that train at the same time and share the cores; with several, what they print goes to
+            ``seed_N/RUN.log``.
 
     Raises:
-        ConfigError: If neither a configuration nor benchmarks are given, or an ablation has the name of a method or of
-            another ablation.
+        ConfigError: If neither a configuration nor benchmarks are given, an ablation has the name of a method or of
+            another ablation, or ``jobs`` is not positive.
     """
+    if jobs < 1:
+        raise ConfigError(f"`--jobs` is the number of processes and at least 1, not {jobs}.")
     if data is not None:
         os.environ["WTAL_DATA"] = str(data)
     command = _command(config, output, seeds, methods, ablations, benchmarks, only, data)
@@ -68,7 +73,7 @@ def run(
         from wtal.comparison.benchmarks import compare_benchmarks
 
         listed = find_config(benchmarks)
-        compare_benchmarks(listed, output, seeds, methods, changes, files, only, command).print()
+        compare_benchmarks(listed, output, seeds, methods, changes, files, only, command, jobs).print()
         return
     if not files:
         raise ConfigError(
@@ -78,7 +83,7 @@ def run(
         raise ConfigError("`--only` takes some of several benchmarks: name their list by `--benchmarks`.")
     from wtal.comparison.runner import compare
 
-    print_comparison(compare(files, output, seeds, methods, changes, command=command))
+    print_comparison(compare(files, output, seeds, methods, changes, command=command, jobs=jobs))
 
 
 def _command(

@@ -97,6 +97,7 @@ def compare_benchmarks(
     overlays: Sequence[Path] = (),
     only: Sequence[str] = (),
     command: str = "",
+    jobs: int = 1,
 ) -> SideBySide:
     """Train and test methods on several benchmarks; see ``wtal compare`` for the arguments.
 
@@ -109,6 +110,7 @@ def compare_benchmarks(
         overlays: Configurations that are merged over those of every benchmark.
         only: Names of the benchmarks to take; empty for all.
         command: The command that makes the tables, which they state.
+        jobs: See ``wtal compare``.
 
     Raises:
         ConfigError: If a benchmark is unknown, or its settings are wrong; nothing has been trained then.
@@ -120,7 +122,7 @@ def compare_benchmarks(
     for plan in plans:
         if plan.methods or plan.ablations:
             here, options = output / plan.entry.name, plan.entry.options
-            rows = compare(plan.config, here, seeds, plan.methods, plan.ablations, options, command)
+            rows = compare(plan.config, here, seeds, plan.methods, plan.ablations, options, command, jobs)
             tables.append(rows.assign(on=plan.entry.name))
             SideBySide(pd.concat(tables, ignore_index=True), reasons, pairs, command).save(output)
     if not tables:

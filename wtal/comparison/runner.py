@@ -3,9 +3,11 @@
 import copy
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard, get_args
 
@@ -15,6 +17,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from wtal.collaboration import CollaborationModule
 from wtal.comparison.best_fusion import held_out_map, in_words, without_segments
 from wtal.comparison.methods import FUSED, SINGLE, Run, is_pair, runs_of, teacher_of, without_method
+from wtal.comparison.parallel import Measured, in_processes
 from wtal.comparison.students import run_of_record, student_configs
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
@@ -60,7 +63,9 @@ class _WarmUp(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 == self.epochs and not self.exists:
             self.checkpoint.with_suffix(".seconds").write_text(str(time.monotonic() - self.began))
-            trainer.save_checkpoint(self.checkpoint)
+            written = self.checkpoint.with_suffix(f".{os.getpid()}")  # another process may read it at any time
+            trainer.save_checkpoint(written)
+            written.replace(self.checkpoint)
 
 
 _AFTER = {  # the settings that do not affect a warm-up, by the object that has them
@@ -92,6 +97,7 @@ def compare(
     ablations: Sequence[Path] = (),
     options: Sequence[str] = (),
     command: str = "",
+    jobs: int = 1,
 ) -> pd.DataFrame:
     """Train and test methods; see ``wtal compare`` for the arguments.
 
@@ -103,6 +109,7 @@ def compare(
         ablations: See ``wtal compare``.
         options: Options such as ``--data.held_out=0.1``, which change the files' values.
         command: The command that makes the table, which the table states.
+        jobs: See ``wtal compare``.
 
     Returns:
         One row per method and seed, also written to ``comparison.csv`` and ``comparison.md`` of ``output``.
@@ -112,11 +119,14 @@ def compare(
     """
     wanted = [*methods, *_names_of(ablations)]
     runs = _runs(config, options, wanted, ablations)
+    work = partial(_measure, config, options, output)
+    apart = jobs > 1
+    measured = in_processes(work, seeds, runs, output, jobs) if apart else {seed: work(seed, runs) for seed in seeds}
     rows: list[dict[str, Any]] = [
         row
         for seed in seeds
         for run in runs
-        for record in [_record(run, config, options, output / f"seed_{seed}", seed)]
+        for record in [measured[seed][run.name]]
         if record is not None
         for row in _rows(run, record, seed)
         if row["method"] in wanted
@@ -130,6 +140,11 @@ def compare(
     table = pd.DataFrame(rows)
     save_comparison(table, output, command)
     return table
+
+
+def _measure(config: Sequence[Path], options: Sequence[str], output: Path, seed: int, runs: Sequence[Run]) -> Measured:
+    """The records of runs with a seed, by name of the run."""
+    return {run.name: _record(run, config, options, output / f"seed_{seed}", seed) for run in runs}
 
 
 def _runs(
