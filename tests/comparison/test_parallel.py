@@ -41,7 +41,7 @@ def test_all_wait_for_the_warm_up_and_students_for_their_teacher():
     assert [run.name for run in first] == ["warm_up"]
     assert ["alternation", "student", "supervised"] in names(chains)
     assert ["warm_up_best", "warm_up_vanilla_best"] in names(chains)
-    assert sorted(sum(names([first, *chains]), [])) == sorted(run.name for run in runs)
+    assert sorted(run.name for chain in [first, *chains] for run in chain) == sorted(run.name for run in runs)
 
 
 def test_nothing_waits_where_nothing_is_shared():

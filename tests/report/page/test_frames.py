@@ -1,15 +1,19 @@
 """The page of an anomaly run: areas of frame scores, and the anomaly score as the first curve of a lane."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from wtal.metrics import precision_area, roc_area
 from wtal.report.page.build import render
 from wtal.report.page.contents import Material, Method
 from wtal.report.page.frames import frame_tables
 from wtal.report.page.packing import pack
+from wtal.report.page.sections import sections
+from wtal.report.style import COMPARED_NAMES
 from wtal.results.ground_truth import GroundTruth
 from wtal.results.predictions import COLUMNS
 from wtal.results.record import About, read_about, write_about
@@ -43,6 +47,27 @@ def test_areas_are_those_of_the_frames():
         assert [cell[0] for cell in row.cells[:2]] == shown
         assert row.cells[2][0] == f"{100 * roc_area(scores[:160], mask[:160]):.1f}"
     assert kinds.columns == ["fall"]
+
+
+def test_the_page_leads_with_the_task_s_own_measure():
+    material, frames, mask = material_of()
+    leading = replace(material, methods=[replace(one, leading=True) for one in material.methods])
+    figures = sections(leading, (0.5,)).key_figures
+    assert [one.measure for one in figures] == ["AUC", "AUC"]
+    assert [one.score for one in figures] == [pytest.approx(roc_area(scores, mask)) for scores in frames]
+    texts = dict.fromkeys(("features", "benchmark", "annotations", "weights", "branches", "chosen"), "")
+    rates = {"false_negative_rate": 0.0, "false_positive_rate": 0.0, "train_seconds": 1.0}
+    rows = [
+        {"method": name, "seed": seed, "mAP_avg": 0.1, "mAP@0.5": 0.1, "AUC": auc} | texts | rates
+        for name in ("cbp", "vlp")
+        for seed, auc in ((0, 0.75), (1, 0.25))
+    ]
+    named = [
+        replace(one, name=name)
+        for one, name in zip(leading.methods, (COMPARED_NAMES["cbp"], COMPARED_NAMES["vlp"]), strict=True)
+    ]
+    compared = sections(replace(leading, methods=named, comparison=pd.DataFrame(rows)), (0.5,)).key_figures
+    assert [(one.measure, one.score) for one in compared] == [("AUC", 0.5), ("AUC", 0.5)]
 
 
 def test_the_first_curve_is_the_score():

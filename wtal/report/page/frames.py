@@ -9,7 +9,7 @@ from wtal.results.frame_evaluation import FrameEvaluation, evaluate_frames
 from wtal.results.frame_scores import frames_of_run
 from wtal.results.frame_truth import FrameTruth, in_frames
 
-__all__ = ["frame_tables"]
+__all__ = ["areas_under_roc", "frame_tables"]
 
 
 def frame_tables(material: Material) -> list[Table]:
@@ -29,6 +29,11 @@ def frame_tables(material: Material) -> list[Table]:
         table_of("Frames", columns, areas, [False] * 3, material, caption),
         table_of("AUC by kind", kinds, by_kind, [False] * len(kinds), material, "Of the videos of each kind alone."),
     ]
+
+
+def areas_under_roc(material: Material) -> dict[str, float]:
+    """The AUC of all frames by name of the method, in [0, 1]; of methods with scores, where the truth is known."""
+    return {name: one.score.auc for name, one in _measured(material).items()}
 
 
 def _measured(material: Material) -> dict[str, FrameEvaluation]:

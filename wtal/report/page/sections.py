@@ -12,7 +12,7 @@ from wtal.metrics.diagnosis import Diagnosis
 from wtal.report.page.contents import Material
 from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis_tables, missed_chart, stacks
 from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
-from wtal.report.page.frames import frame_tables
+from wtal.report.page.frames import areas_under_roc, frame_tables
 from wtal.report.page.measures import MEASURES, Measured, measure
 from wtal.report.page.tables import FEWER_IS_BETTER, Table, compared_table, percent, profile_table, results_table
 from wtal.report.page.training import legend, training_charts
@@ -39,9 +39,10 @@ class KeyFigure:
 
     name: str
     colour: str
-    average: float
+    score: float
     missed: float
     false: float
+    measure: str  # what the score is
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class Sections:
     """All sections, as the template takes them."""
 
     captions: list[str]
-    tious: str
     finding: str
     key_figures: list[KeyFigure]
     results: list[Table]
@@ -71,10 +71,9 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
     parts = [material.about.caption if compared is None else caption(compared)]
     if truth is not None:
         parts.append(f"{counted(len(truth.video_ids), 'video')}, {counted(len(truth.segments), 'instance')}")
-    figures, diagnosed = _key_figures(material, measured), diagnoses(material)
+    figures, diagnosed = _key_figures(material, measured, tious), diagnoses(material)
     return Sections(
         captions=["; ".join(filter(None, parts)), *material.notes],
-        tious=_span(tious if compared is None else list(_tious_of(compared).values())),
         finding=_finding(figures),
         key_figures=figures,
         results=_results(material, measured, tious),
@@ -102,21 +101,25 @@ def error_tables(material: Material, measured: dict[str, Measured], diagnosed: d
     return [profile_table(material, measured), *diagnosis_tables(material, diagnosed)] if measured else []
 
 
-def _key_figures(material: Material, measured: dict[str, Measured]) -> list[KeyFigure]:
+def _key_figures(material: Material, measured: dict[str, Measured], tious: Sequence[float]) -> list[KeyFigure]:
     """Key figures of the leading methods; means over the seeds of a comparison."""
+    table, of_frames = material.comparison, material.about.task == "anomaly"
+    span = _span(tious if table is None else list(_tious_of(table).values()))
+    areas = areas_under_roc(material) if of_frames else {}
     figures = []
     for method in material.methods:
         if not method.leading or method.name not in measured:
             continue
         one = measured[method.name]
-        numbers = (one.average, one.profile.false_negative_rate, one.profile.false_positive_rate)
-        if material.comparison is not None:
+        score = areas.get(method.name, math.nan) if of_frames else one.average
+        numbers = (score, one.profile.false_negative_rate, one.profile.false_positive_rate)
+        if table is not None:
             key = next((key for key, name in COMPARED_NAMES.items() if name == method.name), "")
-            seeds = material.comparison[material.comparison["method"] == key]
+            seeds = table[table["method"] == key]
             if len(seeds):
-                names = ("mAP_avg", "false_negative_rate", "false_positive_rate")
+                names = ("AUC" if of_frames else "mAP_avg", "false_negative_rate", "false_positive_rate")
                 numbers = tuple(float(seeds[name].mean()) for name in names)  # type: ignore[assignment]
-        figures.append(KeyFigure(method.name, method.colour, *numbers))
+        figures.append(KeyFigure(method.name, method.colour, *numbers, "AUC" if of_frames else f"mAP {span}".strip()))
     return figures[:6]
 
 
@@ -126,13 +129,13 @@ def _finding(figures: list[KeyFigure]) -> str:
     if found.keys() != PAGE_NAMES.keys():
         return ""
     first, second, both = (found[source] for source in PAGE_NAMES)
-    if any(math.isnan(number) for one in (first, second, both) for number in (one.average, one.missed, one.false)):
+    if any(math.isnan(number) for one in (first, second, both) for number in (one.score, one.missed, one.false)):
         return ""
     return (
         f"{first.name} misses {100 * first.missed:.0f} % of the action time; {100 * second.false:.0f} % of the time "
         f"that {second.name} detects is background. The {both.name} misses {100 * both.missed:.0f} % and has "
-        f"{100 * both.false:.0f} % background: {100 * (both.average - first.average):+.1f} mAP over {first.name}, "
-        f"{100 * (both.average - second.average):+.1f} over {second.name}."
+        f"{100 * both.false:.0f} % background: {100 * (both.score - first.score):+.1f} {both.measure.split()[0]} over "
+        f"{first.name}, {100 * (both.score - second.score):+.1f} over {second.name}."
     )
 
 
