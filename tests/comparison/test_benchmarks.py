@@ -11,7 +11,7 @@ from wtal.errors import ConfigError
 from wtal.results import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
-FITTED = ("late_fusion_best", "late_fusion_vanilla_best")
+FITTED = ("late_fusion_best", "late_fusion_vanilla_best", "alternation_best")
 METHODS = ("cbp", "vlp_vanilla", "late_fusion_vanilla", *FITTED, "late_fusion_warm_up")
 
 SMALL = """
@@ -68,7 +68,7 @@ def test_each_benchmark_has_the_methods_that_its_branches_allow(compared):
     found = rows(compared)
     assert set(found.index[found["mAP_avg"].notna()]) == {
         *(("texts", method) for method in METHODS),
-        *(("sensors", method) for method in ("cbp", "late_fusion_best")),
+        *(("sensors", method) for method in ("cbp", "late_fusion_best", "alternation_best")),
         ("alone", "cbp"),
     }
     reasons = found["reason"].dropna()
@@ -83,7 +83,7 @@ def test_methods_stand_for_the_first_and_the_second_branch_whatever_their_names(
     assert read_record(record).methods == {"cbp": "left", "vlp": "right", "late_fusion": "fused"}
 
 
-@pytest.mark.parametrize("run_name", ["warm_up_best", "warm_up_vanilla_best"])
+@pytest.mark.parametrize("run_name", ["warm_up_best", "warm_up_vanilla_best", "alternation_best"])
 def test_a_late_fusion_is_fitted_on_held_out_training_videos(compared, run_name):
     seed = compared / "runs" / "texts" / "seed_0"
     (held_out,) = (seed / "held_out" / run_name).rglob("record.json")
@@ -98,6 +98,12 @@ def test_a_late_fusion_is_fitted_on_held_out_training_videos(compared, run_name)
     assert tested.config["model"]["init_args"]["fusion"]["video"] == fitted.chosen["fusion.video"]
     for folder in (seed, seed / "held_out"):  # one warm-up of all training videos, one of those that are not held out
         assert len(list(folder.glob("warm_up-*.ckpt"))) == 1
+
+
+def test_the_alternation_takes_the_weights_of_the_best_late_fusion(compared):
+    seed = compared / "runs" / "texts" / "seed_0"
+    found = [read_record(next((seed / name).rglob("record.json"))) for name in ("warm_up_best", "alternation_best")]
+    assert found[0].chosen == found[1].chosen != {}
 
 
 def test_an_untrained_vlp_can_be_fused_with_a_trained_cbp(compared):

@@ -28,19 +28,19 @@ def run(
 ) -> None:
     """Train and test all methods, and end with a table of them.
 
-    The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches
-    trained apart and fused (``late_fusion``), CBP and this fusion after the warm-up alone, as long training makes CBP
-    less complete (``cbp_warm_up``, ``late_fusion_warm_up``), the latter with VLP without training
-    (``late_fusion_vanilla``), and each of them at the weights that suit held-out training videos best
-    (``late_fusion_best``, ``late_fusion_vanilla_best``), distillation in one direction (``b_only``, ``f_only``), in
-    both at once (``joint``), and in turn (``alternation``). ``student`` learns to regress the instances that the
-    alternation, or the only branch, finds in its training videos, and ``supervised`` is the same student on true
-    segments; the share of this gap that it closes is a column. CBP and VLP stand for the first and the second branch,
-    whatever they are called; a configuration of one branch has ``cbp`` and its student alone. An ablation is another
-    configuration of ``alternation``. All runs of a seed share one warm-up if they do not differ before its end, which
-    gives the same result bit for bit; after it a branch trains for the same number of epochs in every method that
-    trains it. Results are those of the last epoch on the test videos. Finished runs are not repeated: start the command
-    again after an interruption.
+    The methods are: each branch alone (``cbp``, ``vlp``), VLP without training (``vlp_vanilla``), both branches trained
+    apart and fused (``late_fusion``), CBP and this fusion after the warm-up alone, as long training makes CBP less
+    complete (``cbp_warm_up``, ``late_fusion_warm_up``), the latter with VLP without training (``late_fusion_vanilla``),
+    and each of them at the weights that suit held-out training videos best (``late_fusion_best``,
+    ``late_fusion_vanilla_best``), distillation in one direction (``b_only``, ``f_only``), in both at once (``joint``),
+    and in turn (``alternation``, and with the weights that ``late_fusion_best`` was given, ``alternation_best``).
+    ``student`` learns to regress the instances that the alternation, or the only branch, finds in its training videos,
+    and ``supervised`` is the same student on true segments; the share of this gap that it closes is a column. CBP and
+    VLP stand for the first and the second branch, whatever they are called; a configuration of one branch has ``cbp``
+    and its student alone. An ablation is another configuration of ``alternation``. All runs of a seed share one warm-up
+    if they do not differ before its end, which gives the same result bit for bit; after it a branch trains for the same
+    number of epochs in every method that trains it. Results are those of the last epoch on the test videos. Finished
+    runs are not repeated: start the command again after an interruption.
 
     Args:
         config: Configurations of a collaboration or of one branch, as for ``wtal fit``; a later one overrides an

@@ -27,7 +27,8 @@ class Run:
         answers: The place of the source whose results stand for a method, by method.
         continues: Whether it trains after the warm-up, each branch for as many epochs as in an alternation.
         vanilla: Whether the second branch, or the only one, is tested as it was before any learning.
-        fits_fusion: Whether the weights of the fusion are those that suit held-out training videos best.
+        fits_fusion: Whether the weights of the fusion are those that suit held-out training videos best, after a
+            warm-up without them.
         overlay: A file that is merged over the configuration.
         learns_from: What a student learns from: ``run``, the configuration's own method, or ``segments``; empty for any
             other model.
@@ -71,6 +72,7 @@ _PAIR = (
     Run("f_only", "F", {"f_only": FUSED}),
     Run("joint", "J", {"joint": FUSED}),
     Run("alternation", None, {"alternation": FUSED}),
+    Run("alternation_best", None, {"alternation_best": FUSED}, fits_fusion=True),
     *_STUDENTS,
 )
 

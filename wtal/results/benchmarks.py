@@ -15,6 +15,7 @@ __all__ = ["PAIRS", "SideBySide"]
 
 PAIRS = (  # methods whose difference is shown
     ("alternation", "late_fusion_best"),
+    ("alternation_best", "late_fusion_best"),
     ("alternation", "late_fusion_vanilla"),
     ("alternation", "late_fusion_vanilla_best"),
     ("alternation", "f_only"),

@@ -41,6 +41,7 @@ Method = Literal[
     "f_only",
     "joint",
     "alternation",
+    "alternation_best",
     "student",
     "supervised",
 ]
@@ -58,6 +59,7 @@ METHOD_NAMES = {
     "f_only": "F only",
     "joint": "B+F jointly",
     "alternation": "alternation",
+    "alternation_best": "alternation at the weights of the best late fusion",
     "student": "student",
     "supervised": "student on true segments (fully supervised)",
 }
