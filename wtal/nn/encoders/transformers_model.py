@@ -101,7 +101,7 @@ def load_transformers(model: str, pretrained: str) -> LoadedTransformers:
             if random:
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(0)
-                    made = transformers.AutoModel.from_config(config)
+                    made = transformers.AutoModel.from_config(config)  # type: ignore[no-untyped-call]
             else:
                 made = transformers.AutoModel.from_pretrained(place, revision=revision, config=config)
     except ConfigError:

@@ -1,7 +1,7 @@
 """Rows of token ids, built from the ids of words and what a tokenizer puts around them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -88,8 +88,8 @@ def tokens_of_clip(tokenizer: Any) -> Tokens:  # noqa: ANN401  open_clip has no 
     )
     if not getattr(tokenizer, "strip_sep_token", False):
         return found
-    kept = [tuple(0 if i == tokenizer.tokenizer.sep_token_id else i for i in part) for part in (found.start, found.end)]
-    return Tokens(found.words, *kept, found.pad, found.length, found.pads_left)
+    end = tuple(0 if i == tokenizer.tokenizer.sep_token_id else i for i in found.end)
+    return replace(found, end=end)
 
 
 def tokens_of_transformers(tokenizer: Any, length: int, clean: Callable[[str], str] = str) -> Tokens:  # noqa: ANN401

@@ -134,8 +134,8 @@ class TextTower(ABC):
             before = math.ceil(room * prefix / count)
             prefix, postfix = before, room - before
             words = words if prefix else [tokens.words(name) for name in names]
-        for name, ids in zip(names, words, strict=True):
-            if len(ids) + prefix + postfix > tokens.room:
+        for name, word_ids in zip(names, words, strict=True):
+            if len(word_ids) + prefix + postfix > tokens.room:
                 raise ConfigError(
                     f"The prompt of {name!r} with {prefix} + {postfix} context vectors is longer than the "
                     f"{tokens.length} tokens that {self.name} reads: use a shorter `prefix` or `postfix`, or `fit: "
