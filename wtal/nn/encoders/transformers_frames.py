@@ -69,7 +69,7 @@ class TransformersFrameTower(FrameTower):
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit-norm features ``(N, D)`` of prepared images, or of videos ``(N, together, 3, h, w)``."""
-        return F.normalize(self._features(images), dim=1)
+        return F.normalize(self._features(images).flatten(1), dim=1)
 
     def _features(self, images: Tensor) -> Tensor:
         if self.kind == "pe_video":  # the library's own function for this is out of reach inside its constructor

@@ -1,8 +1,9 @@
 """Loads a vision-language model of ``transformers`` by name or folder, frozen; an error explains cause and remedy."""
 
+import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,10 +146,16 @@ def unavailable(model: str, place: str, error: Exception) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress the library's remarks on weights and configurations."""
-    before = logging.root.manager.disable
+    """Suppress the library's remarks and bars, but not those of a download."""
+    from transformers.utils import logging as library
+
+    before, bars = logging.root.manager.disable, library.is_progress_bar_enabled()
     logging.disable(logging.WARNING)
+    library.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with redirect_stdout(io.StringIO()):  # it prints what it thinks of its own documentation
+            yield
     finally:
         logging.disable(before)
+        if bars:
+            library.enable_progress_bar()  # type: ignore[no-untyped-call]
