@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-WORDS = """a the of an x y video photo person doing man and with in on to for at up up, clean jerk high jump baseball
+_WORDS = """a the of an x y video photo person doing man and with in on to for at up up, clean jerk high jump baseball
 pitch diving cliff having ice cream building sandcastles throwing darts playing rubik cube sports removing from shoes
 smoking cigarette hand car washing windows cutting grass wrapping presents tumbling fixing bicycle polishing forniture
-furniture putting contact lenses""".split()
-LONGEST = "Getting a haircut"  # replaced where ActivityNet's list is read
+furniture putting contact lenses carving jack o lanterns tennis serve ball bouncing layup drill basketball using pommel
+horse trimming branches or hedges gargling mouthwash"""
 
 _TINY_VISION = {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16}
 OPEN_CLIP = {  # a real model, and the kind of its tokenizer
@@ -61,7 +61,7 @@ def make_tokenizer(folder: Path, kind: str) -> Path:
         "bert": ["[PAD]", "[CLS]", "[SEP]", "[UNK]"],
         "xlm": ["<s>", "<pad>", "</s>", "<unk>"],
     }[kind]
-    words = [*dict.fromkeys(WORDS)]
+    words = [*dict.fromkeys(_WORDS.split())]
     spaced = kind in ("t5", "t5-middle", "t5-masked", "gemma", "xlm")
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
     entries = [*words, *letters, *"0123456789-,.'"]
@@ -104,15 +104,12 @@ def make_open_clip(folder: Path, name: str) -> str:
     settings |= {"embed_dim": 24, "vision_cfg": _TINY_VISION}
     small = {"width": 32, "heads": 2, "layers": 2}
     text = settings["text_cfg"] | small
-    for part in ("multimodal_cfg",):
-        if part in settings:
-            settings[part] |= small | {"layers": 1, "attn_pooler_heads": 2}
-            settings["vision_cfg"] = {
-                **_TINY_VISION,
-                **{"attentional_pool": True, "attn_pooler_queries": 4, "attn_pooler_heads": 2, "output_tokens": True},
-            }
+    if "multimodal_cfg" in settings:
+        settings["multimodal_cfg"] |= small | {"layers": 1, "attn_pooler_heads": 2}
+        pooler = {"attentional_pool": True, "attn_pooler_queries": 4, "attn_pooler_heads": 2, "output_tokens": True}
+        settings["vision_cfg"] = {**_TINY_VISION, **pooler}
     if "hf_tokenizer_name" in text:
-        text |= {"hf_tokenizer_name": str(make_tokenizer(folder / "tokenizer", OPEN_CLIP[name])), "vocab_size": 300}
+        text |= {"hf_tokenizer_name": str(make_tokenizer(folder / "tokenizer", OPEN_CLIP[name])), "vocab_size": 400}
         if text.get("pool_type") == "eos":
             text["eos_id"] = {"xlm": 2}.get(OPEN_CLIP[name], 1)
     settings["text_cfg"] = text
@@ -143,7 +140,7 @@ def _config(kind: str) -> Any:
     import transformers
 
     text: dict[str, Any] = {
-        "vocab_size": 300,
+        "vocab_size": 400,
         "hidden_size": 32,
         "intermediate_size": 48,
         "num_hidden_layers": 2,

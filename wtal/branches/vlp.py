@@ -73,9 +73,7 @@ class VLPBranch(Branch):
 
     def vanilla(self) -> "VLPBranch":
         """This branch before any learning: cosines of raw features and hand-written texts."""
-        return VLPBranch(
-            self.class_names, _untrained(self.head), average=0, localizer=self.localizer, view=self.view
-        )
+        return VLPBranch(self.class_names, _untrained(self.head), average=0, localizer=self.localizer, view=self.view)
 
 
 def _untrained(head: nn.Module) -> HeadFactory:

@@ -33,8 +33,8 @@ def run(name: str | None = None, /) -> None:
         raise ConfigError(f"No model has {name!r} in its name: `wtal vlp` lists all.")
     print_table(
         _table(found),
-        "room: tokens for a class name and learned vectors; a dash where no prompts can be learned; `wtal vlp NAME` lists "
-        "the weights of a model; licences without guarantee; any repository of the families of transformers may be named",
+        "room: tokens for a class name and learned vectors; a dash where no prompts can be learned; licences: without "
+        "guarantee; `wtal vlp NAME` lists the weights of a model; transformers: any repository of these families",
     )
 
 

@@ -51,8 +51,8 @@ def load_clip(model: str, pretrained: str, options: Options = TEXT_OPTIONS) -> C
     name = _registered(model)
     if name not in open_clip.list_models():
         raise ConfigError(
-            f"open_clip has no model {model!r}; `wtal vlp` lists its models, and those of transformers, whose names begin "
-            "with `transformers:`."
+            f"open_clip has no model {model!r}; `wtal vlp` lists its models, and those of transformers, whose names "
+            "begin with `transformers:`."
         )
     weights = None if pretrained == "random" else pretrained
     known = open_clip.list_pretrained_tags_by_model(name)
@@ -82,7 +82,9 @@ def known_models() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """The configuration and the tags of the weights of every model of open_clip, by its name."""
     import open_clip
 
-    return {n: (open_clip.get_model_config(n), open_clip.list_pretrained_tags_by_model(n)) for n in open_clip.list_models()}
+    return {
+        n: (open_clip.get_model_config(n), open_clip.list_pretrained_tags_by_model(n)) for n in open_clip.list_models()
+    }
 
 
 def _registered(model: str) -> str:

@@ -63,10 +63,6 @@ class TransformersFrameTower(FrameTower):
             if hasattr(self.model, name):
                 setattr(self.model, name, None)
 
-    def save_memory(self) -> None:
-        """Keep only the activations between the layers of the Transformer."""
-        self.model.gradient_checkpointing_enable()
-
     def forward(self, images: Tensor) -> Tensor:
         """Unit-norm features ``(N, D)`` of prepared images, or of videos ``(N, together, 3, h, w)``."""
         return F.normalize(self._features(images).flatten(1), dim=1)
