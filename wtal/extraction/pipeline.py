@@ -189,7 +189,7 @@ def _compute(
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
     module = Extractor(
         jobs,
-        Cut(making.grid, making.flow, (networks.clip.together if networks.clip else 0) or making.images),
+        Cut(making.grid, making.flow, networks.together or making.images),
         networks.i3d,
         networks.clip,
         making.crops,
@@ -244,6 +244,15 @@ class _Networks(NamedTuple):
     clip: "FrameTower | None"
     origins: dict[str, str]  # of each stream's weights
 
+    @property
+    def together(self) -> int:
+        """Number of frames of a snippet that a video model reads together; 0 without one."""
+        return self.clip.together if self.clip else 0
+
+    def seen(self, making: Extraction) -> dict[str, int]:
+        """The frames of a snippet that the image or video tower sees, for the manifest."""
+        return {"frames together": self.together} if self.together else {"frames a snippet": making.images}
+
 
 def _load(making: Extraction) -> _Networks:
     from wtal.nn.encoders.i3d import load_i3d
@@ -280,9 +289,7 @@ def _open_stores(
         if "flow" in streams:
             origin["optical flow"] = making.flow
         if "clip" in streams:
-            as_video = networks.clip.together if networks.clip else 0
-            origin |= {"frames together": as_video} if as_video else {"frames a snippet": making.images}
-            origin["colours"] = "bgr" if making.bgr else "rgb"
+            origin |= networks.seen(making) | {"colours": "bgr" if making.bgr else "rgb"}
         stores[streams] = StoreAppender(
             output / folder,
             making.grid,

@@ -85,9 +85,7 @@ def test_red_and_blue_can_be_swapped_and_the_preparation_travels_to_workers(towe
 def test_a_number_of_frames_that_does_not_fit(make, tmp_path):
     with pytest.raises(ConfigError, match="reads 4 frames of a snippet, not 8: leave out `frames_per_snippet`"):
         open_frame_tower(make("xclip"), "main", frames_per_snippet=8)
-    with pytest.raises(
-        ConfigError, match="reads 4 frames of a snippet together, and averages none: leave"
-    ):
+    with pytest.raises(ConfigError, match="reads 4 frames of a snippet together, and averages none: leave"):
         open_frame_tower(make("xclip"), "main", images=2)
     assert open_frame_tower(make("pe_video"), "main", frames_per_snippet=6).together == 6
     with pytest.raises(ConfigError, match=r"ViT-B-16\.json sees single images, not videos: give `images`"):

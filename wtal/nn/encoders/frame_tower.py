@@ -46,7 +46,7 @@ class FrameTower(nn.Module):
     def forget_texts(self) -> None:
         """Drop whatever encodes texts."""
 
-    def save_memory(self) -> None:  # noqa: B027  not every network can
+    def save_memory(self) -> None:
         """Keep only the activations between layers in training, where the network can."""
 
     @abstractmethod

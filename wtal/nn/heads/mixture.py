@@ -93,4 +93,4 @@ class MixtureHead(Head):
                 f"The streams have {features.shape[-1]} channels together, but the `dims` of the mixture are "
                 f"{' + '.join(map(str, self.dims))}: give one width for each stream of the branch's `view`."
             )
-        return features.split(list(self.dims), dim=-1)
+        return torch.split(features, list(self.dims), dim=-1)
