@@ -83,14 +83,16 @@ def main() -> None:
     """Measure all models and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--models", nargs="+", default=[model.name for model in MODELS])
     parser.add_argument("--output", type=Path, default=Path("runs/vlp_quality"))
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    table = pd.concat([measure(args.output, model, args.seeds) for model in MODELS])
+    models = [model for model in MODELS if model.name in args.models]
+    table = pd.concat([measure(args.output, model, args.seeds) for model in models])
     table.to_csv(args.output / "vlp_quality.csv", index=False)
     print("| VLP model | " + " | ".join(SHOWN.values()) + " | alternation - CBP, by seed |")
     print("| --- |" + " --- |" * (len(SHOWN) + 1))
-    for model in MODELS:
+    for model in models:
         rows = table[table["model"] == model.name].pivot_table(index="seed", columns="method", values="mAP_avg") * 100
         cells = [f"{rows[m].mean():.1f} ± {rows[m].std(ddof=0):.1f}" for m in SHOWN]
         gains = ", ".join(f"{gain:+.1f}" for gain in rows["alternation"] - rows["cbp"])
