@@ -21,6 +21,7 @@ ALONE = ROOT / "configs" / "thumos14" / "cbp.yaml"  # and those of a head
 REAL = ROOT / "configs" / "thumos14" / "collaboration.yaml"  # and those of another VLP model
 ACTIVITYNET = ROOT / "configs" / "activitynet12" / "collaboration.yaml"
 MODELS = sorted((ROOT / "configs" / "ablations").glob("vlp_*_*.yaml"))
+MIXTURE = ROOT / "configs" / "ablations" / "vlp_mixture.yaml"  # of two of them
 POINTS = ROOT / "configs" / "thumos14" / "points.yaml"
 ANOMALY = ROOT / "configs" / "anomaly" / "ucf_crime.yaml"  # and those of other sets of anomalies
 HEADS = sorted((ROOT / "configs" / "thumos14" / "heads").glob("*.yaml"))
@@ -44,7 +45,7 @@ def options(file: Path) -> list[str]:
     content = yaml.safe_load(file.read_text())
     if file.parent == ANOMALY.parent and "class_path" not in content.get("model", {}):
         return [f"--config={path}" for path in (ANOMALY, file)]
-    below = [ALONE] if file in HEADS else [REAL] if file in [*MODELS, POINTS] else [BASE]
+    below = [ALONE] if file in HEADS else [REAL] if file in [*MODELS, MIXTURE, POINTS] else [BASE]
     alone = "class_path" in content.get("data", {})
     return [f"--config={path}" for path in ([file] if alone else [*below, file])]
 
@@ -121,7 +122,22 @@ def test_a_vlp_model_exists_and_has_the_width_that_is_said(file: Path):
     assert text["pretrained"] in open_clip.list_pretrained_tags_by_model(text["model"])
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file not in MODELS], ids=name_of)
+def test_the_models_of_a_mixture_exist_and_have_the_widths_that_are_said():
+    open_clip = pytest.importorskip("open_clip")
+    vlp = yaml.safe_load(MIXTURE.read_text())["model"]["init_args"]["vlp"]["init_args"]
+    mixture = vlp["head"]["init_args"]
+    parts = [head["init_args"] for head in mixture["heads"]]
+    assert mixture["dims"] == [part["dim"] for part in parts]
+    assert len(vlp["view"]["streams"]) == len(parts)
+    for part in parts:
+        text = part["text"]["init_args"]
+        assert open_clip.get_model_config(text["model"])["embed_dim"] == part["dim"]
+        assert text["pretrained"] in open_clip.list_pretrained_tags_by_model(text["model"])
+    config = Parsed(options(MIXTURE)).config
+    assert set(config["data"]["init_args"]["streams"]) == {"pe"}
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file not in [*MODELS, MIXTURE]], ids=name_of)
 def test_builds(file: Path, toy: Path):
     cli = Built(options(file))
     assert cli.model.class_names == cli.datamodule.class_names

@@ -11,6 +11,7 @@ import torch
 from wtal.commands.main import main
 from wtal.data import FeatureSource
 from wtal.data.store import StoreWriter
+from wtal.training.text_weights import _differ
 from wtal.types import TimeGrid
 
 TINY_CLIP = Path(__file__).parents[1] / "nn" / "model_configs" / "tiny-clip.json"
@@ -104,6 +105,20 @@ def test_data_check_says_how_to_make_clip_features_that_are_lacking(thumos: Path
     Path("without.yaml").write_text("data: {init_args: {clip: {path: nowhere}}}\n")
     assert check("without.yaml") == 2
     assert "`wtal extract VIDEOS --streams clip --output features` makes them" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("made_by", "given", "differ"),
+    [
+        ("transformers:a/b-16", ("transformers:a/b-16", "openai"), False),  # the default of the option
+        ("transformers:b-16", ("transformers:models/b-16", "main"), False),  # of a folder
+        ("transformers:a/b-16", ("transformers:a/b-16", "v2"), True),
+        ("transformers:a/b-16", ("transformers:a/b-32", "main"), True),
+        ("transformers:a/b-16", ("ViT-B-16", "openai"), True),
+    ],
+)
+def test_models_of_transformers_are_told_apart(made_by: str, given: tuple[str, str], differ: bool):
+    assert _differ((made_by, "main"), given) == differ
 
 
 @pytest.mark.parametrize(

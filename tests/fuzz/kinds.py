@@ -169,7 +169,9 @@ def texts(path: Path) -> None:
 
 
 def checkpoint(path: Path) -> None:
-    with mock.patch("wtal.nn.text.TextTower", side_effect=ConfigError("the weights are on another machine")):
+    with mock.patch(
+        "wtal.nn.text.prompts.open_text_tower", side_effect=ConfigError("the weights are on another machine")
+    ):
         run = load(path)
     run.prompts()
     for labels in run.pseudo_labels.values():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
+from torch import nn
 
 from wtal.branches.branch import Branch, DistillationWeights, HeadFactory
 from wtal.branches.encoded_stream import Encoding
@@ -11,7 +12,7 @@ from wtal.branches.hyperparameters import save_plain_hyperparameters
 from wtal.branches.labels import LabelSource
 from wtal.localization.localizer import Localizer
 from wtal.nn.encoders import SnippetEncoder
-from wtal.nn.heads import AnchoredTextHead, TextHead, ZeroShotHead
+from wtal.nn.heads import AnchoredTextHead, MixtureHead, TextHead, ZeroShotHead
 from wtal.views import VLP, View
 
 __all__ = ["VLPBranch"]
@@ -23,8 +24,9 @@ class VLPBranch(Branch):
     Args:
         class_names: Names of the classes, in the order of the labels.
         head: Function from the class names to the head: :class:`~wtal.nn.heads.AnchoredTextHead` learns and stays near
-            what the model knows, :class:`~wtal.nn.heads.TextHead` learns freely, and
-            :class:`~wtal.nn.heads.ZeroShotHead` does not learn.
+            what the model knows, :class:`~wtal.nn.heads.TextHead` learns freely,
+            :class:`~wtal.nn.heads.ZeroShotHead` does not learn, and :class:`~wtal.nn.heads.MixtureHead` averages the
+            heads of several models.
         distillation: Weights of the losses on snippet labels, such as those that CBP hands over.
         average: Share of the weight average that one step keeps; 0 for none.
         optimizer: Function from the parameters to an optimizer.
@@ -71,10 +73,14 @@ class VLPBranch(Branch):
 
     def vanilla(self) -> "VLPBranch":
         """This branch before any learning: cosines of raw features and hand-written texts."""
-        assert isinstance(self.head, AnchoredTextHead | TextHead | ZeroShotHead)
-        text = self.head.text.vanilla()
+        return VLPBranch(self.class_names, _untrained(self.head), average=0, localizer=self.localizer, view=self.view)
 
-        def head(class_names: list[str]) -> ZeroShotHead:
-            return ZeroShotHead(class_names, lambda _: text)
 
-        return VLPBranch(self.class_names, head, average=0, localizer=self.localizer, view=self.view)
+def _untrained(head: nn.Module) -> HeadFactory:
+    """A head that compares raw features with the hand-written texts of a head; for a mixture the mean of such ones."""
+    if isinstance(head, MixtureHead):
+        parts = [_untrained(part) for part in head.parts]
+        return lambda class_names: MixtureHead(class_names, parts, head.dims)
+    assert isinstance(head, AnchoredTextHead | TextHead | ZeroShotHead)
+    text = head.text.vanilla()
+    return lambda class_names: ZeroShotHead(class_names, lambda _: text)

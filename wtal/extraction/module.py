@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from wtal.data.resumable import leave_sigterm
-from wtal.nn.encoders.clip_image import ImageTower, Preprocess
+from wtal.nn.encoders.frame_tower import FrameTower, encode_images
 from wtal.nn.encoders.i3d import I3D
 from wtal.nn.encoders.i3d import Stream as I3DStream
 from wtal.nn.encoders.i3d_encoder import encode_crops
-from wtal.nn.encoders.image_encoder import encode_images
 from wtal.video.crops import Crops
 from wtal.video.snippets import Cut, Job, SnippetBatches, Snippets, Stream
 
@@ -26,9 +25,9 @@ class Extractor(pl.LightningModule):
         jobs: All videos; each process takes its share of them.
         cut: How the videos are cut into snippets.
         i3d: The networks of those of the streams ``rgb`` and ``flow`` that are extracted.
-        clip: The image tower; None if ``clip`` is not extracted.
+        clip: The image or video tower; None if ``clip`` is not extracted.
         crops: What I3D sees of a frame; the features of several crops are averaged.
-        bgr: Whether to swap red and blue, see :class:`~wtal.nn.encoders.clip_image.Preprocess`.
+        bgr: Whether to swap red and blue, see :meth:`~wtal.nn.encoders.FrameTower.preparation`.
         batch_size: Number of snippets in a batch.
         num_workers: Processes that decode and compute flow while this one computes features; 0 for none.
     """
@@ -38,7 +37,7 @@ class Extractor(pl.LightningModule):
         jobs: Sequence[Job],
         cut: Cut,
         i3d: Mapping[I3DStream, I3D],
-        clip: ImageTower | None = None,
+        clip: FrameTower | None = None,
         crops: Crops = "center",
         bgr: bool = False,
         batch_size: int = 8,
@@ -56,7 +55,7 @@ class Extractor(pl.LightningModule):
 
     def predict_dataloader(self) -> DataLoader[Snippets]:
         """This process's share of the videos."""
-        to_image = Preprocess(self.clip.settings, self.bgr) if self.clip else None
+        to_image = self.clip.preparation(self.bgr) if self.clip else None
         batches = SnippetBatches(self.jobs, self.mine, self.cut, to_image, self.batch_size)
         workers = min(self.num_workers, len(self.mine))
         on_gpu = self.device.type == "cuda"

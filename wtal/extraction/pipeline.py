@@ -15,7 +15,7 @@ from wtal.io.text import counted
 if TYPE_CHECKING:
     from wtal.data.appending import StoreAppender
     from wtal.extraction.writing import Outcome, WriteFeatures
-    from wtal.nn.encoders.clip_image import ImageTower
+    from wtal.nn.encoders.frame_tower import FrameTower
     from wtal.nn.encoders.i3d import I3D
     from wtal.types import TimeGrid
     from wtal.video.snippets import Job
@@ -44,8 +44,8 @@ class Extraction:
         streams: Streams to extract, I3D's ``rgb`` and ``flow``, and ``clip``.
         rgb_weights: I3D's weights for frames.
         flow_weights: I3D's weights for optical flow.
-        clip_model: Name of an open_clip model.
-        clip_weights: Tag of its weights, or path of a file.
+        clip_model: Name of a vision-language model, see :func:`~wtal.nn.encoders.open_frame_tower`.
+        clip_weights: Tag of its weights, path of a file, or revision of its repository.
         random_weights: Whether to use random weights.
         flow: Method of optical flow.
         crops: What I3D sees of a frame.
@@ -54,6 +54,8 @@ class Extraction:
         stride: Frames between neighbouring snippets.
         window: Frames in a snippet.
         images: Number of frames of a snippet that CLIP sees.
+        frames_per_snippet: Number of frames around the middle of a snippet that a video model reads together; None for
+            the model's own.
     """
 
     streams: Sequence[Stream] = ("rgb", "flow", "clip")
@@ -69,6 +71,7 @@ class Extraction:
     stride: int = 16
     window: int = 16
     images: int = 1
+    frames_per_snippet: int | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -76,8 +79,8 @@ class Extraction:
         Raises:
             ConfigError: If a number is out of range, or there is no stream.
         """
-        for name in ("fps", "stride", "window", "images"):
-            if not 0 < getattr(self, name) < 1e6:
+        for name in ("fps", "stride", "window", "images", "frames_per_snippet"):
+            if getattr(self, name) is not None and not 0 < getattr(self, name) < 1e6:
                 raise ConfigError(f"`{name}` is {getattr(self, name)}: give a number above 0.")
         if self.window < 9:
             raise ConfigError(f"`window` is {self.window}: I3D needs at least 9 frames.")
@@ -186,7 +189,7 @@ def _compute(
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
     module = Extractor(
         jobs,
-        Cut(making.grid, making.flow, making.images),
+        Cut(making.grid, making.flow, networks.together or making.images),
         networks.i3d,
         networks.clip,
         making.crops,
@@ -238,13 +241,22 @@ def _workers(devices: int) -> int:
 
 class _Networks(NamedTuple):
     i3d: "dict[I3DStream, I3D]"
-    clip: "ImageTower | None"
+    clip: "FrameTower | None"
     origins: dict[str, str]  # of each stream's weights
+
+    @property
+    def together(self) -> int:
+        """Number of frames of a snippet that a video model reads together; 0 without one."""
+        return self.clip.together if self.clip else 0
+
+    def seen(self, making: Extraction) -> dict[str, int]:
+        """The frames of a snippet that the image or video tower sees, for the manifest."""
+        return {"frames together": self.together} if self.together else {"frames a snippet": making.images}
 
 
 def _load(making: Extraction) -> _Networks:
-    from wtal.nn.encoders.clip_image import ImageTower
     from wtal.nn.encoders.i3d import load_i3d
+    from wtal.nn.encoders.open_tower import open_frame_tower
 
     files: dict[I3DStream, Path] = {"rgb": making.rgb_weights, "flow": making.flow_weights}
     loaded = {
@@ -255,7 +267,8 @@ def _load(making: Extraction) -> _Networks:
     origins = {str(stream): one.origin for stream, one in loaded.items()}
     clip = None
     if "clip" in making.streams:
-        clip = ImageTower(making.clip_model, "random" if making.random_weights else making.clip_weights)
+        weights = "random" if making.random_weights else making.clip_weights
+        clip = open_frame_tower(making.clip_model, weights, making.images, making.frames_per_snippet)
         own_file = not making.random_weights and Path(making.clip_weights).is_file()
         origins["clip"] = clip.note + (f" (sha256 {checksum(Path(making.clip_weights))})" if own_file else "")
     return _Networks({stream: one.model for stream, one in loaded.items()}, clip, origins)
@@ -276,7 +289,7 @@ def _open_stores(
         if "flow" in streams:
             origin["optical flow"] = making.flow
         if "clip" in streams:
-            origin |= {"frames a snippet": making.images, "colours": "bgr" if making.bgr else "rgb"}
+            origin |= networks.seen(making) | {"colours": "bgr" if making.bgr else "rgb"}
         stores[streams] = StoreAppender(
             output / folder,
             making.grid,

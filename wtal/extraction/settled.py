@@ -98,6 +98,7 @@ def _of_i3d(manifest: Manifest) -> dict[str, Any]:
 def _of_clip(origin: Mapping[str, Any]) -> dict[str, Any]:
     model, _, weights = str(origin["clip"]).removesuffix(")").rpartition(" (")
     known: dict[str, Any] = {"images": origin.get("frames a snippet", 1), "bgr": origin.get("colours") == "bgr"}
+    known |= {"frames_per_snippet": origin["frames together"]} if "frames together" in origin else {}
     if model and "sha256" not in str(origin["clip"]):  # of a file, only the name is known
         known |= {"clip_model": model} | ({} if _RANDOM in weights else {"clip_weights": weights})
     return known

@@ -7,6 +7,7 @@ from typing import Any
 
 from wtal.data import SnippetDataModule
 from wtal.errors import WTALError
+from wtal.nn.encoders.transformers_model import PREFIX
 from wtal.training.settings import read_settings
 
 __all__ = ["another_clip", "remarks_on_texts"]
@@ -106,7 +107,9 @@ def _clip_of(data: SnippetDataModule) -> tuple[str, str] | None:
 
 def _differ(one: tuple[str, str], other: tuple[str, str]) -> bool:
     """Whether two models differ; the weights are compared where both are known by a tag, and not by a file."""
-    models = {Path(name).stem.removesuffix("-quickgelu") for name, _ in (one, other)}
+    models = {Path(name.removeprefix(PREFIX)).stem.removesuffix("-quickgelu") for name, _ in (one, other)}
     weights = [pretrained.removesuffix(" weights") for _, pretrained in (one, other)]
+    if one[0].startswith(PREFIX):  # whose weights come with the model, whatever the default of the option
+        weights = ["main" if name == "openai" else name for name in weights]
     tags = [name for name in weights if not Path(name).suffix]
     return len(models) > 1 or len(set(tags)) > 1 or (len(set(weights)) > 1 and "random" in weights)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from wtal.errors import ConfigError
 from wtal.nn.encoders.clip_image import ImageTower, Preprocess
-from wtal.nn.text.clip_text import TextTower
+from wtal.nn.text.clip_text import ClipTextTower
 
 CONFIGS = Path(__file__).parents[1] / "model_configs"
 
@@ -51,7 +51,7 @@ def test_features_are_those_of_open_clip_in_the_space_of_the_texts(tower: ImageT
     expected = F.normalize(tower.model.encode_image(images), dim=1)
     torch.testing.assert_close(tower(images), expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(torch.cat([tower(one[None]) for one in images]), tower(images), rtol=0, atol=1e-6)
-    texts = TextTower(str(CONFIGS / "tiny-clip.json"), "random")
+    texts = ClipTextTower(str(CONFIGS / "tiny-clip.json"), "random")
     assert texts.note == tower.note
     assert texts.encode(texts.tokenize(["a"])).shape[1] == expected.shape[1]
 

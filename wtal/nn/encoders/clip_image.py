@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from wtal.nn.encoders.clip_model import load_clip
+from wtal.nn.encoders.frame_tower import FrameTower
 
 __all__ = ["ImageTower", "Preprocess"]
 
@@ -32,7 +33,7 @@ class Preprocess:
         return self._transform(image)  # type: ignore[no-any-return]
 
 
-class ImageTower(nn.Module):
+class ImageTower(FrameTower):
     """A frozen open_clip model that encodes images.
 
     Args:
@@ -70,6 +71,14 @@ class ImageTower(nn.Module):
             return [(layer, int(visual.transformer.width)) for layer in visual.transformer.resblocks]
         trunk: Any = getattr(visual, "trunk", None)
         return [(layer, int(trunk.embed_dim)) for layer in trunk.blocks] if hasattr(trunk, "blocks") else []
+
+    def preparation(self, bgr: bool = False) -> Preprocess:
+        """The model's own preparation of a frame."""
+        return Preprocess(self.settings, bgr)
+
+    def save_memory(self) -> None:
+        """Keep only the activations between the layers of the Transformer."""
+        self.model.visual.set_grad_checkpointing(True)
 
     def forget_texts(self) -> None:
         """Drop whatever encodes texts."""

@@ -5,6 +5,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ from rich.console import Console
 from torch import Tensor
 
 from wtal.errors import ConfigError
+from wtal.io.extras import MissingPackageError
 
-__all__ = ["ClipModel", "how_to_fetch", "load_clip"]
+__all__ = ["ClipModel", "how_to_fetch", "known_models", "load_clip"]
 
 Options = tuple[str, str]  # by which a user gives the file of the weights, and the model
 TEXT_OPTIONS = ("--model.vlp.head.text.pretrained", "--model.vlp.head.text.model")
@@ -42,14 +44,15 @@ def load_clip(model: str, pretrained: str, options: Options = TEXT_OPTIONS) -> C
 
     Raises:
         ConfigError: If the model or tag is unknown, or the weights cannot be found or downloaded.
+        MissingPackageError: If its tokenizer needs an extra that is not installed.
     """
     import open_clip
 
     name = _registered(model)
     if name not in open_clip.list_models():
         raise ConfigError(
-            f"open_clip has no model {model!r}; `python -c 'import open_clip; print(open_clip.list_models())'` lists "
-            "its models."
+            f"open_clip has no model {model!r}; `wtal vlp` lists its models, and those of transformers, whose names "
+            "begin with `transformers:`."
         )
     weights = None if pretrained == "random" else pretrained
     known = open_clip.list_pretrained_tags_by_model(name)
@@ -62,6 +65,7 @@ def load_clip(model: str, pretrained: str, options: Options = TEXT_OPTIONS) -> C
     quick = bool(origin.get("quick_gelu"))  # open_clip only warns, and returns other features
     if origin and not _is_cached(origin):
         Console(stderr=True).print(f"Downloading the weights {pretrained} of {model} ...", highlight=False)
+    _refuse_without_extra(name, model)
     try:
         with _quiet(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -72,6 +76,15 @@ def load_clip(model: str, pretrained: str, options: Options = TEXT_OPTIONS) -> C
     made.eval().requires_grad_(False)
     note = f"{Path(model).stem} ({'random weights' if weights is None else Path(pretrained).name})"
     return ClipModel(made, tokenizer, note)
+
+
+def known_models() -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """The configuration and the tags of the weights of every model of open_clip, by its name."""
+    import open_clip
+
+    return {
+        n: (open_clip.get_model_config(n), open_clip.list_pretrained_tags_by_model(n)) for n in open_clip.list_models()
+    }
 
 
 def _registered(model: str) -> str:
@@ -88,6 +101,22 @@ def _registered(model: str) -> str:
         raise ConfigError(f"The model configuration {model} is not valid JSON: {error}.") from error
     open_clip.add_model_config(model)
     return Path(model).stem
+
+
+def _refuse_without_extra(name: str, model: str) -> None:
+    """Refuse a model whose tokenizer or text tower is one of ``transformers``, where that is not installed.
+
+    Raises:
+        MissingPackageError: If it is not.
+    """
+    import open_clip
+
+    text = open_clip.get_model_config(name).get("text_cfg", {})
+    if ("hf_tokenizer_name" in text or "hf_model_name" in text) and find_spec("transformers") is None:
+        raise MissingPackageError(
+            f"{model} reads texts with a tokenizer of transformers, which is not installed: run `pip install "
+            "'wtal[transformers]'`, or take a model without it, such as ViT-B-16 or PE-Core-B-16."
+        )
 
 
 @contextmanager

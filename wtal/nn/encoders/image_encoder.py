@@ -1,48 +1,38 @@
-"""The image tower of any open_clip model as an encoder of snippets."""
+"""The image or video tower of any model as an encoder of snippets."""
 
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from wtal.errors import ConfigError
 from wtal.io.fingerprint import checksum
-from wtal.nn.encoders.clip_image import ImageTower, Preprocess
+from wtal.nn.encoders.frame_tower import encode_images
+from wtal.nn.encoders.open_tower import open_frame_tower
 from wtal.nn.encoders.snippet_encoder import SnippetEncoder
 from wtal.types import Pixels, TimeGrid
 from wtal.video.film import Look
 from wtal.video.snippets import Cut
 
-__all__ = ["ImageEncoder", "encode_images"]
-
-
-def encode_images(tower: ImageTower, images: Tensor) -> Tensor:
-    """Features of snippets, averaged over their frames.
-
-    Args:
-        tower: The tower.
-        images: Prepared frames, ``(N, images, 3, h, w)``.
-
-    Returns:
-        Features, ``(N, D)`` float32.
-    """
-    rows = tower(images.flatten(0, 1)).float()
-    return rows.view(*images.shape[:2], -1).mean(dim=1)  # type: ignore[no-any-return]
+__all__ = ["ImageEncoder"]
 
 
 class ImageEncoder(SnippetEncoder):
-    """An open_clip image tower, as ``wtal extract`` makes its features.
+    """An image or video tower, as ``wtal extract`` makes its features.
 
     Args:
-        model: See :func:`~wtal.nn.encoders.clip_model.load_clip`.
-        pretrained: See :func:`~wtal.nn.encoders.clip_model.load_clip`.
-        images: Number of frames of a snippet that it sees.
+        model: See :func:`~wtal.nn.encoders.open_tower.open_frame_tower`.
+        pretrained: See :func:`~wtal.nn.encoders.open_tower.open_frame_tower`.
+        images: Number of frames of a snippet that an image model sees.
         bgr: Whether to swap red and blue.
         fps: Frames per second.
         stride: Frames between neighbouring snippets.
         window: Frames in a snippet.
+        frames_per_snippet: Number of frames that a video model reads together; None for its own.
 
     Raises:
-        ConfigError: As :class:`~wtal.nn.encoders.clip_image.ImageTower` does.
+        ConfigError: As :func:`~wtal.nn.encoders.open_tower.open_frame_tower` does, and for a model whose images are no
+            pictures, as they cannot be mirrored.
     """
 
     crop = "as open_clip"
@@ -56,15 +46,19 @@ class ImageEncoder(SnippetEncoder):
         fps: float = 25.0,
         stride: int = 16,
         window: int = 16,
+        frames_per_snippet: int | None = None,
     ) -> None:
         super().__init__()
-        tower = ImageTower(model, pretrained)
+        tower = open_frame_tower(model, pretrained, images, frames_per_snippet)
+        if tower.packed:
+            raise ConfigError(f"{model} cannot be trained from video: take a model of images of one size.")
         note = tower.note + (f" (sha256 {checksum(Path(pretrained))})" if Path(pretrained).is_file() else "")
-        self._origin = {"clip": note, "frames a snippet": images, "colours": "bgr" if bgr else "rgb"}
-        to_image = Preprocess(tower.settings, bgr)
+        seen = {"frames together": tower.together} if tower.together else {"frames a snippet": images}
+        self._origin = {"clip": note, **seen, "colours": "bgr" if bgr else "rgb"}
+        cut = Cut(TimeGrid(fps, stride, window), images=tower.together or images)
+        self.look = Look(cut, frozenset(["clip"]), tower.preparation(bgr))
         tower.forget_texts()
-        self.tower, self.frames = tower, images
-        self.look = Look(Cut(TimeGrid(fps, stride, window), images=images), frozenset(["clip"]), to_image)
+        self.tower, self.frames = tower, 1 if tower.together else images
         self.dim = tower.width
 
     @property
@@ -79,7 +73,7 @@ class ImageEncoder(SnippetEncoder):
 
     def save_memory(self) -> None:
         """Keep only the activations between the layers of the Transformer."""
-        self.tower.model.visual.set_grad_checkpointing(True)
+        self.tower.save_memory()
 
     def forward(self, pixels: Pixels) -> Tensor:
         """Features of snippets, ``(N, D)``."""

@@ -7,6 +7,7 @@ from wtal.nn.heads.basnet import BaSNetHead, BaSNetOutput
 from wtal.nn.heads.co2 import CO2Head, CO2Output, CO2Weights
 from wtal.nn.heads.delu import DELUHead, DELUWeights
 from wtal.nn.heads.head import AttentionHead, AttentionWeights, Head
+from wtal.nn.heads.mixture import MixtureHead
 from wtal.nn.heads.text import TextHead
 from wtal.nn.heads.um import UMHead, UMOutput
 from wtal.nn.heads.zero_shot import ZeroShotHead
@@ -27,6 +28,7 @@ __all__ = [
     "DELUHead",
     "DELUWeights",
     "Head",
+    "MixtureHead",
     "TextHead",
     "UMHead",
     "UMOutput",

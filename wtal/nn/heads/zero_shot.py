@@ -1,5 +1,6 @@
 """Vanilla VLP: cosines of raw CLIP features and texts, nothing learned."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,20 +11,26 @@ from wtal.functional.pooling import min_max
 from wtal.nn.heads.head import Head
 from wtal.nn.heads.text import TextFactory
 from wtal.nn.text.prompts import TemplateText
+from wtal.nn.text.tower import Calibration
 from wtal.types import BranchOutput
 
 __all__ = ["ZeroShotHead"]
 
 
+_CLIP = 0.01  # at which CLIP's training caps its temperature
+
+
 class ZeroShotHead(Head):
     """``S = F Z^T / tau``; actionness is the largest cosine, min-max normalised within the video.
 
-    It works for class names never seen in training, and only for testing, because it has no losses.
+    It works for class names never seen in training, and only for testing, because it has no losses. A model that was
+    trained with a sigmoid, such as SigLIP, keeps its own scale and bias, and the background has the logit 0: a class
+    alone then has the probability that the model gives it.
 
     Args:
         class_names: Names of the action classes.
         text: Function from the class names to text features: hand-written templates, or a file.
-        temperature: ``tau``; CLIP's own is 0.01.
+        temperature: ``tau``; None for the model's own, which for CLIP is 0.01, and with it a sigmoid model's bias.
         ratio: Snippets per vote of top-k pooling.
 
     Source:
@@ -34,11 +41,16 @@ class ZeroShotHead(Head):
         self,
         class_names: Sequence[str],
         text: TextFactory = TemplateText,
-        temperature: float = 0.01,
+        temperature: float | None = None,
         ratio: int = 8,
     ) -> None:
         super().__init__(ratio)
-        self.text, self.temperature = text(list(class_names)), temperature
+        self.text = text(list(class_names))
+        known = self.text.calibration if temperature is None else None
+        self.temperature, self.bias = _temperature(known) if temperature is None else temperature, 0.0
+        self.by_sigmoid = known is not None and known.link == "sigmoid"
+        if known is not None:
+            self.bias = known.bias
         if not any(parameter.any() for parameter in self.parameters()):  # a residual of zeros changes no text
             self.requires_grad_(False)
 
@@ -48,11 +60,14 @@ class ZeroShotHead(Head):
         return self.text.note
 
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
-        """Score each snippet; the background never has a noticeable probability."""
+        """Score each snippet; without a sigmoid, the background never has a noticeable probability."""
         image = F.normalize(features, dim=2)
         cosine = image @ self.text().T
-        background = torch.full_like(cosine[..., 0], -1 / self.temperature)
-        return BranchOutput(cosine / self.temperature, background, min_max(cosine.amax(dim=2), mask), image)
+        if self.by_sigmoid:
+            logits, background = cosine / self.temperature + self.bias, torch.zeros_like(cosine[..., 0])
+        else:
+            logits, background = cosine / self.temperature, torch.full_like(cosine[..., 0], -1 / self.temperature)
+        return BranchOutput(logits, background, min_max(cosine.amax(dim=2), mask), image)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Refuse to train, because nothing is learned.
@@ -61,3 +76,10 @@ class ZeroShotHead(Head):
             NotImplementedError: Always.
         """
         raise NotImplementedError("ZeroShotHead learns nothing: test it, or train a TextHead.")
+
+
+def _temperature(known: Calibration | None) -> float:
+    """A model's own temperature; CLIP's cap, as a plain number, for those that were trained up to it."""
+    if known is None or (known.link == "softmax" and math.isclose(1 / known.scale, _CLIP, rel_tol=0.02)):
+        return _CLIP
+    return 1 / known.scale

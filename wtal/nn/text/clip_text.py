@@ -1,25 +1,25 @@
 """The frozen text tower of any open_clip model; the only file that depends on how open_clip encodes text."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from wtal.errors import ConfigError
 from wtal.nn.encoders.clip_model import load_clip
+from wtal.nn.text.tokens import Tokens, tokens_of_clip
+from wtal.nn.text.tower import Calibration, TextTower, insert
 
-__all__ = ["TextTower"]
+__all__ = ["ClipTextTower"]
 
 
-class TextTower:
+class ClipTextTower(TextTower):
     """An open_clip model without its visual part, frozen, and its tokenizer.
 
-    It is deliberately not an ``nn.Module``: as an attribute of one, it is not saved, trained or broadcast. Random
-    weights are the same in every process and run, so that they need not be in the checkpoint.
+    A causal tower reads several sentences in one sequence after their shared prefix: a token attends to the prefix and
+    to the earlier tokens of its own sentence. The features thus equal those of one sentence at a time.
 
     Args:
         model: Name of an open_clip model, such as ``ViT-B-16``, or path of a JSON file with its configuration. For a
@@ -33,6 +33,12 @@ class TextTower:
     def __init__(self, model: str = "ViT-B-16", pretrained: str = "openai") -> None:
         self.model, self.tokenizer, self.note = load_clip(model, pretrained)
         self.model.visual = None
+        self.name = model
+        self.cuts = self.causal
+        scale, bias = float(self.model.logit_scale.exp().mean()), getattr(self.model, "logit_bias", None)
+        self.calibration = None if pretrained == "random" else Calibration(scale)  # as random weights mean nothing
+        if bias is not None:
+            self.calibration = Calibration(scale, float(bias.mean()), "sigmoid")
 
     @property
     def text(self) -> Any:  # noqa: ANN401  open_clip has no types
@@ -40,8 +46,8 @@ class TextTower:
         return getattr(self.model, "text", self.model)
 
     @property
-    def width(self) -> int:
-        """Width of a token's embedding.
+    def embedding(self) -> nn.Embedding:
+        """The layer that embeds tokens.
 
         Raises:
             ConfigError: If the tower has no token embedding of open_clip's own.
@@ -50,7 +56,8 @@ class TextTower:
             raise ConfigError(
                 f"Prompts cannot be learned through the text tower of {self.note}: use templates or a file."
             )
-        return int(self.text.token_embedding.embedding_dim)
+        found: nn.Embedding = self.text.token_embedding
+        return found
 
     @property
     def causal(self) -> bool:
@@ -62,75 +69,27 @@ class TextTower:
     def _pool(self) -> str:
         return str(getattr(self.text, "pool_type", None) or getattr(self.text, "text_pool_type", "argmax"))
 
-    def tokenize(self, sentences: Sequence[str]) -> Tensor:
-        """Token ids ``(N, L)``; for a causal tower cut after the longest sentence, as nothing sees the rest."""
-        ids = self.tokenizer(list(sentences))
-        return ids[:, : int(self._place_of_end(ids).max()) + 1] if self.causal else ids
+    def rows(self, sentences: Sequence[str]) -> Tensor:
+        """Token ids with all empty places, ``(N, length)``."""
+        ids: Tensor = self.tokenizer(list(sentences))
+        return ids
 
-    def encode(
-        self,
-        ids: Tensor,
-        context: Tensor | None = None,
-        places: Tensor | None = None,
-        shared: int = 0,
-        chunk: int = 16,
-        checkpointed: bool = False,
-    ) -> Tensor:
-        """Unit-norm features of sentences, in which vectors may replace some tokens.
+    def _rules(self) -> Tokens:
+        return tokens_of_clip(self.tokenizer)
 
-        A causal tower reads several sentences in one sequence after their shared prefix: a token attends to the prefix
-        and to the earlier tokens of its own sentence. The features thus equal those of one sentence at a time.
+    def _own(self, ids: Tensor) -> Tensor:
+        return self.model.encode_text(ids)  # type: ignore[no-any-return]
 
-        Args:
-            ids: Token ids from :meth:`tokenize`, ``(N, L)``.
-            context: Vectors that replace token embeddings, ``(P, W)``, or ``(N, P, W)`` if each sentence has its own.
-            places: Indices of the tokens that they replace, ``(N, P)``.
-            shared: Number of leading tokens that are the same in all sentences, including their vectors.
-            chunk: Number of sentences in one sequence, if they share a prefix.
-            checkpointed: Keep no activations for the backward pass, but recompute them chunk by chunk.
-
-        Returns:
-            Features ``(N, D)``.
-        """
-        self.model.to(ids.device)
-        count = len(ids)
-        chunk = math.ceil(count / math.ceil(count / chunk))  # the last chunk as full as the others
-        if context is None or places is None:
-            context, places = ids.new_zeros((count, 0, 1), dtype=torch.float32), ids[:, :0]
-
-        def part(ids: Tensor, places: Tensor, context: Tensor) -> Tensor:
-            if self.causal:
-                return self._encode_packed(ids, places, context, shared, chunk if shared else 1)
-            return self._encode(ids, places, context)
-
-        inputs = ids, places, context.expand(count, -1, -1)
-        if checkpointed:
-            chunks = zip(*(torch.split(x, chunk) for x in inputs), strict=True)
-            features = torch.cat([checkpoint(part, *x, use_reentrant=False, preserve_rng_state=False) for x in chunks])
-        else:
-            features = part(*inputs)
-        return F.normalize(features, dim=-1)
-
-    def word(self, token: int) -> str:
-        """Text of a token."""
-        tokenizer: Any = self.tokenizer
-        return str(getattr(tokenizer, "tokenizer", tokenizer).decode([token])).strip()
-
-    def _encode(self, ids: Tensor, places: Tensor, context: Tensor) -> Tensor:
-        """Encode by open_clip's own `encode_text`, with the vectors inserted by a hook."""
-        if not places.shape[1]:
-            return self.model.encode_text(ids)  # type: ignore[no-any-return]
-        hook = self.text.token_embedding.register_forward_hook(lambda module, inputs, x: _insert(x, places, context))
-        try:
-            return self.model.encode_text(ids)  # type: ignore[no-any-return]
-        finally:
-            hook.remove()
+    def _features(self, ids: Tensor, places: Tensor, context: Tensor, shared: int, chunk: int) -> Tensor:
+        if self.causal:
+            return self._encode_packed(ids, places, context, shared, chunk if shared else 1)
+        return super()._features(ids, places, context, shared, chunk)
 
     def _encode_packed(self, ids: Tensor, places: Tensor, context: Tensor, shared: int, pack: int) -> Tensor:
         """Encode with ``pack`` sentences in each sequence, after the shared tokens."""
         text, (count, length) = self.text, ids.shape
         own = length - shared
-        x = _insert(text.token_embedding(ids), places, context) + text.positional_embedding[:length]
+        x = insert(text.token_embedding(ids), places, context) + text.positional_embedding[:length]
         rest = F.pad(x[:, shared:], (0, 0, 0, 0, 0, -count % pack)).reshape(-1, pack * own, x.shape[2])
         x = torch.cat([x[:1, :shared].expand(len(rest), -1, -1), rest], dim=1)
         place = torch.arange(x.shape[1], device=x.device)
@@ -144,16 +103,12 @@ class TextTower:
             x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
         return x  # type: ignore[no-any-return]
 
+    def _lengths(self, ids: Tensor) -> Tensor:
+        return self._place_of_end(ids) + 1
+
     def _place_of_end(self, ids: Tensor) -> Tensor:
         """Index of the end token of each sentence, ``(N,)``."""
         if self._pool == "eos":
             end = getattr(self.text, "eos_id", None) or self.text.text_eos_id
             return (ids == end).int().argmax(dim=1)  # type: ignore[no-any-return]
         return ids.argmax(dim=1)
-
-
-def _insert(embedded: Tensor, places: Tensor, context: Tensor) -> Tensor:
-    """Replace the embeddings ``(N, L, W)`` at places ``(N, P)`` by vectors ``(N, P, W)``."""
-    if not places.shape[1]:
-        return embedded
-    return embedded.scatter(1, places[..., None].expand_as(context), context.to(embedded.dtype))

@@ -4,6 +4,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 
 from wtal.errors import ConfigError
 from wtal.io.bounds import read_npy_header, read_text
-from wtal.nn.text.clip_text import TextTower
+from wtal.nn.text.open_tower import open_text_tower
+from wtal.nn.text.tower import Calibration, TextTower
 
 __all__ = ["TEMPLATES", "FileText", "PromptedText", "TemplateText", "TextSource", "nearest_words", "readable"]
 
@@ -37,6 +39,7 @@ class TextSource(nn.Module):
     """
 
     note: str  # the weights, named in every table
+    calibration: Calibration | None = None  # how the model was trained to read cosines, where it is known
 
     def __init__(self, class_names: Sequence[str]) -> None:
         super().__init__()
@@ -65,14 +68,16 @@ class PromptedText(TextSource):
 
     Args:
         class_names: Names of the classes.
-        model: Name of an open_clip model, or path of a JSON file with its configuration.
-        pretrained: Tag of its weights, path of a local file, or ``random``.
+        model: See :func:`~wtal.nn.text.open_text_tower`.
+        pretrained: See :func:`~wtal.nn.text.open_text_tower`.
         prefix: Number of context vectors before the class name.
         postfix: Number of context vectors after it.
         per_class: Whether each class has its own context.
         checkpointed: Recompute the tower's activations in the backward pass instead of keeping them, chunk by chunk:
             memory hardly grows with the number of classes, but a step takes longer.
         chunk: Number of classes that are encoded together.
+        fit: With ``auto``, ``prefix`` and ``postfix`` are reduced in proportion until the prompt of the longest class
+            name fits into what the model reads, which the note then says; with ``exact`` too long a prompt is refused.
 
     Raises:
         ConfigError: If a prompt is longer than the tower's context.
@@ -91,29 +96,23 @@ class PromptedText(TextSource):
         per_class: bool = False,
         checkpointed: bool = False,
         chunk: int = 8,
+        fit: Literal["exact", "auto"] = "exact",
     ) -> None:
         super().__init__(class_names)
-        tower = TextTower(model, pretrained)
+        tower = open_text_tower(model, pretrained)
+        width, self.calibration = tower.width, tower.calibration
         self._tower = (tower,)  # in a tuple: not saved, not trained and hidden from DDP
         self.note, self.chunk, self.checkpointed = f"text: {tower.note}", chunk, checkpointed
-        names, count = [readable(name) for name in class_names], prefix + postfix
-        ids, other = (
-            tower.tokenize([" ".join([*[placeholder] * prefix, name, *[placeholder] * postfix]) for name in names])
-            for placeholder in "xz"
-        )
-        replaced = ids != other
-        for name, found in zip(names, replaced.sum(dim=1).tolist(), strict=True):
-            if found < count:
-                raise ConfigError(
-                    f"The prompt of {name!r} with {prefix} + {postfix} context vectors is longer than the "
-                    f"{ids.shape[1]} tokens that {model} reads: use a shorter `prefix` or `postfix`."
-                )
+        made = tower.prompts([readable(name) for name in class_names], prefix, postfix, fit == "auto")
+        ids, count = made.ids, made.prefix + made.postfix
+        if count < prefix + postfix:
+            self.note += f", {made.prefix} + {made.postfix} vectors"
         self.ids: Tensor
         self.places: Tensor
         self.register_buffer("ids", ids, persistent=False)
-        self.register_buffer("places", replaced.nonzero()[:, 1].view(len(ids), count), persistent=False)
-        self._shared = 0 if per_class or not prefix else int(self.places[0, prefix - 1]) + 1
-        self.context = nn.Parameter(torch.empty(len(ids) if per_class else 1, count, tower.width).normal_(std=0.02))
+        self.register_buffer("places", made.places, persistent=False)
+        self._shared = 0 if per_class or not made.prefix else int(self.places[0, made.prefix - 1]) + 1
+        self.context = nn.Parameter(torch.empty(len(ids) if per_class else 1, count, width).normal_(std=0.02))
         self._cached: tuple[Tensor, bool, Tensor] | None = None
 
     def forward(self) -> Tensor:
@@ -142,8 +141,8 @@ class TemplateText(TextSource):
 
     Args:
         class_names: Names of the classes.
-        model: Name of an open_clip model, or path of a JSON file with its configuration.
-        pretrained: Tag of its weights, path of a local file, or ``random``.
+        model: See :func:`~wtal.nn.text.open_text_tower`.
+        pretrained: See :func:`~wtal.nn.text.open_text_tower`.
         templates: Sentences with ``{}`` for the class name.
         tower: An existing tower, instead of ``model`` and ``pretrained``.
 
@@ -164,8 +163,8 @@ class TemplateText(TextSource):
         super().__init__(class_names)
         if not templates or not all("{}" in template for template in templates):
             raise ConfigError(f"`templates` must be sentences with {{}} for the class name, got {list(templates)}.")
-        tower = tower or TextTower(model, pretrained)
-        self.note = f"text: {tower.note}"
+        tower = tower or open_text_tower(model, pretrained)
+        self.note, self.calibration = f"text: {tower.note}", tower.calibration
         sentences = [template.replace("{}", readable(name)) for name in class_names for template in templates]
         with torch.no_grad():
             features = tower.encode(tower.tokenize(sentences)).view(len(self.class_names), len(templates), -1)
@@ -285,7 +284,7 @@ def nearest_words(prompted: PromptedText, count: int = 3) -> list[list[tuple[str
         CoOp, arXiv:2109.01134, section 4.2.
     """
     tower = prompted._tower[0]
-    table = tower.text.token_embedding.weight
+    table = tower.embedding.weight
     distance, index = torch.cdist(prompted.context.flatten(0, 1).to(table), table).topk(count, largest=False)
     return [
         [(tower.word(i), d) for i, d in zip(ids, distances, strict=True)]
