@@ -3,8 +3,8 @@
 Made-up features of the real widths (I3D 2048, CLIP 512) in THUMOS14's lengths, 20 classes, texts from a file, the
 collaboration of `thumos14/collaboration.yaml` for three epochs: one of warm-up, a lesson for each branch. As many test
 videos as training videos, at full length. Each training is a command of its own, so its peak memory is that of the
-process (on a GPU, of the GPU). On a CPU, seconds are CPU seconds of the command, as other work on a machine changes wall
-seconds; on GPUs they are wall seconds of an epoch. `--gpus 1 2 4` repeats everything on so many GPUs.
+process (on a GPU, of the GPU). Read the CPU seconds of the whole command on a busy machine, where wall seconds say
+little. `--gpus 1 2 4` repeats everything on so many GPUs.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the site takes from elsewhere: README, measured pages and figures, notebooks, commands; and references in docstrings."""
+"""What the site takes from elsewhere: README, measured pages, notebooks, commands; and references in docstrings."""
 
 import ast
 import json
@@ -87,21 +87,26 @@ def _output(output: dict) -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links to what lies outside the folder of pages point to its copy on the site."""
-    source = PAGES / page.file.src_uri
-    if not source.is_file():
+    """Let links between the folder of pages and what lies beside it lead to their places on the site."""
+    name = page.file.src_uri
+    source = EXPERIMENTS / name.removeprefix("measured/") if name.startswith("measured/") else PAGES / name
+    if not source.is_file():  # made here
         return markdown
 
     def moved(found: re.Match[str]) -> str:
         target, anchor = found[1].partition("#")[::2]
         path = (source.parent / target).resolve()
-        if PAGES in path.parents or EXPERIMENTS not in path.parents:
+        if PAGES in path.parents:
+            place = path.relative_to(PAGES)
+        elif EXPERIMENTS in path.parents:
+            place = "measured" / path.relative_to(EXPERIMENTS)
+        else:
             return found[0]
-        place = f"measured/{path.relative_to(EXPERIMENTS).with_suffix('.md' if path.suffix == '.ipynb' else path.suffix)}"
-        link = os.path.relpath(place, Path(page.file.src_uri).parent).replace(os.sep, "/")
+        place = place.with_suffix(".md") if place.suffix == ".ipynb" else place
+        link = os.path.relpath(place, Path(name).parent).replace(os.sep, "/")
         return f"]({link}{'#' if anchor else ''}{anchor})"
 
-    return re.sub(r"\]\((\.\./[^)\s]+)\)", moved, markdown)
+    return re.sub(r"\]\(([^)\s:#][^)\s:]*)\)", moved, markdown)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
