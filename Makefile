@@ -73,7 +73,7 @@ kills: install  ## Kill fit, compare, sweep, extract and conversion 50 times, an
 	@$(BIN)/python experiments/robustness/kills.py --kills 10
 
 docs: install  ## Build the documentation into build/docs, with every link checked
-	@$(BIN)/python -m mkdocs build --quiet --config-file experiments/docs/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --config-file experiments/docs/mkdocs.yml
 
 clean:  ## Remove caches and build outputs, but not runs or .venv
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -81,9 +81,11 @@ def _output(output: dict) -> str:
     data = output.get("data", {})
     if "image/png" in data:
         return f'<img alt="output of the cell above" src="data:image/png;base64,{"".join(data["image/png"]).strip()}">'
-    if "text/html" in data:
-        return re.sub(r"<style.*?</style>|\n\s*", "", "".join(data["text/html"]), flags=re.DOTALL)
-    return f"```text\n{''.join(data.get('text/plain', ''))}\n```"
+    html = "".join(data.get("text/html", ""))
+    if "<table" in html:
+        return re.sub(r'<style.*?</style>|\n\s*| border="1" class="dataframe"', "", html, flags=re.DOTALL)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", "".join(data.get("text/plain", "")))  # colours of a terminal
+    return f"```text\n{plain}\n```"
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -190,7 +190,7 @@ def test_the_command_and_the_python_of_the_readme(capsys: pytest.CaptureFixture[
     check_console(block, capsys)
     run_page("README.md")
     assert "0.1:0.7" in capsys.readouterr().out
-    assert main(["report", "runs", "--output", "page"]) == 0
+    assert main(["report", "runs/CollaborationModule/version_0", "--output", "page"]) == 0
 
 
 @pytest.mark.slow

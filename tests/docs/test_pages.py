@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,15 @@ def test_the_docker_file_takes_what_the_page_gives():
     for line in lines:
         if line.startswith("COPY ") and "--from" not in line:
             assert (ROOT / line.split()[1]).exists()
+
+
+def test_doctests_become_blocks_of_code():
+    pytest.importorskip("griffe")
+    path = PAGES.parent / "docstrings.py"
+    module = runpy.run_path(str(path))
+    assert module["as_markdown"]("As in::\n\n    a = 1\n\n>>> 1\n1\n\nEnd.") == (
+        "As in:\n\n    a = 1\n\n```pycon\n>>> 1\n1\n```\n\nEnd."
+    )
 
 
 # The site --------------------------------------------------------------------------------------------------------
