@@ -8,7 +8,7 @@ title is a file that the page asks the reader to write.
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +18,12 @@ DOCUMENTS = {
     "README.md": ROOT / "README.md",
     "CONTRIBUTING.md": ROOT / ".github" / "CONTRIBUTING.md",
     **{path.relative_to(PAGES).as_posix(): path for path in sorted(PAGES.rglob("*.md"))},
+}
+EXPERIMENTS = ROOT / "experiments"
+MEASURED = {  # pages that say what was measured, and by which commands
+    path.relative_to(EXPERIMENTS).as_posix(): path
+    for path in sorted(EXPERIMENTS.rglob("*.md"))
+    if PAGES not in path.parents
 }
 
 _FENCE = re.compile(r'^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^\1```$', re.MULTILINE | re.DOTALL)
@@ -40,13 +46,13 @@ class Block(NamedTuple):
 
 def blocks(name: str) -> list[Block]:
     """The fenced blocks of a document, in order."""
-    found = _FENCE.findall(DOCUMENTS[name].read_text(encoding="utf-8"))
+    found = _FENCE.findall((DOCUMENTS | MEASURED)[name].read_text(encoding="utf-8"))
     return [Block(language, title, textwrap.dedent(text)) for _, language, title, text in found]
 
 
-def shell_lines(*languages: str) -> Iterator[tuple[str, list[str]]]:
+def shell_lines(*languages: str, of: Iterable[str] = DOCUMENTS) -> Iterator[tuple[str, list[str]]]:
     """Documents and the words of each of their shell lines, without comments."""
-    for name in DOCUMENTS:
+    for name in of:
         for block in blocks(name):
             if block.language in languages:
                 for line in block.lines():

@@ -94,7 +94,7 @@ def test_on_the_lowest_and_the_newest_python(version: str, wheel: Path, tmp_path
 
 def test_these_are_the_lowest_and_the_newest_python():
     (lowest, above) = re.findall(r'^requires-python = ">=3\.(\d+),<3\.(\d+)"', PROJECT, re.MULTILINE)[0]
-    assert VERSIONS == (f"3.{lowest}", f"3.{int(above) - 1}")
+    assert (f"3.{lowest}", f"3.{int(above) - 1}") == VERSIONS
 
 
 def interpreter(version: str) -> str:

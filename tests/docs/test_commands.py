@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 import yaml
-from documents import ROOT, Block, blocks, shell_lines
+from documents import MEASURED, ROOT, Block, blocks, shell_lines
 from jsonargparse import ArgumentParser
 
 from wtal.commands.main import commands, main
 from wtal.io.shipped import shipped_configs
 
-LINES = sorted({tuple(words[1:]) for _, words in shell_lines("sh") if words[0] == "wtal"})
+LINES = sorted(
+    {
+        tuple(re.sub(r"\$\w+", "x", word) for word in words[1:])  # variables of the shell
+        for _, words in [*shell_lines("sh"), *shell_lines("sh", "bash", "", of=MEASURED)]
+        if words[0] == "wtal"
+    }
+)
 LIGHTNING = ("fit", "test", "validate", "predict")
 TINY_CLIP = str(ROOT / "tests" / "nn" / "model_configs" / "tiny-clip.json")
 
