@@ -17,13 +17,17 @@ from wtal.commands.main import commands, main
 from wtal.io.shipped import shipped_configs
 from wtal.training.cli import WTALCLI
 
-LINES = sorted(
-    {
-        tuple(re.sub(r"\$\w+", "x", word) for word in words[1:])  # variables of the shell
-        for _, words in [*shell_lines("sh"), *shell_lines("sh", "bash", "", of=MEASURED)]
-        if words[0] == "wtal"
-    }
-)
+
+def of_wtal(words: list[str]) -> tuple[str, ...]:
+    """What follows ``wtal``, or an image of that name, on a line; empty if it does not run it."""
+    if words[0] not in ("wtal", "uvx") and words[:2] != ["docker", "run"]:
+        return ()
+    begin = next(place for place, word in enumerate(words) if word in ("wtal", "wtal:cuda"))
+    return tuple(re.sub(r"\$\w+", "x", word) for word in words[begin + 1 :])  # without variables of the shell
+
+
+ALL = [*shell_lines("sh"), *shell_lines("sh", "bash", "", of=MEASURED)]
+LINES = sorted({line for _, words in ALL if (line := of_wtal(words))})
 TINY_CLIP = str(ROOT / "tests" / "nn" / "model_configs" / "tiny-clip.json")
 
 
