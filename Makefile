@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint configs/constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup
-BENCHMARKS := prompts training student end_to_end evaluation data localization scale extraction
+BENCHMARKS := prompts training student end_to_end evaluation data localization scale extraction size
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-points demo-anomaly demo-video test test-slow fuzz lint bench kills clean
+.PHONY: help install demo demo-points demo-anomaly demo-video test test-slow fuzz lint bench kills docs clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -51,7 +51,7 @@ demo-video: install  ## Train both branches and their encoders from video files,
 test: install  ## Run the quick tests
 	@$(PYTEST) -m "not slow"
 
-test-slow: install  ## Run the slow tests: processes, the built wheel, the lowest versions of dependencies
+test-slow: install  ## Run the slow tests: processes, the built wheel, the lowest versions of dependencies, documentation
 	@$(PYTEST) -m slow
 
 CASES ?= 10000
@@ -68,6 +68,9 @@ bench: install  ## Measure speed and memory; QUICK=--quick takes a minute for ea
 
 kills: install  ## Kill fit, compare, sweep, extract and conversion 50 times, and check that nothing is lost (half an hour)
 	@$(BIN)/python experiments/robustness/kills.py --kills 10
+
+docs: install  ## Build the documentation into build/docs, with every link checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --config-file experiments/docs/mkdocs.yml
 
 clean:  ## Remove caches and build outputs, but not runs or .venv
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

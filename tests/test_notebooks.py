@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -10,6 +11,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "experiments" / "notebooks").glob("*.ipynb"))
+TUTORIAL = ROOT / "experiments" / "notebooks" / "tutorial.ipynb"  # the one that is read with its outputs
 
 
 def execute(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
@@ -42,7 +44,35 @@ def test_inspect_checkpoint(tmp_path: Path, monkeypatch):
     assert "'no prompts were learned'" in json.dumps(outputs)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.slow
+def test_the_tutorial_still_says_what_it_shows(tmp_path: Path, monkeypatch):
+    outputs = execute(TUTORIAL.name, tmp_path, monkeypatch)
+    assert pictures(outputs) == 2
+    now, kept = (json.dumps(one, ensure_ascii=False) for one in (outputs, [*kept_outputs()]))
+    for said in ("mAP in % at tIoU", "completeness", "F: VLP teaches CBP", "foreground", "sigma 0.5", "WEBVTT"):
+        assert said in now
+        assert said in kept
+
+
+def kept_outputs() -> Iterator[dict[str, object]]:
+    """The outputs in the file of the tutorial."""
+    for cell in nbformat.read(TUTORIAL, as_version=4).cells:
+        yield from cell.get("outputs", ())
+
+
+def test_the_tutorial_can_be_followed_without_running_it():
+    notebook = nbformat.read(TUTORIAL, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    kinds = {output.output_type for output in kept_outputs()}
+    assert kinds <= {"stream", "display_data", "execute_result"}  # no error
+    assert pictures([*kept_outputs()]) == 2
+    assert TUTORIAL.stat().st_size < 200_000
+    assert str(ROOT) not in TUTORIAL.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path != TUTORIAL], ids=lambda path: path.name)
 def test_a_notebook_is_kept_small_and_without_outputs(path: Path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)

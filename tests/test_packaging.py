@@ -14,6 +14,8 @@ in_one_process = pytest.mark.xdist_group("wheel")  # which builds and installs t
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "configs" / "constraints.txt"
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+VERSIONS = ("3.10", "3.13")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 UV = [sys.executable, "-m", "uv"]
 QUICK = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
@@ -31,10 +33,10 @@ def run(*words: object, cwd: Path, code: int = 0, **variables: str) -> str:
     return done.stdout + done.stderr
 
 
-def environment(home: Path, *packages: object) -> Path:
+def environment(home: Path, *packages: object, python: str = sys.executable) -> Path:
     """The scripts of a new environment with some packages and nothing else."""
     links = [word for link in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", link)]
-    run(*UV, "venv", "--quiet", "--python", sys.executable, home, cwd=home.parent)
+    run(*UV, "venv", "--quiet", "--python", python, home, cwd=home.parent)
     scripts = home / ("Scripts" if os.name == "nt" else "bin")
     run(*UV, "pip", "install", "--quiet", "--python", scripts / "python", *links, *packages, cwd=home)
     return scripts
@@ -76,6 +78,34 @@ def test_without_extras_it_trains_and_measures_anywhere(empty: Path, tmp_path: P
     words = [record.parent / "predictions" / "fused.json", "--annotations", truth, "--subset", "test"]
     assert "0.5:0.95" in run(empty / "wtal", "evaluate", *words, cwd=tmp_path)
     assert "mAP in %" in run(empty / "wtal", "table", "runs", cwd=tmp_path)
+
+
+@in_one_process
+@pytest.mark.parametrize("version", VERSIONS)
+def test_on_the_lowest_and_the_newest_python(version: str, wheel: Path, tmp_path: Path):
+    """In an environment of that Python; training on the embedded benchmark needs most of what is installed."""
+    python = interpreter(version)
+    scripts = environment(tmp_path / "venv", "--constraint", CONSTRAINTS, wheel, python=python)
+    assert run(scripts / "python", "--version", cwd=tmp_path).startswith(f"Python {version}.")
+    assert "synthetic.yaml" in run(scripts / "wtal", "configs", cwd=tmp_path)
+    run(scripts / "wtal", "fit", "-c", "synthetic.yaml", *QUICK, "--then_test", "true", cwd=tmp_path)
+    assert "mAP in %" in run(scripts / "wtal", "table", "runs", cwd=tmp_path)
+
+
+def test_these_are_the_lowest_and_the_newest_python():
+    (lowest, above) = re.findall(r'^requires-python = ">=3\.(\d+),<3\.(\d+)"', PROJECT, re.MULTILINE)[0]
+    assert (f"3.{lowest}", f"3.{int(above) - 1}") == VERSIONS
+
+
+def interpreter(version: str) -> str:
+    """A Python of that version, on this machine or fetched by uv."""
+    found = subprocess.run([*UV, "python", "find", version], capture_output=True, text=True, check=False)
+    if found.returncode:
+        subprocess.run([*UV, "python", "install", "--quiet", version], capture_output=True, check=False)
+        found = subprocess.run([*UV, "python", "find", version], capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.skip(f"Python {version} is neither on this machine nor can it be fetched")
+    return found.stdout.strip()
 
 
 @in_one_process

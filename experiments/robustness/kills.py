@@ -1,7 +1,7 @@
 """SIGKILL at random moments of every long command, again and again, until the command ends.
 
 Each command runs once undisturbed. Then it is started, killed with all its processes after a random time, and started
-again as the README describes, until it ends. After each kill every file that has its final name must be whole; in the
+again as users are told, until it ends. After each kill every file that has its final name must be whole; in the
 end results must equal the undisturbed ones bit for bit. `--kills N` sets the kills of each command; the table shows
 their number, how often the command was started, and what differed.
 """

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from documents import DOCUMENTS
 from pytorch_lightning import seed_everything
 
 import wtal
@@ -21,8 +22,6 @@ from wtal.errors import ConfigError, WTALError
 from wtal.localization.localizer import Localizer
 from wtal.nn.heads import AttentionMILHead
 from wtal.types import Benchmark
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +50,9 @@ def example(text: str) -> str:
     return textwrap.dedent(block[0])
 
 
-@pytest.mark.parametrize("where", ["help", "README"])
+@pytest.mark.parametrize("where", ["help", "own_features"])
 def test_the_example_trains(where: str, capsys: pytest.CaptureFixture[str]) -> None:
-    text = pydoc.render_doc(wtal) if where == "help" else (ROOT / "README.md").read_text(encoding="utf-8")
+    text = pydoc.render_doc(wtal) if where == "help" else DOCUMENTS[f"{where}.md"].read_text(encoding="utf-8")
     code = example(pydoc.plain(text))
     names: dict[str, Any] = {}
     seed_everything(0)

@@ -1,4 +1,4 @@
-"""``wtal fit -c thumos14/collaboration.yaml``, the README's first training, on a machine without a network."""
+"""``wtal fit -c thumos14/collaboration.yaml``, the first training on real features, on a machine without a network."""
 
 import json
 import shlex

@@ -66,7 +66,7 @@ def run(
             instance of sufficient tIoU and does not interpolate; all four ignore labels without an instance, which
             `activitynet-official` refuses. Of an anomaly task: `wtal` (the default), `rtfm` and `ur-dmu`, whose area
             under precision over recall is that of straight lines, or `vadclip-ucf` and `vadclip-xd`, whose fine-grained
-            mAP is 0 once a kind has no proposal; see the README.
+            mAP is 0 once a kind has no proposal.
         test_list: Number of THUMOS14's test videos: 213, 212, 211 or 210; by default all that the file has.
         subsets: Table `video,subset` for annotations without subsets, such as BSN's `video_info_new.csv`.
         ambiguous: THUMOS14's `Ambiguous_test.txt`, if it is not in the annotations' folder.
