@@ -105,22 +105,28 @@ def _key_figures(material: Material, measured: dict[str, Measured], tious: Seque
     """Key figures of the leading methods; means over the seeds of a comparison."""
     table, of_frames = material.comparison, material.about.task == "anomaly"
     span = _span(tious if table is None else list(_tious_of(table).values()))
+    measure = "AUC" if of_frames else f"mAP {span}".strip()
     areas = areas_under_roc(material) if of_frames else {}
     figures = []
     for method in material.methods:
-        if not method.leading or method.name not in measured:
-            continue
-        one = measured[method.name]
-        score = areas.get(method.name, math.nan) if of_frames else one.average
-        numbers = (score, one.profile.false_negative_rate, one.profile.false_positive_rate)
-        if table is not None:
-            key = next((key for key, name in COMPARED_NAMES.items() if name == method.name), "")
-            seeds = table[table["method"] == key]
-            if len(seeds):
-                names = ("AUC" if of_frames else "mAP_avg", "false_negative_rate", "false_positive_rate")
-                numbers = tuple(float(seeds[name].mean()) for name in names)  # type: ignore[assignment]
-        figures.append(KeyFigure(method.name, method.colour, *numbers, "AUC" if of_frames else f"mAP {span}".strip()))
+        if method.leading and method.name in measured:
+            one = measured[method.name]
+            score = areas.get(method.name, math.nan) if of_frames else one.average
+            numbers = (score, one.profile.false_negative_rate, one.profile.false_positive_rate)
+            if table is not None:
+                numbers = _over_seeds(table, method.name, "AUC" if of_frames else "mAP_avg") or numbers
+            figures.append(KeyFigure(method.name, method.colour, *numbers, measure))
     return figures[:6]
+
+
+def _over_seeds(table: pd.DataFrame, name: str, score: str) -> tuple[float, float, float] | None:
+    """Means of a method of a comparison: its score, and the rates of what it misses and of false time."""
+    key = next((key for key, known in COMPARED_NAMES.items() if known == name), "")
+    seeds = table[table["method"] == key]
+    if not len(seeds):
+        return None
+    missed, false = seeds["false_negative_rate"].mean(), seeds["false_positive_rate"].mean()
+    return float(seeds[score].mean()), float(missed), float(false)
 
 
 def _finding(figures: list[KeyFigure]) -> str:
