@@ -4,7 +4,9 @@ from pathlib import Path
 
 from wtal.errors import CheckpointError
 from wtal.io.bounds import read_checkpoint
+from wtal.io.hub import is_hub_address
 from wtal.results.run_folder import newest_checkpoint
+from wtal.training.sharing import local_path
 
 __all__ = ["given_checkpoint"]
 
@@ -21,6 +23,8 @@ def given_checkpoint(path: str, command: str) -> str:
     Raises:
         CheckpointError: If there is no such file, or it is not a checkpoint that the command can load.
     """
+    if is_hub_address(path):
+        path = str(local_path(Path(path)))
     if "://" in path or (path in _WORDS and command != "fit"):
         return path
     if path in _WORDS:
