@@ -46,6 +46,7 @@ FLOORS = {
     "comparison": 11,
     "extraction": 11,
     "api": 12,
+    "deployment": 12,
     "commands": 13,
     "__main__": 14,
 }

@@ -21,6 +21,7 @@ def run(
     /,
     output: Path,
     checkpoint: Path | None = None,
+    model: Path | None = None,
     labels: Sequence[str] = (),
     features: Path | None = None,
     formats: Sequence[Format] = ("json", "csv", "vtt", "eaf"),
@@ -50,6 +51,7 @@ def run(
         videos: Video files, or folders of which every video is used.
         output: Folder of the results.
         checkpoint: Checkpoint of ``wtal fit``, or the folder of a run.
+        model: File of ``wtal export-model`` in place of a checkpoint: its runtime makes the scores.
         labels: Names of any actions, which CLIP finds without training, in place of a checkpoint.
         features: Folder of the features; by default ``OUTPUT/features``.
         formats: Formats of the files to write.
@@ -71,19 +73,25 @@ def run(
         trust: Packages besides this one whose classes the checkpoint may name, such as your own heads.
 
     Raises:
-        ConfigError: If neither a checkpoint nor labels are given, or both.
+        ConfigError: If not exactly one of checkpoint, model and labels is given.
         VideoError: At the end, if some videos could not be read.
         WTALError: As ``wtal extract`` and :func:`wtal.load` do.
     """
-    if (checkpoint is None) == (not labels):
-        raise ConfigError("Give either `--checkpoint` or `--labels`: a trained model, or names of actions to find.")
+    if [checkpoint is None, model is None, not labels].count(False) != 1:
+        raise ConfigError(
+            "Give either `--checkpoint` or `--labels`, or `--model`: a trained model, names of actions to find, or an "
+            "exported model."
+        )
     files = find_videos(videos)
 
+    from wtal.deployment import ExportedModule
     from wtal.extraction.detection import detect_actions, text_tower, zero_shot_model
     from wtal.extraction.settled import settle
     from wtal.training.checkpoint import load
 
     trained = None if checkpoint is None else load(checkpoint, trust=trust)
+    exported = None if model is None else ExportedModule(model)
+    about = exported.description if exported else None
     given = _stated(
         rgb_weights=rgb_weights,
         flow_weights=flow_weights,
@@ -97,12 +105,13 @@ def run(
         window=window,
     )
     features = features or output / "features"
-    settled = settle(given, text_tower(trained.hyperparameters) if trained else {}, features, trained)
+    texts = text_tower(trained.hyperparameters) if trained else about.texts if about else {}
+    settled = settle(given, texts, features, trained, about.making if about else None)
     print(settled.remark, end="\n" if settled.remark else "", file=sys.stderr)
-    model = trained.model if trained else zero_shot_model(labels, settled.making)
+    scoring = trained.model if trained else exported or zero_shot_model(labels, settled.making)
     if minimum is not None:
-        model.floors = {source: dict.fromkeys(model.class_names, minimum) for source in model.sources}
-    found = detect_actions(model, files, output, settled.making, features, workers, trained, settled.stored)
+        scoring.floors = {source: dict.fromkeys(scoring.class_names, minimum) for source in scoring.sources}
+    found = detect_actions(scoring, files, output, settled.making, features, workers, trained, settled.stored)
     if found.videos:
         _write(found, output, formats, minimum, page)
     if found.failed:
