@@ -91,7 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {"warnings": [], "errors": []})
         elif found := re.fullmatch(r"/api/(\w+/[^/]+/[^/]+)/preupload/main", path):
             files = [
-                {"path": f["path"], "uploadMode": "lfs" if f["path"].endswith(_LARGE) else "regular", "shouldIgnore": False}
+                {
+                    "path": f["path"],
+                    "uploadMode": "lfs" if f["path"].endswith(_LARGE) else "regular",
+                    "shouldIgnore": False,
+                }
                 for f in json.loads(body)["files"]
             ]
             self._answer(200, {"files": files})

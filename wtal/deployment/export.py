@@ -70,7 +70,9 @@ def export_model(run: Run, path: Path, form: Format) -> Export:
     if path.suffix != SUFFIXES[form]:
         raise ConfigError(f"{path} must end in {SUFFIXES[form]}, which is the format {form}.")
     if not hasattr(torch.compiler, "is_exporting"):
-        raise ConfigError(f"torch {torch.__version__} cannot export with any number of snippets: install torch 2.7 or newer.")
+        raise ConfigError(
+            f"torch {torch.__version__} cannot export with any number of snippets: install torch 2.7 or newer."
+        )
     description = describe(run)
     network = ScoringNetwork(run.model, tuple(description.streams)).eval()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,9 @@ class ExportedModule(LocalizationModule):
             super().__init__(described.class_names, Localizer(**described.localizer))
             self._views = tuple(_view(content) for content in described.views)
         except (TypeError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{path} has an unusable description ({str(error)[:80]}): export it again.") from error
+            raise CheckpointError(
+                f"{path} has an unusable description ({str(error)[:80]}): export it again."
+            ) from error
         self.scorer, self.streams, self.sources = scorer, tuple(described.streams), described.sources
         self.floors = {source: dict(floors) for source, floors in described.floors.items()}
         self.checkpoint_name = str(path)

@@ -128,7 +128,9 @@ class _TorchScorer(Scorer):
         try:
             self._program = torch.export.load(path, extra_files=extra).module()
         except Exception as error:
-            raise CheckpointError(f"{path} is no program of torch.export, or a damaged one ({str(error)[:100]}).") from error
+            raise CheckpointError(
+                f"{path} is no program of torch.export, or a damaged one ({str(error)[:100]})."
+            ) from error
         text: str | bytes = extra[DESCRIPTION]
         self.description = self._described(text.decode() if isinstance(text, bytes) else text or json.dumps({}))
 

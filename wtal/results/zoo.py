@@ -45,7 +45,9 @@ def described(config: Mapping[str, Any]) -> str:
     """
     model = _part(config, "model")
     arguments = _part(model, "init_args")
-    heads = [_class(_part(part, "head")) for part in (arguments, *(_part(_part(arguments, b), "init_args") for b in _PAIR))]
+    heads = [
+        _class(_part(part, "head")) for part in (arguments, *(_part(_part(arguments, b), "init_args") for b in _PAIR))
+    ]
     schedule = _part(arguments, "schedule")
     details = [" + ".join(filter(None, heads))]
     if schedule:
