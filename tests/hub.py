@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._missing("EntryNotFound")
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815
 
     def _listing(self, key: str, what: str | None, revision: str) -> None:
         commit = self.hub.at(key, revision)

@@ -121,7 +121,7 @@ def test_shuffled_rows_are_not_aligned(written: Callable[[str, Features], Path])
 def test_alignment_finds_the_line(rate: float, offset: int):
     fine = FINE["video_3"]
     a = fine[8::4]
-    start = 8 - int(round(4 / rate * offset))
+    start = 8 - round(4 / rate * offset)
     b = fine[max(0, start) :: int(4 / rate)]
     expected = offset if start >= 0 else 8 * rate / 4  # B begins with the first row there is
     found = align(a, b)
@@ -167,7 +167,7 @@ def test_an_encoder_that_sees_blue_for_red_is_told_from_another_crop():
 
 def test_what_manifests_state_is_quoted(written: Callable[[str, Features], Path]):
     folders = [
-        written(name, each(lambda r: mixed(r, slice(None), seed)) if seed else A) for name, seed in (("a", 0), ("b", 3))
+        written(name, each(lambda r: mixed(r, slice(None))) if seed else A) for name, seed in (("a", 0), ("b", 3))
     ]
     for folder, crop in zip(folders, ("center", "ten, averaged"), strict=True):
         Manifest(TimeGrid(), _DIM, "float32", {n: len(r) for n, r in A.items()}, crop=crop).write(folder)
@@ -181,7 +181,7 @@ def test_sets_without_a_common_video_are_refused(written: Callable[[str, Feature
 
 def test_nan_is_refused_with_the_name_of_the_video(written: Callable[[str, Features], Path]):
     broken = {"video_0": np.full((5, _DIM), np.nan)}
-    with pytest.raises(FeatureError, match="video_0 is an array of shape .* NaN"):
+    with pytest.raises(FeatureError, match=r"video_0 is an array of shape .* NaN"):
         compare_features(written("a", A), written("b", broken))
 
 

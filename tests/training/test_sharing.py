@@ -92,7 +92,7 @@ def test_settings_of_the_trainer_that_name_other_packages_stay_at_home(run: RunF
 
 def test_a_record_of_another_run_is_refused(run: RunFolder, tmp_path: Path):
     write_record(run.record, Record({}, identity="0123456789abcdef"))
-    with pytest.raises(ConfigError, match="is of the run 0123456789abcdef, but .*last.ckpt of "):
+    with pytest.raises(ConfigError, match=r"is of the run 0123456789abcdef, but .*last.ckpt of "):
         pack(run.path, tmp_path / "shared")
 
 
@@ -194,13 +194,13 @@ def test_a_failed_download_leaves_no_run_and_the_next_one_completes_it(
     main(["push", str(run.path), "me/run"])
     hub.cut_downloads = 100
     assert main(["pull", "me/run", "--output", str(tmp_path / "back")]) == 2
-    assert "run the same command again, which goes on where it stopped" in capsys.readouterr().err
+    assert "run the same command again: what has arrived is kept" in capsys.readouterr().err
     assert not (tmp_path / "back").exists()
     hub.cut_downloads = 0
     hub.asked.clear()
     assert main(["pull", "me/run", "--output", str(tmp_path / "back")]) == 0
-    (begun,) = [given for method, path, given in hub.asked if method == "GET" and path.endswith(".safetensors")]
-    assert int(begun.removeprefix("bytes=").removesuffix("-")) > len(hub.files("me/run")["model.safetensors"]) // 2
+    fetched = [path.rpartition("/")[2] for method, path, _ in hub.asked if method == "GET" and "/resolve/" in path]
+    assert fetched == ["model.safetensors"]  # the other files had arrived
     assert equal(run.path, tmp_path / "back")
 
 
@@ -226,7 +226,7 @@ def test_features_are_read_from_there(store: Path, hub: FakeHub, address: str):
 
 def test_files_that_could_run_code_are_not_even_downloaded(hub: FakeHub):
     hub.put("me/evil", {"last.ckpt": b"x", "weights.pkl": b"x", "model.bin": b"x", "README.md": b"x"})
-    with pytest.raises(HubError, match="holds neither a run of wtal .* are never downloaded"):
+    with pytest.raises(HubError, match=r"holds neither a run of wtal .* are never downloaded"):
         wtal.load("hf://me/evil")
     assert not [path for _, path, _ in hub.asked if path.endswith((".ckpt", ".pkl", ".bin"))]
 
@@ -239,8 +239,8 @@ def test_a_hostile_repository_is_refused_with_one_sentence(
     content["class_path"] = "builtins.exec"
     hub.put("me/run", {**hub.files("me/run"), "model.json": json.dumps(content).encode()})
     assert main(["pull", "me/run", "--output", str(tmp_path / "back")]) == 2
-    error = capsys.readouterr().err.splitlines()
-    assert len(error) == 1
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("wtal: error")]
+    assert len(error) == 1  # beside the progress of the download
     assert "names builtins.exec, not a class of this project" in error[0]
     assert not (tmp_path / "back").exists()
 

@@ -1,9 +1,9 @@
 """Find actions in videos: features, detections, timelines."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wtal.errors import ConfigError, VideoError
 from wtal.io.text import counted
@@ -11,7 +11,9 @@ from wtal.results.exports import Format, chosen_of, export_table, print_found
 from wtal.video.files import find_videos
 
 if TYPE_CHECKING:
+    from wtal.branches import LocalizationModule
     from wtal.extraction.detection import Found
+    from wtal.training.checkpoint import Run
 
 __all__ = ["run"]
 
@@ -84,14 +86,10 @@ def run(
         )
     files = find_videos(videos)
 
-    from wtal.deployment import ExportedModule
-    from wtal.extraction.detection import detect_actions, text_tower, zero_shot_model
+    from wtal.extraction.detection import detect_actions, zero_shot_model
     from wtal.extraction.settled import settle
-    from wtal.training.checkpoint import load
 
-    trained = None if checkpoint is None else load(checkpoint, trust=trust)
-    exported = None if model is None else ExportedModule(model)
-    about = exported.description if exported else None
+    chosen = _chosen(checkpoint, model, trust)
     given = _stated(
         rgb_weights=rgb_weights,
         flow_weights=flow_weights,
@@ -105,18 +103,41 @@ def run(
         window=window,
     )
     features = features or output / "features"
-    texts = text_tower(trained.hyperparameters) if trained else about.texts if about else {}
-    settled = settle(given, texts, features, trained, about.making if about else None)
+    settled = settle(given, chosen.texts, features, chosen.trained, chosen.learned)
     print(settled.remark, end="\n" if settled.remark else "", file=sys.stderr)
-    scoring = trained.model if trained else exported or zero_shot_model(labels, settled.making)
+    scoring = chosen.model or zero_shot_model(labels, settled.making)
     if minimum is not None:
         scoring.floors = {source: dict.fromkeys(scoring.class_names, minimum) for source in scoring.sources}
-    found = detect_actions(scoring, files, output, settled.making, features, workers, trained, settled.stored)
+    found = detect_actions(scoring, files, output, settled.making, features, workers, chosen.trained, settled.stored)
     if found.videos:
         _write(found, output, formats, minimum, page)
     if found.failed:
         names = ", ".join(found.failed)
         raise VideoError(f"{len(found.failed)} of {counted(len(files), 'video')} cannot be read: {names}.")
+
+
+class _Chosen(NamedTuple):
+    """The model that was given, and what it knows about the features that it reads."""
+
+    model: "LocalizationModule | None" = None
+    trained: "Run | None" = None
+    texts: Mapping[str, str] = {}
+    learned: Mapping[str, Any] | None = None
+
+
+def _chosen(checkpoint: Path | None, model: Path | None, trust: Sequence[str]) -> _Chosen:
+    """A checkpoint's model or an exported one; nothing if neither is given."""
+    from wtal.deployment import ExportedModule
+    from wtal.extraction.detection import text_tower
+    from wtal.training.checkpoint import load
+
+    if checkpoint is not None:
+        trained = load(checkpoint, trust=trust)
+        return _Chosen(trained.model, trained, text_tower(trained.hyperparameters))
+    if model is None:
+        return _Chosen()
+    exported = ExportedModule(model)
+    return _Chosen(exported, None, exported.description.texts, exported.description.making)
 
 
 def _stated(**options: object) -> dict[str, object]:

@@ -220,7 +220,7 @@ def agreement(a: Floats, b: Floats, arrangement: Arrangement = ARRANGEMENTS[0]) 
     rows, columns = _meeting(np.arange(len(one)), alignment.rate, alignment.offset, len(other))
     one, other = one[rows], other[columns]
     half = one.shape[1] // 2
-    first, second = (float(_centred(one[:, part], other[:, part])) for part in (slice(half), slice(half, None)))
+    first, second = (_centred(one[:, part], other[:, part]) for part in (slice(half), slice(half, None)))
     norms = [float(np.median(np.linalg.norm(part, axis=1))) for part in (one, other)]
     size = max(float(np.abs(one).max()), 1e-12)
     return VideoAgreement(
@@ -271,11 +271,11 @@ def best_arrangement(pairs: list[tuple[Floats, Floats]]) -> Arrangement | None:
 
 
 def _unit(rows: Floats) -> Floats:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))
 
 
-def _centred(a: Floats, b: Floats) -> np.floating:
-    return (_unit(a - a.mean(axis=0)) * _unit(b - b.mean(axis=0))).sum(axis=1).mean()
+def _centred(a: Floats, b: Floats) -> float:
+    return float((_unit(a - a.mean(axis=0)) * _unit(b - b.mean(axis=0))).sum(axis=1).mean())
 
 
 def _as_they_are(a: Floats, b: Floats) -> float:

@@ -183,8 +183,8 @@ class Comparison:
         structure = self.median("structure")
         if structure >= _STRUCTURE:
             return (
-                f"their rows do not agree (centred cosine {self.agreement:.2f}), but the same moments are alike in both "
-                f"(correlation {structure:.2f}): another network or other weights on the same videos"
+                f"their rows do not agree (centred cosine {self.agreement:.2f}), but the same moments are alike in both"
+                f" (correlation {structure:.2f}): another network or other weights on the same videos"
             )
         return (
             f"nothing agrees (centred cosine {self.agreement:.2f}, correlation of similarities {structure:.2f}): other "
@@ -193,16 +193,17 @@ class Comparison:
 
     def _in_time(self) -> list[str]:
         lengths = [one.lengths for one in self.videos.values()]
-        fixed = [
-            f"{name} was rescaled to {first[0]} rows for every video"
-            for name, first, other in (
-                ("A", [a for a, _ in lengths], [b for _, b in lengths]),
-                ("B", [b for _, b in lengths], [a for a, _ in lengths]),
-            )
-            if len(set(first)) == 1 and len(set(other)) > 1
-        ]
-        if fixed:
-            return fixed
+        of_a, of_b = (set(of) for of in zip(*lengths, strict=True))
+        for name, fixed, other in (("A", of_a, of_b), ("B", of_b, of_a)):
+            if len(fixed) == 1 and len(other) > 1:
+                return [f"{name} was rescaled to {min(fixed)} rows for every video"]
+        longer = float(np.median([b - self.rate * a - self.offset for a, b in lengths]))
+        causes = self._rate_and_offset()
+        if not causes and abs(longer) >= 1:
+            causes.append(f"B has {counted(round(abs(longer)), 'row')} {'more' if longer > 0 else 'fewer'} at the end")
+        return causes
+
+    def _rate_and_offset(self) -> list[str]:
         rate, offset = self.rate, self.offset
         causes = []
         if abs(rate - 1) > 5e-3:
@@ -213,10 +214,6 @@ class Comparison:
         if abs(offset) >= 0.5:
             side = "earlier" if offset > 0 else "later"
             causes.append(f"B begins {counted(round(abs(offset)), 'row')} {side}")
-        longer = np.median([b - rate * a - offset for a, b in lengths])
-        if not causes and abs(longer) >= 1:
-            end = "more" if longer > 0 else "fewer"
-            causes.append(f"B has {counted(round(abs(float(longer))), 'row')} {end} at the end")
         return causes
 
     def _in_scale(self) -> list[str]:
@@ -239,7 +236,7 @@ class Comparison:
         if self.agreement >= (_BETWEEN if self._meets_between else _AGREE) or self.median("per_channel") >= _AGREE:
             return []
         first, second = self.halves
-        if self.dims[0] % 1024 == 0 and self.dims[0] >= 2048 or min(first, second) < _AGREE <= max(first, second):
+        if self.dims[0] % 2048 == 0 or min(first, second) < _AGREE <= max(first, second):
             if second >= _AGREE:
                 return [
                     f"the first half of the channels (RGB) agrees poorly ({first:.2f}), the second (flow) well "
@@ -251,7 +248,7 @@ class Comparison:
                     f"({first:.2f}): another method of optical flow, or other flow weights"
                 ]
             return [
-                f"RGB agrees at {first:.2f} and flow at {second:.2f}: another crop or size of the frames, or another window"
+                f"RGB agrees at {first:.2f} and flow at {second:.2f}: another crop or size of the frames, or window"
             ]
         return [
             f"rows agree at {self.agreement:.2f} only: frames prepared otherwise, by colour order (BGR), crop or size"
@@ -309,4 +306,4 @@ def compare_features(a: Path, b: Path, most: int = 50, names: Sequence[str] = ()
 
 
 def _dim(features: FeatureSet, name: str) -> int:
-    return features.rows(name).shape[1]
+    return int(features.rows(name).shape[1])

@@ -83,8 +83,8 @@ def export_model(run: Run, path: Path, form: Format) -> Export:
         difference = _difference(run, Scorer.open(made), description.streams)
         if not difference <= _TOLERANCE:
             raise CheckpointError(
-                f"The {form} model of {run.path} differs from torch by {difference:.2g} in a score: it was not written; "
-                "try another format or another version of its packages."
+                f"The {form} model of {run.path} differs from torch by {difference:.2g} in a score: it was not written;"
+                " try another format or another version of its packages."
             )
         for file in sorted(Path(draft).iterdir(), key=lambda one: one == made):  # the model comes last
             file.replace(path.with_name(file.name))
@@ -122,8 +122,8 @@ def _widths(run: Run, streams: list[str]) -> dict[str, int]:
         except WTALError as error:
             lacking = next(name for name in streams if name not in known)
             raise ConfigError(
-                f"The number of channels of the stream {lacking!r} is not known, as the data of {run.path} are not here: "
-                f"export it where they are ({error})"
+                f"The number of channels of the stream {lacking!r} is not known, as the data of {run.path} are not "
+                f"here: export it where they are ({error})"
             ) from error
     return {name: known[name] for name in streams}
 
@@ -137,7 +137,7 @@ def _digest(folder: RunFolder | None) -> str:
 
 @torch.no_grad()
 def _difference(run: Run, scorer: Scorer, streams: Mapping[str, int]) -> float:
-    """The largest difference of a score of a real snippet or of a video from the model's own, in batches of many shapes."""
+    """The largest difference of a score of a real snippet, or of a video, from the model's own."""
     largest = 0.0
     for seed, lengths in enumerate(_TRIALS):
         features, mask = made_up(streams, lengths, seed)

@@ -1,7 +1,6 @@
 """An exported model as a function of arrays. ONNX and OpenVINO need no torch."""
 
 import json
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ class Scorer:
         """
         if not path.is_file():
             raise CheckpointError(f"{path} does not exist: give a file of `wtal export-model`.")
-        kinds = {".onnx": _OnnxScorer, ".xml": _OpenVINOScorer, ".pt2": _TorchScorer}
+        kinds: dict[str, type[Scorer]] = {".onnx": _OnnxScorer, ".xml": _OpenVINOScorer, ".pt2": _TorchScorer}
         if path.suffix not in kinds:
             raise CheckpointError(f"{path} ends in none of {', '.join(_SUFFIXES)}: give a file of `wtal export-model`.")
         return kinds[path.suffix](path)
@@ -75,9 +74,9 @@ class Scorer:
         outputs = self._run([*inputs, np.ascontiguousarray(mask, np.bool_)])
         return {s: tuple(outputs[3 * n : 3 * n + 3]) for n, s in enumerate(self.description.sources)}
 
-    @abstractmethod
     def _run(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
         """The outputs for the streams and the mask, in their order."""
+        raise NotImplementedError  # of each format
 
     def _described(self, text: str | None) -> Description:
         return Description.from_json(text or "{}", str(self.path))

@@ -191,4 +191,4 @@ def _reason(error: Exception) -> str:
         return "the name has another form than user/repo"
     lines = str(error).strip().splitlines()
     detail = f"{type(error).__name__}{f': {lines[0][:200].rstrip(chr(46))}' if lines else ''}"
-    return f"the transfer failed ({detail}); run the same command again, which goes on where it stopped"
+    return f"the transfer failed ({detail}); run the same command again: what has arrived is kept"

@@ -56,30 +56,34 @@ def _lengths(axis: Axes, comparison: "Comparison") -> None:
     lengths = np.array([one.lengths for one in comparison.videos.values()])
     most = lengths.max() * 1.05
     axis.plot([0, most], [0, most], color="#999999", lw=0.8)
-    axis.scatter(*lengths.T, s=14, color=PALETTE[0], alpha=0.8, linewidths=0)
+    axis.scatter(lengths[:, 0], lengths[:, 1], s=14, color=PALETTE[0], alpha=0.8, linewidths=0)
     axis.set(xlabel="rows of A", ylabel="rows of B", xlim=(0, most), ylim=(0, most))
     axis.set_title("lengths; the line is equality", fontsize=10)
 
 
 def _cosines(axis: Axes, comparison: "Comparison") -> None:
-    """Bars by video: plain cosines as they are, then aligned, then the centred cosine of both halves."""
-    names, videos = list(comparison.videos), list(comparison.videos.values())
-    series = {
-        "as they are": [one.as_they_are for one in videos],
-        "brought together": [one.cosine for one in videos],
-        "first half, centred": [one.halves[0] for one in videos],
-        "second half, centred": [one.halves[1] for one in videos],
-    }
-    if comparison.arrangement is None:
-        series = {"correlation of similarities": [one.structure for one in videos]}
+    """Marks by video: plain cosines as they are, then aligned, then the centred cosine of both halves."""
+    names, series = list(comparison.videos), _series(comparison)
     marks = ("o", "s", "^", "v")
     for place, (label, values) in enumerate(series.items()):
         beside = np.arange(len(names)) + 0.15 * (place - (len(series) - 1) / 2)  # equal values stay visible
         axis.plot(beside, values, marks[place], ms=4, color=PALETTE[(5, 0, 1, 2)[place]], label=label)
-    lowest = min([value for values in series.values() for value in values if not np.isnan(value)], default=0.0)
-    axis.set(ylim=(min(0.0, lowest) - 0.3, 1.05), xlim=(-0.5, len(names) - 0.5))  # with room for the legend
+    lowest = np.nanmin([0.0, *np.ravel(list(series.values()))])
+    axis.set(ylim=(lowest - 0.3, 1.05), xlim=(-0.5, len(names) - 0.5))  # with room for the legend
     few = len(names) <= _MOST_NAMES
     axis.set_xticks(range(len(names)) if few else [], names if few else [], rotation=60, ha="right", fontsize=7)
     axis.set_xlabel("" if few else f"{len(names)} videos")
     axis.set_title("cosine by video (median of rows)", fontsize=10)
     axis.legend(fontsize=7, frameon=False, loc="lower left", ncols=2, bbox_to_anchor=(0, -0.02))
+
+
+def _series(comparison: "Comparison") -> dict[str, list[float]]:
+    videos = list(comparison.videos.values())
+    if comparison.arrangement is None:
+        return {"correlation of similarities": [one.structure for one in videos]}
+    return {
+        "as they are": [one.as_they_are for one in videos],
+        "brought together": [one.cosine for one in videos],
+        "first half, centred": [one.halves[0] for one in videos],
+        "second half, centred": [one.halves[1] for one in videos],
+    }

@@ -1,4 +1,4 @@
-"""Everything that was trained, in one table: configuration, benchmark, numbers, cost, digest and command of each run."""
+"""Everything that was trained, in one table: configuration, numbers, cost, digest and command of each run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -91,20 +91,28 @@ def _rows(path: Path, record: Record) -> Iterator[dict[str, str]]:
     sources = measured(record)
     answers = record.methods or {record.model or path.parent.name: next(reversed(sources))}
     for method, source in answers.items():
-        of_source = sources.get(source) or sources.get("") or {}
-        numbers = [f"{name} {100 * of_source[name]:.1f}" for name in _SHOWN if name in of_source]
+        numbers = _numbers(sources.get(source) or sources.get("") or {})
         yield {
             "method": method,
             "configuration": described(record.config),
             "benchmark": record.benchmark,
             "features": record.features,
-            "numbers": ", ".join(numbers) + ("" if record.is_tested else " (held-out videos)"),
-            "seed": "" if record.seed is None else str(record.seed),
+            "numbers": numbers if record.is_tested else f"{numbers} (held-out videos)",
+            "seed": _stated(record.seed),
             "seconds": f"{record.seconds:.0f}",
             "memory": "" if record.memory_mib is None else f"{record.memory_mib:.0f} MiB",
             "digest": record.identity,
             "command": f"`{record.command}`" if record.command else "not recorded",
         }
+
+
+def _numbers(measures: Mapping[str, float]) -> str:
+    shown = [name for name in _SHOWN if name in measures] or [name for name in measures if name.startswith("mAP")]
+    return ", ".join(f"{name} {100 * measures[name]:.1f}" for name in shown)
+
+
+def _stated(value: object) -> str:
+    return "" if value is None else str(value)
 
 
 def zoo_page(table: pd.DataFrame, command: str) -> str:
@@ -116,10 +124,10 @@ def zoo_page(table: pd.DataFrame, command: str) -> str:
     """
     return (
         "# Everything that was trained\n\n"
-        f"Generated from the runs' `record.json` by `{command}`; do not edit it. mAP and the like are percentages of the "
-        "last checkpoint on the test videos. Each row is one seed, so differences between rows are no differences "
-        "between methods. Seconds are those of the training on the machine of that run, a shared one, and memory is its "
-        "peak. The digest is that of all settings and the seed that decide a result: equal digests, equal runs.\n\n"
+        f"Generated from the runs' `record.json` by `{command}`; do not edit it. mAP and the like are percentages of "
+        "the last checkpoint on the test videos. Each row is one seed, so differences between rows are no differences "
+        "between methods. Seconds are those of the training on the machine of that run, a shared one, and memory is "
+        "its peak. The digest is that of all settings and the seed that decide a result: equal digests, equal runs.\n\n"
         + markdown(table.set_index("method"))
     )
 

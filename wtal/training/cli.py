@@ -32,7 +32,7 @@ from wtal.io.options import plain_options
 from wtal.io.shipped import without_home
 from wtal.io.text import counted
 from wtal.results.identity import Identity
-from wtal.results.record import write_record
+from wtal.results.record import Record, write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.asynchronous import install_asynchronous
 from wtal.training.atomic import AtomicCheckpoints
@@ -253,7 +253,7 @@ class WTALCLI(LightningCommands):
             metrics |= self._whole(tested, "test")
         identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
         record = make_record(self.settings, identity, self.model, self.datamodule, metrics, None, seconds)
-        record = replace(record, command=known.command if known else _command(self._words))
+        record = replace(record, command=_command(self._words, known))
         best = chosen_on_held_out(trainer) if self.setting("then_test") else ""
         if best:  # its weights take the place of the last ones
             (tested,) = trainer.test(self.model, self.datamodule, best, verbose=False)
@@ -345,6 +345,8 @@ class WTALCLI(LightningCommands):
         return callbacks
 
 
-def _command(words: Sequence[str]) -> str:
-    """The words of a command as one types them; empty for a training in Python."""
+def _command(words: Sequence[str], known: Record | None) -> str:
+    """The command that trained a run: that of its record, or the present one as one types it."""
+    if known:
+        return known.command
     return shlex.join(["wtal", *map(without_home, words)]) if words else ""

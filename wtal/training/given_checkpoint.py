@@ -23,8 +23,7 @@ def given_checkpoint(path: str, command: str) -> str:
     Raises:
         CheckpointError: If there is no such file, or it is not a checkpoint that the command can load.
     """
-    if is_hub_address(path):
-        path = str(local_path(Path(path)))
+    path = _without_hub(path)
     if "://" in path or (path in _WORDS and command != "fit"):
         return path
     if path in _WORDS:
@@ -47,6 +46,10 @@ def given_checkpoint(path: str, command: str) -> str:
             "last.ckpt of a run."
         )
     return str(file)
+
+
+def _without_hub(path: str) -> str:
+    return str(local_path(Path(path))) if is_hub_address(path) else path
 
 
 def _parts(file: Path) -> set[object]:

@@ -45,8 +45,8 @@ def local_path(path: Path) -> Path:
     if not (inside / _MODEL).is_file():
         if inside.is_dir() and not (is_feature_store(inside) or any(inside.rglob("*.np[yz]"))):
             raise HubError(
-                f"{address} holds neither a run of wtal ({_MODEL}) nor features (.npy): a run gets there by `wtal push`, "
-                "and files that could run code, such as .ckpt and .pkl, are never downloaded."
+                f"{address} holds neither a run of wtal ({_MODEL}) nor features (.npy): a run gets there by `wtal "
+                "push`, and files that could run code, such as .ckpt and .pkl, are never downloaded."
             )
         return inside
     run = cache_folder() / address.repo.replace("/", "--") / found.name / address.inside
@@ -214,6 +214,6 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     try:
-        return load_file(path)  # type: ignore[no-any-return]
+        return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged ({str(error)[:100]}): pull it again.") from error
