@@ -84,7 +84,7 @@ def test_the_page_states_its_command_and_keeps_cells_apart(tmp_path: Path):
 
 def test_no_measured_run_is_one_sentence(tmp_path: Path):
     write_record(tmp_path / "record.json", Record({}))
-    with pytest.raises(ConfigError, match="There is no measured run in .*: train with `--then_test true`"):
+    with pytest.raises(ConfigError, match=r"There is no measured run in .*: train with `--then_test true`"):
         zoo([tmp_path])
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         zoo([tmp_path / "nowhere"])

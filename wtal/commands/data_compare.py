@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wtal.data.feature_comparison import Comparison, compare_features
+from wtal.data.feature_comparison import FeatureComparison, compare_features
 from wtal.results.tables import print_table
 
 __all__ = ["run"]
@@ -42,7 +42,7 @@ def run(a: Path, b: Path, /, output: Path | None = None, most: int = 50, names: 
     print(comparison.verdict)
 
 
-def _show(comparison: Comparison) -> None:
+def _show(comparison: FeatureComparison) -> None:
     rows = {
         name: {
             "rows of A": str(one.lengths[0]),

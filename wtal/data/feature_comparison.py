@@ -20,7 +20,7 @@ from wtal.data.store import open_store, vote
 from wtal.errors import FeatureError
 from wtal.io.text import counted
 
-__all__ = ["Comparison", "FeatureSet", "compare_features", "read_features"]
+__all__ = ["FeatureComparison", "FeatureSet", "compare_features", "read_features"]
 
 _DECIDING = 4  # videos that decide how channels are brought together
 _SAME, _NEARLY = 1e-6, 2e-3  # relative differences of values: equal, and equal but for rounding to 16 bits
@@ -100,7 +100,7 @@ def _is_transposed(shapes: Sequence[tuple[int, ...]], dim: int | None) -> bool:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FeatureComparison:
     """Two sets of features, compared.
 
     Args:
@@ -270,7 +270,7 @@ class Comparison:
         return [f"their manifests state {', '.join(found)}"] if found else []
 
 
-def compare_features(a: Path, b: Path, most: int = 50, names: Sequence[str] = ()) -> Comparison:
+def compare_features(a: Path, b: Path, most: int = 50, names: Sequence[str] = ()) -> FeatureComparison:
     """Compare two sets of features of the same videos.
 
     Args:
@@ -302,7 +302,7 @@ def compare_features(a: Path, b: Path, most: int = 50, names: Sequence[str] = ()
         videos[name] = structure_alone(one, other) if found is None else found
     only = (len(first.arrays.keys() - second.arrays.keys()), len(second.arrays.keys() - first.arrays.keys()))
     dims = (deciding[0][0].shape[1], deciding[0][1].shape[1])
-    return Comparison(first, second, videos, len(common), only, arrangement, dims)
+    return FeatureComparison(first, second, videos, len(common), only, arrangement, dims)
 
 
 def _dim(features: FeatureSet, name: str) -> int:

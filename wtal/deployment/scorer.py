@@ -71,10 +71,10 @@ class Scorer:
                     f"features have the shape {features[name].shape}."
                 )
             inputs.append(np.ascontiguousarray(features[name], np.float32))
-        outputs = self._run([*inputs, np.ascontiguousarray(mask, np.bool_)])
+        outputs = self._answer([*inputs, np.ascontiguousarray(mask, np.bool_)])
         return {s: tuple(outputs[3 * n : 3 * n + 3]) for n, s in enumerate(self.description.sources)}
 
-    def _run(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
+    def _answer(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
         """The outputs for the streams and the mask, in their order."""
         raise NotImplementedError  # of each format
 
@@ -96,7 +96,7 @@ class _OnnxScorer(Scorer):
         if len(self._names) != len(self.description.streams) + 1:
             raise CheckpointError(f"{path} reads {brief(self._names)}, which its description contradicts.")
 
-    def _run(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
+    def _answer(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
         return list(self._session.run(list(self.description.outputs), dict(zip(self._names, inputs, strict=True))))
 
 
@@ -113,7 +113,7 @@ class _OpenVINOScorer(Scorer):
         beside = path.with_suffix(".json")
         self.description = self._described(beside.read_text(encoding="utf-8") if beside.is_file() else None)
 
-    def _run(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
+    def _answer(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
         outputs = self._compiled(list(inputs))
         return [np.asarray(outputs[n]) for n in range(len(self.description.outputs))]
 
@@ -133,7 +133,7 @@ class _TorchScorer(Scorer):
         text: str | bytes = extra[DESCRIPTION]
         self.description = self._described(text.decode() if isinstance(text, bytes) else text or json.dumps({}))
 
-    def _run(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
+    def _answer(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
         import torch
 
         *streams, mask = (torch.from_numpy(part) for part in inputs)

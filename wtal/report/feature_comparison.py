@@ -13,14 +13,14 @@ with from_extra("report"):
     from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from wtal.data.feature_comparison import Comparison
+    from wtal.data.feature_comparison import FeatureComparison
 
 __all__ = ["comparison_figure"]
 
 _MOST_NAMES = 12  # videos that are named below their bars
 
 
-def comparison_figure(comparison: "Comparison") -> Figure:
+def comparison_figure(comparison: "FeatureComparison") -> Figure:
     """Draw the similarity of all rows of one video with the line on which they meet, lengths, and cosines by video."""
     figure = Figure(figsize=(10.5, 3.4), layout="constrained")
     first, second, third = figure.subplots(1, 3, width_ratios=(1, 1, 1.4))
@@ -32,7 +32,7 @@ def comparison_figure(comparison: "Comparison") -> Figure:
     return figure
 
 
-def _rows(axis: Axes, comparison: "Comparison") -> None:
+def _rows(axis: Axes, comparison: "FeatureComparison") -> None:
     """Centred cosines of all rows of the longest video."""
     name = max(comparison.videos, key=lambda video: sum(comparison.videos[video].lengths))
     alignment, a, b = comparison.videos[name].alignment, comparison.a.rows(name), comparison.b.rows(name)
@@ -52,7 +52,7 @@ def _rows(axis: Axes, comparison: "Comparison") -> None:
     axis.figure.colorbar(shown, ax=axis, shrink=0.85)
 
 
-def _lengths(axis: Axes, comparison: "Comparison") -> None:
+def _lengths(axis: Axes, comparison: "FeatureComparison") -> None:
     lengths = np.array([one.lengths for one in comparison.videos.values()])
     most = lengths.max() * 1.05
     axis.plot([0, most], [0, most], color="#999999", lw=0.8)
@@ -61,7 +61,7 @@ def _lengths(axis: Axes, comparison: "Comparison") -> None:
     axis.set_title("lengths; the line is equality", fontsize=10)
 
 
-def _cosines(axis: Axes, comparison: "Comparison") -> None:
+def _cosines(axis: Axes, comparison: "FeatureComparison") -> None:
     """Marks by video: plain cosines as they are, then aligned, then the centred cosine of both halves."""
     names, series = list(comparison.videos), _series(comparison)
     marks = ("o", "s", "^", "v")
@@ -77,7 +77,7 @@ def _cosines(axis: Axes, comparison: "Comparison") -> None:
     axis.legend(fontsize=7, frameon=False, loc="lower left", ncols=2, bbox_to_anchor=(0, -0.02))
 
 
-def _series(comparison: "Comparison") -> dict[str, list[float]]:
+def _series(comparison: "FeatureComparison") -> dict[str, list[float]]:
     videos = list(comparison.videos.values())
     if comparison.arrangement is None:
         return {"correlation of similarities": [one.structure for one in videos]}
