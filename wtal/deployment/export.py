@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wtal.deployment.description import Description
-from wtal.deployment.network import ScoringNetwork, branches_of, known_widths, made_up
+from wtal.deployment.network import ScoringNetwork, branches_of, known_statistics, known_widths, made_up
 from wtal.deployment.scorer import DESCRIPTION, Scorer
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.extraction.detection import text_tower
@@ -138,11 +138,13 @@ def _digest(folder: RunFolder | None) -> str:
 @torch.no_grad()
 def _difference(run: Run, scorer: Scorer, streams: Mapping[str, int]) -> float:
     """The largest difference of a score of a real snippet, or of a video, from the model's own."""
-    largest = 0.0
+    largest, known = 0.0, known_statistics(run.model, streams)
     for seed, lengths in enumerate(_TRIALS):
         features, mask = made_up(streams, lengths, seed)
-        empty = mask.new_zeros(0)
-        batch = SnippetBatch(dict(zip(streams, features, strict=True)), mask, empty, empty, empty)
+        empty, seen = mask.new_zeros(0), dict(zip(streams, features, strict=True))
+        # as those of the training: others would be enlarged by channels that hardly vary there
+        seen |= {name: mean + std * seen[name] for name, (mean, std) in known.items()}
+        batch = SnippetBatch(seen, mask, empty, empty, empty)
         found = scorer.scores({name: part.numpy() for name, part in batch.streams.items()}, mask.numpy())
         for source, scores in run.model.all_scores(batch).items():
             gaps = [(a - torch.from_numpy(b)).abs() for a, b in zip(scores, found[source], strict=True)]

@@ -105,6 +105,18 @@ def known_widths(model: LocalizationModule) -> Mapping[str, int]:
     return widths
 
 
+def known_statistics(model: LocalizationModule, streams: Mapping[str, int]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and standard deviation of each channel of the training features, of those streams whose heads keep them."""
+    known: dict[str, tuple[Tensor, Tensor]] = {}
+    for branch in branches_of(model):
+        widths = [streams[name] for name in branch.streams]
+        for part in branch.head.modules():
+            if isinstance(part, FeatureNorm) and len(part.mean) == sum(widths):
+                parts = zip(part.mean.split(widths), part.std.split(widths), strict=True)
+                known |= dict(zip(branch.streams, parts, strict=True))
+    return known
+
+
 def made_up(streams: Mapping[str, int], lengths: tuple[int, ...], seed: int = 0) -> tuple[tuple[Tensor, ...], Tensor]:
     """Random features of videos of some lengths, padded to the longest, and their mask."""
     generator, longest = torch.Generator().manual_seed(seed), max(lengths)
