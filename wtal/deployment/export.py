@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,8 +79,16 @@ def export_model(run: Run, path: Path, form: Format) -> Export:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".wtal-export-", dir=path.parent) as draft:
         made = Path(draft, path.name)
-        with _quiet():
-            _WRITERS[form](network, description, made)
+        try:
+            with _quiet():
+                _WRITERS[form](network, description, made)
+        except (WTALError, OSError):
+            raise
+        except Exception as error:  # exporters raise anything for what they do not know
+            heads = ", ".join(type(head).__name__ for head in network.heads)
+            raise ConfigError(
+                f"The format {form} cannot hold the model of {run.path} ({heads}): try another."
+            ) from error
         difference = _difference(run, Scorer.open(made), description.streams)
         if not difference <= _TOLERANCE:
             raise CheckpointError(
@@ -169,7 +178,8 @@ def _write_onnx(network: ScoringNetwork, description: Description, path: Path) -
         import onnxscript  # noqa: F401  torch's exporter needs it
     inputs, axes = _example(network, description)
     names = [f"features.{name}" for name in description.streams]
-    program = torch.onnx.export(
+    export = partial(
+        torch.onnx.export,
         network,
         inputs,
         dynamo=True,
@@ -177,6 +187,10 @@ def _write_onnx(network: ScoringNetwork, description: Description, path: Path) -
         input_names=[*names, "mask"],
         output_names=list(description.outputs),
     )
+    try:
+        program = export()
+    except Exception:  # the optimizer of onnxscript 0.7 fails on some graphs, such as that of BaS-Net
+        program = export(optimize=False)
     assert program is not None
     program.model.metadata_props[DESCRIPTION] = description.to_json()
     with drafted(path) as draft:

@@ -112,7 +112,7 @@ def known_statistics(model: LocalizationModule, streams: Mapping[str, int]) -> d
         widths = [streams[name] for name in branch.streams]
         for part in branch.head.modules():
             if isinstance(part, FeatureNorm) and len(part.mean) == sum(widths):
-                parts = zip(part.mean.split(widths), part.std.split(widths), strict=True)
+                parts = zip(torch.split(part.mean, widths), torch.split(part.std, widths), strict=True)
                 known |= dict(zip(branch.streams, parts, strict=True))
     return known
 
