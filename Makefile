@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint configs/constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup
-BENCHMARKS := prompts training student end_to_end evaluation data localization scale extraction size
+BENCHMARKS := prompts export_model training student end_to_end evaluation data localization scale extraction size
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-points demo-anomaly demo-video test test-slow fuzz lint bench kills docs clean

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hub import hub
 from hypothesis import settings
 from painted import painted_video
 from trained import trained
 
 import wtal  # noqa: F401  before anything that imports torchvision
 
-__all__ = ["painted_video", "trained"]  # fixtures of a module of their own
+__all__ = ["hub", "painted_video", "trained"]  # fixtures of a module of their own
 
 settings.register_profile("wtal", deadline=None)  # a busy machine is no failure
 settings.load_profile("wtal")

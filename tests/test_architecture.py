@@ -46,6 +46,7 @@ FLOORS = {
     "comparison": 11,
     "extraction": 11,
     "api": 12,
+    "deployment": 12,
     "commands": 13,
     "__main__": 14,
 }
@@ -206,7 +207,7 @@ def test_the_package_itself_imports_nothing_until_a_name_of_it_is_used():
 
 def test_every_command_has_a_help_and_one_public_function():
     for name, text in commands().items():
-        module = ast.parse((ROOT / "wtal" / "commands" / f"{name.replace(' ', '_')}.py").read_text(encoding="utf-8"))
+        module = ast.parse((ROOT / "wtal" / "commands" / f"{re.sub('[ -]', '_', name)}.py").read_text(encoding="utf-8"))
         public = [node.name for node in module.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
         assert public == ["run"]
         assert text == (ast.get_docstring(module) or "").splitlines()[0]

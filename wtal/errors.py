@@ -8,6 +8,7 @@ __all__ = [
     "ConfigError",
     "FeatureError",
     "FeatureNotFoundError",
+    "HubError",
     "PredictionError",
     "VideoError",
     "WTALError",
@@ -52,6 +53,10 @@ class ConfigError(WTALError):
 
 class CheckpointError(WTALError):
     """A checkpoint is unreadable or belongs to another model, class list or training set."""
+
+
+class HubError(WTALError):
+    """A repository on the Hugging Face Hub is missing or unusable, or a transfer failed."""
 
 
 def one_line(text: str) -> str:

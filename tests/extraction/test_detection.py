@@ -218,3 +218,22 @@ def test_a_student_on_new_videos(videos: Path, checkpoint: Path, tmp_path: Path,
     assert (out / "page" / "index.html").is_file()
     assert (out / "first.vtt").is_file()
     assert "found in 2 of 2 videos" in capsys.readouterr().out
+
+
+def test_an_exported_model_finds_the_same(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs wtal[onnx]")
+    pytest.importorskip("onnxruntime", reason="needs wtal[onnx]")
+    model, film = str(tmp_path / "model.onnx"), str(videos / "first.mp4")
+    assert main(["export-model", str(checkpoint), "--output", model]) == 0
+    found = {}
+    for kind, given in {"checkpoint": str(checkpoint), "model": model}.items():
+        out = tmp_path / kind
+        words = ["detect", film, f"--{kind}", given, "--output", str(out), "--features", str(tmp_path / "features")]
+        assert main([*words, "--page", "false", *QUICK]) == 0
+        found[kind] = read_scores(out / "scores" / "fused.npz")
+    for name in ("probability", "actionness", "video"):
+        ours, theirs = (getattr(scores, name) for scores in found.values())
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)  # they are kept in half precision
+    about = json.loads((tmp_path / "model" / "about.json").read_text())
+    assert about["checkpoint"] == model
+    assert main(["detect", film, "--checkpoint", str(checkpoint), "--model", model, "--output", str(tmp_path)]) == 2

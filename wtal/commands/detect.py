@@ -1,9 +1,9 @@
 """Find actions in videos: features, detections, timelines."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wtal.errors import ConfigError, VideoError
 from wtal.io.text import counted
@@ -11,7 +11,9 @@ from wtal.results.exports import Format, chosen_of, export_table, print_found
 from wtal.video.files import find_videos
 
 if TYPE_CHECKING:
+    from wtal.branches import LocalizationModule
     from wtal.extraction.detection import Found
+    from wtal.training.checkpoint import Run
 
 __all__ = ["run"]
 
@@ -21,6 +23,7 @@ def run(
     /,
     output: Path,
     checkpoint: Path | None = None,
+    model: Path | None = None,
     labels: Sequence[str] = (),
     features: Path | None = None,
     formats: Sequence[Format] = ("json", "csv", "vtt", "eaf"),
@@ -51,6 +54,7 @@ def run(
         videos: Video files, or folders of which every video is used.
         output: Folder of the results.
         checkpoint: Checkpoint of ``wtal fit``, or the folder of a run.
+        model: File of ``wtal export-model`` in place of a checkpoint: its runtime makes the scores.
         labels: Names of any actions, which CLIP finds without training, in place of a checkpoint.
         features: Folder of the features; by default ``OUTPUT/features``.
         formats: Formats of the files to write.
@@ -73,19 +77,21 @@ def run(
         trust: Packages besides this one whose classes the checkpoint may name, such as your own heads.
 
     Raises:
-        ConfigError: If neither a checkpoint nor labels are given, or both.
+        ConfigError: If not exactly one of checkpoint, model and labels is given.
         VideoError: At the end, if some videos could not be read.
         WTALError: As ``wtal extract`` and :func:`wtal.load` do.
     """
-    if (checkpoint is None) == (not labels):
-        raise ConfigError("Give either `--checkpoint` or `--labels`: a trained model, or names of actions to find.")
+    if [checkpoint is None, model is None, not labels].count(False) != 1:
+        raise ConfigError(
+            "Give either `--checkpoint` or `--labels`, or `--model`: a trained model, names of actions to find, or an "
+            "exported model."
+        )
     files = find_videos(videos)
 
-    from wtal.extraction.detection import detect_actions, text_tower, zero_shot_model
+    from wtal.extraction.detection import detect_actions, zero_shot_model
     from wtal.extraction.settled import settle
-    from wtal.training.checkpoint import load
 
-    trained = None if checkpoint is None else load(checkpoint, trust=trust)
+    chosen = _chosen(checkpoint, model, trust)
     given = _stated(
         rgb_weights=rgb_weights,
         flow_weights=flow_weights,
@@ -100,17 +106,41 @@ def run(
         frames_per_snippet=frames_per_snippet,
     )
     features = features or output / "features"
-    settled = settle(given, text_tower(trained.hyperparameters) if trained else {}, features, trained)
+    settled = settle(given, chosen.texts, features, chosen.trained, chosen.learned)
     print(settled.remark, end="\n" if settled.remark else "", file=sys.stderr)
-    model = trained.model if trained else zero_shot_model(labels, settled.making)
+    scoring = chosen.model or zero_shot_model(labels, settled.making)
     if minimum is not None:
-        model.floors = {source: dict.fromkeys(model.class_names, minimum) for source in model.sources}
-    found = detect_actions(model, files, output, settled.making, features, workers, trained, settled.stored)
+        scoring.floors = {source: dict.fromkeys(scoring.class_names, minimum) for source in scoring.sources}
+    found = detect_actions(scoring, files, output, settled.making, features, workers, chosen.trained, settled.stored)
     if found.videos:
         _write(found, output, formats, minimum, page)
     if found.failed:
         names = ", ".join(found.failed)
         raise VideoError(f"{len(found.failed)} of {counted(len(files), 'video')} cannot be read: {names}.")
+
+
+class _Chosen(NamedTuple):
+    """The model that was given, and what it knows about the features that it reads."""
+
+    model: "LocalizationModule | None" = None
+    trained: "Run | None" = None
+    texts: Mapping[str, str] = {}
+    learned: Mapping[str, Any] | None = None
+
+
+def _chosen(checkpoint: Path | None, model: Path | None, trust: Sequence[str]) -> _Chosen:
+    """A checkpoint's model or an exported one; nothing if neither is given."""
+    from wtal.deployment import ExportedModule
+    from wtal.extraction.detection import text_tower
+    from wtal.training.checkpoint import load
+
+    if checkpoint is not None:
+        trained = load(checkpoint, trust=trust)
+        return _Chosen(trained.model, trained, text_tower(trained.hyperparameters))
+    if model is None:
+        return _Chosen()
+    exported = ExportedModule(model)
+    return _Chosen(exported, None, exported.description.texts, exported.description.making)
 
 
 def _stated(**options: object) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """``wtal``: finds the command, runs it, and turns a mistake into one sentence and an exit code.
 
-A command is a module of this package that has a function ``run``: ``wtal data check`` is ``data_check.py``. The first
+A command is a module of this package that has a function ``run``: ``wtal data check`` is ``data_check.py``. Words are
+joined by a hyphen where the first one is a command itself: ``wtal export-model`` is ``export_model.py``. The first
 line of its docstring is the command's help. Nothing heavy is imported before a command is chosen, so that the overview
 and misspelt commands answer at once.
 """
@@ -26,12 +27,9 @@ __all__ = ["commands", "main"]
 
 def commands() -> dict[str, str]:
     """The help of every command by its words, in alphabetical order."""
-    found = {}
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        text = file.read_text(encoding="utf-8")
-        if "\ndef run(" in text:
-            found[file.stem.replace("_", " ")] = text.partition("\n")[0].strip('"')
-    return found
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))}
+    found = {stem: text.partition("\n")[0].strip('"') for stem, text in texts.items() if "\ndef run(" in text}
+    return {stem.replace("_", "-" if stem.partition("_")[0] in found else " "): text for stem, text in found.items()}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -120,7 +118,7 @@ def _run_command(name: str, help_text: str, words: list[str]) -> None:
     from wtal.commands.options import call, with_shipped
     from wtal.training.mistakes import mistake
 
-    function = import_module(f"wtal.commands.{name.replace(' ', '_')}").run
+    function = import_module(f"wtal.commands.{re.sub('[ -]', '_', name)}").run
     parameters = inspect.signature(function).parameters.values()
     try:
         if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):

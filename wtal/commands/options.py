@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
+from wtal.io.hub import is_hub_address
 from wtal.io.options import plain_options
 from wtal.io.shipped import find_config
 
@@ -46,9 +47,22 @@ def call(function: Callable[..., None], name: str, description: str, words: Sequ
             help=help_of[parameter.name],
         )
     parser.add_function_arguments(function, as_positional=False, skip={p.name for p in places})
-    values = dict(parser.instantiate(parser.parse_args(gather(function, words))))
+    values = _local(dict(parser.instantiate(parser.parse_args(gather(function, words)))))
     placed = [values.pop(parameter.name) for parameter in places]
     function(*placed, **values)
+
+
+def _local(value: Any) -> Any:  # noqa: ANN401  a value of any option
+    """Paths with what lies on the Hub downloaded, also in lists and by name; any other value as it is."""
+    if isinstance(value, dict):
+        return {name: _local(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_local, value))
+    if not isinstance(value, Path) or not is_hub_address(value):
+        return value
+    from wtal.training.sharing import local_path  # imports torch
+
+    return local_path(value)
 
 
 def gather(function: Callable[..., object], words: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import os
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from wtal.comparison.parallel import Measured, in_processes
 from wtal.comparison.students import run_of_record, student_configs
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
+from wtal.io.shipped import without_home
 from wtal.results.comparison import Method, save_comparison
 from wtal.results.identity import Identity
 from wtal.results.record import Record, config_texts_digest, length_of, read_record, write_record
@@ -202,7 +204,7 @@ def _record(run: Run, config: Sequence[Path], options: Sequence[str], folder: Pa
     """
     if run.learns_from:
         return _record_of_student(run, config, options, folder, seed)
-    config = [*config, run.overlay] if run.overlay else config
+    files, config = config, [*config, run.overlay] if run.overlay else config
     arguments = [f"--config={path}" for path in config]
     arguments += [*options, f"--seed_everything={seed}"]
     fitted = _fit_fusion(run, arguments, config[0], folder / "held_out") if run.fits_fusion else None
@@ -217,7 +219,7 @@ def _record(run: Run, config: Sequence[Path], options: Sequence[str], folder: Pa
     arguments.append(f"--trainer.max_epochs={epochs}")
     before_0_2 = "" if options or run.fits_fusion else config_texts_digest([path.read_text() for path in config])
     known = _finished(folder / run.name, settings, run.variant, before_0_2)
-    return known or _train_and_test(run, arguments, folder, fitted)
+    return known or _train_and_test(run, arguments, folder, fitted, _command(run, files, options, seed))
 
 
 def _record_of_student(
@@ -242,7 +244,7 @@ def _record_of_student(
         if not cli.datamodule.annotations.segments["video_id"].isin(cli.datamodule.train_table().index).any():
             say(cli.trainer, f"{config[0]}: there is no supervised reference, as the training videos have no segments.")
             return None
-    return _train_and_test(run, arguments, folder, None)
+    return _train_and_test(run, arguments, folder, None, _command(run, config, options, seed))
 
 
 def _finished(folder: Path, settings: Mapping[str, Any], variant: str, before_0_2: str = "") -> Record | None:
@@ -283,7 +285,15 @@ def _epochs(run: Run, settings: Mapping[str, Any]) -> int:
     return int(schedule["warm_up"]) + (-(-after // 2) if run.continues else 0)
 
 
-def _train_and_test(run: Run, arguments: list[str], folder: Path, fitted: Record | None) -> Record:
+def _command(run: Run, config: Sequence[Path], options: Sequence[str], seed: int) -> str:
+    """The command that trains one method on one seed; empty if its options are those of a list of benchmarks."""
+    change = ["--ablations", str(run.overlay)] if run.overlay else []
+    methods = ["alternation"] if run.overlay else list(run.answers)
+    words = ["--config", *map(str, config), *change, "--methods", *methods, "--seeds", str(seed)]
+    return "" if options else shlex.join(["wtal", "compare", *map(without_home, words)])
+
+
+def _train_and_test(run: Run, arguments: list[str], folder: Path, fitted: Record | None, command: str) -> Record:
     cli = WTALCLI(arguments, run=False)
     cli.claim_folder()
     model, trainer, seconds = cli.model, cli.trainer, 0.0
@@ -295,6 +305,7 @@ def _train_and_test(run: Run, arguments: list[str], folder: Path, fitted: Record
     identity = Identity.of(cli.settings, trainer.world_size, run.variant)
     methods = {method: model.sources[place] for method, place in run.answers.items()}
     record = make_record(cli.settings, identity, model, cli.datamodule, metrics, None, seconds, methods)
+    record = replace(record, command=command)
     if fitted:
         record = replace(record, seconds=seconds + fitted.seconds, chosen=fitted.chosen)
     write_record(RunFolder.of(trainer).record, record)

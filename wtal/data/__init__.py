@@ -6,6 +6,7 @@ from wtal._lazy import lazy
 
 if TYPE_CHECKING:
     from wtal.data.activitynet import ActivityNet12DataModule, ActivityNet13DataModule
+    from wtal.data.agreement import Alignment, Arrangement, VideoAgreement
     from wtal.data.annotations import Annotations, read_annotations
     from wtal.data.anomaly import AnomalyDataModule
     from wtal.data.anomaly_lists import ListedVideo, read_video_list
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
     from wtal.data.durations import DurationCheck
     from wtal.data.egocentric import BEOIDDataModule, GTEADataModule
+    from wtal.data.feature_comparison import FeatureComparison, FeatureSet
     from wtal.data.features import FeatureSource, open_features
     from wtal.data.filming import Filming
     from wtal.data.inspection import DataReport, SplitReport, StreamReport, inspect
@@ -38,9 +40,11 @@ else:
 __all__ = [
     "ActivityNet12DataModule",
     "ActivityNet13DataModule",
+    "Alignment",
     "AnnotatedVideo",
     "Annotations",
     "AnomalyDataModule",
+    "Arrangement",
     "ArraySample",
     "BEOIDDataModule",
     "BankRows",
@@ -50,7 +54,9 @@ __all__ = [
     "EpochSampler",
     "FeatureArray",
     "FeatureBank",
+    "FeatureComparison",
     "FeatureFile",
+    "FeatureSet",
     "FeatureSource",
     "FeatureStore",
     "Filming",
@@ -79,6 +85,7 @@ __all__ = [
     "SyntheticDataModule",
     "SyntheticParams",
     "THUMOS14DataModule",
+    "VideoAgreement",
     "VideoData",
     "inspect",
     "open_features",

@@ -20,6 +20,7 @@ from wtal.errors import ConfigError, FeatureError, FeatureNotFoundError, brief
 from wtal.io.bounds import read_json
 from wtal.io.columns import known
 from wtal.io.folders import files_below
+from wtal.io.hub import fetched
 from wtal.io.tables import read_table
 from wtal.io.text import plain
 from wtal.types import TimeGrid
@@ -35,7 +36,7 @@ class FeatureSource:
     """The location of a stream's features, and how they were extracted.
 
     Args:
-        path: File or folder of the features.
+        path: File or folder of the features, or the address ``hf://user/repo`` of a folder on the Hugging Face Hub.
         layout: Layout of the files; ``auto`` detects it, except ``clip_frame``, which looks like ``clip_snippet``.
         fps: Frames per second at which the features were extracted. If each video has its own rate: a file, either
             JSON ``{video: fps}``, ActivityNet JSON with ``fps``, a table with columns ``video`` and ``fps``, or the
@@ -79,6 +80,7 @@ class FeatureSource:
                 object.__setattr__(self, name, Path(value))
             elif not isinstance(value, Path) and (value is not None or name == "path"):
                 raise ConfigError(f"`{name}` of the features is {brief(value)}: give a path.")
+        object.__setattr__(self, "path", fetched(self.path))
 
 
 def sources_of(

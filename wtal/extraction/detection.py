@@ -10,7 +10,7 @@ import pandas as pd
 from pytorch_lightning import Trainer
 from pytorch_lightning.utilities import rank_zero_warn
 
-from wtal.branches import Branch, VLPBranch
+from wtal.branches import VLPBranch
 from wtal.branches.localization import LocalizationModule
 from wtal.data.annotations import Annotations
 from wtal.data.datamodule import SnippetDataModule
@@ -26,7 +26,6 @@ from wtal.results.predictions import as_table, read_predictions
 from wtal.results.record import About, read_about
 from wtal.results.run_folder import RunFolder
 from wtal.results.scores import read_scores
-from wtal.student import StudentModule
 from wtal.training.checkpoint import Run
 from wtal.training.outputs import WritePredictions
 from wtal.types import Benchmark
@@ -106,7 +105,7 @@ def detect_actions(
     if trained is not None:
         _warn_of_other_features(trained, data, frozen)
     folder = RunFolder(output)
-    _predict(model, data, output, str(trained.path) if trained else "")
+    _predict(model, data, output, _name_of(model, trained))
     table = read_predictions(folder.predictions_of(model.sources[-1]))
     names = list(read_scores(folder.scores_of(model.sources[-1])).grids.video_ids)
     return Found(table, readable, sorted(failed), note, names, floors)
@@ -145,8 +144,7 @@ def text_tower(settings: object) -> dict[str, str]:
 
 def _streams_of(model: LocalizationModule) -> set[str]:
     """The streams that the model's branches, or a student, read, all of which can be extracted from video."""
-    readers = (part for part in model.modules() if isinstance(part, Branch | StudentModule))
-    streams = {stream for part in readers for stream in part.streams}
+    streams = {stream for part in model.modules() for stream in getattr(part, "streams", ())}
     unknown = streams - set(_KINDS.values()) - trained_encoders(model).keys()
     if unknown:
         raise ConfigError(
@@ -199,7 +197,7 @@ def _refuse_other_model(
         others = sorted(set(earlier.grids.video_ids) - videos.keys())
         about = read_about(folder.about) if folder.about.is_file() else About()
         same = source in model.sources and list(earlier.class_names) == model.class_names
-        if others and not (same and about.checkpoint == (str(trained.path) if trained else _NO_CHECKPOINT)):
+        if others and not (same and about.checkpoint == _name_of(model, trained)):
             raise ConfigError(
                 f"{output} holds what another model ({about.checkpoint}) found in {len(others)} other videos, such as "
                 f"{others[0]}: choose another folder as `--output`."
@@ -233,9 +231,14 @@ def _refuse_other_films(data: SnippetDataModule, videos: Mapping[str, Path], sto
             )
 
 
+def _name_of(model: LocalizationModule, trained: Run | None) -> str:
+    """Where the weights come from: a checkpoint, or the file of an exported model."""
+    return str(trained.path) if trained else model.checkpoint_name or _NO_CHECKPOINT
+
+
 def _predict(model: LocalizationModule, data: SnippetDataModule, output: Path, checkpoint: str) -> None:
     """Write the detections and all scores of every source, for ``wtal report`` too."""
-    model.checkpoint_name = checkpoint or _NO_CHECKPOINT
+    model.checkpoint_name = checkpoint
     trainer = Trainer(
         devices=1,
         logger=False,

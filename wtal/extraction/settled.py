@@ -10,7 +10,7 @@ from wtal.errors import WTALError
 from wtal.extraction.pipeline import CROPS, Extraction, Flow
 from wtal.training.checkpoint import Run
 
-__all__ = ["Settled", "known_settings", "settle"]
+__all__ = ["Settled", "known_settings", "learned_settings", "settle"]
 
 _RANDOM = "random weights"
 _PATHS = ("rgb_weights", "flow_weights")
@@ -31,7 +31,13 @@ class Settled(NamedTuple):
     remark: str
 
 
-def settle(given: Mapping[str, Any], texts: Mapping[str, str], features: Path, trained: Run | None) -> Settled:
+def settle(
+    given: Mapping[str, Any],
+    texts: Mapping[str, str],
+    features: Path,
+    trained: Run | None,
+    learned: Mapping[str, Any] | None = None,
+) -> Settled:
     """Settle how features are made.
 
     Args:
@@ -39,11 +45,12 @@ def settle(given: Mapping[str, Any], texts: Mapping[str, str], features: Path, t
         texts: ``model`` and ``pretrained`` of the checkpoint's text tower, which come second.
         features: Folder of the features; those that it already holds come next.
         trained: The run of the model; the features of its training come last.
+        learned: :func:`learned_settings` of the run, where the run itself is not here, as of an exported model.
     """
     stored = known_settings({kind: read_manifest(features / kind) for kind in ("i3d", "clip")})
     names = {"clip_model": "model", "clip_weights": "pretrained"}
     tower = {name: texts[key] for name, key in names.items() if key in texts}
-    before = {**({} if trained is None else _learned(trained)), **stored}
+    before = {**(learned_settings(trained) if trained else learned or {}), **stored}
     making = Extraction(**{**before, "streams": _with_lacking(before.get("streams", ())), **tower, **given})
     default, chosen = Extraction(), (*tower, *given, "streams")
     unusual = [f"{n} {v}" for n, v in before.items() if n not in chosen and getattr(default, n) != v]
@@ -104,7 +111,7 @@ def _of_clip(origin: Mapping[str, Any]) -> dict[str, Any]:
     return known
 
 
-def _learned(trained: Run) -> dict[str, Any]:
+def learned_settings(trained: Run) -> dict[str, Any]:
     """The settings of the features that a model learned from, as far as they are known."""
     try:
         sources = {kind: part_of(source, kind) for kind, source in trained.data.streams.items()}

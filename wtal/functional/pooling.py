@@ -1,9 +1,13 @@
 """From snippet scores to video scores: masked means and top-k multiple-instance pooling."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 __all__ = ["best_snippets", "masked_mean", "min_max", "topk_pool"]
+
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # since torch 2.7
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -48,10 +52,14 @@ def topk_pool(cas: Tensor, mask: Tensor, ratio: int = 8) -> Tensor:
     if cas.shape[:2] != mask.shape:
         raise ValueError(f"`cas` {tuple(cas.shape)} and `mask` {tuple(mask.shape)} disagree.")
     real = mask.sum(dim=1, keepdim=True)  # (B, 1)
-    if (real == 0).any():
-        raise ValueError("Every video needs at least one real snippet.")
     k = (real // ratio).clamp(min=1)
-    best = cas.masked_fill(~mask[..., None], -torch.inf).topk(int(k.max()), dim=1).values
+    masked = cas.masked_fill(~mask[..., None], -torch.inf)
+    if _is_exporting():  # an exported graph must not depend on values
+        best = masked.sort(dim=1, descending=True).values
+    elif (real == 0).any():
+        raise ValueError("Every video needs at least one real snippet.")
+    else:
+        best = masked.topk(int(k.max()), dim=1).values
     votes = torch.arange(best.shape[1], device=cas.device) < k  # (B, K)
     return best.masked_fill(~votes[..., None], 0).sum(dim=1) / k
 

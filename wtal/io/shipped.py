@@ -1,5 +1,6 @@
 """The configurations that come with the package, found by name from any folder."""
 
+import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
@@ -7,15 +8,28 @@ from pathlib import Path
 import wtal
 from wtal.errors import ConfigError
 
-__all__ = ["find_config", "shipped_configs", "summary_of"]
+__all__ = ["find_config", "shipped_configs", "summary_of", "without_home"]
 
 
 def shipped_configs() -> dict[str, Path]:
     """Paths of the shipped configurations by name, such as ``thumos14/collaboration.yaml``."""
+    root = _root()
+    return {file.relative_to(root).as_posix(): file for file in sorted(root.rglob("*.yaml"))}
+
+
+def _root() -> Path:
     package = Path(wtal.__file__).parent
     inside, beside = package / "configs", package.parent / "configs"  # in a wheel, in a checkout
-    root = inside if inside.is_dir() else beside
-    return {file.relative_to(root).as_posix(): file for file in sorted(root.rglob("*.yaml"))}
+    return inside if inside.is_dir() else beside
+
+
+def without_home(word: str) -> str:
+    """A word of a command line in which a shipped configuration has the name that it has everywhere.
+
+    >>> without_home(f"--config={find_config(Path('ablations/b_only.yaml'))}")
+    '--config=configs/ablations/b_only.yaml'
+    """
+    return word.replace(f"{_root()}{os.sep}", "configs/")
 
 
 def find_config(path: Path) -> Path:

@@ -49,6 +49,13 @@ class WeightAverage(nn.Module):
         for name in self._names:
             self.get_buffer(_key(name)).lerp_(parameters[name], 1 - keep)
 
+    @torch.no_grad()
+    def write_into(self, network: nn.Module) -> None:
+        """Give the network the averages for its own weights, which are lost: for an export."""
+        parameters = dict(network.named_parameters())
+        for name in self._names:
+            parameters[name].copy_(self.get_buffer(_key(name)))
+
     def forward(self, network: nn.Module, *inputs: Tensor) -> Any:  # noqa: ANN401  whatever the network returns
         """Run the network on the inputs with the averaged weights."""
         return functional_call(network, {name: self.get_buffer(_key(name)) for name in self._names}, inputs)

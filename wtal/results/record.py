@@ -52,6 +52,7 @@ class Record:
         versions: Versions of this package and of those it depends on.
         methods: Methods of a comparison that the run stands for, with the source of each one's results.
         chosen: Settings of the model that were chosen on held-out training videos, such as ``fusion.probability``.
+        command: The command that trained it; empty if it was trained in Python, or was not recorded.
     """
 
     metrics: Mapping[str, float]
@@ -71,6 +72,7 @@ class Record:
     versions: Mapping[str, str] = field(default_factory=dict, repr=False)
     methods: Mapping[str, str] = field(default_factory=dict)
     chosen: Mapping[str, float] = field(default_factory=dict)
+    command: str = ""
 
     @property
     def length(self) -> tuple[object, ...]:
@@ -153,7 +155,7 @@ def _checked(content: dict[str, Any]) -> Record:
         raise ValueError(f"its config is {brief(config)}")
     if seed is not None and not isinstance(seed, int):
         raise ValueError(f"its seed is {brief(seed)}")
-    names = ("identity", "model", "features", "benchmark", "annotations", "weights", "git")
+    names = ("identity", "model", "features", "benchmark", "annotations", "weights", "git", "command")
     return Record(
         metrics=_numbers(content["metrics"]),
         selected=None if selected is None else _numbers(selected),

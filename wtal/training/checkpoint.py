@@ -21,6 +21,7 @@ from wtal.results.run_folder import RunFolder, newest_checkpoint
 from wtal.training.mistakes import mistake, origin
 from wtal.training.rebuilding import rebuild, refuse_untrusted
 from wtal.training.settings import load_data, up_to_date
+from wtal.training.sharing import local_path
 from wtal.types import PseudoLabels
 
 __all__ = ["Run", "load"]
@@ -126,7 +127,7 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     is needed. Nothing in the file can run code.
 
     Args:
-        path: The checkpoint, or a folder whose newest ``last.ckpt`` is used.
+        path: The checkpoint, a folder whose newest ``last.ckpt`` is used, or ``hf://user/repo`` on the Hub.
         model: A module of the checkpoint's architecture; needed after a training in Python, as the functions that made
             its parts are not in the checkpoint.
         trust: Packages besides this one whose classes checkpoint and configuration may name, such as your own heads.
@@ -139,7 +140,7 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     ``experiments/notebooks/inspect_checkpoint.ipynb``.
     """
     trust = one_or_more("trust", trust)
-    path = _find(Path(path))
+    path = _find(local_path(Path(path)))
     checkpoint = _read(path)
     folder = RunFolder.containing(path)
     config = folder.config if folder is not None and folder.config.is_file() else None

@@ -1,9 +1,10 @@
 """Lightning's command line for ``fit``, ``validate``, ``test`` and ``predict``, with this project's defaults."""
 
 import os
+import shlex
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +29,10 @@ from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
 from wtal.io.options import plain_options
+from wtal.io.shipped import without_home
 from wtal.io.text import counted
 from wtal.results.identity import Identity
-from wtal.results.record import write_record
+from wtal.results.record import Record, write_record
 from wtal.results.run_folder import RunFolder
 from wtal.training.asynchronous import install_asynchronous
 from wtal.training.atomic import AtomicCheckpoints
@@ -92,6 +94,7 @@ class WTALCLI(LightningCommands):
     def __init__(self, args: list[str] | None = None, run: bool = True) -> None:
         # A checkpoint must not run code. Lightning 2.5 has no option for that, hence torch's own.
         os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
+        self._words = args or []
         with as_own_errors(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "LightningCLI's args parameter")
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # of a resumed run
@@ -250,6 +253,7 @@ class WTALCLI(LightningCommands):
             metrics |= self._whole(tested, "test")
         identity, seconds = self.keeper.identity(trainer), known.seconds if known else self.keeper.seconds
         record = make_record(self.settings, identity, self.model, self.datamodule, metrics, None, seconds)
+        record = replace(record, command=_command(self._words, known))
         best = chosen_on_held_out(trainer) if self.setting("then_test") else ""
         if best:  # its weights take the place of the last ones
             (tested,) = trainer.test(self.model, self.datamodule, best, verbose=False)
@@ -339,3 +343,10 @@ class WTALCLI(LightningCommands):
             last = ModelCheckpoint(filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
             callbacks += [last, CheckpointOnTerm()]
         return callbacks
+
+
+def _command(words: Sequence[str], known: Record | None) -> str:
+    """The command that trained a run: that of its record, or the present one as one types it."""
+    if known:
+        return known.command
+    return shlex.join(["wtal", *map(without_home, words)]) if words else ""

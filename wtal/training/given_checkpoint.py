@@ -4,7 +4,9 @@ from pathlib import Path
 
 from wtal.errors import CheckpointError
 from wtal.io.bounds import read_checkpoint
+from wtal.io.hub import is_hub_address
 from wtal.results.run_folder import newest_checkpoint
+from wtal.training.sharing import local_path
 
 __all__ = ["given_checkpoint"]
 
@@ -21,6 +23,7 @@ def given_checkpoint(path: str, command: str) -> str:
     Raises:
         CheckpointError: If there is no such file, or it is not a checkpoint that the command can load.
     """
+    path = _without_hub(path)
     if "://" in path or (path in _WORDS and command != "fit"):
         return path
     if path in _WORDS:
@@ -43,6 +46,10 @@ def given_checkpoint(path: str, command: str) -> str:
             "last.ckpt of a run."
         )
     return str(file)
+
+
+def _without_hub(path: str) -> str:
+    return str(local_path(Path(path))) if is_hub_address(path) else path
 
 
 def _parts(file: Path) -> set[object]:

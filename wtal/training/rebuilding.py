@@ -20,7 +20,7 @@ from wtal.errors import CheckpointError, WTALError
 from wtal.training.mistakes import mistake, origin
 from wtal.training.settings import SettingsParser
 
-__all__ = ["rebuild", "refuse_untrusted"]
+__all__ = ["rebuild", "refuse_untrusted", "untrusted_names"]
 
 _TRUSTED = ("wtal", "torch.optim")
 _ALLOWANCE = 1 << 30  # numbers that a model may have besides those in its checkpoint, such as a frozen text tower's
@@ -124,11 +124,17 @@ def refuse_untrusted(settings: object, path: Path, trust: Sequence[str]) -> None
     Raises:
         CheckpointError: If they name anything else.
     """
+    for name in untrusted_names(settings, trust):
+        raise CheckpointError(
+            f"{path} names {name}, not a class of this project: if you know it, name its package in `trust`."
+        )
+
+
+def untrusted_names(settings: object, trust: Sequence[str] = ()) -> Iterator[str]:
+    """What settings name besides classes of trusted packages, as :func:`refuse_untrusted` finds it."""
     for name in filter(_NAME.fullmatch, _strings(settings)):
         if not _is_trusted(name, (*_TRUSTED, *trust)) and _can_be_imported(name.partition(".")[0]):
-            raise CheckpointError(
-                f"{path} names {name}, not a class of this project: if you know it, name its package in `trust`."
-            )
+            yield name
 
 
 def _strings(settings: object) -> Iterator[str]:
