@@ -5,6 +5,7 @@ import pytest
 
 from wtal.errors import PredictionError
 from wtal.report.page.material import gather
+from wtal.report.page.tables import compared_table
 from wtal.results.pseudo_instances import COLUMNS, PseudoInstances, write_pseudo_instances
 
 
@@ -77,3 +78,13 @@ def test_a_comparison_shows_its_student_and_what_it_learned_from(comparison):
         ("student on true segments", "p7", False),
     ]
     assert list(material.instances.videos) == ["seen"]
+
+
+def test_a_method_may_have_no_number_in_a_column():
+    rows = [("alternation", 0.5), ("student", 0.6), ("supervised", 0.9)]
+    table = pd.DataFrame(rows, columns=["method", "mAP_avg"]).assign(seed=0, train_seconds=1.0)
+    table["mAP@0.5"] = table["mAP_avg"]
+    shown = compared_table(table)
+    gap = shown.columns.index("gap closed")
+    assert [row.cells[gap] for row in shown.rows] == [("", "", False), ("25", "", False), ("", "", False)]
+    assert [row.cells[0] for row in shown.rows] == [("50.0", "", False), ("60.0", "", False), ("90.0", "", True)]

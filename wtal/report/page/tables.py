@@ -124,11 +124,12 @@ def compared_table(table: pd.DataFrame) -> Table:
     summary = summarize(table, brief=True)
     columns = [str(name) for name in summary.columns]
     cells = [[str(cell).split(" ± ") for cell in row] for row in summary.to_numpy()]
-    best = [best_of([float(row[i][0]) for row in cells], name in FEWER_IS_BETTER) for i, name in enumerate(columns)]
+    numbers = [[float(cell[0] or "nan") for cell in row] for row in cells]  # not every method has a number everywhere
+    best = [best_of([row[i] for row in numbers], name in FEWER_IS_BETTER) for i, name in enumerate(columns)]
     rows = []
-    for method, name, row in zip(table["method"].unique(), summary.index, cells, strict=True):
+    for method, name, row, values in zip(table["method"].unique(), summary.index, cells, numbers, strict=True):
         parts = [
-            (cell[0], cell[1] if len(cell) > 1 else "", float(cell[0]) == best[i] and columns[i] != "train s")
+            (cell[0], cell[1] if len(cell) > 1 else "", values[i] == best[i] and columns[i] != "train s")
             for i, cell in enumerate(row)
         ]
         colour = COMPARED_COLOURS.get(method, "quiet")
