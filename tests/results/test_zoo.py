@@ -66,6 +66,12 @@ def test_a_run_that_was_not_tested_says_so(tmp_path: Path):
     assert zoo([tmp_path]).iloc[0]["numbers"] == "mAP 50.0 (held-out videos)"
 
 
+def test_a_count_of_videos_is_no_source(tmp_path: Path):
+    fitted = Record({"val/fused/mAP": 0.5, "val/videos": 24.0}, identity="1", model="CollaborationModule")
+    write_record(tmp_path / "record.json", fitted)
+    assert zoo([tmp_path]).iloc[0]["numbers"] == "mAP 50.0 (held-out videos)"
+
+
 def test_of_equal_runs_the_newest_counts(tmp_path: Path):
     for name, value in (("old", 0.1), ("new", 0.2)):
         write_record(tmp_path / name / "record.json", Record(**{**vars(RECORD), "metrics": {"test/mAP": value}}))

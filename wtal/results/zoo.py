@@ -76,7 +76,7 @@ def zoo(folders: Sequence[Path]) -> pd.DataFrame:
             raise ConfigError(f"{folder} does not exist: give a folder of runs.")
         for path in records_below(folder):
             record = read_record(path)
-            if record is not None and measured(record):
+            if record is not None and any(map(_numbers, measured(record).values())):
                 key = (record.identity, record.seed, record.length, tuple(record.methods))
                 newest.pop(key, None)
                 newest[key] = (path, record)
@@ -88,7 +88,7 @@ def zoo(folders: Sequence[Path]) -> pd.DataFrame:
 
 def _rows(path: Path, record: Record) -> Iterator[dict[str, str]]:
     """One row for each method that a run stands for; its own answer if it is no part of a comparison."""
-    sources = measured(record)
+    sources = {name: measures for name, measures in measured(record).items() if _numbers(measures)}
     answers = record.methods or {record.model or path.parent.name: next(reversed(sources))}
     for method, source in answers.items():
         numbers = _numbers(sources.get(source) or sources.get("") or {})
