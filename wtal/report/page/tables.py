@@ -119,19 +119,22 @@ def profile_table(material: Material, measured: Mapping[str, Measured]) -> Table
     return table_of("Error profile", list(MEASURES.values()), shares, less, material, caption)
 
 
+def _first_number(cell: object) -> float:
+    """The mean in a cell such as ``1.5 ± 0.1``; NaN in an empty one, as not every method has every number."""
+    return float(str(cell).split(" ± ")[0] or "nan")
+
+
 def compared_table(table: pd.DataFrame) -> Table:
     """The table that `wtal compare` prints."""
     summary = summarize(table, brief=True)
     columns = [str(name) for name in summary.columns]
     cells = [[str(cell).split(" ± ") for cell in row] for row in summary.to_numpy()]
-    numbers = [[float(cell[0] or "nan") for cell in row] for row in cells]  # not every method has a number everywhere
-    best = [best_of([row[i] for row in numbers], name in FEWER_IS_BETTER) for i, name in enumerate(columns)]
+    numbers = summary.map(_first_number).to_numpy()
+    best = [best_of(list(numbers[:, i]), name in FEWER_IS_BETTER) for i, name in enumerate(columns)]
     rows = []
     for method, name, row, values in zip(table["method"].unique(), summary.index, cells, numbers, strict=True):
-        parts = [
-            (cell[0], cell[1] if len(cell) > 1 else "", values[i] == best[i] and columns[i] != "train s")
-            for i, cell in enumerate(row)
-        ]
+        marked = [v == one and column != "train s" for v, one, column in zip(values, best, columns, strict=True)]
+        parts = [(cell[0], "".join(cell[1:]), mark) for cell, mark in zip(row, marked, strict=True)]
         colour = COMPARED_COLOURS.get(method, "quiet")
         rows.append(Row(COMPARED_NAMES.get(method, name), colour, method in COMPARED_NAMES, parts))
     caption = f"{_RATES} All deviations are in comparison.csv." if table["seed"].nunique() > 1 else _RATES
