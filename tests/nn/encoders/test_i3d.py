@@ -157,7 +157,8 @@ def test_classes_of_a_batch_are_those_of_its_clips_alone(state, loaded, clip):
     assert (alone[0] - alone[1]).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_from_outside(loaded, clip, dtype):
     clip = clip[:, :, :9, :193, :193]
     with torch.inference_mode():
