@@ -84,9 +84,11 @@ CASES = {
     "each channel is shifted or scaled, as by standardisation.": each(
         lambda r: (r - FINE["video_0"].mean(axis=0)) / (np.arange(_DIM) / 20 + 0.1)
     ),
-    "RGB and flow are swapped.": each(lambda rows: np.roll(rows, _HALF, axis=1)),
-    "B has only the first half of A's channels (RGB alone).": each(lambda rows: rows[:, :_HALF]),
-    "B has only the second half of A's channels (flow alone).": each(lambda rows: rows[:, _HALF:]),
+    "the halves of the channels (RGB and flow in two-stream features) are swapped.": each(
+        lambda rows: np.roll(rows, _HALF, axis=1)
+    ),
+    "B has only the first half of A's channels (RGB in two-stream features).": each(lambda rows: rows[:, :_HALF]),
+    "B has only the second half of A's channels (flow in two-stream features).": each(lambda rows: rows[:, _HALF:]),
     "the arrays of B are (channels, snippets).": each(lambda rows: rows.T.copy()),
     "frames in another colour order (BGR) or range, or other RGB weights.": each(lambda r: mixed(r, slice(_HALF))),
     "another method of optical flow, or other flow weights.": each(lambda r: mixed(r, slice(_HALF, None))),
@@ -97,9 +99,12 @@ CASES = {
     "A has 64 channels and B 100, so they come from other networks on the same videos.": each(
         lambda r: r @ np.random.default_rng(2).normal(size=(_DIM, 100))
     ),
-    "other videos under the same names, or shuffled rows.": smooth(4, 50, seed=5)
-    and each(lambda r: r[::4], smooth(4, 50, 5)),
-    "RGB and flow are swapped; B has 2 rows for each row of A": each(lambda r: np.roll(r[::2], _HALF, axis=1), FINE),
+    "other videos under the same names, or shuffled rows.": each(lambda r: r[::4], smooth(4, 50, seed=5)),
+    "(RGB and flow in two-stream features) are swapped; B has 2 rows for each row of A": each(
+        lambda r: np.roll(r[::2], _HALF, axis=1), FINE
+    ),
+    "B has the values of A with the opposite sign.": each(lambda rows: -rows),
+    "every value of B is 0: its extraction failed.": each(lambda rows: 0 * rows),
 }
 
 

@@ -61,7 +61,9 @@ def _show(comparison: FeatureComparison) -> None:
     table.index.name = "video"
     only = [f"{count} only in {name}" for name, count in zip("AB", comparison.only, strict=True) if count]
     caption = f"A: {comparison.a.path}, B: {comparison.b.path}; {comparison.common} videos in both"
-    print_table(table, "; ".join([caption, *only, f"{len(comparison.videos)} compared"]))
+    print_table(
+        table, "; ".join([caption, *only, f"{len(comparison.videos)} compared, of which {len(rows)} are shown"])
+    )
 
 
 def _number(value: float) -> str:

@@ -60,8 +60,8 @@ def _described(model: ModelInfo) -> str:
     room = "no prompts can be learned: use templates or a file" if not model.prompts else model.room or in_repository
     lines = [
         model.name,
-        f"  features:  {model.dim or in_repository} channels, of {model.frames}",
-        f"  context:   {model.context or in_repository} tokens, by {model.tokenizer}",
+        f"  features:  {f'{model.dim} channels' if model.dim else in_repository}, of {model.frames}",
+        f"  context:   {f'{model.context} tokens' if model.context else in_repository}, by {model.tokenizer}",
         f"  room:      {room}",
         f"  needs:     {f'''pip install 'wtal[{model.extra}]' ''' if model.extra else 'nothing else'}",
         *(f"  weights:   {tag}{f' ({licence})' if licence else ''}" for tag, licence in model.weights.items()),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wtal.errors import ConfigError
 from wtal.io.files import write_text
+from wtal.io.text import counted
 from wtal.results.tables import print_table
 from wtal.results.zoo import zoo, zoo_page
 
@@ -29,4 +30,4 @@ def run(folders: Sequence[Path], /, output: Path | None = None) -> None:
         words = ["wtal", "zoo", *map(str, folders), "--output", str(output)]
         write_text(output, zoo_page(table, shlex.join(words)))
     shown = table[["method", "benchmark", "numbers", "seed", "seconds", "memory", "digest"]].set_index("method")
-    print_table(shown, f"{len(table)} rows; one seed each")
+    print_table(shown, f"{counted(len(table), 'row')}; one seed each{f'; written to {output}' if output else ''}")

@@ -50,11 +50,11 @@ class Arrangement:
 
 ARRANGEMENTS = (
     Arrangement(""),
-    Arrangement("RGB and flow are swapped", of_b="swapped"),
-    Arrangement("B has only the first half of A's channels (RGB alone)", of_a="first"),
-    Arrangement("B has only the second half of A's channels (flow alone)", of_a="second"),
-    Arrangement("A has only the first half of B's channels (RGB alone)", of_b="first"),
-    Arrangement("A has only the second half of B's channels (flow alone)", of_b="second"),
+    Arrangement("the halves of the channels (RGB and flow in two-stream features) are swapped", of_b="swapped"),
+    Arrangement("B has only the first half of A's channels (RGB in two-stream features)", of_a="first"),
+    Arrangement("B has only the second half of A's channels (flow in two-stream features)", of_a="second"),
+    Arrangement("A has only the first half of B's channels (RGB in two-stream features)", of_b="first"),
+    Arrangement("A has only the second half of B's channels (flow in two-stream features)", of_b="second"),
 )
 
 
@@ -267,7 +267,9 @@ def best_arrangement(pairs: list[tuple[Floats, Floats]]) -> Arrangement | None:
         return None
     best = max(scores, key=lambda one: scores[one])
     plain = ARRANGEMENTS[0]
-    return plain if plain in scores and scores[plain] > scores[best] - _GOOD else best
+    if plain in scores and (scores[best] < _FOUND or scores[plain] > scores[best] - _GOOD):
+        return plain
+    return best
 
 
 def _unit(rows: Floats) -> Floats:

@@ -180,7 +180,11 @@ class FeatureComparison:
         return [f"A has {self.dims[0]} channels and B {self.dims[1]}, so they come from other networks{known}"]
 
     def _unrelated(self) -> str:
-        structure = self.median("structure")
+        structure, scale = self.median("structure"), self.median("scale")
+        if scale == 0:
+            return "every value of B is 0: its extraction failed"
+        if self.median("per_channel") <= -_AGREE:
+            return "B has the values of A with the opposite sign"
         if structure >= _STRUCTURE:
             return (
                 f"their rows do not agree (centred cosine {self.agreement:.2f}), but the same moments are alike in both"
