@@ -262,3 +262,10 @@ def test_a_wrong_address_is_one_sentence(hub: FakeHub, address: str, message: st
 def test_a_repository_of_a_stranger_is_refused(store: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]):
     assert main(["push", str(store), "stranger/features"]) == 2
     assert "your token does not allow it; run `hf auth login`" in capsys.readouterr().err
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert main(["pull", "user/repo", "--output", str(tmp_path / "run")]) == 2
+    assert "the Hub cannot be reached; look at the network" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

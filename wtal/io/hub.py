@@ -188,7 +188,9 @@ def _reason(error: Exception) -> str:
     if status == 404:
         return "there is no such repository or revision; look for a mistake in its name"
     if type(error).__name__ == "HFValidationError":
-        return "the name has another form than user/repo"
+        return "the name of a repository has the form user/repo"
+    if type(error).__name__ in ("ConnectError", "LocalEntryNotFoundError"):
+        return "the Hub cannot be reached; look at the network, and at HF_ENDPOINT if you have set it"
     lines = str(error).strip().splitlines()
     detail = f"{type(error).__name__}{f': {lines[0][:200].rstrip(chr(46))}' if lines else ''}"
     return f"the transfer failed ({detail}); run the same command again: what has arrived is kept"
