@@ -55,6 +55,8 @@ def test_a_name_lists_the_weights(capsys):
         "  needs:     pip install 'wtal[transformers]'",
         "  weights:   webli (Apache-2.0)",
     ]
+    assert main(["vlp", "vit-b-16-siglip"]) == 0  # letter case does not matter
+    assert capsys.readouterr().out.splitlines()[0] == "ViT-B-16-SigLIP"
     assert main(["vlp", "roberta-ViT-B-32"]) == 0
     assert "no prompts can be learned: use templates or a file" in capsys.readouterr().out
 

@@ -105,6 +105,10 @@ CASES = {
     ),
     "B has the values of A with the opposite sign.": each(lambda rows: -rows),
     "every value of B is 0: its extraction failed.": each(lambda rows: 0 * rows),
+    "the rows of B are those of A from last to first.": each(lambda rows: rows[::-1]),
+    "the channels of B are those of A in another order.": each(
+        lambda r: r[:, np.random.default_rng(3).permutation(_DIM)]
+    ),
 }
 
 
@@ -184,10 +188,43 @@ def test_sets_without_a_common_video_are_refused(written: Callable[[str, Feature
         compare_features(written("a", A), written("b", {"other": A["video_0"]}))
 
 
-def test_nan_is_refused_with_the_name_of_the_video(written: Callable[[str, Features], Path]):
-    broken = {"video_0": np.full((5, _DIM), np.nan)}
-    with pytest.raises(FeatureError, match=r"video_0 is an array of shape .* NaN"):
-        compare_features(written("a", A), written("b", broken))
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (np.full((5, _DIM), np.nan), r"video video_0 has NaN or infinity in 5 of 5 rows, first in row 0: extract it"),
+        (np.zeros((0, _DIM)), r"video video_0 is an empty array of shape \(0, 64\): extract it"),
+        (np.zeros((2, 3, 4)), r"video_0.npy: shape \(2, 3, 4\) instead of \(snippets, channels\)"),
+    ],
+)
+def test_an_array_that_cannot_be_compared_is_refused_with_its_fault(
+    broken: np.ndarray, message: str, written: Callable[[str, Features], Path]
+):
+    with pytest.raises(FeatureError, match=message):
+        compare_features(written("a", A), written("b", {"video_0": broken}))
+
+
+def test_a_file_without_names_of_videos_is_refused(written: Callable[[str, Features], Path]):
+    folder = written("a", A)
+    with pytest.raises(FeatureError, match=r"video_0.npy has no names of videos: give a folder with a file of each"):
+        compare_features(folder / "video_0.npy", folder)
+
+
+def test_zeros_of_the_first_set_are_named(written: Callable[[str, Features], Path]):
+    comparison = compare_features(written("a", each(lambda rows: 0 * rows)), written("b", A))
+    assert comparison.verdict == "A and B differ in 4 videos: every value of A is 0: its extraction failed."
+
+
+def test_a_chosen_video_that_one_set_lacks_is_named(written: Callable[[str, Features], Path]):
+    with pytest.raises(FeatureError, match=r"b has no features of other: correct `--names`"):
+        compare_features(written("a", A | {"other": A["video_0"]}), written("b", A), names=["other", "video_0"])
+
+
+def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    pytest.importorskip("matplotlib")
+    assert main(["data", "compare", str(tmp_path / "a"), str(tmp_path / "b"), "--output", "figure.gif"]) == 2
+    assert "figure.gif must end in .pdf, .png or .svg" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_sentence_and_draws_a_figure(
@@ -198,5 +235,5 @@ def test_the_command_prints_a_sentence_and_draws_a_figure(
     assert main(["data", "compare", str(a), str(b), "--output", str(tmp_path / "figure.png")]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == "A and B differ in 4 videos: B begins 2 rows later."
-    assert "4 videos in both; 1 only in B" in " ".join(out.split())
+    assert "4 videos in both; only in B: extra;" in " ".join(out.split())
     assert (tmp_path / "figure.png").stat().st_size > 10_000

@@ -94,6 +94,8 @@ def test_no_measured_run_is_one_sentence(tmp_path: Path):
         zoo([tmp_path])
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         zoo([tmp_path / "nowhere"])
+    with pytest.raises(ConfigError, match=r"record.json is a file: give the folder of a run"):
+        zoo([tmp_path / "record.json"])
     assert main(["zoo", str(tmp_path), "--output", str(tmp_path / "zoo.txt")]) == 2
 
 

@@ -248,7 +248,7 @@ def test_a_hostile_repository_is_refused_with_one_sentence(
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("hf://nobody", "is no address on the Hub: write hf://user/repo"),
+        ("hf://nobody", "^hf://nobody is no address on the Hub: write hf://user/repo"),
         ("hf://me/../x", "is no address on the Hub"),
         ("hf://me/nothing", "there is no such repository or revision"),
         ("hf://me/run/config.yaml", "is a configuration, which is not taken from the Hub unread"),
@@ -257,6 +257,17 @@ def test_a_hostile_repository_is_refused_with_one_sentence(
 def test_a_wrong_address_is_one_sentence(hub: FakeHub, address: str, message: str):
     with pytest.raises(HubError, match=message):
         local_path(Path(address))
+
+
+def test_pull_quotes_what_was_typed(hub: FakeHub, capsys: pytest.CaptureFixture[str]):
+    assert main(["pull", "nonsense"]) == 2
+    assert "error: nonsense is no address on the Hub" in capsys.readouterr().err
+
+
+def test_arrays_that_are_no_store_are_not_pushed(tmp_path: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]):
+    np.save(tmp_path / "video.npy", np.ones((3, 2)))
+    assert main(["push", str(tmp_path), "me/features"]) == 2
+    assert "has arrays without a manifest: give a folder that `wtal extract` has written" in capsys.readouterr().err
 
 
 def test_a_repository_of_a_stranger_is_refused(store: Path, hub: FakeHub, capsys: pytest.CaptureFixture[str]):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from wtal.data.feature_comparison import FeatureComparison, compare_features
+from wtal.io.text import counted, few
 from wtal.results.tables import print_table
 
 __all__ = ["run"]
@@ -31,14 +32,18 @@ def run(a: Path, b: Path, /, output: Path | None = None, most: int = 50, names: 
 
     Raises:
         FeatureError: If features cannot be read, or there is no video that both have.
+        ConfigError: If the figure has another extension.
     """
+    if output is not None:
+        from wtal.report.feature_comparison import comparison_figure
+        from wtal.report.style import check_figure_path, save_figure
+
+        check_figure_path(output)
     comparison = compare_features(a, b, most, names)
     _show(comparison)
     if output is not None:
-        from wtal.report.feature_comparison import comparison_figure
-        from wtal.report.style import save_figure
-
         save_figure(comparison_figure(comparison), output)
+        print(f"The figure is in {output}.")
     print(comparison.verdict)
 
 
@@ -59,11 +64,10 @@ def _show(comparison: FeatureComparison) -> None:
     }
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "video"
-    only = [f"{count} only in {name}" for name, count in zip("AB", comparison.only, strict=True) if count]
-    caption = f"A: {comparison.a.path}, B: {comparison.b.path}; {comparison.common} videos in both"
-    print_table(
-        table, "; ".join([caption, *only, f"{len(comparison.videos)} compared, of which {len(rows)} are shown"])
-    )
+    only = [f"only in {name}: {few(videos)}" for name, videos in zip("AB", comparison.only, strict=True) if videos]
+    caption = f"A: {comparison.a.path}, B: {comparison.b.path}; {counted(comparison.common, 'video')} in both"
+    compared = f"{len(comparison.videos)} compared, of which {len(rows)} are shown"
+    print_table(table, "; ".join([caption, *only, compared, "offset: the row of B at which A begins"]))
 
 
 def _number(value: float) -> str:

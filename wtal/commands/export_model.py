@@ -35,7 +35,9 @@ def run(
     from wtal.deployment.export import export_model
     from wtal.training.checkpoint import load
 
-    made = export_model(load(source, trust=trust), output or Path(f"model{_SUFFIXES[format]}"), format)
+    trained = load(source, trust=trust)
+    made = export_model(trained, output or Path(f"model{_SUFFIXES[format]}"), format)
     about = made.description
-    print(f"{made.path}: {', '.join(about.streams)} -> {', '.join(about.sources)}, {len(about.class_names)} classes.")
+    print(f"{trained.path} -> {made.path}")
+    print(f"{', '.join(about.streams)} -> {', '.join(about.sources)}, {len(about.class_names)} classes.")
     print(f"Largest difference of a score from torch's, in {made.batches} batches: {made.difference:.1e}.")

@@ -24,10 +24,11 @@ def run(runs: Sequence[Path], /, output: Path, show: ErrorFigure = "false_positi
     """
     from wtal.api import load, localize, predict, truth_of
     from wtal.report.analysis_figures import figures_of
-    from wtal.report.style import save_figure, shown
+    from wtal.report.style import check_figure_path, save_figure, shown
     from wtal.results.analysis import analyze_sets
     from wtal.results.evaluation import labels_of
 
+    check_figure_path(output)
     loaded = [load(path) for path in runs]
     data = loaded[0].data
     tables = [localize(predict(one, data)) for one in loaded]

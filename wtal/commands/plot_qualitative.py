@@ -31,8 +31,9 @@ def run(
     """
     from wtal.api import load, predict
     from wtal.report.figures import panel_of, panel_of_both, qualitative_figure
-    from wtal.report.style import save_figure
+    from wtal.report.style import check_figure_path, save_figure
 
+    check_figure_path(output)
     ours = load(run)
     data, scores = ours.data, predict(ours, split=split, videos=videos)
     truth = data.named_segments(split)

@@ -32,9 +32,10 @@ def run(runs: Sequence[Path], /, output: Path, split: Literal["test", "val"] = "
     from wtal.collaboration import CollaborationModule
     from wtal.collaboration.sensitivity import teacher_curves
     from wtal.report.sensitivity import sensitivity_figure
-    from wtal.report.style import save_figure
+    from wtal.report.style import check_figure_path, save_figure
     from wtal.results.sensitivity import cut_curves
 
+    check_figure_path(output)
     loaded = [load(path) for path in runs]
     _refuse_students_and_mixtures(loaded)
     data = loaded[0].data

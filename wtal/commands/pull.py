@@ -28,7 +28,7 @@ def run(repo: str, /, output: Path | None = None) -> None:
     from wtal.io.hub import HubAddress
     from wtal.training.sharing import local_path
 
-    address = HubAddress.parse(f"hf://{repo.removeprefix('hf://')}")
+    address = HubAddress.parse(repo)
     output = Path("runs", address.repo.partition("/")[2]) if output is None else output
     if output.exists():
         raise ConfigError(f"{output} exists: choose another folder as `--output`, or delete it.")

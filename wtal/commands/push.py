@@ -26,6 +26,7 @@ def run(source: Path, repo: str, /, private: bool = False) -> None:
         HubError: If the transfer fails.
     """
     from wtal.io.hub import upload
+    from wtal.results.run_folder import newest_checkpoint
     from wtal.training.sharing import is_feature_store, pack
 
     repo = repo.removeprefix("hf://")
@@ -35,6 +36,8 @@ def run(source: Path, repo: str, /, private: bool = False) -> None:
         commit = upload(source, repo.removeprefix("datasets/"), "dataset", "Features of wtal extract", private)
         print(f"{source} -> {commit}; use it as hf://datasets/{repo.removeprefix('datasets/')}")
         return
+    if source.is_dir() and newest_checkpoint(source) is None and any(source.rglob("*.np[yz]")):
+        raise ConfigError(f"{source} has arrays without a manifest: give a folder that `wtal extract` has written.")
     with tempfile.TemporaryDirectory(prefix="wtal-push-") as draft:
         record = pack(source, Path(draft), repo)
         commit = upload(Path(draft), repo, "model", f"Run {record.identity} on {record.benchmark}", private)

@@ -24,7 +24,7 @@ def run(name: str | None = None, /) -> None:
         ConfigError: If no model has such a name.
     """
     models = list_models()
-    exact = [model for model in models if model.name == name]
+    exact = [model for model in models if name is not None and model.name.lower() == name.lower()]
     if exact:
         print(_described(exact[0]))
         return
@@ -33,8 +33,9 @@ def run(name: str | None = None, /) -> None:
         raise ConfigError(f"No model has {name!r} in its name: `wtal vlp` lists all.")
     print_table(
         _table(found),
-        "room: tokens for a class name and learned vectors; a dash where no prompts can be learned; licences: without "
-        "guarantee; `wtal vlp NAME` lists the weights of a model; transformers: any repository of these families",
+        "room: tokens for a class name and learned vectors; a dash where no prompts can be learned; an empty place: "
+        "only the model's repository says it; licences: without guarantee; `wtal vlp NAME` lists the weights of a "
+        "model; transformers: any repository of these families",
     )
 
 
@@ -58,10 +59,11 @@ def _described(model: ModelInfo) -> str:
     """One model, line by line."""
     in_repository = "as its repository says"
     room = "no prompts can be learned: use templates or a file" if not model.prompts else model.room or in_repository
+    tokenizer = model.tokenizer or "its own tokenizer"
     lines = [
         model.name,
         f"  features:  {f'{model.dim} channels' if model.dim else in_repository}, of {model.frames}",
-        f"  context:   {f'{model.context} tokens' if model.context else in_repository}, by {model.tokenizer}",
+        f"  context:   {f'{model.context} tokens' if model.context else in_repository}, by {tokenizer}",
         f"  room:      {room}",
         f"  needs:     {f'''pip install 'wtal[{model.extra}]' ''' if model.extra else 'nothing else'}",
         *(f"  weights:   {tag}{f' ({licence})' if licence else ''}" for tag, licence in model.weights.items()),

@@ -1,6 +1,6 @@
 """Why two sets of features of the same videos give other numbers: read, compared video by video, and one verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from wtal.data.layouts import arrays_at, found_layout
 from wtal.data.manifest import Manifest, read_manifest
 from wtal.data.store import open_store, vote
 from wtal.errors import FeatureError
-from wtal.io.text import counted
+from wtal.io.text import counted, few
 
 __all__ = ["FeatureComparison", "FeatureSet", "compare_features", "read_features"]
 
@@ -49,15 +49,17 @@ class FeatureSet:
         """Features of a video, ``(T, D)`` in double precision.
 
         Raises:
-            FeatureError: If the array is damaged or has other axes.
+            FeatureError: If the array is damaged, empty or has other axes.
         """
         array = np.asarray(self.arrays[video].read(), float)
-        if array.ndim != 2 or not array.size or not np.isfinite(array).all():
-            raise FeatureError(
-                f"{self.arrays[video].file}: video {video} is an array of shape {array.shape} with empty, NaN or "
-                "infinite parts, or other axes than snippets and channels: extract it again."
-            )
-        return array.T if self.transposed else array
+        if not array.size:
+            fault = f"is an empty array of shape {array.shape}"
+        elif not np.isfinite(array).all():
+            bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+            fault = f"has NaN or infinity in {len(bad)} of {counted(len(array), 'row')}, first in row {bad[0]}"
+        else:
+            return array.T if self.transposed else array
+        raise FeatureError(f"{self.arrays[video].file}: video {video} {fault}: extract it again.")
 
 
 def read_features(path: Path, dim: int | None = None) -> FeatureSet:
@@ -82,7 +84,10 @@ def read_features(path: Path, dim: int | None = None) -> FeatureSet:
         return FeatureSet(path, arrays, manifest)
     layout = found_layout(path)
     if layout == "wtalc":
-        raise FeatureError(f"{path} is W-TALC's joint file, which has no names of videos: convert it by a training.")
+        raise FeatureError(
+            f"{path} has no names of videos: give a folder with a file of each video, or the .store that a training "
+            "makes of W-TALC's joint file beside it."
+        )
     found = arrays_at(path, layout).arrays
     if not found:
         raise FeatureError(f"There are no features of single videos in {path}: correct the path.")
@@ -108,7 +113,7 @@ class FeatureComparison:
         b: The second set.
         videos: The comparison of each video that both have, of some of them.
         common: Number of videos that both have.
-        only: Numbers of videos that only A and only B have.
+        only: Names of the videos that only A and only B have.
         arrangement: How channels are brought together; None if their numbers do not fit.
         dims: Numbers of channels of A and B.
     """
@@ -117,7 +122,7 @@ class FeatureComparison:
     b: FeatureSet
     videos: Mapping[str, VideoAgreement]
     common: int
-    only: tuple[int, int]
+    only: tuple[tuple[str, ...], tuple[str, ...]]
     arrangement: Arrangement | None
     dims: tuple[int, int]
 
@@ -180,11 +185,16 @@ class FeatureComparison:
         return [f"A has {self.dims[0]} channels and B {self.dims[1]}, so they come from other networks{known}"]
 
     def _unrelated(self) -> str:
-        structure, scale = self.median("structure"), self.median("scale")
-        if scale == 0:
-            return "every value of B is 0: its extraction failed"
+        structure = self.median("structure")
+        for name, features in (("A", self.a), ("B", self.b)):
+            if not any(features.rows(video).any() for video in self.videos):
+                return f"every value of {name} is 0: its extraction failed"
         if self.median("per_channel") <= -_AGREE:
             return "B has the values of A with the opposite sign"
+        if self._always(lambda a, b: np.allclose(a[::-1], b, rtol=_NEARLY)):
+            return "the rows of B are those of A from last to first"
+        if self._always(lambda a, b: np.allclose(np.sort(a, axis=1), np.sort(b, axis=1), rtol=_NEARLY)):
+            return "the channels of B are those of A in another order"
         if structure >= _STRUCTURE:
             return (
                 f"their rows do not agree (centred cosine {self.agreement:.2f}), but the same moments are alike in both"
@@ -194,6 +204,11 @@ class FeatureComparison:
             f"nothing agrees (centred cosine {self.agreement:.2f}, correlation of similarities {structure:.2f}): other "
             "videos under the same names, or shuffled rows"
         )
+
+    def _always(self, holds: Callable[[np.ndarray, np.ndarray], bool]) -> bool:
+        """Whether the arrays of both sets have one shape and fulfil a condition, in every video."""
+        pairs = ((self.a.rows(video), self.b.rows(video)) for video in self.videos)
+        return all(a.shape == b.shape and holds(a, b) for a, b in pairs)
 
     def _in_time(self) -> list[str]:
         lengths = [one.lengths for one in self.videos.values()]
@@ -287,14 +302,8 @@ def compare_features(a: Path, b: Path, most: int = 50, names: Sequence[str] = ()
         FeatureError: If a set cannot be read, or they have no video in common.
     """
     first = read_features(a)
-    known = sorted(first.arrays)
-    second = read_features(b, _dim(first, known[0]))
-    common = [name for name in known if name in second.arrays and (not names or name in names)]
-    if not common:
-        raise FeatureError(
-            f"{a} and {b} have no video in common: the first one has {known[0]}, the second one "
-            f"{min(second.arrays)}; rename the files."
-        )
+    second = read_features(b, _dim(first, min(first.arrays)))
+    common = _common(first, second, names)
     first = read_features(a, _dim(second, common[0]))  # if its own shapes leave the axes open
     chosen = [common[n] for n in np.unique(np.linspace(0, len(common) - 1, min(most, len(common))).astype(int))]
     read = {name: (first.rows(name), second.rows(name)) for name in chosen}
@@ -304,9 +313,27 @@ def compare_features(a: Path, b: Path, most: int = 50, names: Sequence[str] = ()
     for name, (one, other) in read.items():
         found = None if arrangement is None else agreement(one, other, arrangement)
         videos[name] = structure_alone(one, other) if found is None else found
-    only = (len(first.arrays.keys() - second.arrays.keys()), len(second.arrays.keys() - first.arrays.keys()))
+    only = (tuple(sorted(first.arrays.keys() - second.arrays)), tuple(sorted(second.arrays.keys() - first.arrays)))
     dims = (deciding[0][0].shape[1], deciding[0][1].shape[1])
     return FeatureComparison(first, second, videos, len(common), only, arrangement, dims)
+
+
+def _common(a: FeatureSet, b: FeatureSet, names: Sequence[str]) -> list[str]:
+    """Names of the videos that both have, or of the chosen ones.
+
+    Raises:
+        FeatureError: If a set lacks a chosen one, or there is none.
+    """
+    for features in (a, b):
+        if missing := [name for name in names if name not in features.arrays]:
+            raise FeatureError(f"{features.path} has no features of {few(missing)}: correct `--names`.")
+    common = sorted(name for name in a.arrays if name in b.arrays and (not names or name in names))
+    if not common:
+        raise FeatureError(
+            f"{a.path} and {b.path} have no video in common: the first one has {min(a.arrays)}, the second one "
+            f"{min(b.arrays)}; rename the files."
+        )
+    return common
 
 
 def _dim(features: FeatureSet, name: str) -> int:

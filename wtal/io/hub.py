@@ -21,7 +21,7 @@ Kind = Literal["model", "dataset"]
 # What a run or a feature store consists of. No pickle is among them: it would not even be downloaded.
 _PATTERNS = ("safetensors", "json", "yaml", "npy", "npz", "h5", "csv", "md", "txt")
 _NAME = r"[A-Za-z0-9][\w.-]*"
-_ADDRESS = re.compile(rf"hf:/{{1,2}}(datasets/)?({_NAME}/{_NAME})(?:@([\w.-]+))?(?:/(.+))?")
+_ADDRESS = re.compile(rf"(?:hf:/{{1,2}})?(datasets/)?({_NAME}/{_NAME})(?:@([\w.-]+))?(?:/(.+))?")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class HubAddress:
 
     @classmethod
     def parse(cls, text: str | Path) -> "HubAddress":
-        """Parse ``hf://[datasets/]user/repo[@revision][/folder]``; a path has lost one of the slashes.
+        """Parse ``[hf://][datasets/]user/repo[@revision][/folder]``; a path has lost one of the slashes.
 
         Raises:
             HubError: If it has another form.
@@ -55,7 +55,8 @@ class HubAddress:
         found = _ADDRESS.fullmatch(str(text).rstrip("/"))
         inside = found[4] or "" if found else ""
         if found is None or ".." in Path(inside).parts:
-            raise HubError(f"{text} is no address on the Hub: write hf://user/repo, or hf://datasets/user/repo.")
+            typed = re.sub("^hf:/+", "hf://", str(text))
+            raise HubError(f"{typed} is no address on the Hub: write hf://user/repo, or hf://datasets/user/repo.")
         if Path(inside).suffix in (".yaml", ".yml"):  # whatever a configuration names is called
             raise HubError(f"{text} is a configuration, which is not taken from the Hub unread: `wtal pull` it first.")
         return cls(found[2], "dataset" if found[1] else None, found[3], inside)

@@ -3,11 +3,12 @@
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 from wtal.errors import WTALError
 
-__all__ = ["counted", "expanded", "plain", "read_any_text"]
+__all__ = ["counted", "expanded", "few", "plain", "read_any_text"]
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte-order marks
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods and .numbers; .xls
@@ -21,6 +22,16 @@ def counted(number: int, noun: str) -> str:
     """
     many = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number} {noun if number == 1 else many}"
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Some names of many, for a sentence.
+
+    >>> few(["a", "b"]), few(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def plain(text: str) -> str:

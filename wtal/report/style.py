@@ -112,13 +112,22 @@ def page_colour(source: str, place: int, views: Sequence[View] = ()) -> str:
     return f"p{PALETTE.index(colour) if colour in PALETTE else place % len(PALETTE)}"
 
 
+def check_figure_path(path: Path) -> None:
+    """Refuse a figure that could not be written, before the work for it begins.
+
+    Raises:
+        ConfigError: If the path does not end in ``.pdf``, ``.png`` or ``.svg``.
+    """
+    if path.suffix.lower() not in {".pdf", ".png", ".svg"}:
+        raise ConfigError(f"{path} must end in .pdf, .png or .svg: figures are written in these formats.")
+
+
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as ``.pdf``, ``.png`` or ``.svg``, completely or not at all.
 
     Raises:
         ConfigError: If the path has another extension.
     """
-    if path.suffix.lower() not in {".pdf", ".png", ".svg"}:
-        raise ConfigError(f"{path} must end in .pdf, .png or .svg: figures are written in these formats.")
+    check_figure_path(path)
     with drafted(path) as draft:
         figure.savefig(draft, format=path.suffix[1:].lower(), dpi=200, bbox_inches="tight")

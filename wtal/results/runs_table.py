@@ -119,7 +119,9 @@ def collect(records: Sequence[tuple[Path, Record]], source: str | None = None, c
     for (path, record), flat in zip(records, settings, strict=True):
         values = _values((record.metrics if checkpoint == "last" else record.selected) or {}, source)
         if values:
-            name = _swept(path) or ", ".join(f"{_short(key)}={flat.get(key)}" for key in varied) or "run"
+            name = (
+                _swept(path) or ", ".join(f"{_short(key)}={flat.get(key)}" for key in varied) or record.model or "run"
+            )
             name, seed = name + _ended(record.weights), record.seed or 0
             rows[name, seed] = Row(name, seed, values, record.features, record.benchmark, record.git, str(path))
     return list(rows.values())

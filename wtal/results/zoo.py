@@ -68,12 +68,14 @@ def zoo(folders: Sequence[Path]) -> pd.DataFrame:
         folders: Folders of runs, at any depth.
 
     Raises:
-        ConfigError: If a folder does not exist, or there is no run that was measured.
+        ConfigError: If a folder does not exist or is a file, or there is no run that was measured.
     """
     newest: dict[object, tuple[Path, Record]] = {}
     for folder in folders:
         if not folder.exists():
             raise ConfigError(f"{folder} does not exist: give a folder of runs.")
+        if folder.is_file():
+            raise ConfigError(f"{folder} is a file: give the folder of a run, or one that holds runs.")
         for path in records_below(folder):
             record = read_record(path)
             if record is not None and any(map(_numbers, measured(record).values())):

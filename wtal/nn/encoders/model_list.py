@@ -34,7 +34,7 @@ class ModelInfo(NamedTuple):
         name: Its name for every option that takes one.
         dim: Number of channels of its features; None where only its repository says it, here and below.
         context: Number of tokens that it reads.
-        tokenizer: Its tokenizer.
+        tokenizer: Its tokenizer; empty where only its repository says it.
         room: Number of tokens beside the special ones, for a class name and learned vectors; None also where no prompts
             can be learned.
         prompts: Whether prompts can be learned.
@@ -63,8 +63,8 @@ def list_models() -> list[ModelInfo]:
     listed = [_of_open_clip(name, *known) for name, known in known_models().items()]
     for family in FAMILIES.values():
         frames = "several together" if family.video else "single images"
-        name = PREFIX + (family.example or "REPOSITORY")
-        listed.append(ModelInfo(name, None, None, family.title, None, True, frames, "transformers", {}))
+        name = PREFIX + (family.example or f"REPOSITORY of {family.title}")
+        listed.append(ModelInfo(name, None, None, "", None, True, frames, "transformers", {}))
     return listed
 
 
