@@ -112,10 +112,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn references of docstrings, as Sphinx writes them, into links where the target is on the site."""
+    """Turn references of docstrings, as Sphinx writes them, into links, and keep a mean and its deviation on one line."""
 
     def link(found: re.Match[str]) -> str:
         name = found[2].rpartition(".")[2] if found[1] else found[2]
         return f'<autoref identifier="{found[2]}" optional><code>{name}</code></autoref>'
 
-    return re.sub(r":(?:class|func|meth|mod|data|attr|exc):<code>(~?)([\w.]+)</code>", link, html)
+    linked = re.sub(r":(?:class|func|meth|mod|data|attr|exc):<code>(~?)([\w.]+)</code>", link, html)
+    return linked.replace(" ± ", "&nbsp;±&nbsp;")
