@@ -112,7 +112,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn references of docstrings, as Sphinx writes them, into links, and keep a mean and its deviation on one line."""
+    """Link references of docstrings, which are written as for Sphinx, and keep a mean and its deviation on one line."""
 
     def link(found: re.Match[str]) -> str:
         name = found[2].rpartition(".")[2] if found[1] else found[2]
