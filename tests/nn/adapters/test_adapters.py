@@ -47,6 +47,40 @@ def test_the_first_features_are_bit_for_bit_the_frozen_ones(kind):
         assert not torch.equal(encoder(held), before)
 
 
+@pytest.mark.parametrize("kind", ["peft_lora", "peft_dora"])
+def test_corrections_of_peft_start_the_same_learn_and_survive_a_checkpoint(kind):
+    pytest.importorskip("peft")
+    held, encoder = clips(), TinyMotionEncoder()
+    before = encoder(held)
+    trained = adapted(encoder, kind=kind, rank=2, targets="second|last")
+    assert torch.allclose(encoder(held), before, atol=1e-6)
+    assert all(name.startswith(("second.", "last.")) for name in trained)
+    encoder(clips()).square().sum().backward()
+    own = dict(encoder.named_parameters())
+    assert all(own[name].grad is not None for name in trained)
+    assert all(p.grad is None for name, p in own.items() if name not in trained)
+    perturb(encoder)
+    assert not torch.allclose(encoder(held), before, atol=1e-3)
+    again = TinyMotionEncoder()
+    assert adapted(again, kind=kind, rank=2, targets="second|last") == trained
+    again.load_state_dict({**again.state_dict(), **{name: own[name].detach() for name in trained}})
+    assert torch.equal(again(held), encoder(held))
+
+
+def test_attentions_are_corrected_by_peft_as_a_whole():
+    pytest.importorskip("peft")
+    encoder = ImageEncoder(TINY, "random", images=2).eval()
+    side = encoder.look.to_image(torch.zeros(9, 9, 3, dtype=torch.uint8).numpy()).shape[-1]
+    pixels = Pixels(images=torch.randn(2, 2, 3, side, side))
+    before = encoder(pixels)
+    trained = adapted(encoder, kind="peft_lora", rank=2)
+    assert torch.allclose(encoder(pixels), before, atol=1e-5)
+    encoder(pixels).pow(3).sum().backward()
+    own = dict(encoder.named_parameters())
+    assert any("attn" in name for name in trained)
+    assert all(own[name].grad is not None for name in trained)
+
+
 @pytest.mark.parametrize("kind", ["low_rank", "temporal_adapter"])
 def test_an_open_clip_tower_starts_the_same_and_learns(kind):
     encoder = ImageEncoder(TINY, "random", images=2).eval()

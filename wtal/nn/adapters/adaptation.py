@@ -10,11 +10,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from wtal.errors import ConfigError
 from wtal.nn.adapters.low_rank import add_low_rank
+from wtal.nn.adapters.peft_layers import add_peft
 from wtal.nn.adapters.temporal_adapter import add_temporal_adapters
 
 __all__ = ["Adaptation", "adapt"]
 
-Kind = Literal["frozen", "low_rank", "temporal_adapter", "full"]
+Kind = Literal["frozen", "low_rank", "temporal_adapter", "full", "peft_lora", "peft_dora"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Adaptation:
 
     Args:
         kind: ``frozen`` is nothing, ``low_rank`` corrections of its weights, ``temporal_adapter`` adapters behind its
-            blocks, ``full`` all of it but batch normalization.
+            blocks, ``full`` all of it but batch normalization; ``peft_lora`` and ``peft_dora`` are corrections by the
+            package `peft` (``wtal[peft]``), whose LoRA also reaches the output layers of attentions.
         targets: Regular expression of the names of the layers or blocks that are adapted, such as ``Mixed_[45]`` for
             the later half of I3D; empty for all.
         rank: Rank of the corrections.
@@ -61,11 +63,13 @@ def adapt(encoder: nn.Module, adaptation: Adaptation, blocks: list[tuple[nn.Modu
 
     Raises:
         ConfigError: If nothing of the encoder fits the targets.
+        MissingPackageError: If `peft` is needed and not installed.
     """
     encoder.requires_grad_(False)
     if adaptation.kind == "frozen":
         return
-    targets = [part for name, part in encoder.named_modules() if re.search(adaptation.targets, name)]
+    named = {name: part for name, part in encoder.named_modules() if re.search(adaptation.targets, name)}
+    targets = list(named.values())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if adaptation.kind == "low_rank":
@@ -75,6 +79,8 @@ def adapt(encoder: nn.Module, adaptation: Adaptation, blocks: list[tuple[nn.Modu
             fitting = [(block, channels) for block, channels in blocks if id(block) in chosen]
             add_temporal_adapters(fitting, frames, adaptation.reduction)
             count = len(fitting)
+        elif adaptation.kind in ("peft_lora", "peft_dora"):
+            count = add_peft(encoder, named, adaptation.rank, dora=adaptation.kind == "peft_dora")
         else:
             count = sum([_free(part) for part in targets])
     if not count:
