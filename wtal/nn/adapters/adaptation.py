@@ -68,26 +68,30 @@ def adapt(encoder: nn.Module, adaptation: Adaptation, blocks: list[tuple[nn.Modu
     encoder.requires_grad_(False)
     if adaptation.kind == "frozen":
         return
-    named = {name: part for name, part in encoder.named_modules() if re.search(adaptation.targets, name)}
-    targets = list(named.values())
+    targets = {name: part for name, part in encoder.named_modules() if re.search(adaptation.targets, name)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if adaptation.kind == "low_rank":
-            count = sum([add_low_rank(part, adaptation.rank) for part in targets])
-        elif adaptation.kind == "temporal_adapter":
-            chosen = {id(part) for part in targets}
+        if adaptation.kind == "temporal_adapter":
+            chosen = {id(part) for part in targets.values()}
             fitting = [(block, channels) for block, channels in blocks if id(block) in chosen]
             add_temporal_adapters(fitting, frames, adaptation.reduction)
             count = len(fitting)
-        elif adaptation.kind in ("peft_lora", "peft_dora"):
-            count = add_peft(encoder, named, adaptation.rank, dora=adaptation.kind == "peft_dora")
         else:
-            count = sum([_free(part) for part in targets])
+            count = _corrected(encoder, targets, adaptation)
     if not count:
         raise ConfigError(
             f"Nothing of {type(encoder).__name__} can be trained as {adaptation.kind} with the targets "
             f"{adaptation.targets!r}: give other `adaptation.targets`, or another `adaptation.kind`."
         )
+
+
+def _corrected(encoder: nn.Module, targets: dict[str, nn.Module], adaptation: Adaptation) -> int:
+    """Correct or free the targets themselves, and return how many weights or layers that are."""
+    if adaptation.kind == "low_rank":
+        return sum([add_low_rank(part, adaptation.rank) for part in targets.values()])
+    if adaptation.kind == "full":
+        return sum([_free(part) for part in targets.values()])
+    return add_peft(encoder, targets, adaptation.rank, dora=adaptation.kind == "peft_dora")
 
 
 def _free(part: nn.Module) -> int:
