@@ -39,7 +39,7 @@ def profile_remarks(settings: Sequence[Mapping[str, Any]], labels: pd.Series) ->
         for key in ("model", "init_args", "schedule", "agree"):
             value = value.get(key) if isinstance(value, Mapping) else None
         agree = agree if value is None else value
-    if agree and is_dense(labels):
+    if agree in (True, "F") and is_dense(labels):
         counts = labels.map(len)
         yield (
             f"The training videos have {counts[counts > 0].mean():.1f} labels on average: `-c profiles/dense.yaml` "
