@@ -4,7 +4,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,15 +37,13 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> str:
 # The overview ----------------------------------------------------------------------------------------------------
 
 
-def test_help_answers_at_once_without_torch():
+def test_help_imports_neither_torch_nor_pandas():
     code = (
         "import sys; from wtal.commands.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: print(sorted({'torch', 'pytorch_lightning', 'numpy', 'pandas'} & set(sys.modules)))"
     )
-    start = time.monotonic()
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert time.monotonic() - start < 2
     assert out.splitlines()[-1] == "[]"
     for command, text in commands().items():
         assert f"\n    {command}" in out
