@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wtal.results.frame_truth import FrameTruth, load_frame_truth
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
+    from wtal.results.journal import Given, Journal, Taken
     from wtal.results.predictions import read_predictions, write_predictions
     from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
     from wtal.results.published import PUBLISHED, Published
@@ -38,8 +39,10 @@ __all__ = [
     "FrameEvaluation",
     "FramePredictions",
     "FrameTruth",
+    "Given",
     "GroundTruth",
     "Identity",
+    "Journal",
     "PseudoInstances",
     "Published",
     "Record",
@@ -48,6 +51,7 @@ __all__ = [
     "RunsTable",
     "SideBySide",
     "StudentLabels",
+    "Taken",
     "TeacherCurve",
     "TestScores",
     "VideoGrids",
