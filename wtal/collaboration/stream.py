@@ -6,6 +6,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from wtal.branches.branch import Branch
+from wtal.branches.classes import Renewed
+from wtal.collaboration.asynchronous.supervision import AsynchronousLoop
 from wtal.collaboration.loop import CollaborationLoop, load_again
 from wtal.collaboration.module import CollaborationModule
 from wtal.collaboration.optimizer import BranchOptimizer
@@ -19,6 +21,8 @@ from wtal.results.run_folder import RunFolder
 from wtal.results.stream import CameVideo, StreamEpoch, StreamRecord
 
 __all__ = ["FollowStream"]
+
+Learner = Branch | CollaborationModule
 
 
 class FollowStream(Callback):
@@ -52,8 +56,12 @@ class FollowStream(Callback):
             return
         if trainer.world_size > 1:
             raise ConfigError("Videos that keep coming are followed by one process: set `trainer.devices` to 1.")
-        if not isinstance(pl_module, Branch | CollaborationModule):
-            raise ConfigError(f"{type(pl_module).__name__} cannot follow videos that keep coming: train a branch or a pair.")
+        if not isinstance(pl_module, Learner):
+            raise ConfigError(
+                f"{type(pl_module).__name__} cannot follow videos that keep coming: train a branch or a pair."
+            )
+        if isinstance(trainer.fit_loop, AsynchronousLoop):
+            raise ConfigError("`--asynchronous` needs all videos from the start: leave it out for a stream.")
         if any(branch.encoded is not None and branch.encoded.is_trained for branch in _branches(pl_module)):
             raise ConfigError("An encoder cannot be trained on videos that keep coming: leave `encoder` out.")
 
@@ -64,34 +72,34 @@ class FollowStream(Callback):
         data = _stream(trainer)
         if not self.record.videos:
             self._note(data, list(data.came), {})
-        if trainer.global_step and data.looked == trainer.current_epoch:  # of a checkpoint
-            self._prepare_labels(pl_module, data)
-        self._follow(trainer, pl_module, trainer.current_epoch)
+        if trainer.global_step:  # the checkpoint has other videos than those that are there now
+            self._prepare_labels(_learner(pl_module), data)
+        self._follow(trainer, _learner(pl_module), trainer.current_epoch)
         self._write(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look for new videos, unless this was the last epoch."""
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs
         if _is_stream(trainer) and not trainer.should_stop and not (last is not None and 0 <= last <= epoch):
-            self._follow(trainer, pl_module, epoch)
+            self._follow(trainer, _learner(pl_module), epoch)
             self._write(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Test what is still known of earlier videos."""
         if _is_stream(trainer) and self.prequential.courses:
             data = _stream(trainer)
-            self._test_again(trainer, pl_module, data)
+            self._test_again(trainer, _learner(pl_module), data)
             self._add_epoch(data, trainer.current_epoch, 0, [])
             self._write(trainer)
 
     # Following ------------------------------------------------------------------------------------------------------
 
-    def _follow(self, trainer: Trainer, module: LightningModule, epoch: int) -> None:
+    def _follow(self, trainer: Trainer, module: Learner, epoch: int) -> None:
         """Take in the videos that have come before an epoch."""
         data = _stream(trainer)
         if data.looked >= epoch:
             return
-        former = list(module.class_names)  # type: ignore[arg-type]
+        former = list(module.class_names)
         arrivals = data.look(epoch)
         if not arrivals.changes_training:
             return
@@ -105,8 +113,13 @@ class FollowStream(Callback):
         self._note(data, arrivals.videos, scores)
 
     def _learn_of_classes(
-        self, trainer: Trainer, module: Any, data: StreamDataModule, former: list[str], epoch: int  # noqa: ANN401
-    ) -> dict[Any, Any]:
+        self,
+        trainer: Trainer,
+        module: Learner,
+        data: StreamDataModule,
+        former: list[str],
+        epoch: int,
+    ) -> Renewed:
         """Let the model know the new classes, and measure what heads must know about the features."""
         renewed = module.know_classes(data.class_names, derive_seed(self.seed, epoch, len(data.class_names)))
         optimizers = [
@@ -119,7 +132,7 @@ class FollowStream(Callback):
             branch.head.prepare(data.training_rows(branch.streams))
         return renewed
 
-    def _prepare_labels(self, module: LightningModule, data: StreamDataModule) -> None:
+    def _prepare_labels(self, module: Learner, data: StreamDataModule) -> None:
         for branch in _branches(module):
             if branch.labels is not None:
                 branch.labels.prepare(data)
@@ -127,7 +140,11 @@ class FollowStream(Callback):
     # Testing --------------------------------------------------------------------------------------------------------
 
     def _test(
-        self, trainer: Trainer, module: Any, data: StreamDataModule, arrivals: Arrivals  # noqa: ANN401
+        self,
+        trainer: Trainer,
+        module: Learner,
+        data: StreamDataModule,
+        arrivals: Arrivals,
     ) -> dict[str, Scores]:
         """Test new videos, and earlier ones again."""
         scores = tested(trainer, module, data, arrivals.videos)
@@ -135,7 +152,7 @@ class FollowStream(Callback):
         self.prequential.add(scores, {name: data.annotations.videos["labels"][name] for name in scores})
         return scores
 
-    def _test_again(self, trainer: Trainer, module: Any, data: StreamDataModule) -> None:  # noqa: ANN401
+    def _test_again(self, trainer: Trainer, module: Learner, data: StreamDataModule) -> None:
         self.prequential.add_again(tested(trainer, module, data, list(self.prequential.courses)))
 
     # The record -----------------------------------------------------------------------------------------------------
@@ -168,7 +185,9 @@ class FollowStream(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         if state_dict:
-            videos = [CameVideo(epoch, name, tuple(labels), scores) for epoch, name, labels, scores in state_dict["videos"]]
+            videos = [
+                CameVideo(epoch, name, tuple(labels), scores) for epoch, name, labels, scores in state_dict["videos"]
+            ]
             self.record = StreamRecord(videos, [StreamEpoch(**one) for one in state_dict["epochs"]])
             self.prequential.load_state_dict(state_dict["scores"])
 
@@ -183,8 +202,10 @@ def _stream(trainer: Trainer) -> StreamDataModule:
     return data
 
 
-def _branches(module: LightningModule) -> list[Branch]:
-    if isinstance(module, CollaborationModule):
-        return list(module.branches.values())
-    assert isinstance(module, Branch)
-    return [module]
+def _learner(module: LightningModule) -> Learner:
+    assert isinstance(module, Learner)
+    return module
+
+
+def _branches(module: Learner) -> list[Branch]:
+    return [module] if isinstance(module, Branch) else list(module.branches.values())

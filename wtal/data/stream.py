@@ -169,12 +169,18 @@ class StreamDataModule(CustomDataModule):
         test = spelled_alike(test, content.class_names)
         return replace(joined(content, test), class_names=test.class_names)
 
+    def test_table(self) -> pd.DataFrame:
+        """The videos that have come if there are no subsets, else those of the test subset."""
+        if not self._undivided:
+            return super().test_table()
+        self._look_first()
+        return self._rows_of(list(self.came))
+
     def split_table(self, split: Split) -> pd.DataFrame:
         """The videos that have come, or the annotated videos of another split."""
         if split != "train":
             return super().split_table(split)
-        if self.looked < 0:
-            self.take(self.look(0))
+        self._look_first()
         return self._rows_of(self.trained_on)
 
     def remarks(self) -> list[str]:
@@ -271,6 +277,10 @@ class StreamDataModule(CustomDataModule):
             self._say(f"Video {video_id} is left for the next epoch: {error}")
             return False
 
+    def _look_first(self) -> None:
+        if self.looked < 0:
+            self.take(self.look(0))
+
     # Words ----------------------------------------------------------------------------------------------------------
 
     def _say(self, sentence: str) -> None:
@@ -290,8 +300,8 @@ class StreamDataModule(CustomDataModule):
         unlabelled = [name for name in unlabelled if name not in set(self._test_names())]
         without = [name for name in rows.index if name not in self.came and not all(name in s for s in stores)]
         path = self.annotations.path
-        self._name([*unlisted, *unlabelled], f"no label in {path} yet and will join when they have one")
-        self._name(without, "a label and no features in every stream yet, and will join when they have")
+        self._name([*unlisted, *unlabelled], f"a label in {path}")
+        self._name(without, "features in every stream")
 
     def _test_names(self) -> list[str]:
         if self._undivided:
@@ -305,7 +315,7 @@ class StreamDataModule(CustomDataModule):
         fresh = [name for name in video_ids if name not in self._said]
         self._said.update(fresh)
         if fresh:
-            rank_zero_warn(f"{counted(len(fresh), 'video')} of the stream have {what}: {first(fresh)}.")
+            rank_zero_warn(f"Left out until they have {what}: {first(fresh)} ({counted(len(fresh), 'video')}).")
 
 
 def _of_classes(annotations: Annotations, class_names: Sequence[str]) -> Annotations:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wtal.results.runs_table import table_of_runs
     from wtal.results.scores import StudentLabels, TestScores, VideoGrids, read_pseudo_labels, read_scores
     from wtal.results.sensitivity import CutCurve, TeacherCurve
+    from wtal.results.stream import CameVideo, StreamEpoch, StreamRecord
 else:
     __getattr__, __dir__ = lazy(__name__)
 
@@ -33,6 +34,7 @@ __all__ = [
     "PUBLISHED",
     "About",
     "Analysis",
+    "CameVideo",
     "Collar",
     "CutCurve",
     "Evaluation",
@@ -50,6 +52,8 @@ __all__ = [
     "RunFolder",
     "RunsTable",
     "SideBySide",
+    "StreamEpoch",
+    "StreamRecord",
     "StudentLabels",
     "Taken",
     "TeacherCurve",

@@ -1,6 +1,6 @@
 """What a training on videos that keep coming writes: ``stream/videos.csv`` and ``stream/curve.csv`` in its folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,12 +89,12 @@ class StreamRecord:
         """
         try:
             videos = [
-                CameVideo(int(row.pop("epoch")), row.pop("video_id"), _listed(row.pop("labels")), _numbers(row))
-                for _, row in read_table(folder / _VIDEOS, PredictionError).records()
+                CameVideo(int(row["epoch"]), row["video_id"], tuple(filter(None, row["labels"].split(";"))), numbers)
+                for row, numbers in _rows(folder / _VIDEOS, ("epoch", "video_id", "labels"))
             ]
             epochs = [
-                StreamEpoch(*(int(row.pop(name)) for name in _COUNTS), _numbers(row))
-                for _, row in read_table(folder / _CURVE, PredictionError).records()
+                StreamEpoch(*(int(row[name]) for name in _COUNTS), numbers)
+                for row, numbers in _rows(folder / _CURVE, _COUNTS)
             ]
         except (KeyError, ValueError) as error:
             raise PredictionError(f"{folder} is not the record of a stream ({error}): delete it.") from error
@@ -113,9 +113,9 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]])
     write_text(path, pd.DataFrame(rows, columns=list(columns)).to_csv(index=False, lineterminator="\n"))
 
 
-def _listed(cell: str) -> tuple[str, ...]:
-    return tuple(filter(None, cell.split(";")))
-
-
-def _numbers(cells: dict[str, str]) -> dict[str, float]:
-    return {name: float(cell) for name, cell in cells.items() if cell}
+def _rows(path: Path, named: Sequence[str]) -> Iterator[tuple[dict[str, str], dict[str, float]]]:
+    """The named cells of each row, and the numbers in its other ones, in the order of the columns."""
+    table = read_table(path, PredictionError)
+    for _, cells in table.records():
+        numbers = {name: float(cells[name]) for name in table.columns if name not in named and cells[name]}
+        yield {name: cells[name] for name in named}, numbers
