@@ -1,9 +1,9 @@
-"""The embedded benchmark with a part of its training videos coming while the pair is trained, and with all from the start.
+"""The embedded benchmark with some training videos coming while the pair is trained, and with all from the start.
 
 Both trainings read the same table and the same folders of features through a ``StreamDataModule``, have the same
-settings (``synthetic.yaml``), the same number of epochs and the same test videos. Which videos come late is drawn by the
-seed of the training; they come in equal parts before the epochs of ``EPOCHS``. A run with ``--memory`` trains on that
-many videos at most. Prints a row for each training and writes it to ``streams.csv`` in the folder of the results.
+settings (``synthetic.yaml``), the same number of epochs and the same test videos. The seed of the training draws which
+videos come late; they come in equal parts before the epochs of ``EPOCHS``. A run with ``--memory`` trains on that many
+videos at most. Prints a row for each training and writes it to ``streams.csv`` in the folder of the results.
 """
 
 import argparse
@@ -13,9 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+import wtal  # noqa: F401  before anything that imports torchvision
+
+# isort: split
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from wtal.data import SyntheticParams, write_synthetic
+from wtal.io.shipped import shipped_configs
 from wtal.training.cli import WTALCLI
 
 EPOCHS = range(1, 9)  # of 12, counted from 0: the epochs before which videos come
@@ -79,7 +84,7 @@ def train(root: Path, output: Path, share: float, seed: int, memory: int | None)
         "features_note": "synthetic, made up by seed 0",
     }
     words = [
-        "--config=synthetic.yaml",
+        f"--config={shipped_configs()['synthetic.yaml']}",
         f"--seed_everything={seed}",
         f"--name={name}",
         "--data=wtal.data.StreamDataModule",
