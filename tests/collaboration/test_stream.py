@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from pytorch_lightning import Callback, Trainer, seed_everything
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from streams import Stream
 
@@ -41,6 +42,7 @@ class Deliver(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         if batch_idx == 0:
             self.bring(trainer.current_epoch + 1)
+            trainer.save_checkpoint(self.stream.folder / f"within_{trainer.current_epoch}.ckpt")
 
 
 def pair(data: StreamDataModule) -> CollaborationModule:
@@ -87,7 +89,8 @@ def followed(tmp_path_factory):
     stream = Stream(folder / "stream")
     deliver = Deliver(stream)
     data = stream.data(memory=6)
-    module, fit = pair(data), trainer(folder, 5, deliver)
+    every = ModelCheckpoint(folder / "stream", "end_{epoch}", save_top_k=-1, auto_insert_metric_name=False)
+    module, fit = pair(data), trainer(folder, 5, deliver, every, enable_checkpointing=True)
     fit.fit(module, datamodule=data)
     return SimpleNamespace(folder=folder, module=module, data=data, deliver=deliver, trainer=fit)
 
@@ -149,6 +152,20 @@ def test_a_resumed_training_is_the_uninterrupted_one_bit_for_bit(followed, tmp_p
     assert all(torch.equal(buffers[name].label, others[name].label) for name in buffers)
     ran = [(tmp_path if one else followed.folder) / "run" / "version_0" / "stream" for one in (True, False)]
     assert StreamRecord.read(ran[0]).videos == StreamRecord.read(ran[1]).videos
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("saved", "epochs"), [("within_2", "abcdefgh"), ("end_1", "abcdefg"), ("end_3", "abcdefgh")])
+def test_it_is_resumed_from_anywhere(followed, tmp_path, saved, epochs):
+    stream = Stream(tmp_path / "stream")
+    for name in epochs:
+        stream.deliver(name, LABELS[name])
+    data, deliver = stream.data(memory=6), Deliver(stream)
+    deliver.plan = {} if "h" in epochs else {3: "h"}
+    module = pair(data)
+    trainer(tmp_path, 5, deliver).fit(module, datamodule=data, ckpt_path=followed.folder / "stream" / f"{saved}.ckpt")
+    assert same(weights(module), weights(followed.module))
+    assert data.state_dict() == followed.data.state_dict()
 
 
 def test_segments_teach_nothing(followed, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -84,5 +85,6 @@ def spelled_alike(annotations: Annotations, known: Sequence[str]) -> Annotations
     def renamed(table: pd.DataFrame) -> pd.DataFrame:
         return table.assign(label=[names[name] for name in table["label"]])
 
-    videos = annotations.videos.assign(labels=list(map(labels, annotations.videos["labels"])))
+    spelled: list[Any] = [labels(former) for former in annotations.videos["labels"]]
+    videos = annotations.videos.assign(labels=spelled)
     return replace(annotations, videos=videos, segments=renamed(annotations.segments), class_names=order)

@@ -261,7 +261,8 @@ class StreamDataModule(CustomDataModule):
                 f"was trained on: {first(lacking)}; put them back."
             )
         rows = videos.loc[list(video_ids)]
-        return rows.assign(labels=[self.came[n][1] if n in self.came else rows["labels"][n] for n in rows.index])
+        labels: list[Any] = [self.came[name][1] if name in self.came else rows["labels"][name] for name in rows.index]
+        return rows.assign(labels=labels)
 
     def _stores(self, rows: pd.DataFrame) -> dict[str, FeatureStore]:
         return {name: self.open_stream(name, rows) for name in self.streams}
@@ -325,6 +326,7 @@ def _of_classes(annotations: Annotations, class_names: Sequence[str]) -> Annotat
     def labels(found: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sorted((name for name in found if name in place), key=place.__getitem__))
 
-    videos = annotations.videos.assign(labels=[labels(found) for found in annotations.videos["labels"]])
+    known: list[Any] = [labels(found) for found in annotations.videos["labels"]]
+    videos = annotations.videos.assign(labels=known)
     segments = annotations.segments[annotations.segments["label"].isin(place)]
     return replace(annotations, videos=videos, segments=segments, class_names=tuple(class_names))

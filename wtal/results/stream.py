@@ -93,7 +93,7 @@ class StreamRecord:
                 for row, numbers in _rows(folder / _VIDEOS, ("epoch", "video_id", "labels"))
             ]
             epochs = [
-                StreamEpoch(*(int(row[name]) for name in _COUNTS), numbers)
+                StreamEpoch(**{name: int(row[name]) for name in _COUNTS}, measures=numbers)
                 for row, numbers in _rows(folder / _CURVE, _COUNTS)
             ]
         except (KeyError, ValueError) as error:

@@ -1,8 +1,10 @@
 import json
+import shutil
 
 import pytest
 
 from wtal.errors import PredictionError
+from wtal.report.page.build import write_page
 from wtal.report.page.contents import Followed, Wall
 from wtal.report.page.exchanges import exchange_charts, exchange_table, read_exchanged, wall_table
 from wtal.report.page.stream import stream_charts
@@ -72,3 +74,18 @@ def test_a_stream_is_drawn_with_what_is_known():
     assert [path.line.points for path in lost.paths] == [[(4, -0.1)]]
     assert [path.line.name for path in counts.paths] == ["have come", "trained on", "classes"]
     assert len(stream_charts(StreamRecord([], epochs[:1]), ())) == 1
+
+
+def test_a_page_shows_both(made, tmp_path):
+    folder = tmp_path / "both"
+    shutil.copytree(made.folder, folder)
+    for branch, events in (("vlp", GIVEN), ("cbp", TAKEN)):
+        journal = Journal(folder / "asynchronous" / branch / "journal.jsonl")
+        for event in events:
+            journal.add(event)
+    StreamRecord([CameVideo(0, "a", ("run",))], [StreamEpoch(0, 1, 1, 1, 1)]).write(folder / "stream")
+    text = write_page([folder], tmp_path / "page").read_text()
+    assert text.count("Versions by which VLP teaches CBP") == 2  # title, and text for those who cannot see it
+    assert '<section id="exchange">' in text
+    assert '<section id="stream">' in text
+    assert "Wall time" not in text

@@ -75,11 +75,15 @@ class Exchanged:
     @property
     def begin_s(self) -> float:
         """Time of the first event."""
-        return min(event.time_s for events in (*self.given.values(), *self.taken.values()) for event in events)
+        return min(event.time_s for view in self.pair for event in self.events_of(view.name))
 
-    def steps_of(self, student: str) -> int:
+    def events_of(self, branch: str) -> list[Given | Taken]:
+        """All events of a branch."""
+        return [*self.given[branch], *self.taken[branch]]
+
+    def steps_of(self, branch: str) -> int:
         """Number of steps of a branch, as far as its journal tells."""
-        return max((event.step for event in (*self.given[student], *self.taken[student])), default=0)
+        return max((event.step for event in self.events_of(branch)), default=0)
 
     def lessons(self) -> list[tuple[View, View]]:
         """Teacher and student of each direction in which a branch learned from the other."""

@@ -30,7 +30,7 @@ def read_exchanged(folder: RunFolder, name: str, pair: tuple[View, View], bound:
         return None
     given = {branch: journal.given() for branch, journal in journals.items()}
     taken = {branch: journal.taken() for branch, journal in journals.items()}
-    if not all(isinstance(e.time_s, int | float) for es in (*given.values(), *taken.values()) for e in es):
+    if not all(isinstance(event.time_s, int | float) for journal in journals.values() for event in journal.events):
         raise PredictionError(f"{folder.asynchronous} has a journal without times: delete the folder.")
     return Exchanged(name, pair, given, taken, bound if isinstance(bound, int) else None)
 
