@@ -47,7 +47,10 @@ def read_finished(path: Path, read: Callable[[Path], Annotations]) -> tuple[Anno
     """
     if path.suffix.lower() not in _LINES or not path.is_file():
         return read(path), ""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise AnnotationError(f"{path} cannot be read ({error.strerror}): let it be readable.") from error
     whole = finished(content)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
