@@ -292,17 +292,24 @@ class StreamDataModule(CustomDataModule):
 
     def _name_waiting(self, rows: pd.DataFrame, features: SnippetFeatures) -> None:
         """Name each video that waits for its label or for its features, once."""
-        videos = self.annotations.videos
-        listed = {name for video in [*videos.index, *filter(None, videos["alias"])] for name in spellings(video)}
-        stores = list(features.streams.values())
-        unlisted = [name for name in stores[0] if name not in listed]
-        unlabelled = [name for name in videos.index if not videos["labels"][name] and name not in self.came]
-        unlabelled = [n for n in unlabelled if self.without_action == "skip" and any(n in store for store in stores)]
-        unlabelled = [name for name in unlabelled if name not in set(self._test_names())]
-        without = [name for name in rows.index if name not in self.came and not all(name in s for s in stores)]
-        path = self.annotations.path
-        self._name([*unlisted, *unlabelled], f"a label in {path}")
-        self._name(without, "features in every stream")
+        path, stores = self.annotations.path, list(features.streams.values())
+        with_any = [name for name in self._without_label() if any(name in store for store in stores)]
+        self._name([*self._unlisted(stores[0]), *with_any], f"a label in {path}")
+        coming = [name for name in rows.index if name not in self.came]
+        self._name([n for n in coming if not all(n in store for store in stores)], "features in every stream")
+
+    def _unlisted(self, store: FeatureStore) -> list[str]:
+        """Names of the videos in a store that the annotations do not list."""
+        names = [*self.annotations.videos.index, *filter(None, self.annotations.videos["alias"])]
+        listed = {spelling for name in names for spelling in spellings(name)}
+        return [name for name in store if name not in listed]
+
+    def _without_label(self) -> list[str]:
+        """Names of the listed videos that wait for a label."""
+        if self.without_action == "keep":
+            return []
+        labels, known = self.annotations.videos["labels"], {*self.came, *self._test_names()}
+        return [name for name, found in labels.items() if not found and name not in known]
 
     def _test_names(self) -> list[str]:
         if self._undivided:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
-from wtal.errors import PredictionError
+import numpy as np
+
 from wtal.report.page.contents import Exchanged, Wall
 from wtal.report.page.figures import Chart, Line, line_chart
 from wtal.report.page.tables import Row, Table, percent
 from wtal.report.style import page_colour
-from wtal.results.journal import Journal
+from wtal.results.journal import Journal, Taken
 from wtal.results.run_folder import RunFolder
 from wtal.views import View
 
@@ -22,21 +22,15 @@ def read_exchanged(folder: RunFolder, name: str, pair: tuple[View, View], bound:
     Raises:
         PredictionError: If a journal is damaged.
     """
-    files = [_journal(folder.asynchronous, view.name) for view in pair]
-    if not all(file.is_file() for file in files):
+    files = {view.name: folder.asynchronous / view.name / "journal.jsonl" for view in pair}
+    if not all(file.is_file() for file in files.values()):
         return None
-    journals = {view.name: Journal(file) for view, file in zip(pair, files, strict=True)}
+    journals = {branch: Journal(file) for branch, file in files.items()}
     if not any(journal.events for journal in journals.values()):
         return None
     given = {branch: journal.given() for branch, journal in journals.items()}
     taken = {branch: journal.taken() for branch, journal in journals.items()}
-    if not all(isinstance(event.time_s, int | float) for journal in journals.values() for event in journal.events):
-        raise PredictionError(f"{folder.asynchronous} has a journal without times: delete the folder.")
     return Exchanged(name, pair, given, taken, bound if isinstance(bound, int) else None)
-
-
-def _journal(folder: Path, branch: str) -> Path:
-    return folder / branch / "journal.jsonl"
 
 
 def exchange_charts(run: Exchanged) -> list[Chart]:
@@ -78,26 +72,15 @@ def _steps(points: Sequence[tuple[float, float]], end: float) -> list[tuple[floa
 
 def exchange_table(run: Exchanged) -> Table:
     """For each direction the packets, their ages, and the steps without any."""
-    rows = []
-    for teacher, student in run.lessons():
-        taken, steps = run.taken[student.name], run.steps_of(student.name)
-        ends = [*(event.step for event in taken[1:]), max(steps, taken[-1].step)]
-        spans = [(event, max(0, end - event.step)) for event, end in zip(taken, ends, strict=True)]
-        taught = sum(span for event, span in spans if event.version)
-        alone = sum(span for event, span in spans if not event.version)
-        age = sum(event.age * span for event, span in spans if event.version) / taught if taught else 0.0
-        used = {event.version for event in taken if event.version}
-        cells = [
-            str(len(run.given[teacher.name])),
-            str(len(used)),
-            f"{age:.2f}",
-            str(max((event.age for event in taken), default=0)),
-            percent(alone / (taught + alone)) if taught + alone else "0.0",
-        ]
-        colour = page_colour(student.name, run.pair.index(student), run.pair)
-        rows.append(
-            Row(f"{teacher.title} teaches {student.title}", colour, True, [(cell, "", False) for cell in cells])
+    rows = [
+        Row(
+            f"{teacher.title} teaches {student.title}",
+            page_colour(student.name, run.pair.index(student), run.pair),
+            True,
+            [(cell, "", False) for cell in _cells(run, teacher.name, student.name)],
         )
+        for teacher, student in run.lessons()
+    ]
     bound = "" if run.bound is None else f"; at most {run.bound} is allowed"
     columns = ["published", "used", "mean age", "largest age", "steps without, %"]
     caption = (
@@ -105,6 +88,26 @@ def exchange_table(run: Exchanged) -> Table:
         f"teacher{bound}. Steps without a packet taught by video labels alone."
     )
     return Table("Exchange", columns, rows, caption)
+
+
+def _cells(run: Exchanged, teacher: str, student: str) -> list[str]:
+    """The cells of one direction."""
+    taken = run.taken[student]
+    ends = [*(event.step for event in taken[1:]), max(run.steps_of(student), taken[-1].step)]
+    version, age, span = (np.array(values) for values in zip(*_spans(taken, ends), strict=True))
+    taught, alone = span[version > 0].sum(), span[version == 0].sum()
+    return [
+        str(len(run.given[teacher])),
+        str(len(set(version[version > 0].tolist()))),
+        f"{(age * span)[version > 0].sum() / max(1, taught):.2f}",
+        str(age.max()),
+        percent(alone / max(1, taught + alone)),
+    ]
+
+
+def _spans(taken: Sequence[Taken], ends: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Version, age and number of steps of each use of a packet."""
+    return [(event.version, event.age, end - event.step) for event, end in zip(taken, ends, strict=True)]
 
 
 def wall_table(walls: Sequence[Wall]) -> Table | None:

@@ -17,22 +17,13 @@ def stream_charts(record: StreamRecord, views: Sequence[View]) -> list[Chart]:
         record: The record of the stream.
         views: Views of its sources.
     """
-    title = "mAP in new videos before they are learned from, in %"
-    before = [
-        line
-        for source in record.sources
-        for line in (
-            _line(record, source, "faded", views, page_name(source, views), True),
-            _line(record, source, "mAP", views, "", False),
-        )
+    before = [_line(record, source, measure, views) for source in record.sources for measure in ("faded", "mAP")]
+    lost = [_line(record, source, "forgetting", views) for source in record.sources]
+    titles = ("mAP in new videos before they are learned from, in %", "Forgetting of earlier videos, in % of mAP")
+    found = [[line for line in lines if line.points] for lines in (before, lost)]
+    charts = [
+        line_chart(title, lines, "epoch", percent=True) for title, lines in zip(titles, found, strict=True) if lines
     ]
-    lost = [_line(record, source, "forgetting", views, page_name(source, views), True) for source in record.sources]
-    charts = []
-    if any(line.points for line in before):
-        charts.append(line_chart(title, [line for line in before if line.points], "epoch", percent=True))
-    if any(line.points for line in lost):
-        lines = [line for line in lost if line.points]
-        charts.append(line_chart("Forgetting of earlier videos, in % of mAP", lines, "epoch", percent=True))
     counts = [
         Line("have come", [(one.epoch + 1.0, float(one.seen)) for one in record.epochs], "ink", True),
         Line("trained on", [(one.epoch + 1.0, float(one.trained_on)) for one in record.epochs], "fused", True),
@@ -41,9 +32,11 @@ def stream_charts(record: StreamRecord, views: Sequence[View]) -> list[Chart]:
     return [*charts, line_chart("Videos and classes", counts, "epoch")]
 
 
-def _line(record: StreamRecord, source: str, measure: str, views: Sequence[View], name: str, strong: bool) -> Line:
-    key = f"{source}/{measure}"
+def _line(record: StreamRecord, source: str, measure: str, views: Sequence[View]) -> Line:
+    """A measure of a source; that of single epochs is thin and has no name."""
+    key, is_strong = f"{source}/{measure}", measure != "mAP"
     points = [(one.epoch + 1.0, one.measures[key]) for one in record.epochs if key in one.measures]
     places = [view.name for view in views]
     place = places.index(source) if source in places else record.sources.index(source)
-    return Line(name, points, page_colour(source, place, views), strong)
+    name = page_name(source, views) if is_strong else ""
+    return Line(name, points, page_colour(source, place, views), is_strong)
