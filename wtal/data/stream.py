@@ -309,7 +309,7 @@ class StreamDataModule(CustomDataModule):
         if self.without_action == "keep":
             return []
         labels, known = self.annotations.videos["labels"], {*self.came, *self._test_names()}
-        return [name for name, found in labels.items() if not found and name not in known]
+        return [str(name) for name, found in labels.items() if not found and name not in known]
 
     def _test_names(self) -> list[str]:
         if self._undivided:
