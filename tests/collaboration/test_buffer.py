@@ -65,3 +65,13 @@ def test_state_belongs_to_a_training_set():
     assert torch.equal(again.label, buffer.label)
     with pytest.raises(CheckpointError, match="2 training videos"):
         PseudoLabelBuffer([3, 2]).load_state_dict(buffer.state_dict())
+
+
+def test_labels_move_with_their_videos_and_new_ones_have_none():
+    buffer = PseudoLabelBuffer([2, 3, 1])
+    buffer.label, buffer.class_index = torch.arange(6, dtype=torch.int8), torch.arange(6, dtype=torch.int16) + 10
+    moved = buffer.moved([2, None, 0], [1, 4, 2])
+    assert moved.label.tolist() == [5, -1, -1, -1, -1, 0, 1]
+    assert moved.class_index.tolist() == [15, -1, -1, -1, -1, 10, 11]
+    assert moved.offsets.tolist() == [0, 1, 5, 7]
+    assert buffer.label.tolist() == [0, 1, 2, 3, 4, 5]

@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
+from wtal.branches.classes import Renewed, head_for
 from wtal.branches.encoded_stream import EncodedStream, Encoding
 from wtal.branches.films import begin_bank, film_split
 from wtal.branches.head_module import HeadModule
@@ -128,7 +129,7 @@ class Branch(HeadModule):
             raise ConfigError("All weights of `distillation` are 0, so `labels` would change nothing: raise one.")
         self.view, self.name, self.streams = view, view.name, view.streams
         self.sources = (self.name,)
-        self.head = head(self.class_names)
+        self.make_head, self.head = head, head(self.class_names)
         self.average = WeightAverage(self.head, average) if average else None
         self.distillation, self.optimizer, self.lr_scheduler = distillation, optimizer, lr_scheduler
         self.labels = labels
@@ -193,6 +194,13 @@ class Branch(HeadModule):
             film_split(self.encoded, data_of(self.trainer), "train", learns=True)
         if getattr(data_of(self.trainer), "held_out", 0):
             self.film(data_of(self.trainer), "val")
+
+    def know_classes(self, class_names: Sequence[str], seed: int = 0) -> Renewed:
+        """Make the head for these classes; what it has learned of the former ones is kept if they come first."""
+        former = self.class_names, self.make_head, self.head, self.average
+        self.head, self.average, renewed = head_for(class_names, *former, seed)
+        super().know_classes(class_names, seed)
+        return renewed
 
     def film(self, data: object, split: Split) -> None:
         """Let a split give the films of its videos to an encoder that is trained."""

@@ -6,11 +6,14 @@ from typing import Any, Literal
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from torchmetrics import Metric
 
+from wtal.branches.classes import Renewed
 from wtal.branches.encoded_stream import EncodedStream
 from wtal.data.contract import data_of
+from wtal.data.stream import StreamDataModule
 from wtal.errors import CheckpointError
 from wtal.io.bounds import checked_floors
 from wtal.io.given import listed
@@ -84,6 +87,26 @@ class LocalizationModule(LightningModule):
 
     def film(self, data: object, split: Literal["train", "val", "test"]) -> None:
         """Prepare a split for encoders that are part of the module; most modules have none."""
+
+    def know_classes(self, class_names: Sequence[str], seed: int = 0) -> Renewed:
+        """Change the classes while the module is trained, or before a checkpoint of other ones fills it.
+
+        Subclasses that can do so change their weights, too.
+
+        Args:
+            class_names: Names of the classes, the former ones first if what is known of them shall be kept.
+            seed: Seed of new weights.
+
+        Returns:
+            Which parameters have taken the place of which.
+
+        Raises:
+            ConfigError: If the weights cannot be changed.
+        """
+        self.class_names = list(class_names)
+        if "class_names" in self.hparams:
+            self.hparams["class_names"] = list(class_names)
+        return {}
 
     # Inference --------------------------------------------------------------------------------------------------
 
@@ -218,7 +241,7 @@ class LocalizationModule(LightningModule):
         except (AttributeError, TypeError, ValueError) as error:
             raise CheckpointError(f"The checkpoint is damaged: its lowest scores are unusable ({error}).") from error
         saved = checkpoint.get("class_names")
-        if saved is None or saved == self.class_names:
+        if saved is None or saved == self.class_names or self._takes_over(saved):
             return
         if len(saved) != len(self.class_names):
             difference = f"{len(saved)} classes, the data {len(self.class_names)}"
@@ -228,6 +251,17 @@ class LocalizationModule(LightningModule):
         raise CheckpointError(
             f"The checkpoint knows {difference}: give the checkpoint that was trained on these classes."
         )
+
+    def _takes_over(self, class_names: list[str]) -> bool:
+        """Whether the module now has the classes of a checkpoint, whose order may differ where videos keep coming."""
+        try:
+            data, state = getattr(self.trainer, "datamodule", None), self.trainer.state
+        except RuntimeError:  # there is no trainer
+            return False
+        known = isinstance(data, StreamDataModule) and data.know(class_names, state.fn == TrainerFn.FITTING)
+        if known:
+            self.know_classes(class_names)
+        return known
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the class names, so that the checkpoint can be checked and read without its data, and the marks."""

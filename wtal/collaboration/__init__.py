@@ -7,8 +7,10 @@ from wtal.collaboration.loop import CollaborationLoop, Pair
 from wtal.collaboration.module import CollaborationModule
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
 from wtal.collaboration.points import PointLabels
+from wtal.collaboration.prequential import Prequential
 from wtal.collaboration.pseudo_labels import Thresholds
 from wtal.collaboration.schedule import Lesson, Schedule, Step
+from wtal.collaboration.stream import FollowStream
 
 __all__ = [
     "BranchOptimizer",
@@ -16,11 +18,13 @@ __all__ = [
     "CollaborationLoop",
     "CollaborationModule",
     "FileLabels",
+    "FollowStream",
     "Fusion",
     "KnownLabels",
     "Lesson",
     "Pair",
     "PointLabels",
+    "Prequential",
     "PseudoLabelBuffer",
     "Schedule",
     "Step",

@@ -76,6 +76,22 @@ class PseudoLabelBuffer(LabelSource):
             raise RuntimeError("The pass over the training videos left snippets without a pseudo-label.")
         self.version += 1
 
+    def moved(self, rows: Sequence[int | None], lengths: Sequence[int]) -> "PseudoLabelBuffer":
+        """The labels for another set of training videos; those of new videos are ignored until a teacher sees them.
+
+        Args:
+            rows: For each video of the new set its row in this one; None if it is new.
+            lengths: Number of snippets of each video of the new set.
+        """
+        made = PseudoLabelBuffer(lengths).to(self.label.device)
+        made.version = self.version
+        bounds, new_bounds = self.offsets.tolist(), made.offsets.tolist()
+        for row, former in enumerate(rows):
+            if former is not None:
+                here, there = slice(*new_bounds[row : row + 2]), slice(*bounds[former : former + 2])
+                made.label[here], made.class_index[here] = self.label[there], self.class_index[there]
+        return made
+
     def shares(self) -> dict[str, float]:
         """Share of foreground, background and ignored snippets."""
         kinds = {"foreground": 1, "background": 0, "ignored": -1}

@@ -1,6 +1,6 @@
 """The training loop of a pair: the only code that decides who teaches when, and that extends Lightning's loops."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, cast
@@ -12,6 +12,7 @@ from pytorch_lightning.loops.progress import _BaseProgress
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
+from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
 from wtal.branches.branch import Branch
@@ -23,7 +24,7 @@ from wtal.errors import ConfigError
 from wtal.nn.modes import evaluating
 from wtal.types import SnippetBatch, SnippetScores
 
-__all__ = ["CollaborationLoop", "Pair"]
+__all__ = ["CollaborationLoop", "Pair", "load_again"]
 
 
 class Pair(Protocol):
@@ -111,7 +112,6 @@ class CollaborationLoop(_FitLoop):
         Raises:
             CheckpointError: If the checkpoint's pseudo-labels belong to other training videos.
         """
-        super().on_run_start()
         branches, lengths = self._pair.branches, data_of(self.trainer).train_lengths
         self.buffers = {student: PseudoLabelBuffer(lengths) for student in branches}
         for student, state in self._loaded.items():
@@ -122,6 +122,7 @@ class CollaborationLoop(_FitLoop):
         }
         for buffer in self.buffers.values():
             buffer.to(self.trainer.strategy.root_device)
+        super().on_run_start()
 
     def on_advance_start(self) -> None:
         """Swap the students and, when a new turn begins, refresh what they learn from."""
@@ -152,6 +153,19 @@ class CollaborationLoop(_FitLoop):
         for name in ("ready", "started", "processed", "completed"):
             setattr(self.epoch_progress.current, name, epochs)
         self.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = steps
+
+    # Videos that keep coming ------------------------------------------------------------------------------------
+
+    def take_videos(self, rows: Sequence[int | None], renewed: Mapping[Parameter, Parameter]) -> None:
+        """Go on with other training videos.
+
+        Args:
+            rows: For each video that is now trained on its former row; None if it is new.
+            renewed: Parameters that have taken the place of others, by these.
+        """
+        lengths = data_of(self.trainer).train_lengths
+        self.buffers = {student: buffer.moved(rows, lengths) for student, buffer in self.buffers.items()}
+        self._trainable = {name: [renewed.get(p, p) for p in former] for name, former in self._trainable.items()}
 
     # Pseudo-labels ----------------------------------------------------------------------------------------------
 
@@ -216,6 +230,11 @@ class CollaborationLoop(_FitLoop):
         """Keep the saved buffers until the run starts and the training set is known."""
         super().on_load_checkpoint(state_dict)
         self._loaded = state_dict.get("pseudo_labels", {})
+
+
+def load_again(trainer: Trainer) -> None:
+    """Let a trainer ask its data module for the training videos again, before the next epoch."""
+    trainer.fit_loop._combined_loader = None
 
 
 def _given(scores: SnippetScores) -> SnippetScores:

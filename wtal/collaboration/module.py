@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from wtal.branches.branch import Branch
 from wtal.branches.cbp import CBPBranch
+from wtal.branches.classes import Renewed
 from wtal.branches.hyperparameters import save_plain_hyperparameters
 from wtal.branches.localization import LocalizationModule
 from wtal.branches.scheduling import due_plateaus
@@ -143,6 +144,12 @@ class CollaborationModule(LocalizationModule):
             CollaborationLoop.install(self.trainer, self.schedule)
         for branch in self.branches.values():
             branch.setup(stage)
+
+    def know_classes(self, class_names: Sequence[str], seed: int = 0) -> Renewed:
+        """Make the heads of both branches for these classes; what they have learned of former ones is kept."""
+        super().know_classes(class_names, seed)
+        renewed = [branch.know_classes(class_names, seed) for branch in self.branches.values()]
+        return {former: fresh for of_branch in renewed for former, fresh in of_branch.items()}
 
     def film(self, data: object, split: Split) -> None:
         """Let a split give films to the encoders of both branches."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wtal.data.axes import ArraySample, FeatureArray
     from wtal.data.bank import BankRows, FeatureBank
     from wtal.data.contract import VideoData
-    from wtal.data.custom import CustomDataModule
+    from wtal.data.custom import CustomDataModule, OwnFiles
     from wtal.data.datamodule import SnippetDataModule, SplitVideos
     from wtal.data.dataset import Item, SnippetDataset, SnippetFeatures
     from wtal.data.durations import DurationCheck
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from wtal.data.made_up import MadeUpDataModule
     from wtal.data.manifest import Manifest, read_manifest
     from wtal.data.points import Points
+    from wtal.data.reservoir import Reservoir
     from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
+    from wtal.data.stream import Arrivals, StreamDataModule
     from wtal.data.synthetic import MadeVideo, SyntheticDataModule, SyntheticParams, write_synthetic
     from wtal.data.synthetic_anomaly import SyntheticAnomalyDataModule, SyntheticAnomalyParams
     from wtal.data.thumos14 import THUMOS14DataModule
@@ -46,6 +48,7 @@ __all__ = [
     "AnomalyDataModule",
     "Arrangement",
     "ArraySample",
+    "Arrivals",
     "BEOIDDataModule",
     "BankRows",
     "CustomDataModule",
@@ -70,7 +73,9 @@ __all__ = [
     "MadeUpDataModule",
     "MadeVideo",
     "Manifest",
+    "OwnFiles",
     "Points",
+    "Reservoir",
     "ResumableLoader",
     "SnippetDataModule",
     "SnippetDataset",
@@ -79,6 +84,7 @@ __all__ = [
     "SplitVideos",
     "StoreAppender",
     "StoreWriter",
+    "StreamDataModule",
     "StreamReport",
     "SyntheticAnomalyDataModule",
     "SyntheticAnomalyParams",

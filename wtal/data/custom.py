@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,7 +12,17 @@ from wtal.errors import AnnotationError
 from wtal.io.given import numbers
 from wtal.types import Benchmark, TaskName
 
-__all__ = ["CustomDataModule"]
+__all__ = ["CustomDataModule", "OwnFiles", "joined"]
+
+
+class OwnFiles(NamedTuple):
+    """Where the annotations are; see :class:`CustomDataModule`."""
+
+    annotations: Path
+    test_annotations: Path | None = None
+    subsets: Path | None = None
+    class_names: Sequence[str] | None = None
+    fps: float | None = None
 
 
 class CustomDataModule(SnippetDataModule):
@@ -48,16 +58,23 @@ class CustomDataModule(SnippetDataModule):
         task: TaskName = "localization",
         **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
-        content = read_annotations(annotations, class_names, fps)
-        if subsets is not None:
-            content = with_subsets(content, subsets)
-        if test_annotations is not None:
-            content = _joined(content, read_annotations(test_annotations, content.class_names, fps))
+        self.files = OwnFiles(Path(annotations), test_annotations, subsets, class_names, fps)
+        content = self.read()
         self._undivided = not content.videos["subset"].any()
         if self._undivided:
             name += " (the training videos)"
         tious = numbers("data.tious", tious)
         super().__init__(content, Benchmark(name, tious, ((min(tious), max(tious)),), task), **options)
+
+    def read(self) -> Annotations:
+        """Read the annotations."""
+        files = self.files
+        content = read_annotations(files.annotations, files.class_names, files.fps)
+        if files.subsets is not None:
+            content = with_subsets(content, files.subsets)
+        if files.test_annotations is not None:
+            content = joined(content, read_annotations(files.test_annotations, content.class_names, files.fps))
+        return content
 
     def train_table(self) -> pd.DataFrame:
         """All videos if there are no subsets, else those of the training subset."""
@@ -78,7 +95,12 @@ class CustomDataModule(SnippetDataModule):
         ]
 
 
-def _joined(train: Annotations, test: Annotations) -> Annotations:
+def joined(train: Annotations, test: Annotations) -> Annotations:
+    """Annotations of training and test videos in one, with the classes of the former.
+
+    Raises:
+        AnnotationError: If a video is in both.
+    """
     both = train.videos.index.intersection(test.videos.index)
     if len(both):
         raise AnnotationError(f"{len(both)} videos are in {train.path} and in {test.path}, for example {both[0]}.")

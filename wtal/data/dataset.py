@@ -79,9 +79,18 @@ class SnippetFeatures:
                 )
         return rows[self._first][0]
 
-    def keep(self, video_ids: Sequence[str]) -> None:
-        """Hold these videos in memory from now on."""
+    def keep(self, video_ids: Sequence[str], former: "SnippetFeatures | None" = None) -> None:
+        """Hold these videos in memory from now on.
+
+        Args:
+            video_ids: Names of the videos.
+            former: Features that may hold some of them already.
+        """
+        held = {} if former is None else former._kept
         for video_id in video_ids:
+            if video_id in held:
+                self._kept[video_id] = held[video_id]
+                continue
             whole = self.read(video_id, slice(None))
             self._kept[video_id] = {name: np.array(rows) for name, rows in whole.items()}
 

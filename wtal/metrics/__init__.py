@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         precision_area,
         roc_area,
     )
+    from wtal.metrics.prequential import faded_mean, forgetting
     from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score, evaluate
     from wtal.metrics.video_map import VideoMAP
 else:
@@ -49,7 +50,9 @@ __all__ = [
     "diagnose",
     "error_profile",
     "evaluate",
+    "faded_mean",
     "fine_grained_map",
+    "forgetting",
     "frame_mask",
     "frame_proposals",
     "frame_score",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wtal.results.frame_truth import FrameTruth, load_frame_truth
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
+    from wtal.results.journal import Given, Journal, Taken
     from wtal.results.predictions import read_predictions, write_predictions
     from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
     from wtal.results.published import PUBLISHED, Published
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wtal.results.runs_table import table_of_runs
     from wtal.results.scores import StudentLabels, TestScores, VideoGrids, read_pseudo_labels, read_scores
     from wtal.results.sensitivity import CutCurve, TeacherCurve
+    from wtal.results.stream import CameVideo, StreamEpoch, StreamRecord
 else:
     __getattr__, __dir__ = lazy(__name__)
 
@@ -32,14 +34,17 @@ __all__ = [
     "PUBLISHED",
     "About",
     "Analysis",
+    "CameVideo",
     "Collar",
     "CutCurve",
     "Evaluation",
     "FrameEvaluation",
     "FramePredictions",
     "FrameTruth",
+    "Given",
     "GroundTruth",
     "Identity",
+    "Journal",
     "PseudoInstances",
     "Published",
     "Record",
@@ -47,7 +52,10 @@ __all__ = [
     "RunFolder",
     "RunsTable",
     "SideBySide",
+    "StreamEpoch",
+    "StreamRecord",
     "StudentLabels",
+    "Taken",
     "TeacherCurve",
     "TestScores",
     "VideoGrids",

@@ -146,6 +146,11 @@ class RunFolder:
         return self.path / "asynchronous"
 
     @property
+    def stream(self) -> Path:
+        """What a training on videos that kept coming has left, see :mod:`wtal.results.stream`."""
+        return self.path / "stream"
+
+    @property
     def predictions(self) -> Path:
         """The folder of the detections, one file per source, and of the ground truth."""
         return self.path / "predictions"

@@ -13,6 +13,7 @@ import torch
 from wtal.branches.localization import LocalizationModule
 from wtal.collaboration import CollaborationModule, Schedule
 from wtal.data.datamodule import SnippetDataModule
+from wtal.data.stream import StreamDataModule
 from wtal.errors import CheckpointError, ConfigError, WTALError
 from wtal.io.bounds import is_bounded, read_checkpoint, read_yaml
 from wtal.io.given import one_or_more
@@ -78,6 +79,8 @@ class Run:
             if isinstance(cause, WTALError):
                 raise cause from cause.__cause__
             raise ConfigError(mistake(str(error), [str(self.config)])) from error
+        if isinstance(made, StreamDataModule):
+            made.know(self.class_names, may_grow=True)
         for mark in self.model.marks:
             made.mark_benchmark(mark)
         return made

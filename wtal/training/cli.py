@@ -24,6 +24,7 @@ import wtal.student  # noqa: F401
 from wtal._version import __version__
 from wtal.branches import LocalizationModule
 from wtal.branches.trainer_check import check_trainer
+from wtal.collaboration import FollowStream
 from wtal.collaboration.asynchronous import ExchangeSettings
 from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError, WTALError
@@ -337,6 +338,8 @@ class WTALCLI(LightningCommands):
             return callbacks
         given = settings["callbacks"] or []
         given = given if isinstance(given, list) else [given]
+        if not any(isinstance(callback, FollowStream) for callback in given):
+            callbacks.append(FollowStream())
         if settings["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in given):
             callbacks.append(FitProgress())
         if settings["enable_checkpointing"] is not False:

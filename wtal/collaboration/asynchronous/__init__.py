@@ -2,11 +2,11 @@
 
 from wtal.collaboration.asynchronous.callback import ExchangeCallback
 from wtal.collaboration.asynchronous.exchange import Exchange, ExchangeSettings, FolderExchange
-from wtal.collaboration.asynchronous.journal import Given, Journal, Taken
 from wtal.collaboration.asynchronous.lessons import lesson_of_teacher, own_lessons
 from wtal.collaboration.asynchronous.packets import LabelPacket, read_packet, write_packet
 from wtal.collaboration.asynchronous.supervision import AsynchronousLoop, Workers, fill_branches
 from wtal.collaboration.asynchronous.teaching import Teacher
+from wtal.results.journal import Given, Journal, Taken
 
 __all__ = [
     "AsynchronousLoop",

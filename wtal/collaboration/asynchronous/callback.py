@@ -9,7 +9,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from wtal.branches.branch import Branch
 from wtal.branches.labels import LabelSource
 from wtal.collaboration.asynchronous.exchange import Exchange, ExchangeSettings
-from wtal.collaboration.asynchronous.journal import Given, Journal, Taken
 from wtal.collaboration.asynchronous.packets import LabelPacket
 from wtal.collaboration.asynchronous.teaching import Teacher
 from wtal.collaboration.buffer import PseudoLabelBuffer
@@ -17,6 +16,7 @@ from wtal.collaboration.pseudo_labels import overridden
 from wtal.collaboration.schedule import Lesson
 from wtal.data.contract import VideoData, data_of
 from wtal.errors import PredictionError
+from wtal.results.journal import Given, Journal, Taken
 from wtal.types import PseudoLabels, SnippetBatch, SnippetScores
 
 __all__ = ["ExchangeCallback"]

@@ -112,6 +112,9 @@ def _joined(parts: Sequence[Material]) -> Material:
         pseudo=_first(part.pseudo for part in parts),
         instances=_first(part.instances for part in parts),
         notes=list(chain.from_iterable(part.notes for part in parts)),
+        exchanged=list(chain.from_iterable(part.exchanged for part in parts)),
+        walls=list(chain.from_iterable(part.walls for part in parts)),
+        followed=list(chain.from_iterable(part.followed for part in parts)),
     )
 
 

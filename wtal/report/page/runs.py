@@ -11,15 +11,17 @@ import pandas as pd
 from wtal.data.annotations import read_annotations
 from wtal.errors import ConfigError
 from wtal.io.bounds import read_yaml
-from wtal.report.page.contents import Material, Method, Training
+from wtal.report.page.contents import Followed, Material, Method, Training, Wall
+from wtal.report.page.exchanges import read_exchanged
 from wtal.report.style import DEFAULT_VIEWS, page_colour, page_name
 from wtal.results.comparison import read_csv
 from wtal.results.ground_truth import GroundTruth
 from wtal.results.predictions import read_predictions
 from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
-from wtal.results.record import About, read_about
+from wtal.results.record import About, read_about, read_record
 from wtal.results.run_folder import RunFolder
 from wtal.results.scores import read_pseudo_labels, read_scores
+from wtal.results.stream import StreamRecord
 from wtal.views import CBP, VLP, View
 
 __all__ = ["is_run", "numbered_folders", "read_epochs", "read_run"]
@@ -44,6 +46,7 @@ def read_run(folder: RunFolder, name: str = "") -> Material:
     about = read_about(folder.about) if folder.about.is_file() else About()
     views = about.views or DEFAULT_VIEWS
     sources = _in_order(folder.sources, views)
+    exchanged = read_exchanged(trained, title, _pair(views), _setting(trained, "exchange", "bound"))
     return Material(
         methods=[_method(folder, source, place, views) for place, source in enumerate(sources)],
         truth=_ground_truth(folder.ground_truth) if folder.ground_truth.is_file() else None,
@@ -51,6 +54,27 @@ def read_run(folder: RunFolder, name: str = "") -> Material:
         training=[] if epochs.empty else [Training(title, epochs, exchange, _pair(views))],
         pseudo=read_pseudo_labels(pseudo) if pseudo.is_file() else None,
         instances=_instances(trained),
+        exchanged=[] if exchanged is None else [exchanged],
+        walls=_walls(trained, title, exchanged is not None),
+        followed=_followed(trained, title, views),
+    )
+
+
+def _walls(folder: RunFolder, title: str, at_once: bool) -> list[Wall]:
+    """The wall time of the training of a pair; none if the run has no record of it."""
+    try:
+        record = read_record(folder.record) if folder.record.is_file() else None
+    except ConfigError:  # the page lives without it
+        return []
+    if record is None or not record.seconds or not _setting(folder, "model", "init_args", "schedule"):
+        return []
+    epochs = _setting(folder, "trainer", "max_epochs")
+    return [Wall(title, record.seconds, at_once, epochs if isinstance(epochs, int) else None)]
+
+
+def _followed(folder: RunFolder, title: str, views: Sequence[View]) -> list[Followed]:
+    return (
+        [Followed(title, StreamRecord.read(folder.stream), tuple(views))] if StreamRecord.is_in(folder.stream) else []
     )
 
 

@@ -11,9 +11,11 @@ from wtal.io.text import counted
 from wtal.metrics.diagnosis import Diagnosis
 from wtal.report.page.contents import Material
 from wtal.report.page.diagnosis import KIND_COLOURS, Stack, diagnoses, diagnosis_tables, missed_chart, stacks
+from wtal.report.page.exchanges import exchange_charts, exchange_table, wall_table
 from wtal.report.page.figures import Chart, Mark, scatter, tiou_chart
 from wtal.report.page.frames import areas_under_roc, frame_tables
 from wtal.report.page.measures import MEASURES, Measured, measure
+from wtal.report.page.stream import stream_charts
 from wtal.report.page.tables import FEWER_IS_BETTER, Table, compared_table, percent, profile_table, results_table
 from wtal.report.page.training import legend, training_charts
 from wtal.report.style import COMPARED_COLOURS, COMPARED_NAMES, PAGE_NAMES
@@ -61,6 +63,9 @@ class Sections:
     missed: Chart | None
     error_tables: list[Table]
     training: list[tuple[str, list[Chart], str]]  # name, charts, and what the shades mean
+    exchanged: list[tuple[str, list[Chart], Table]]
+    walls: Table | None
+    followed: list[tuple[str, list[Chart]]]
     measured: dict[str, Measured] = field(default_factory=dict)
 
 
@@ -85,6 +90,9 @@ def sections(material: Material, tious: Sequence[float]) -> Sections:
         missed=missed_chart(material, diagnosed),
         error_tables=error_tables(material, measured, diagnosed),
         training=[(one.name, training_charts(one), legend(one)) for one in material.training],
+        exchanged=[(one.name, exchange_charts(one), exchange_table(one)) for one in material.exchanged],
+        walls=wall_table(material.walls),
+        followed=[(one.name, stream_charts(one.record, one.views)) for one in material.followed],
         measured=measured,
     )
 

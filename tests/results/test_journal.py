@@ -1,7 +1,7 @@
 import pytest
 
-from wtal.collaboration.asynchronous import Given, Journal, Taken
 from wtal.errors import PredictionError
+from wtal.results import Given, Journal, Taken
 
 EVENTS = [Given(4, 1, 0, "aa", 0.0), Taken(4, 1, 0, 1.0), Given(8, 2, 1, "bb", 2.0), Taken(8, 2, 1, 3.0)]
 
