@@ -5,6 +5,7 @@ from wtal.collaboration.fusion import Fusion
 from wtal.collaboration.labels import FileLabels, KnownLabels, SupervisedLabels
 from wtal.collaboration.loop import CollaborationLoop, Pair
 from wtal.collaboration.module import CollaborationModule
+from wtal.collaboration.online import OnlineScorer
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
 from wtal.collaboration.points import PointLabels
 from wtal.collaboration.pseudo_labels import Thresholds
@@ -19,6 +20,7 @@ __all__ = [
     "Fusion",
     "KnownLabels",
     "Lesson",
+    "OnlineScorer",
     "Pair",
     "PointLabels",
     "PseudoLabelBuffer",
