@@ -11,7 +11,7 @@ from wtal.localization import Localizer, OnlineLocalizer, OnlineRules
 from wtal.types import SnippetScores, TimeGrid
 
 GRID = TimeGrid(fps=1, stride=1, window=1)  # snippet i is second i
-RULES = OnlineRules(levels=(0.5,), hysteresis=0.5)
+RULES = OnlineRules(levels=(0.5,), hysteresis=0.5, outer_ratio=0.25)
 AS_IT_IS = Localizer(attention_weight=0.0, video_power=0.0)  # the sequence is the probability
 
 
@@ -62,7 +62,7 @@ def test_a_gap_shorter_than_the_patience_is_part_of_the_instance():
 
 def test_levels_find_instances_of_their_own_and_none_that_repeats_one_that_was_written():
     values = [0.0, 0.3, 0.3, 0.3, 0.9, 0.9, 0.3, 0.3, 0.3, 0.0]
-    levels = OnlineRules(levels=(0.2, 0.8), hysteresis=1.0)
+    levels = OnlineRules(levels=(0.2, 0.8), hysteresis=1.0, tiou=0.5)
     inner, outer = localizer(rules=levels).push(scores_of(values))
     assert 3.5 < inner.start_s < inner.end_s < 6.5 < inner.emitted_s == 7.0
     assert outer.start_s < 1.5 < 8.5 < outer.end_s
@@ -71,11 +71,11 @@ def test_levels_find_instances_of_their_own_and_none_that_repeats_one_that_was_w
 
 
 def test_an_action_without_end_is_cut():
-    online = localizer(rules=OnlineRules(levels=(0.5,), max_length=10))
+    online = localizer(rules=OnlineRules(levels=(0.5,), hysteresis=0.8, max_length=10))
     found = online.push(scores_of([0.0, *[1.0] * 25]))
     assert [(one.start_s, one.end_s) for one in found] == [(0.9, 11.0), (11.0, 21.0)]
     hovering = [0.0, *[0.45] * 1000, 1.0, 0.0]  # above the lower threshold for long, before it is high enough
-    (one,) = localizer(rules=OnlineRules(levels=(0.5,), max_length=10)).push(scores_of(hovering))
+    (one,) = localizer(rules=OnlineRules(levels=(0.5,), hysteresis=0.8, max_length=10)).push(scores_of(hovering))
     assert one.end_s - one.start_s < 10
 
 
@@ -85,6 +85,16 @@ def test_the_weights_are_those_of_the_localizer():
     online = OnlineLocalizer(1, GRID, OnlineRules(levels=(0.4,)), Localizer(attention_weight=0.5))
     (one,) = online.push(scores)
     assert one.score == pytest.approx(0.45)  # the root of 0.81 times 0.25
+
+
+def test_bounds_are_put_back_by_the_lag_of_the_scores_but_not_beyond_the_ends():
+    values = [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]
+    late = OnlineLocalizer(1, GRID, RULES, AS_IT_IS, lag=1.5)
+    (one,) = late.push(scores_of(values))
+    assert (one.start_s, one.end_s, one.emitted_s) == (0.0, 3.5, 6.0)
+    assert late.push(scores_of([0.0, 1.0, 1.0])) == []
+    (rest,) = late.finish()
+    assert (rest.start_s, rest.end_s) == (5.25, 9.0)
 
 
 def test_a_class_that_is_improbable_so_far_counts_less():

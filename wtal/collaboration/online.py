@@ -8,11 +8,13 @@ from torch import Tensor
 from wtal.branches.branch import Branch
 from wtal.branches.localization import LocalizationModule
 from wtal.collaboration.module import CollaborationModule
+from wtal.data.datamodule import SnippetDataModule, Split
 from wtal.errors import ConfigError, FeatureError
 from wtal.functional.pooling import running_topk_pool
+from wtal.localization.online import Emission, OnlineLocalizer, OnlineRules
 from wtal.types import BranchOutput, SnippetBatch, SnippetScores
 
-__all__ = ["OnlineScorer"]
+__all__ = ["OnlineScorer", "emissions_of"]
 
 _PIECE = 64  # snippets that are scored at once, however many are given
 
@@ -41,6 +43,11 @@ class OnlineScorer:
     def past(self) -> int:
         """The largest number of earlier snippets whose features are kept."""
         return max(part.past for part in self._parts)
+
+    @property
+    def lag(self) -> float:
+        """The mean number of snippets by which the scores of the branches come late."""
+        return sum(part.branch.head.lag for part in self._parts) / len(self._parts)
 
     @torch.no_grad()
     def push(self, streams: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
@@ -114,6 +121,43 @@ class _RunningBranch:
         return self.branch(batch)  # type: ignore[no-any-return]
 
 
+def emissions_of(
+    model: LocalizationModule,
+    data: SnippetDataModule,
+    split: Split = "test",
+    rules: OnlineRules = OnlineRules(),
+    chunk: int = 1,
+) -> dict[str, list[Emission]]:
+    """Play the stored features of videos as streams, each from its beginning.
+
+    Args:
+        model: See :class:`OnlineScorer`.
+        data: Data with the model's classes.
+        split: Split of the videos.
+        rules: When an instance begins and ends.
+        chunk: Number of snippets that come together.
+
+    Returns:
+        For each video, by its name, the detections in the order in which they were written.
+
+    Raises:
+        ConfigError: If the model cannot score a stream.
+    """
+    videos, dataset = data.videos(split), data.dataset(split)
+    found: dict[str, list[Emission]] = {}
+    for row, video in enumerate(videos):
+        scorer = OnlineScorer(model)
+        localizer = OnlineLocalizer(len(model.class_names), video.grid, rules, model.localizer, scorer.lag)
+        streams, written = dataset.collate([dataset[row]]).streams, list[Emission]()
+        for begin in range(0, video.num_snippets, chunk):
+            part = {name: rows[0, begin : begin + chunk] for name, rows in streams.items()}
+            emitted_s = localizer.seen_s(min(begin + chunk, video.num_snippets))
+            new = localizer.push(scorer.push(part)[model.sources[-1]])
+            written += [one._replace(emitted_s=emitted_s) for one in new]
+        found[video.video_id] = written + localizer.finish()
+    return found
+
+
 def _branches_of(model: LocalizationModule) -> list[Branch]:
     """The branches of a model that can score a stream.
 
@@ -132,13 +176,13 @@ def _branches_of(model: LocalizationModule) -> list[Branch]:
     for branch in branches:
         if branch.encoded is not None and branch.encoded.is_trained:
             raise ConfigError(
-                f"The encoder of {branch.name!r} was trained with it and reads whole films, so it cannot score a stream: "
-                "train on features of a frozen encoder, with `-c profiles/causal.yaml`."
+                f"The encoder of {branch.name!r} was trained with it and reads whole films, so it cannot score a "
+                "stream: train on features of a frozen encoder, with `-c profiles/causal.yaml`."
             )
         if branch.head.past is None:
             raise ConfigError(
-                f"The {type(branch.head).__name__} of {branch.name!r} looks at what comes after a snippet, so it cannot "
-                "score a stream: train it again with `-c profiles/causal.yaml` (`causal: true`), which AttentionMILHead, "
-                "BaSNetHead, AnchoredTextHead and TextHead know."
+                f"The {type(branch.head).__name__} of {branch.name!r} looks at what comes after a snippet, so it "
+                "cannot score a stream: train it again with `-c profiles/causal.yaml` (`causal: true`), which "
+                "AttentionMILHead, BaSNetHead, AnchoredTextHead and TextHead know."
             )
     return branches

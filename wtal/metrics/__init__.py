@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         precision_area,
         roc_area,
     )
+    from wtal.metrics.online import OnlineScore, online_score
     from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score, evaluate
     from wtal.metrics.video_map import VideoMAP
 else:
@@ -40,6 +41,7 @@ __all__ = [
     "FrameRules",
     "FrameRulesName",
     "FrameScore",
+    "OnlineScore",
     "RuleSet",
     "RuleSetName",
     "Score",
@@ -54,6 +56,7 @@ __all__ = [
     "frame_proposals",
     "frame_score",
     "kinds_of",
+    "online_score",
     "precision_area",
     "roc_area",
     "stacked_rows",

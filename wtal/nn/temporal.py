@@ -56,6 +56,11 @@ class MaskedConv(nn.Conv1d):
         """Number of earlier snippets that an output sees; None if it sees later ones, too."""
         return None if self.padding[0] else self.before
 
+    @property
+    def lag(self) -> float:
+        """How far the middle of what an output sees lies before its own snippet."""
+        return self.before - (self.kernel_size[0] - 1) / 2
+
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         """Map ``(B, T, in_dim)`` and mask ``(B, T)`` to ``(B, T, out_dim)``."""
         x = x.masked_fill(~mask[..., None], 0).transpose(1, 2)

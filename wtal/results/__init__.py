@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wtal.results.frame_truth import FrameTruth, load_frame_truth
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
+    from wtal.results.online_evaluation import OnlineEvaluation, evaluate_online
     from wtal.results.predictions import read_predictions, write_predictions
     from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
     from wtal.results.published import PUBLISHED, Published
@@ -40,6 +41,7 @@ __all__ = [
     "FrameTruth",
     "GroundTruth",
     "Identity",
+    "OnlineEvaluation",
     "PseudoInstances",
     "Published",
     "Record",
@@ -54,6 +56,7 @@ __all__ = [
     "analyze_sets",
     "evaluate_file",
     "evaluate_frames",
+    "evaluate_online",
     "export",
     "export_table",
     "load_frame_truth",

@@ -72,6 +72,15 @@ def test_a_score_depends_on_exactly_the_snippets_that_the_head_says(name, text):
     assert (head(earlier, mask).plain[0, place] != whole.plain[0, place]).any() or name == "zero_shot"
 
 
+def test_scores_come_late_by_half_of_what_a_window_sees(text):
+    lags = {name: make().lag for name, (make, _) in heads_of(text).items()}
+    assert lags == {
+        "attention_mil": 2, "basnet": 1, "anchored": 1, "anchored, deep": 2, "text": 0, "mixture": 0.5, "zero_shot": 0
+    }  # fmt: skip
+    assert AttentionMILHead(CLASSES, in_dim=16).lag == BaSNetHead(CLASSES, in_dim=16).lag == 0
+    assert AnchoredTextHead(CLASSES, text=text, dim=16).lag == 0
+
+
 @pytest.mark.parametrize("name", ["attention_mil", "basnet", "anchored", "text"])
 def test_a_causal_head_has_the_weights_of_the_other_one(name, text):
     """So that a checkpoint of either loads into either."""

@@ -101,6 +101,11 @@ class AnchoredTextHead(Head):
         """Those of the Transformer and of the smoothing, if they are causal."""
         return None if self.temporal.past is None else self.temporal.past + self.smoothing - 1
 
+    @property
+    def lag(self) -> float:
+        """That of the smoothing; the Transformer only corrects the snippet's own image."""
+        return (self.smoothing - 1) / 2 if self.causal else 0.0
+
     @torch.no_grad()
     def prepare(self, rows: Iterable[Tensor]) -> None:
         """Measure the scale of the similarities on the training snippets.

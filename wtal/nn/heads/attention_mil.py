@@ -54,6 +54,11 @@ class AttentionMILHead(AttentionHead):
         first, second = self.embed.conv.past, self.classifier.past  # that of the attention sees as many
         return None if first is None or second is None else first + second
 
+    @property
+    def lag(self) -> float:
+        """Those of one convolution after the other."""
+        return self.embed.conv.lag + self.classifier.lag
+
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet."""
         embedding = self.embed(self.input_dropout(self.norm(features, mask)), mask)

@@ -73,6 +73,11 @@ class BaSNetHead(Head):
         """Those of the one convolution, if it is causal."""
         return self.embed.conv.past
 
+    @property
+    def lag(self) -> float:
+        """That of the one convolution."""
+        return self.embed.conv.lag
+
     def forward(self, features: Tensor, mask: Tensor) -> BaSNetOutput:
         """Score each snippet; the base branch serves only the loss."""
         features = self.norm(features, mask)

@@ -44,6 +44,11 @@ class Head(nn.Module):
         """
         return None
 
+    @property
+    def lag(self) -> float:
+        """Number of snippets by which scores come late, as a window that ends with a snippet answers for its middle."""
+        return 0.0
+
     def prepare(self, rows: Iterable[Tensor]) -> None:
         """Measure what the head must know about the training features, once before training.
 

@@ -60,6 +60,11 @@ class MixtureHead(Head):
         known = [head.past for head in self.parts if head.past is not None]
         return max(known) if len(known) == len(self.parts) else None
 
+    @property
+    def lag(self) -> float:
+        """The mean of the heads'."""
+        return sum(head.lag for head in self.parts) / len(self.parts)
+
     def prepare(self, rows: Iterable[Tensor]) -> None:
         """Let each head measure the training snippets of its stream."""
 
