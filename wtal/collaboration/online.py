@@ -125,7 +125,7 @@ def emissions_of(
     model: LocalizationModule,
     data: SnippetDataModule,
     split: Split = "test",
-    rules: OnlineRules = OnlineRules(),
+    rules: OnlineRules = OnlineRules(),  # noqa: B008  frozen
     chunk: int = 1,
 ) -> dict[str, list[Emission]]:
     """Play the stored features of videos as streams, each from its beginning.

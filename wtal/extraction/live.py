@@ -59,7 +59,11 @@ class LiveDetector:
     """
 
     def __init__(
-        self, model: LocalizationModule, making: Extraction, rules: OnlineRules = OnlineRules(), chunk: int = 1
+        self,
+        model: LocalizationModule,
+        making: Extraction,
+        rules: OnlineRules = OnlineRules(),  # noqa: B008  frozen
+        chunk: int = 1,
     ) -> None:
         self.model, self.making, self.rules, self.chunk = model, needed(model, making), rules, chunk
         OnlineScorer(model)  # refuses a model before weights are loaded
@@ -82,25 +86,21 @@ class LiveDetector:
         clip = self._encoders.clip
         to_image = clip.preparation(self.making.bgr) if clip else None
         snippets = cut_snippets(reader.frames(), self._encoders.cut, frozenset(self.making.streams), to_image)
-        count = 0
+        count, latency_s = 0, 0.0
         while part := list(islice(snippets, self.chunk)):
             began = time.monotonic()
             scores = scorer.push(self._features(part))[self.model.sources[-1]]
             found = localizer.push(scores)
             first, count = count, count + len(part)
             now_s = localizer.seen_s(count)
-            yield LiveChunk(
-                [one._replace(emitted_s=now_s) for one in found],
-                np.array([grid.edge_s(index + 0.5) for index in range(first, count)]),
-                _curves(scores),
-                now_s,
-                time.monotonic() - began,
-                reader.count,
-            )
+            times_s = np.array([grid.edge_s(index + 0.5) for index in range(first, count)])
+            written = [one._replace(emitted_s=now_s) for one in found]
+            latency_s = time.monotonic() - began
+            yield LiveChunk(written, times_s, _curves(scores), now_s, latency_s, reader.count)
         end_s = grid.offset_s + reader.count / grid.fps
         rest = [one._replace(emitted_s=max(end_s, one.emitted_s)) for one in localizer.finish()]
         empty = np.zeros((0, len(self.model.class_names)))
-        yield LiveChunk(rest, np.zeros(0), empty, end_s, 0.0, reader.count)
+        yield LiveChunk(rest, np.zeros(0), empty, end_s, latency_s, reader.count)
 
     def _features(self, snippets: list[Snippet]) -> dict[str, Tensor]:
         """Features by stream, as a store holds them: I3D's RGB before its flow."""

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from wtal.types import TimeGrid
     from wtal.video.snippets import Job
 
-__all__ = ["CROPS", "Extraction", "Flow", "Layout", "Networks", "Running", "Stream", "extract_features", "load_networks"]
+__all__ = [
+    "CROPS",
+    "Extraction",
+    "Flow",
+    "Layout",
+    "Networks",
+    "Running",
+    "Stream",
+    "extract_features",
+    "load_networks",
+]
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
@@ -256,7 +266,13 @@ class Networks(NamedTuple):
         return {"frames together": self.together} if self.together else {"frames a snippet": making.images}
 
 
-def _load(making: Extraction) -> Networks:
+def load_networks(making: Extraction) -> Networks:
+    """Load the networks of the streams that are to be made.
+
+    Raises:
+        ConfigError: If weights do not exist.
+        CheckpointError: If a file of weights holds something else.
+    """
     from wtal.nn.encoders.i3d import load_i3d
     from wtal.nn.encoders.open_tower import open_frame_tower
 

@@ -64,11 +64,11 @@ class LiveView:
         return (
             f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{again}<title>{escape(self.title)}</title>'
             f"<style>{_STYLE}</style></head><body>\n<h1>{escape(self.title)}</h1>\n"
-            f'<p{" class=over" if over else ""}>{escape(state)}</p>\n'
+            f"<p{' class=over' if over else ''}>{escape(state)}</p>\n"
             + (f"<p><strong>{escape(self.note)}</strong></p>\n" if self.note else "")
             + self._chart()
-            + f"<p>{shown}</p>\n<table><tr><th>action</th><th>start</th><th>end</th><th>score</th><th>known after</th></tr>"
-            f"\n{cells}</table>\n</body></html>\n"
+            + f"<p>{shown}</p>\n<table><tr><th>action</th><th>start</th><th>end</th><th>score</th>"
+            f"<th>known after</th></tr>\n{cells}</table>\n</body></html>\n"
         )
 
     def _chart(self) -> str:

@@ -112,8 +112,8 @@ def evaluate_online(path: Path, label: str, truth: GroundTruth, tious: Sequence[
 def _caption(result: OnlineEvaluation) -> str:
     return (
         f"by time of emission, as MATR measures; {result.truth.path.name}, {result.truth.name}: "
-        f"{counted(len(result.truth.video_ids), 'video')}, {result.score.instances} instances; mAP in %; delay after the "
-        "true end, mean over the instances that were found"
+        f"{counted(len(result.truth.video_ids), 'video')}, {result.score.instances} instances; mAP in %; delay "
+        "after the true end, mean over the instances that were found"
     )
 
 

@@ -137,10 +137,10 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
     Args:
         path: A ``.json`` file with ``results`` (its other keys are ignored) or with the list of each video at its top;
-            a ``.jsonl`` file of a live detection, with one object a line; a ``.csv``, ``.tsv`` or ``.txt`` file with the columns ``video``, ``label``, ``start``, ``end`` and
-            ``score``, also under names of other programs (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such
-            columns, such as ActionFormer's ``eval_results.pkl``; or a folder of such files, each with the predictions
-            of different videos.
+            a ``.jsonl`` file of a live detection, with one object a line; a ``.csv``, ``.tsv`` or ``.txt`` file with
+            the columns ``video``, ``label``, ``start``, ``end`` and ``score``, also under names of other programs
+            (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such columns, such as ActionFormer's
+            ``eval_results.pkl``; or a folder of such files, each with the predictions of different videos.
 
     Returns:
         One row per detection, in the order of the file: :data:`COLUMNS`.
