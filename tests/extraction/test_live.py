@@ -17,7 +17,6 @@ from wtal.extraction.pipeline import Extraction, Running, extract_features
 from wtal.localization import Emission, Localizer
 from wtal.nn.heads import AnchoredTextHead
 from wtal.nn.text.prompts import FileText
-from wtal.results.online_evaluation import evaluate_online
 from wtal.results.predictions import read_predictions
 from wtal.types import SnippetBatch
 from wtal.video.live import LiveReader

@@ -90,13 +90,11 @@ def test_a_file_is_read_as_a_frame_reader_reads_it_as_often_as_is_said(tmp_path,
 def test_a_network_stream_is_read_until_it_is_lost_and_its_password_is_not_told():
     content = transport_stream(30)
     with rtsp(content) as address:
-        live = LiveReader(address, fps=25.0)
-        found = []
+        live, found = LiveReader(address, fps=25.0), []
         with pytest.raises(
             VideoError, match=r"^rtsp://127.0.0.1:\d+/stream has sent nothing more after 1\.\d s"
         ) as error:
-            for frame in live.frames():
-                found.append(frame.rgb(24))
+            found.extend(frame.rgb(24) for frame in live.frames())
     assert "secret" not in str(error.value)
     assert 25 <= len(found) == live.count <= 30
     assert found[0].shape == (24, 32, 3)
@@ -127,7 +125,7 @@ class Camera:
     def __init__(self, number):
         self.number, self.left = number, pictures(6)
 
-    def isOpened(self):
+    def isOpened(self):  # noqa: N802  OpenCV's name
         return self.number == 3
 
     def read(self):
@@ -142,8 +140,7 @@ def test_a_camera_is_read_by_the_clock(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
     live, found = LiveReader("/dev/video3", fps=100.0), []
     with pytest.raises(VideoError, match="/dev/video3 has sent nothing more"):
-        for frame in live.frames():
-            found.append(int(frame.rgb().mean()))
+        found.extend(int(frame.rgb().mean()) for frame in live.frames())
     assert len(found) >= 9  # 5 gaps of at least 2 frames
     assert found == sorted(found)
     assert len(set(found)) >= 4

@@ -12,7 +12,7 @@ from wtal.errors import PredictionError, brief
 from wtal.io.bounds import read_json, read_text
 from wtal.io.times import seconds
 
-__all__ = ["emission_line", "has_emission_times", "read_emission_times", "read_lines"]
+__all__ = ["emission_line", "read_emission_times", "read_lines"]
 
 _NAMES = ("emitted", "emitted_s", "gentime")  # the last is that of MATR's code
 
@@ -43,14 +43,6 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             raise PredictionError(f"{path}: line {number} must be a JSON object, not {brief(row)}.")
         rows += [] if row is None else [row]
     return rows
-
-
-def has_emission_times(path: Path) -> bool:
-    """Whether a file states when its detections were known."""
-    if path.suffix.lower() not in (".json", ".jsonl") or not path.is_file():
-        return False
-    first = next(_rows(path), None)
-    return first is not None and any(name in first for name in _NAMES)
 
 
 def read_emission_times(path: Path) -> NDArray[np.float64]:
