@@ -98,13 +98,7 @@ def run(
         VideoError: At the end, if some videos could not be read.
         WTALError: As ``wtal extract`` and :func:`wtal.load` do.
     """
-    if [checkpoint is None, model is None, not labels].count(False) != 1:
-        raise ConfigError(
-            "Give either `--checkpoint` or `--labels`, or `--model`: a trained model, names of actions to find, or an "
-            "exported model."
-        )
-    if (live is None) == (not videos):
-        raise ConfigError("Give either videos or, as `--live`, a camera, an rtsp:// address or a file to watch.")
+    _check([checkpoint is not None, model is not None, bool(labels)], [live is not None, bool(videos)])
     files = find_videos(videos)
 
     from wtal.extraction.detection import detect_actions, zero_shot_model
@@ -139,6 +133,21 @@ def run(
     if found.failed:
         names = ", ".join(found.failed)
         raise VideoError(f"{len(found.failed)} of {counted(len(files), 'video')} cannot be read: {names}.")
+
+
+def _check(models: Sequence[bool], sources: Sequence[bool]) -> None:
+    """Refuse anything but one model, and one of a stream and videos.
+
+    Raises:
+        ConfigError: If more than one of either is given, or none.
+    """
+    if models.count(True) != 1:
+        raise ConfigError(
+            "Give either `--checkpoint` or `--labels`, or `--model`: a trained model, names of actions to find, or an "
+            "exported model."
+        )
+    if sources.count(True) != 1:
+        raise ConfigError("Give either videos or, as `--live`, a camera, an rtsp:// address or a file to watch.")
 
 
 def _watch(

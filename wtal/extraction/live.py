@@ -106,9 +106,9 @@ class LiveDetector:
         """Features by stream, as a store holds them: I3D's RGB before its flow."""
         pixels = stacked(snippets)
         device = self._encoders.device
-        on_device = (None if part is None else part.to(device) for part in pixels)
+        rgb, flow, images = (None if part is None else part.to(device) for part in pixels)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):  # as an extraction does
-            found = self._encoders.predict_step(Snippets(0, *on_device), 0)
+            found = self._encoders.predict_step(Snippets(0, rgb, flow, images), 0)
         i3d = [found[stream].float() for stream in ("rgb", "flow") if stream in found]
         streams = {"i3d": torch.cat(i3d, dim=1)} if i3d else {}
         return streams | ({"clip": found["clip"].float()} if "clip" in found else {})

@@ -122,7 +122,9 @@ def _shown(results: Sequence[OnlineEvaluation]) -> pd.DataFrame:
     for result in results:
         precision, delay = percent(result.table.loc[["mAP"]]), result.table.loc[["delay s"]]
         delay = delay.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
-        parts.append(pd.concat([precision, delay]).rename(lambda name, label=result.label: f"{label}, {name}"))
+        part = pd.concat([precision, delay])
+        part.index = pd.Index([f"{result.label}, {name}" for name in part.index])
+        parts.append(part)
     return pd.concat(parts).rename_axis("predictions")
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from wtal.errors import VideoError
 from wtal.io.extras import from_extra
 
@@ -118,7 +120,7 @@ class LiveReader:
                     return
                 now = time.monotonic()
                 began = now if began is None else began
-                yield Fraction(now - began), VideoFrame.from_ndarray(pixels, format="bgr24")
+                yield Fraction(now - began), VideoFrame.from_ndarray(np.asarray(pixels, np.uint8), format="bgr24")
         finally:
             capture.release()
 
