@@ -140,6 +140,15 @@ def test_either_a_checkpoint_or_labels(videos: Path, tmp_path: Path, capsys, wor
     assert "Give either `--checkpoint` or `--labels`" in capsys.readouterr().err
 
 
+def test_a_model_that_looks_ahead_cannot_watch_a_stream(videos: Path, checkpoint: Path, tmp_path: Path, capsys) -> None:
+    words = ["detect", "--live", str(videos / "first.mp4"), "--checkpoint", str(checkpoint), "--output", str(tmp_path)]
+    assert main([*words, *QUICK]) == 2
+    sentence = capsys.readouterr().err.splitlines()[-1]
+    assert sentence.startswith("wtal: error: The AttentionMILHead of 'cbp' looks at what comes after a snippet")
+    assert "profiles/causal.yaml" in sentence
+    assert not list(tmp_path.iterdir())
+
+
 def test_features_unlike_those_of_the_training_are_warned_about(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     command = ["detect", str(videos / "first.mp4"), "--checkpoint", str(checkpoint), "--output", str(tmp_path), *QUICK]
     with pytest.warns(UserWarning, match="The i3d features of the training have another grid"):

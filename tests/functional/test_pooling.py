@@ -3,7 +3,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wtal.functional.pooling import best_snippets, masked_mean, min_max, topk_pool
+from wtal.functional.pooling import (
+    best_snippets,
+    masked_mean,
+    min_max,
+    running_min_max,
+    running_topk_pool,
+    topk_pool,
+)
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(1, 2.0), (2, 3.0), (9, 3.0)])
@@ -70,3 +77,32 @@ def test_min_max_is_blind_to_shift_scale_and_padding():
     assert stretched[0].max() == 1
     assert stretched[0].min() == 0
     assert stretched[2].abs().max() == 0  # one snippet: constant
+
+
+@given(
+    length=st.integers(1, 30),
+    ratio=st.integers(1, 9),
+    horizon=st.integers(1, 40),
+    newest=st.integers(1, 30) | st.none(),
+)
+def test_running_pool_is_the_pool_of_each_beginning(length, ratio, horizon, newest):
+    cas = torch.randn(length, 3, generator=torch.Generator().manual_seed(length))
+    newest = None if newest is None else min(newest, length)
+    seen = [cas[max(0, last - horizon + 1) : last + 1] for last in range(length)]
+    slow = torch.cat([topk_pool(part[None], torch.ones(1, len(part), dtype=torch.bool), ratio) for part in seen])
+    found = running_topk_pool(cas, ratio, horizon, newest)
+    torch.testing.assert_close(found, slow[-(newest or length) :], rtol=1e-5, atol=1e-6)
+
+
+@given(length=st.integers(1, 30), past=st.integers(0, 40))
+def test_running_scale_is_that_of_each_beginning(length, past):
+    values = torch.randn(1, length, generator=torch.Generator().manual_seed(length))
+    mask = torch.ones(1, length, dtype=torch.bool)
+    seen = [values[:, max(0, last - past) : last + 1] for last in range(length)]
+    slow = torch.stack([min_max(part, mask[:, : part.shape[1]])[0, -1] for part in seen])
+    torch.testing.assert_close(running_min_max(values, mask, past)[0], slow)
+
+
+def test_running_numbers_must_be_positive():
+    with pytest.raises(ValueError, match="horizon"):
+        running_topk_pool(torch.zeros(3, 2), ratio=1, horizon=0)

@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from wtal.nn.temporal import AttentionLayer, MaskedConv, TemporalConv, TemporalTransformer
+from wtal.nn.temporal import (
+    AttentionLayer,
+    MaskedConv,
+    TemporalConv,
+    TemporalTransformer,
+    attend_to_all_pairs,
+    attend_to_blocks,
+    moving_average,
+)
 
 
 def mask_of(lengths, total):
@@ -24,6 +32,9 @@ LAYERS = {
     "transformer": lambda: TemporalTransformer(6, 8, heads=2),
     "deep": lambda: TemporalTransformer(6, 8, depth=2, heads=4),
     "without layers": lambda: TemporalTransformer(6, 8, depth=0),
+    "causal convolution": lambda: TemporalConv(6, 8, causal=True),
+    "causal and deep": lambda: TemporalTransformer(6, 8, depth=2, heads=2, past=3),
+    "causal, itself alone": lambda: TemporalTransformer(6, 8, heads=2, past=0),
 }
 
 
@@ -123,3 +134,54 @@ def test_gathered_taps_are_the_convolution_of_weighted_snippets(kernel_size):
     taps = conv.taps(x, mask)
     torch.testing.assert_close(conv.gather(taps), conv(x, mask))
     torch.testing.assert_close(conv.gather(taps * weight[..., None, None]), conv(x * weight[..., None], mask))
+
+
+def test_a_causal_convolution_by_hand():
+    conv = MaskedConv(1, 1, causal=True)
+    conv.weight.data[:] = torch.tensor([1.0, 10, 100])
+    conv.bias.data[:] = 0
+    x, mask = torch.tensor([[[1.0], [2], [3], [9], [9]]]), mask_of([3], 5)
+    assert conv(x, mask)[0, :3, 0].tolist() == [100, 210, 321]
+    assert conv.gather(conv.taps(x, mask))[0, :3, 0].tolist() == [100, 210, 321]
+    assert (conv.past, MaskedConv(1, 1).past, MaskedConv(1, 1, 1).past) == (2, None, 0)
+
+
+def test_a_causal_average_by_hand():
+    values = torch.tensor([[[1.0], [2.0], [6.0], [9.0]]])
+    assert moving_average(values, mask_of([3], 4), 3, causal=True)[0, :3, 0].tolist() == [1, 1.5, 3]
+
+
+def reached_from(layer, place, length=40):
+    """First and last snippet that an output depends on."""
+    x = torch.randn(1, length, 6, requires_grad=True)
+    layer.eval()(x, torch.ones(1, length, dtype=torch.bool))[0, place].sum().backward()
+    seen = x.grad[0].any(dim=1).nonzero().squeeze(1)
+    return int(seen[0]), int(seen[-1])
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_causal_transformer_sees_exactly_as_far_back_as_it_says(depth):
+    layer = TemporalTransformer(6, 8, depth=depth, heads=2, past=5)
+    assert layer.past == 4 + 5 * depth
+    assert reached_from(layer, 30) == (30 - layer.past, 30)
+    assert TemporalTransformer(6, 8).past is None
+
+
+@pytest.mark.parametrize(("length", "past"), [(1, 4), (4, 4), (5, 4), (23, 4), (23, 0), (23, 60)])
+def test_attention_in_blocks_is_attention_to_all_pairs(length, past):
+    torch.manual_seed(1)
+    query, key, value = torch.randn(3, 2, 2, length, 4)
+    mask = mask_of([length, max(1, length - 3)], length)
+    blocks, pairs = (attend(query, key, value, mask, past) for attend in (attend_to_blocks, attend_to_all_pairs))
+    torch.testing.assert_close(blocks, pairs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_that_looks_back_over_everything_is_a_causal_layer_of_pytorch():
+    torch.manual_seed(0)
+    mine = AttentionLayer(16, 4, 0.1, past=20).eval()
+    torchs = nn.TransformerEncoderLayer(16, 4, 32, 0.1, "gelu", batch_first=True, norm_first=True).eval()
+    torchs.load_state_dict(mine.state_dict())
+    x = torch.randn(2, 9, 16)
+    ahead = torch.ones(9, 9, dtype=torch.bool).triu(1)
+    expected = torchs(x, src_mask=ahead)
+    torch.testing.assert_close(mine(x, mask_of([9, 9], 9)), expected, rtol=0, atol=1e-6)

@@ -5,6 +5,7 @@ from wtal.collaboration.fusion import Fusion
 from wtal.collaboration.labels import FileLabels, KnownLabels, SupervisedLabels
 from wtal.collaboration.loop import CollaborationLoop, Pair
 from wtal.collaboration.module import CollaborationModule
+from wtal.collaboration.online import OnlineScorer, emissions_of
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
 from wtal.collaboration.points import PointLabels
 from wtal.collaboration.prequential import Prequential
@@ -22,6 +23,7 @@ __all__ = [
     "Fusion",
     "KnownLabels",
     "Lesson",
+    "OnlineScorer",
     "Pair",
     "PointLabels",
     "Prequential",
@@ -30,4 +32,5 @@ __all__ = [
     "Step",
     "SupervisedLabels",
     "Thresholds",
+    "emissions_of",
 ]

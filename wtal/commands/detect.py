@@ -13,14 +13,19 @@ from wtal.video.files import find_videos
 if TYPE_CHECKING:
     from wtal.branches import LocalizationModule
     from wtal.extraction.detection import Found
+    from wtal.extraction.pipeline import Extraction
     from wtal.training.checkpoint import Run
 
 __all__ = ["run"]
 
+_NORMALISED = 255  # earlier snippets among which CLIP's cosines in a stream are normalised
+_OF_FLOOR = 0.5  # the floor is for the best detection of a video, and a stream has no best one yet
+
 
 def run(
-    videos: Sequence[Path],
+    videos: Sequence[Path] = (),
     /,
+    *,
     output: Path,
     checkpoint: Path | None = None,
     model: Path | None = None,
@@ -42,6 +47,9 @@ def run(
     minimum: float | None = None,
     workers: int | None = None,
     trust: Sequence[str] = (),
+    live: str | None = None,
+    chunk: int = 1,
+    loop: int = 1,
 ) -> None:
     """Find when actions happen in videos: features, scores, detections, and a page that shows them.
 
@@ -49,6 +57,10 @@ def run(
     (subtitles) and ``<video>.eaf`` (ELAN) of each, ``page/index.html``, and what ``wtal report`` and ``wtal evaluate``
     read (``predictions``, ``scores``). Existing features are reused, and what was found in earlier videos is kept. New
     features are made as existing ones in the same folder, or as those of the training, unless an option differs.
+
+    With ``--live``, a camera, a network stream or a file is watched instead: each detection becomes a line of JSON, on
+    standard output and in ``OUTPUT/live.jsonl``, once its end has been seen, and is never changed. ``OUTPUT/live.html``
+    reloads itself. Ctrl-C ends it.
 
     Args:
         videos: Video files, or folders of which every video is used.
@@ -75,17 +87,18 @@ def run(
             stays below it.
         workers: Processes that decode; see ``wtal extract``.
         trust: Packages besides this one whose classes the checkpoint may name, such as your own heads.
+        live: Number of a camera, ``rtsp://`` address or file to watch, in place of videos. The checkpoint must be of a
+            model that looks only back: `wtal fit -c ... -c profiles/causal.yaml`. ``--minimum`` is then by default half
+            of the lowest score of an action in the training.
+        chunk: Snippets that are encoded together with ``--live``: more are faster, and detections come later.
+        loop: How many times a file is played with ``--live``, one after the other; 0 for ever.
 
     Raises:
-        ConfigError: If not exactly one of checkpoint, model and labels is given.
+        ConfigError: If not exactly one of checkpoint, model and labels is given, or not either videos or a stream.
         VideoError: At the end, if some videos could not be read.
         WTALError: As ``wtal extract`` and :func:`wtal.load` do.
     """
-    if [checkpoint is None, model is None, not labels].count(False) != 1:
-        raise ConfigError(
-            "Give either `--checkpoint` or `--labels`, or `--model`: a trained model, names of actions to find, or an "
-            "exported model."
-        )
+    _check([checkpoint is not None, model is not None, bool(labels)], [live is not None, bool(videos)])
     files = find_videos(videos)
 
     from wtal.extraction.detection import detect_actions, zero_shot_model
@@ -108,6 +121,9 @@ def run(
     features = features or output / "features"
     settled = settle(given, chosen.texts, features, chosen.trained, chosen.learned)
     print(settled.remark, end="\n" if settled.remark else "", file=sys.stderr)
+    if live is not None:
+        _watch(live, chosen.model or list(labels), settled.making, output, minimum, chunk, loop)
+        return
     scoring = chosen.model or zero_shot_model(labels, settled.making)
     if minimum is not None:
         scoring.floors = {source: dict.fromkeys(scoring.class_names, minimum) for source in scoring.sources}
@@ -117,6 +133,51 @@ def run(
     if found.failed:
         names = ", ".join(found.failed)
         raise VideoError(f"{len(found.failed)} of {counted(len(files), 'video')} cannot be read: {names}.")
+
+
+def _check(models: Sequence[bool], sources: Sequence[bool]) -> None:
+    """Refuse anything but one model, and one of a stream and videos.
+
+    Raises:
+        ConfigError: If more than one of either is given, or none.
+    """
+    if models.count(True) != 1:
+        raise ConfigError(
+            "Give either `--checkpoint` or `--labels`, or `--model`: a trained model, names of actions to find, or an "
+            "exported model."
+        )
+    if sources.count(True) != 1:
+        raise ConfigError("Give either videos or, as `--live`, a camera, an rtsp:// address or a file to watch.")
+
+
+def _watch(
+    source: str,
+    model: "LocalizationModule | list[str]",
+    making: "Extraction",
+    output: Path,
+    minimum: float | None,
+    chunk: int,
+    loop: int,
+) -> None:
+    """Detect in a stream by a model, or by CLIP alone the actions of some names.
+
+    Raises:
+        ConfigError: If a number is out of range, or the model cannot score a stream.
+        VideoError: If the stream cannot be read.
+    """
+    if chunk < 1 or loop < 0:
+        raise ConfigError(f"--chunk and --loop must be 1 or more, and --loop may be 0, got {chunk} and {loop}.")
+    from wtal.extraction.detection import note_of, zero_shot_model
+    from wtal.extraction.live import LiveDetector
+    from wtal.extraction.live_output import run_live
+    from wtal.video.live import LiveReader
+
+    reader = LiveReader(source, making.fps, loop or None)
+    scoring = zero_shot_model(model, making, past=_NORMALISED) if isinstance(model, list) else model
+    floors = scoring.floors.get(scoring.sources[-1], {})
+    lowest = {name: _OF_FLOOR * floors.get(name, 0.0) if minimum is None else minimum for name in scoring.class_names}
+    name = Path(source).stem if reader.is_file else reader.title
+    run_live(LiveDetector(scoring, making, chunk=chunk), reader, name, output, lowest, note_of(making))
 
 
 class _Chosen(NamedTuple):

@@ -18,7 +18,8 @@ from wtal.results.frame_evaluation import (
 )
 from wtal.results.frame_scores import read_frame_scores
 from wtal.results.frame_truth import load_frame_truth
-from wtal.results.ground_truth import load_truth
+from wtal.results.ground_truth import GroundTruth, load_truth
+from wtal.results.online_evaluation import evaluate_online, save_online_evaluations, show_online_evaluations
 from wtal.results.sets import each_scores, each_set, rules_for, thresholds_of_runs, truth_of_runs
 
 __all__ = ["run"]
@@ -44,6 +45,7 @@ def run(
     task: Literal["localization", "anomaly"] = "localization",
     video_list: Path | None = None,
     frames_per_score: int = 1,
+    online: bool = False,
 ) -> None:
     """Measure prediction files by the rules of a public evaluator.
 
@@ -80,6 +82,8 @@ def run(
         task: What was predicted: segments, or whether frames are abnormal.
         video_list: The tested videos of an anomaly task: a list of feature files, or a table `video,label,frames`.
         frames_per_score: Frames that one score of an anomaly task stands for: 16 for scores of snippets.
+        online: Measure detections of streams by the time at which they were known: mAP without those that end after
+            it, and the mean delay after the true end. For files of ``wtal detect --live``, or with MATR's `gentime`.
 
     Raises:
         WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
@@ -95,6 +99,9 @@ def run(
     truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
     of_runs = thresholds_of_runs(sets) if annotations is None else ()
     thresholds = tuple(sorted(set(tious))) or of_runs or truth.tious
+    if online:
+        _report_online(sets, labels_of(sets, names), truth, thresholds, protocol, output, per_class)
+        return
     results = [
         evaluate_file(path, label, truth, rules_for(path, rules), thresholds)
         for path, label in zip(sets, labels_of(sets, names), strict=True)
@@ -125,6 +132,29 @@ def _chosen(known: Mapping[Any, Rules], name: str, task: str) -> Rules:
     if name not in known:
         raise ConfigError(f"--protocol {name} measures no {task}: choose {', '.join(known)}, or another --task.")
     return known[name]
+
+
+def _report_online(
+    sets: Sequence[Path],
+    labels: Sequence[str],
+    truth: GroundTruth,
+    tious: Sequence[float],
+    protocol: str | None,
+    output: Path | None,
+    per_class: bool,
+) -> None:
+    """Measure detections of streams.
+
+    Raises:
+        ConfigError: If rules are chosen that do not know when a detection was made.
+        PredictionError: If a file does not say it.
+    """
+    if protocol is not None:
+        raise ConfigError(f"--protocol {protocol} knows no time of emission: leave it out with --online.")
+    results = [evaluate_online(path, label, truth, tious) for path, label in zip(sets, labels, strict=True)]
+    if output is not None:
+        save_online_evaluations(results, output, per_class)
+    show_online_evaluations(results, per_class)
 
 
 def _report_frames(results: Sequence[FrameEvaluation], output: Path | None, per_class: bool) -> None:

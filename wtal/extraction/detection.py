@@ -31,7 +31,7 @@ from wtal.training.outputs import WritePredictions
 from wtal.types import Benchmark
 from wtal.video.decode import probe
 
-__all__ = ["Found", "detect_actions", "text_tower", "zero_shot_model"]
+__all__ = ["Found", "detect_actions", "needed", "note_of", "text_tower", "zero_shot_model"]
 
 _MEANINGLESS = "features of random weights, which mean nothing"
 _NO_CHECKPOINT = "none: CLIP without training"
@@ -89,9 +89,9 @@ def detect_actions(
         ConfigError: If the folder has detections of another model in other videos, or features of another film.
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
     """
-    streams, note = _streams_of(model), _MEANINGLESS if making.random_weights else ""
+    streams, note = _streams_of(model), note_of(making)
     frozen = streams - trained_encoders(model).keys()
-    making = replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in frozen)) if frozen else making
+    making = needed(model, making)
     _refuse_other_model(output, model, videos, trained)
     failed = extract_adapted(model, videos, store).failed
     if frozen:
@@ -126,6 +126,21 @@ def _make_features(
     return extract_features(videos, store, making, Running(workers=workers, devices="1")).failed
 
 
+def needed(model: LocalizationModule, making: Extraction) -> Extraction:
+    """The settings with those streams alone that the model reads and does not make by encoders of its own.
+
+    Raises:
+        ConfigError: If it reads a stream that cannot be extracted from video.
+    """
+    frozen = _streams_of(model) - trained_encoders(model).keys()
+    return replace(making, streams=tuple(s for s in making.streams if _KINDS[s] in frozen)) if frozen else making
+
+
+def note_of(making: Extraction) -> str:
+    """A warning to readers of detections on such features; empty if there is none."""
+    return _MEANINGLESS if making.random_weights else ""
+
+
 def text_tower(settings: object) -> dict[str, str]:
     """``model`` and ``pretrained`` of the text tower in a checkpoint's settings; its image tower made the features.
 
@@ -154,10 +169,16 @@ def _streams_of(model: LocalizationModule) -> set[str]:
     return streams
 
 
-def zero_shot_model(labels: Sequence[str], making: Extraction) -> LocalizationModule:
-    """The VLP branch for any classes, without training."""
+def zero_shot_model(labels: Sequence[str], making: Extraction, past: int | None = None) -> LocalizationModule:
+    """The VLP branch for any classes, without training.
+
+    Args:
+        labels: Names of the classes.
+        making: Settings of the features.
+        past: See :class:`~wtal.nn.heads.ZeroShotHead`.
+    """
     texts = TemplateText(labels, making.clip_model, "random" if making.random_weights else making.clip_weights)
-    return VLPBranch(labels, lambda names: ZeroShotHead(names, lambda _: texts), average=0).eval()
+    return VLPBranch(labels, lambda names: ZeroShotHead(names, lambda _: texts, past=past), average=0).eval()
 
 
 def _unlabelled(

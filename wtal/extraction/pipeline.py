@@ -20,7 +20,17 @@ if TYPE_CHECKING:
     from wtal.types import TimeGrid
     from wtal.video.snippets import Job
 
-__all__ = ["CROPS", "Extraction", "Flow", "Layout", "Running", "Stream", "extract_features"]
+__all__ = [
+    "CROPS",
+    "Extraction",
+    "Flow",
+    "Layout",
+    "Networks",
+    "Running",
+    "Stream",
+    "extract_features",
+    "load_networks",
+]
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
@@ -139,7 +149,7 @@ def extract_features(
     from wtal.extraction.writing import WriteFeatures
 
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    networks = _load(making)
+    networks = load_networks(making)
     stores = _open_stores(output, making, layout, networks)
     jobs = _jobs(videos, stores)
     writer = WriteFeatures(stores)
@@ -161,7 +171,7 @@ def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], Store
 
 
 def _compute(
-    jobs: "Sequence[Job]", making: Extraction, running: Running, networks: "_Networks", writer: "WriteFeatures"
+    jobs: "Sequence[Job]", making: Extraction, running: Running, networks: "Networks", writer: "WriteFeatures"
 ) -> bool:
     """Compute and write the features, and return whether this is the first of the processes."""
     import torch
@@ -239,7 +249,9 @@ def _workers(devices: int) -> int:
     return max(1, cores // devices if torch.cuda.is_available() else cores // 2)
 
 
-class _Networks(NamedTuple):
+class Networks(NamedTuple):
+    """The networks of an extraction."""
+
     i3d: "dict[I3DStream, I3D]"
     clip: "FrameTower | None"
     origins: dict[str, str]  # of each stream's weights
@@ -254,7 +266,13 @@ class _Networks(NamedTuple):
         return {"frames together": self.together} if self.together else {"frames a snippet": making.images}
 
 
-def _load(making: Extraction) -> _Networks:
+def load_networks(making: Extraction) -> Networks:
+    """Load the networks of the streams that are to be made.
+
+    Raises:
+        ConfigError: If weights do not exist.
+        CheckpointError: If a file of weights holds something else.
+    """
     from wtal.nn.encoders.i3d import load_i3d
     from wtal.nn.encoders.open_tower import open_frame_tower
 
@@ -271,11 +289,11 @@ def _load(making: Extraction) -> _Networks:
         clip = open_frame_tower(making.clip_model, weights, making.images, making.frames_per_snippet)
         own_file = not making.random_weights and Path(making.clip_weights).is_file()
         origins["clip"] = clip.note + (f" (sha256 {checksum(Path(making.clip_weights))})" if own_file else "")
-    return _Networks({stream: one.model for stream, one in loaded.items()}, clip, origins)
+    return Networks({stream: one.model for stream, one in loaded.items()}, clip, origins)
 
 
 def _open_stores(
-    output: Path, making: Extraction, layout: Layout, networks: _Networks
+    output: Path, making: Extraction, layout: Layout, networks: Networks
 ) -> "dict[tuple[Stream, ...], StoreAppender]":
     """The stores of the chosen streams."""
     from wtal.data.appending import StoreAppender

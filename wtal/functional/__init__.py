@@ -27,7 +27,14 @@ from wtal.functional.segments import (
 )
 
 if TYPE_CHECKING:
-    from wtal.functional.pooling import best_snippets, masked_mean, min_max, topk_pool
+    from wtal.functional.pooling import (
+        best_snippets,
+        masked_mean,
+        min_max,
+        running_min_max,
+        running_topk_pool,
+        topk_pool,
+    )
     from wtal.functional.statistics import mean_and_deviation
 else:
     __getattr__, __dir__ = lazy(__name__)
@@ -54,6 +61,8 @@ __all__ = [
     "overlapping_pairs",
     "pairs_of_equal_key",
     "recall_at_multiples",
+    "running_min_max",
+    "running_topk_pool",
     "runs",
     "soft_nms",
     "temporal_iou",

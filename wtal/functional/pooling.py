@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["best_snippets", "masked_mean", "min_max", "topk_pool"]
+__all__ = ["best_snippets", "masked_mean", "min_max", "running_min_max", "running_topk_pool", "topk_pool"]
 
 _is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)  # since torch 2.7
 
@@ -64,6 +65,34 @@ def topk_pool(cas: Tensor, mask: Tensor, ratio: int = 8) -> Tensor:
     return best.masked_fill(~votes[..., None], 0).sum(dim=1) / k
 
 
+def running_topk_pool(cas: Tensor, ratio: int, horizon: int, newest: int | None = None) -> Tensor:
+    """What :func:`topk_pool` gives at each snippet for what was seen so far, of which the last ``horizon`` count.
+
+    Args:
+        cas: Class logits of one video, ``(T, C)``.
+        ratio: Snippets per vote, at least 1.
+        horizon: Number of snippets that count, the newest included.
+        newest: Number of last snippets for which it is computed; None for all, ``T``.
+
+    Returns:
+        Video logits at each of these snippets, ``(newest, C)``.
+
+    Raises:
+        ValueError: If ``ratio`` or ``horizon`` is less than 1.
+
+    >>> running_topk_pool(torch.tensor([[1.0], [3.0], [2.0], [0.0]]), ratio=1, horizon=2).T
+    tensor([[1.0000, 2.0000, 2.5000, 1.0000]])
+    """
+    if ratio < 1 or horizon < 1:
+        raise ValueError(f"`ratio` and `horizon` must be at least 1, got {ratio} and {horizon}.")
+    length, first = min(horizon, len(cas)), len(cas) - (len(cas) if newest is None else newest)
+    seen = F.pad(cas.T, (length - 1, 0), value=-torch.inf).unfold(1, length, 1)[:, first:]  # (C, newest, length)
+    k = (torch.arange(first + 1, len(cas) + 1, device=cas.device).clamp(max=horizon) // ratio).clamp(min=1)
+    best = seen.topk(max(1, length // ratio), dim=2).values
+    votes = torch.arange(best.shape[2], device=cas.device) < k[:, None]  # (newest, K)
+    return (best.masked_fill(~votes, 0).sum(dim=2) / k).T
+
+
 def best_snippets(scores: Tensor, mask: Tensor, ratio: int) -> Tensor:
     """The real snippets of highest score; per video as many as there are votes in :func:`topk_pool`.
 
@@ -101,5 +130,26 @@ def min_max(values: Tensor, mask: Tensor) -> Tensor:
     """
     low = values.masked_fill(~mask, torch.inf).amin(dim=1, keepdim=True)
     high = values.masked_fill(~mask, -torch.inf).amax(dim=1, keepdim=True)
+    span = (high - low).clamp(min=torch.finfo(values.dtype).tiny)
+    return ((values - low) / span).masked_fill(~mask, 0)
+
+
+def running_min_max(values: Tensor, mask: Tensor, past: int) -> Tensor:
+    """Scale each value to [0, 1] among itself and ``past`` earlier ones of its video.
+
+    Args:
+        values: Values of the snippets, ``(B, T)``.
+        mask: True on real snippets, ``(B, T)``, which come first.
+        past: Number of earlier snippets.
+
+    Returns:
+        Scaled values, ``(B, T)``; zero on padding, and where all that was seen is the same.
+
+    >>> running_min_max(torch.tensor([[2.0, 4.0, 3.0, 9.0]]), torch.tensor([[True, True, True, False]]), past=5)
+    tensor([[0.0000, 1.0000, 0.5000, 0.0000]])
+    """
+    before = F.pad(values, (past, 0), value=-torch.inf)
+    high = F.max_pool1d(before, past + 1, 1)
+    low = -F.max_pool1d(F.pad(-values, (past, 0), value=-torch.inf), past + 1, 1)
     span = (high - low).clamp(min=torch.finfo(values.dtype).tiny)
     return ((values - low) / span).masked_fill(~mask, 0)

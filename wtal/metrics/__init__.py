@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         precision_area,
         roc_area,
     )
+    from wtal.metrics.online import OnlineScore, online_score
     from wtal.metrics.prequential import faded_mean, forgetting
     from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score, evaluate
     from wtal.metrics.video_map import VideoMAP
@@ -41,6 +42,7 @@ __all__ = [
     "FrameRules",
     "FrameRulesName",
     "FrameScore",
+    "OnlineScore",
     "RuleSet",
     "RuleSetName",
     "Score",
@@ -57,6 +59,7 @@ __all__ = [
     "frame_proposals",
     "frame_score",
     "kinds_of",
+    "online_score",
     "precision_area",
     "roc_area",
     "stacked_rows",

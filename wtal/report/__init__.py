@@ -7,6 +7,7 @@ from wtal._lazy import lazy
 if TYPE_CHECKING:
     from wtal.report.analysis_figures import figures_of
     from wtal.report.figures import Chart, Line, Panel, Track, curves_figure, panel_of, qualitative_figure
+    from wtal.report.live_page import LiveView
     from wtal.report.sensitivity import sensitivity_figure
     from wtal.report.style import save_figure
 else:
@@ -15,6 +16,7 @@ else:
 __all__ = [
     "Chart",
     "Line",
+    "LiveView",
     "Panel",
     "Track",
     "curves_figure",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
     from wtal.results.journal import Given, Journal, Taken
+    from wtal.results.online_evaluation import OnlineEvaluation, evaluate_online
     from wtal.results.predictions import read_predictions, write_predictions
     from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
     from wtal.results.published import PUBLISHED, Published
@@ -45,6 +46,7 @@ __all__ = [
     "GroundTruth",
     "Identity",
     "Journal",
+    "OnlineEvaluation",
     "PseudoInstances",
     "Published",
     "Record",
@@ -62,6 +64,7 @@ __all__ = [
     "analyze_sets",
     "evaluate_file",
     "evaluate_frames",
+    "evaluate_online",
     "export",
     "export_table",
     "load_frame_truth",

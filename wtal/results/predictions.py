@@ -20,6 +20,7 @@ from wtal.io.files import write_text
 from wtal.io.tables import in_seconds, read_table
 from wtal.io.times import seconds
 from wtal.io.unpickle import load_pickle
+from wtal.results.emissions import read_lines
 from wtal.video.files import video_name
 
 if TYPE_CHECKING:  # evaluating a file needs no torch
@@ -136,10 +137,10 @@ def read_predictions(path: Path) -> pd.DataFrame:
 
     Args:
         path: A ``.json`` file with ``results`` (its other keys are ignored) or with the list of each video at its top;
-            a ``.csv``, ``.tsv`` or ``.txt`` file with the columns ``video``, ``label``, ``start``, ``end`` and
-            ``score``, also under names of other programs (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such
-            columns, such as ActionFormer's ``eval_results.pkl``; or a folder of such files, each with the predictions
-            of different videos.
+            a ``.jsonl`` file of a live detection, with one object a line; a ``.csv``, ``.tsv`` or ``.txt`` file with
+            the columns ``video``, ``label``, ``start``, ``end`` and ``score``, also under names of other programs
+            (:data:`~wtal.io.columns.COLUMNS`); a ``.pkl`` file with such columns, such as ActionFormer's
+            ``eval_results.pkl``; or a folder of such files, each with the predictions of different videos.
 
     Returns:
         One row per detection, in the order of the file: :data:`COLUMNS`.
@@ -340,6 +341,7 @@ def _video(value: object) -> str:
 _KNOWN = known("video", "label", "start", "end", "start_ms", "end_ms", "score")
 _READERS = {
     ".json": _read_json,
+    ".jsonl": lambda path: _read_rows(path, read_lines(path)),
     **dict.fromkeys((".csv", ".tsv", ".txt"), _read_table),
     **dict.fromkeys((".pkl", ".pickle"), _read_pickle),
 }

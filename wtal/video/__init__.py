@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from wtal.video.files import find_videos
     from wtal.video.film import Film, Look, SnippetCache
     from wtal.video.flow import flow_stream
+    from wtal.video.live import LiveReader
     from wtal.video.snippets import Cut, Job, Snippet, SnippetBatches, Snippets
     from wtal.video.sound import SoundReader
 else:
@@ -20,6 +21,7 @@ __all__ = [
     "Frame",
     "FrameReader",
     "Job",
+    "LiveReader",
     "Look",
     "Snippet",
     "SnippetBatches",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wtal.errors import ConfigError, FeatureError
 from wtal.losses.video import background_mil_losses, sparsity_loss
 from wtal.nn.heads.head import Head, joint_background
-from wtal.nn.heads.text import TextFactory, texts_of
+from wtal.nn.heads.text import TextFactory, attended_snippets, texts_of
 from wtal.nn.temporal import TemporalTransformer, moving_average
 from wtal.nn.text.prompts import PromptedText
 from wtal.types import BranchOutput
@@ -40,9 +40,11 @@ class AnchoredTextHead(Head):
         smoothing: Number of neighbouring snippets over which the evidence is averaged; odd, 1 for none.
         ratio: Snippets per vote of top-k pooling.
         sparsity: Weight of the mean actionness.
+        causal: Whether a snippet is scored by itself and what came before, so that the head can score a stream.
+        attended: Number of earlier snippets that each layer of a causal Transformer attends to.
 
     Raises:
-        ConfigError: If the texts have another width, or ``smoothing`` is even.
+        ConfigError: If the texts have another width, ``smoothing`` is even, or ``attended`` is negative.
 
     Source:
         The encoder of arXiv:2212.09335, section 3.2. The scale, the actionness and the start are our choice;
@@ -61,12 +63,14 @@ class AnchoredTextHead(Head):
         smoothing: int = 3,
         ratio: int = 8,
         sparsity: float = 0.0,
+        causal: bool = False,
+        attended: int = 64,
     ) -> None:
         super().__init__(ratio)
         self.text = texts_of(class_names, text, dim)
         if smoothing < 1 or smoothing % 2 == 0:
             raise ConfigError(f"`smoothing` must be an odd number of snippets, got {smoothing}.")
-        self.smoothing, self.sparsity = smoothing, sparsity
+        self.smoothing, self.sparsity, self.causal = smoothing, sparsity, causal
         count = len(class_names)
         self.written: Tensor
         self.mean_image: Tensor
@@ -78,7 +82,9 @@ class AnchoredTextHead(Head):
         self.register_buffer("mean_similarity", torch.zeros(count))
         self.register_buffer("deviation", torch.ones(()))
         self.register_buffer("level", torch.zeros(()))
-        self.temporal = TemporalTransformer(dim + count, width, depth, heads, dropout=dropout)
+        self.temporal = TemporalTransformer(
+            dim + count, width, depth, heads, dropout=dropout, past=attended_snippets(causal, attended)
+        )
         self.dropout, self.residual, self.attention = nn.Dropout(dropout), nn.Linear(width, dim), nn.Linear(width, 1)
         for zero_at_first in (self.residual, self.attention):
             nn.init.zeros_(zero_at_first.weight)
@@ -89,6 +95,16 @@ class AnchoredTextHead(Head):
     def note(self) -> str:
         """Which texts are used."""
         return self.text.note
+
+    @property
+    def past(self) -> int | None:
+        """Those of the Transformer and of the smoothing, if they are causal."""
+        return None if self.temporal.past is None else self.temporal.past + self.smoothing - 1
+
+    @property
+    def lag(self) -> float:
+        """That of the smoothing; the Transformer only corrects the snippet's own image."""
+        return (self.smoothing - 1) / 2 if self.causal else 0.0
 
     @torch.no_grad()
     def prepare(self, rows: Iterable[Tensor]) -> None:
@@ -118,7 +134,7 @@ class AnchoredTextHead(Head):
         hidden = self.temporal(seen, mask)
         embedding = F.normalize(image + self.residual(self.dropout(hidden)).float(), dim=2)
         logits = self.log_scale.exp() * self._similarity(embedding, text) + self.bias
-        cas = moving_average(logits, mask, self.smoothing)
+        cas = moving_average(logits, mask, self.smoothing, self.causal)
         evidence = cas.logsumexp(dim=2) - self.level
         attention = (evidence + self.attention(hidden).squeeze(2).float()).sigmoid()
         return BranchOutput(cas, joint_background(cas, attention), attention, embedding)

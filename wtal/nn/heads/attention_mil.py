@@ -23,6 +23,7 @@ class AttentionMILHead(AttentionHead):
         dropout: Dropout on the embedding and in the attention.
         ratio: Snippets per vote of top-k pooling.
         weights: Weights of the loss terms.
+        causal: Whether a snippet is scored by itself and what came before, so that the head can score a stream.
 
     Source:
         arXiv:2212.09335, section 3.2; losses as in HAM-Net (arXiv:2101.00545) without its adversarial mask.
@@ -37,14 +38,26 @@ class AttentionMILHead(AttentionHead):
         dropout: float = 0.6,
         ratio: int = 8,
         weights: AttentionWeights = AttentionWeights(),  # noqa: B008  frozen
+        causal: bool = False,
     ) -> None:
         super().__init__(ratio, weights)
         self.norm = FeatureNorm(in_dim)
         self.input_dropout = nn.Dropout(input_dropout)
-        self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
-        self.classifier = MaskedConv(hidden, len(class_names) + 1)
-        self.attend = TemporalConv(hidden, hidden // 2, dropout=dropout)
+        self.embed = TemporalConv(in_dim, hidden, dropout=dropout, causal=causal)
+        self.classifier = MaskedConv(hidden, len(class_names) + 1, causal=causal)
+        self.attend = TemporalConv(hidden, hidden // 2, dropout=dropout, causal=causal)
         self.attention = nn.Linear(hidden // 2, 1)
+
+    @property
+    def past(self) -> int | None:
+        """Those of one convolution after the other, if they are causal."""
+        first, second = self.embed.conv.past, self.classifier.past  # that of the attention sees as many
+        return None if first is None or second is None else first + second
+
+    @property
+    def lag(self) -> float:
+        """Those of one convolution after the other."""
+        return self.embed.conv.lag + self.classifier.lag
 
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet."""

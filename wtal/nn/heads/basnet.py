@@ -40,6 +40,7 @@ class BaSNetHead(Head):
         base: Weight of the MIL loss that sees the background.
         suppressed: Weight of the MIL loss that must not see it.
         sparsity: Weight of the mean actionness.
+        causal: Whether a snippet is scored by itself and what came before, so that the head can score a stream.
 
     Source:
         BaS-Net, arXiv:1911.09963, section 3; weights of its public code (THUMOS14). Differs from it: features are
@@ -58,13 +59,24 @@ class BaSNetHead(Head):
         base: float = 1.0,
         suppressed: float = 1.0,
         sparsity: float = 0.1,
+        causal: bool = False,
     ) -> None:
         super().__init__(ratio)
         self.base, self.suppressed, self.sparsity = base, suppressed, sparsity
         self.norm = FeatureNorm(in_dim)
         self.filter = nn.Sequential(nn.Linear(in_dim, filter_dim), nn.LeakyReLU(0.2), nn.Linear(filter_dim, 1))
-        self.embed = TemporalConv(in_dim, hidden, dropout=dropout)
+        self.embed = TemporalConv(in_dim, hidden, dropout=dropout, causal=causal)
         self.classifier = nn.Linear(hidden, len(class_names) + 1)
+
+    @property
+    def past(self) -> int | None:
+        """Those of the one convolution, if it is causal."""
+        return self.embed.conv.past
+
+    @property
+    def lag(self) -> float:
+        """That of the one convolution."""
+        return self.embed.conv.lag
 
     def forward(self, features: Tensor, mask: Tensor) -> BaSNetOutput:
         """Score each snippet; the base branch serves only the loss."""

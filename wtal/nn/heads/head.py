@@ -36,6 +36,19 @@ class Head(nn.Module):
         """What a reader of a table must know about the weights, such as random ones in a text tower; else empty."""
         return ""
 
+    @property
+    def past(self) -> int | None:
+        """Number of earlier snippets on which the scores of a snippet depend; None if they depend on later ones, too.
+
+        A head that knows it can score a stream while it comes.
+        """
+        return None
+
+    @property
+    def lag(self) -> float:
+        """Number of snippets by which scores come late, as a window that ends with a snippet answers for its middle."""
+        return 0.0
+
     def prepare(self, rows: Iterable[Tensor]) -> None:
         """Measure what the head must know about the training features, once before training.
 

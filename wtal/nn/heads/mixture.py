@@ -54,6 +54,17 @@ class MixtureHead(Head):
         """Which texts are used."""
         return "; ".join(dict.fromkeys(filter(None, (head.note for head in self.parts))))
 
+    @property
+    def past(self) -> int | None:
+        """Those of the head that sees most; None if one sees later snippets, too."""
+        known = [head.past for head in self.parts if head.past is not None]
+        return max(known) if len(known) == len(self.parts) else None
+
+    @property
+    def lag(self) -> float:
+        """The mean of the heads'."""
+        return sum(head.lag for head in self.parts) / len(self.parts)
+
     def prepare(self, rows: Iterable[Tensor]) -> None:
         """Let each head measure the training snippets of its stream."""
 

@@ -34,6 +34,17 @@ def texts_of(class_names: Sequence[str], text: TextFactory, dim: int) -> TextSou
     return texts
 
 
+def attended_snippets(causal: bool, attended: int) -> int | None:
+    """The number of earlier snippets that a head's Transformer attends to; None for one that sees the whole video.
+
+    Raises:
+        ConfigError: If it is negative.
+    """
+    if attended < 0:
+        raise ConfigError(f"`attended` must be a number of earlier snippets, 0 or more, got {attended}.")
+    return attended if causal else None
+
+
 class TextHead(AttentionHead):
     """``S = V Z^T / tau`` of temporally modelled CLIP features ``V`` and text features ``Z``.
 
@@ -53,6 +64,8 @@ class TextHead(AttentionHead):
         temperature: Initial value of ``tau``, which is learned.
         ratio: Snippets per vote of top-k pooling.
         weights: Weights of the loss terms.
+        causal: Whether a snippet is scored by itself and what came before, so that the head can score a stream.
+        attended: Number of earlier snippets that each layer of a causal Transformer attends to.
 
     Source:
         arXiv:2212.09335, section 3.2. Centring, background vector and actionness are our choice.
@@ -70,11 +83,15 @@ class TextHead(AttentionHead):
         temperature: float = 0.05,
         ratio: int = 8,
         weights: AttentionWeights = AttentionWeights(),  # noqa: B008  frozen
+        causal: bool = False,
+        attended: int = 64,
     ) -> None:
         super().__init__(ratio, weights)
         self.text = texts_of(class_names, text, dim)
         self.norm = FeatureNorm(dim, scale=False)
-        self.temporal = TemporalTransformer(dim + len(class_names), width, depth, heads, dropout=dropout)
+        self.temporal = TemporalTransformer(
+            dim + len(class_names), width, depth, heads, dropout=dropout, past=attended_snippets(causal, attended)
+        )
         self.dropout, self.residual = nn.Dropout(dropout), nn.Linear(width, dim)
         nn.init.zeros_(self.residual.weight)
         nn.init.zeros_(self.residual.bias)
@@ -87,6 +104,11 @@ class TextHead(AttentionHead):
     def note(self) -> str:
         """Which texts are used."""
         return self.text.note
+
+    @property
+    def past(self) -> int | None:
+        """Those of the Transformer, if it is causal."""
+        return self.temporal.past
 
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wtal.functional.pooling import min_max
+from wtal.functional.pooling import min_max, running_min_max
 from wtal.nn.heads.head import Head
 from wtal.nn.heads.text import TextFactory
 from wtal.nn.text.prompts import TemplateText
@@ -43,8 +43,10 @@ class ZeroShotHead(Head):
         text: TextFactory = TemplateText,
         temperature: float | None = None,
         ratio: int = 8,
+        past: int | None = None,
     ) -> None:
         super().__init__(ratio)
+        self._past = past
         self.text = text(list(class_names))
         known = self.text.calibration if temperature is None else None
         self.temperature, self.bias = _temperature(known) if temperature is None else temperature, 0.0
@@ -59,6 +61,11 @@ class ZeroShotHead(Head):
         """Which texts are used."""
         return self.text.note
 
+    @property
+    def past(self) -> int | None:
+        """Those among which a snippet is normalised."""
+        return self._past
+
     def forward(self, features: Tensor, mask: Tensor) -> BranchOutput:
         """Score each snippet; without a sigmoid, the background never has a noticeable probability."""
         image = F.normalize(features, dim=2)
@@ -67,7 +74,9 @@ class ZeroShotHead(Head):
             logits, background = cosine / self.temperature + self.bias, torch.zeros_like(cosine[..., 0])
         else:
             logits, background = cosine / self.temperature, torch.full_like(cosine[..., 0], -1 / self.temperature)
-        return BranchOutput(logits, background, min_max(cosine.amax(dim=2), mask), image)
+        best = cosine.amax(dim=2)
+        attention = min_max(best, mask) if self._past is None else running_min_max(best, mask, self._past)
+        return BranchOutput(logits, background, attention, image)
 
     def losses(self, out: BranchOutput, mask: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Refuse to train, because nothing is learned.
