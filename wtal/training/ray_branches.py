@@ -23,6 +23,11 @@ from wtal.results.run_folder import RunFolder
 __all__ = ["RayBranch", "branches_on_ray", "need_ray"]
 
 _STORE_BYTES = 100 * 2**20  # of the objects of a cluster of our own; packets are small
+_TRIES = 3  # to start Ray, which gives up after 30 s on a machine that is busy
+_ENVIRONMENT = {  # of a cluster of our own
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_register_timeout_seconds": "600",  # a busy machine may need longer than the minute that is usual
+}
 _PATIENCE_S = 20.0  # of an actor that is asked to end
 
 
@@ -69,40 +74,41 @@ def branches_on_ray(
 def _connected(settings: ExchangeSettings, branches: int) -> Iterator[None]:
     import ray
 
-    common = {"log_to_driver": False, "logging_level": "ERROR"}
-    handler, folder = signal.getsignal(signal.SIGTERM), None
+    handler = signal.getsignal(signal.SIGTERM)
+    folder = tempfile.mkdtemp(prefix="wtal_ray_", dir=os.environ.get("RAY_TMPDIR"))
     try:
-        if settings.address is None:
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            folder = tempfile.mkdtemp(prefix="wtal_ray_", dir=os.environ.get("RAY_TMPDIR"))
-            ray.init(
-                "local",
-                num_cpus=math.ceil(branches * settings.cpus),
-                include_dashboard=False,
-                object_store_memory=_STORE_BYTES,
-                _temp_dir=folder,
-                **common,
-            )
-        else:
-            ray.init(settings.address, **common)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        ray.shutdown()
-        _remove(folder)
-        place = f"at `exchange.address` {settings.address}" if settings.address else "on this machine"
-        raise ConfigError(f"Ray cannot be used {place}: {one_line(str(error))}") from error
-    finally:
+        _init(settings, math.ceil(branches * settings.cpus), folder)
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray has put its own in the place of Lightning's
-    try:
         yield
     finally:
         ray.shutdown()
-        _remove(folder)
-
-
-def _remove(folder: str | None) -> None:
-    if folder:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _init(settings: ExchangeSettings, cpus: int, folder: str) -> None:
+    """Connect to the cluster, or start one with its files in a folder.
+
+    Raises:
+        ConfigError: If that fails.
+    """
+    import ray
+
+    common = {"log_to_driver": False, "logging_level": "ERROR"}
+    own = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": _STORE_BYTES, "_temp_dir": folder}
+    tries = 1 if settings.address else _TRIES
+    if not settings.address:
+        for name, value in _ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+    for attempt in range(1, tries + 1):
+        try:
+            ray.init(settings.address or "local", **common, **({} if settings.address else own))
+            return
+        except Exception as error:  # Ray raises a plain one where its processes are slow to start
+            ray.shutdown()
+            if attempt == tries:
+                place = f"at `exchange.address` {settings.address}" if settings.address else "on this machine"
+                raise ConfigError(f"Ray cannot be used {place}: {one_line(str(error))}") from error
 
 
 def _check(resources: dict[str, float], settings: ExchangeSettings, branches: int, gpus: float) -> None:
