@@ -23,7 +23,6 @@ from wtal.training.ray_branches import _check, need_ray
 
 with_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'wtal[ray]'")
 FIT = ["fit", "-c", "synthetic.yaml", *SHORT, "--asynchronous=true", "--exchange.every=3", "--exchange.transport=ray"]
-MARK = "WTAL_TEST_OF_RAY"  # all processes of a command inherit it, whatever they call themselves
 PATIENCE_S = 500
 
 
@@ -64,21 +63,20 @@ def test_a_run_keeps_its_identity_with_another_transport() -> None:
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Starts the command line in a folder of its own, and lists its processes, by what they call themselves."""
     monkeypatch.chdir(tmp_path)
-    environment = {**os.environ, MARK: str(tmp_path), "OMP_NUM_THREADS": "1"}
-    mark = f"{MARK}={tmp_path}".encode()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def processes() -> dict[int, str]:
         found = {}
         for place in Path("/proc").glob("[0-9]*"):
-            try:
-                if mark in (place / "environ").read_bytes().split(b"\0") and (text := (place / "cmdline").read_text()):
-                    found[int(place.name)] = text
+            try:  # all begin in this folder; what they call themselves, and their environment, Ray changes
+                if (place / "cwd").readlink() == tmp_path and int(place.name) != os.getpid():
+                    found[int(place.name)] = (place / "cmdline").read_text()
             except OSError:
                 continue
         return found
 
     def start(*words: str) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen([sys.executable, "-m", "wtal", *words], env=environment)
+        return subprocess.Popen([sys.executable, "-m", "wtal", *words])
 
     return SimpleNamespace(start=start, processes=processes, folder=tmp_path)
 
