@@ -26,6 +26,7 @@ _STORE_BYTES = 100 * 2**20  # of the objects of a cluster of our own; packets ar
 _TRIES = 3  # to start Ray, which gives up after 30 s on a machine that is busy
 _ENVIRONMENT = {  # of a cluster of our own
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # otherwise 15, so that anything else on the machine would come first
     "RAY_worker_register_timeout_seconds": "600",  # a busy machine may need longer than the minute that is usual
 }
 _PATIENCE_S = 20.0  # of an actor that is asked to end
