@@ -19,10 +19,12 @@ _TRAINER = (
 )  # fmt: skip
 _COMMAND = ("ckpt_path", "config", "logger", "name", "resume", "then_test", "verbose", "weights_only", "_instantiator")
 _ASYNCHRONOUS = ("asynchronous", "exchange")
+_TRANSPORT = ("address", "cpus", "gpus", "transport")
 _DATA = ("cache", "eval_batch_size", "num_workers")
 _WITHOUT_EFFECT = {
     *_COMMAND,
     *(f"trainer.{name}" for name in _TRAINER),
+    *(f"exchange.{name}" for name in _TRANSPORT),
     *(f"data.init_args.{name}" for name in _DATA),
 }
 _OBSERVERS = (  # callbacks that only show or log

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from wtal.collaboration import CollaborationModule
 from wtal.collaboration.asynchronous import (
+    Exchange,
     ExchangeCallback,
     FolderExchange,
     Journal,
@@ -38,15 +39,19 @@ class BranchCLI(WTALCLI):
         run: Folder of the run.
         branch: Name of the branch.
         replay: Folder of the repeated training, which follows the run's journal; None for a first training.
+        exchange: Where its packets are; None for the run's folder.
 
     Raises:
         ConfigError: If the run is not an asynchronous one, or has no such branch.
     """
 
-    def __init__(self, run: RunFolder, branch: str, replay: Path | None = None) -> None:
+    def __init__(
+        self, run: RunFolder, branch: str, replay: Path | None = None, exchange: Exchange | None = None
+    ) -> None:
         if not run.config.is_file():
             raise ConfigError(f"{run} has no config.yaml: give the folder of a run of `wtal fit --asynchronous`.")
         self.run_folder, self.branch_name, self.replay = run, branch, replay
+        self._packets = exchange or FolderExchange(run.asynchronous)
         home = replay or run.asynchronous
         words = ["--ckpt_path=null", "--logger=csv", "--trainer.logger=true", "--trainer.enable_progress_bar=false"]
         words += [f"--trainer.default_root_dir={home.parent}", f"--name={home.name}"]
@@ -71,7 +76,7 @@ class BranchCLI(WTALCLI):
         )
         former = Journal(self.run_folder.asynchronous / self.branch_name / _JOURNAL) if self.replay else None
         self._exchange = ExchangeCallback(
-            FolderExchange(self.run_folder.asynchronous),
+            self._packets,
             self.config_init["fit"]["exchange"],
             lessons,
             teacher,

@@ -210,7 +210,7 @@ class WTALCLI(LightningCommands):
             if getattr(self.trainer, option) == 0:
                 raise ConfigError(f"`trainer.{option}` is 0, so nothing would be trained: give a higher number.")
         if self.setting("asynchronous"):
-            install_asynchronous(self.trainer, self.model)
+            install_asynchronous(self.trainer, self.model, self.instance("exchange"))
         if isinstance(self.datamodule, SnippetDataModule):
             for sentence in another_clip([self.settings], self.datamodule):
                 rank_zero_warn(sentence)

@@ -3,7 +3,8 @@
 from wtal.collaboration.asynchronous.callback import ExchangeCallback
 from wtal.collaboration.asynchronous.exchange import Exchange, ExchangeSettings, FolderExchange
 from wtal.collaboration.asynchronous.lessons import lesson_of_teacher, own_lessons
-from wtal.collaboration.asynchronous.packets import LabelPacket, read_packet, write_packet
+from wtal.collaboration.asynchronous.packets import LabelPacket, packed, unpacked
+from wtal.collaboration.asynchronous.ray_exchange import RayExchange
 from wtal.collaboration.asynchronous.supervision import AsynchronousLoop, Workers, fill_branches
 from wtal.collaboration.asynchronous.teaching import Teacher
 from wtal.results.journal import Given, Journal, Taken
@@ -17,12 +18,13 @@ __all__ = [
     "Given",
     "Journal",
     "LabelPacket",
+    "RayExchange",
     "Taken",
     "Teacher",
     "Workers",
     "fill_branches",
     "lesson_of_teacher",
     "own_lessons",
-    "read_packet",
-    "write_packet",
+    "packed",
+    "unpacked",
 ]

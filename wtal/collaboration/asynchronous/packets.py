@@ -1,6 +1,7 @@
 """One version of a teacher's labels of all training videos, and the file that it travels in."""
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +15,8 @@ from numpy.typing import NDArray
 
 from wtal.collaboration.pseudo_labels import Thresholds
 from wtal.errors import PredictionError
-from wtal.io.files import drafted
 
-__all__ = ["LabelPacket", "read_packet", "write_packet"]
+__all__ = ["LabelPacket", "packed", "unpacked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +58,8 @@ class LabelPacket:
         return {"label": torch.from_numpy(self.label), "class_index": torch.from_numpy(self.class_index)}
 
 
-def write_packet(path: Path, packet: LabelPacket) -> None:
-    """Write a packet; the file is there as a whole or not at all.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
+def packed(packet: LabelPacket) -> bytes:
+    """A packet as the content of its file."""
     head = {
         "version": packet.version,
         "step": packet.step,
@@ -74,8 +70,9 @@ def write_packet(path: Path, packet: LabelPacket) -> None:
     }
     arrays: dict[str, Any] = {name: getattr(packet, name) for name in _ROWS}
     arrays["head"] = np.frombuffer(json.dumps(head).encode(), np.uint8)
-    with drafted(path) as draft, draft.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
 
 
 _ROWS: Mapping[str, type] = {
@@ -86,14 +83,18 @@ _ROWS: Mapping[str, type] = {
 }
 
 
-def read_packet(path: Path) -> LabelPacket:
-    """Read a packet.
+def unpacked(content: bytes, path: Path) -> LabelPacket:
+    """A packet from the content of its file.
+
+    Args:
+        content: The content.
+        path: The file, for the error.
 
     Raises:
-        PredictionError: If the file is damaged: its content must have the digest that it states.
+        PredictionError: If the content is damaged: it must have the digest that it states.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             head = json.loads(file["head"].tobytes())
             rows = {name: file[name].astype(kind, casting="no") for name, kind in _ROWS.items()}
         packet = LabelPacket(
