@@ -16,18 +16,6 @@ settings.register_profile("wtal", deadline=None)  # a busy machine is no failure
 settings.load_profile("wtal")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep tests that share a fixture of their module in one process, which then makes it once."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        fixtures = getattr(item, "_fixtureinfo", None)
-        made = [found[-1] for found in fixtures.name2fixturedefs.values()] if fixtures else []
-        shared_by_module = any(one.scope == "module" and not one.argname.startswith("_") for one in made)
-        if shared_by_module and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real annotations, predictions and videos, where a checkout has them beside it."""
