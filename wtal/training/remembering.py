@@ -37,10 +37,12 @@ class RememberingParser(LightningArgumentParser):
 
     def parse_object(self, *args: Any, **kwargs: Any) -> Namespace:  # noqa: ANN401  what jsonargparse takes
         """Parse settings that are given as an object."""
+        answer: Namespace
         try:
             key = _frozen(args), _frozen(kwargs), _surroundings()
         except _NotRememberedError:
-            return super().parse_object(*args, **kwargs)
+            answer = super().parse_object(*args, **kwargs)
+            return answer
         if key not in self._answers:
             answer = super().parse_object(*args, **kwargs)
             if len(self._answers) >= _MOST_ANSWERS:
