@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -59,7 +60,7 @@ ONLY = {
     },
     "open_clip": {"nn/encoders/clip_model.py", "nn/encoders/clip_image.py"},
     "pytorch_lightning.loops": {"collaboration/loop.py"},
-    "jsonargparse": {"commands/main.py", "commands/options.py", "training/settings.py"},
+    "jsonargparse": {"commands/main.py", "commands/options.py", "training/remembering.py", "training/settings.py"},
 }
 ADAPTERS = {"training/lightning.py", "collaboration/loop.py"}  # the only two to touch Lightning's private parts
 
@@ -72,10 +73,21 @@ def part_of(file: Path) -> str:
     return name_of(file).split("/")[0].removesuffix(".py")
 
 
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes_of(file: Path) -> list[ast.AST]:
+    return list(ast.walk(tree_of(file)))
+
+
+@cache
 def imports(file: Path) -> list[str]:
     """Modules that a file imports anywhere, also for type checkers only."""
     found = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes_of(file):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -93,7 +105,7 @@ def module_of(file: Path) -> str:
 def imported_modules(file: Path, modules: set[str]) -> set[str]:
     """Modules that a file imports; a name of a package is its submodule of that name, if any, else the package."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes_of(file):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -103,8 +115,7 @@ def imported_modules(file: Path, modules: set[str]) -> set[str]:
 
 
 def functions_of(file: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [node for node in nodes_of(file) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def complexity(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -190,8 +201,7 @@ def f(x: int = 1 if True else 2) -> int:
 
 
 def test_everything_public_is_documented():
-    trees = {name_of(file): ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
-    assert [lack for name, tree in trees.items() for lack in undocumented(tree, name)] == []
+    assert [lack for file in FILES for lack in undocumented(tree_of(file), name_of(file))] == []
 
 
 def test_tables_are_read_in_one_place():
@@ -207,7 +217,7 @@ def test_the_package_itself_imports_nothing_until_a_name_of_it_is_used():
 
 def test_every_command_has_a_help_and_one_public_function():
     for name, text in commands().items():
-        module = ast.parse((ROOT / "wtal" / "commands" / f"{re.sub('[ -]', '_', name)}.py").read_text(encoding="utf-8"))
+        module = tree_of(ROOT / "wtal" / "commands" / f"{re.sub('[ -]', '_', name)}.py")
         public = [node.name for node in module.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"]
         assert public == ["run"]
         assert text == (ast.get_docstring(module) or "").splitlines()[0]
@@ -241,7 +251,7 @@ def test_private_parts_of_lightning_are_touched_in_its_adapters_alone():
     assert {"_get", "_parse_ckpt_path", "_prepare_subcommand_parser"} <= private
     users: dict[str, set[str]] = {}
     for file in FILES:
-        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        nodes = nodes_of(file)
         methods = [part for node in nodes if isinstance(node, ast.ClassDef) for part in node.body]
         names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         names |= {method.name for method in methods if isinstance(method, ast.FunctionDef)}
@@ -267,8 +277,7 @@ def test_no_file_has_an_absolute_path():
 
 
 def test_segments_are_in_no_type_that_a_training_step_sees():
-    tree = ast.parse((ROOT / "wtal" / "types.py").read_text(encoding="utf-8"))
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    classes = {node.name: node for node in tree_of(ROOT / "wtal" / "types.py").body if isinstance(node, ast.ClassDef)}
     fields = {
         name: {
             node.target.id

@@ -158,7 +158,9 @@ class WTALCLI(LightningCommands):
         return self._as_plain_values(self.config.get(str(self.subcommand), self.config))
 
     def _as_plain_values(self, config: Any) -> dict[str, Any]:  # noqa: ANN401  a Namespace of jsonargparse
-        values: dict[str, Any] = yaml.safe_load(self.command_parser.dump(config, skip_none=False))
+        values: dict[str, Any] = yaml.safe_load(
+            self.command_parser.dump(config, skip_none=False, skip_validation=True)  # checked when they were read
+        )
         return values
 
     @property

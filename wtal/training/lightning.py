@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -54,6 +55,15 @@ class LightningCommands(LightningCLI):
         if "verbose" in self._subcommand_method_arguments[subcommand]:
             parser.set_defaults(verbose=False)
         return parser
+
+    def _dump_config(self) -> None:
+        """Keep the settings as Lightning does for checkpoints, without checking again what was checked when read."""
+        if not hasattr(self, "config_dump"):
+            text = self.parser.dump(
+                self.config, skip_link_targets=False, skip_none=False, format="yaml", skip_validation=True
+            )
+            values = yaml.safe_load(text)
+            self.config_dump = values[self.config.subcommand] if "subcommand" in self.config else values
 
     def _parse_ckpt_path(self) -> None:
         """Check the checkpoint, and keep the settings as given, where Lightning would take those of the checkpoint."""

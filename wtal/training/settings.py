@@ -9,13 +9,13 @@ import yaml
 from jsonargparse import Namespace, _typehints, get_loader, set_loader
 from jsonargparse._common import parent_parser
 from jsonargparse._util import import_object
-from pytorch_lightning.cli import LightningArgumentParser
 
 import wtal.data
 from wtal.data.datamodule import SnippetDataModule
 from wtal.errors import ConfigError
 from wtal.io.bounds import is_bounded, read_yaml
 from wtal.io.text import expanded
+from wtal.training.remembering import RememberingParser
 
 __all__ = ["RENAMED", "SettingsParser", "load_data", "read_settings", "up_to_date"]
 
@@ -78,7 +78,7 @@ def _with_home(settings: Any) -> Any:  # noqa: ANN401  nested plain values
 set_loader("wtal", _load, (yaml.YAMLError,))
 
 
-class SettingsParser(LightningArgumentParser):
+class SettingsParser(RememberingParser):
     """Lightning's parser, in which a new class starts from its own defaults.
 
     jsonargparse keeps the former class's arguments, even those of a default class, where the new class has the same
