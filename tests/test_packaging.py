@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
-in_one_process = pytest.mark.xdist_group("wheel")  # which builds and installs the wheel once
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "configs" / "constraints.txt"
@@ -55,7 +54,6 @@ def empty(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment(tmp_path_factory.mktemp("empty") / "venv", "--constraint", CONSTRAINTS, wheel)
 
 
-@in_one_process
 def test_the_wheel_is_whole(wheel: Path):
     names = set(zipfile.ZipFile(wheel).namelist())
     configs = {f"wtal/{file.relative_to(ROOT).as_posix()}" for file in (ROOT / "configs").rglob("*.yaml")}
@@ -67,7 +65,6 @@ def test_the_wheel_is_whole(wheel: Path):
     assert all(name.partition("/")[0].endswith(".dist-info") for name in others)
 
 
-@in_one_process
 def test_without_extras_it_trains_and_measures_anywhere(empty: Path, tmp_path: Path):
     assert run(empty / "python", "-c", "import wtal; print(wtal.__version__, wtal.Run)", cwd=tmp_path)
     assert "thumos14/collaboration.yaml" in run(empty / "wtal", "configs", cwd=tmp_path)
@@ -80,7 +77,6 @@ def test_without_extras_it_trains_and_measures_anywhere(empty: Path, tmp_path: P
     assert "mAP in %" in run(empty / "wtal", "table", "runs", cwd=tmp_path)
 
 
-@in_one_process
 @pytest.mark.parametrize("version", VERSIONS)
 def test_on_the_lowest_and_the_newest_python(version: str, wheel: Path, tmp_path: Path):
     """In an environment of that Python; training on the embedded benchmark needs most of what is installed."""
@@ -108,7 +104,6 @@ def interpreter(version: str) -> str:
     return found.stdout.strip()
 
 
-@in_one_process
 @pytest.mark.parametrize(
     ("extra", "words"),
     [

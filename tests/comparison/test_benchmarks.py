@@ -10,8 +10,6 @@ from wtal.comparison.benchmarks import read_benchmarks
 from wtal.errors import ConfigError
 from wtal.results import read_record
 
-pytestmark = pytest.mark.xdist_group("benchmarks")  # its fixtures train, once
-
 ROOT = Path(__file__).resolve().parents[2]
 FITTED = ("late_fusion_best", "late_fusion_vanilla_best", "alternation_best")
 METHODS = ("cbp", "vlp_vanilla", "late_fusion_vanilla", *FITTED, "late_fusion_warm_up")

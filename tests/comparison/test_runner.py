@@ -11,8 +11,6 @@ from wtal.comparison.runner import compare
 from wtal.errors import ConfigError
 from wtal.results import read_record
 
-pytestmark = pytest.mark.xdist_group("comparison")  # its fixtures train, once
-
 ROOT = Path(__file__).resolve().parents[2]
 ABLATIONS = ROOT / "configs" / "ablations"
 

@@ -24,8 +24,6 @@ from wtal.nn.text import FileText
 from wtal.training.checkpoint import Run
 from wtal.types import SnippetBatch
 
-pytestmark = pytest.mark.xdist_group("export")  # its fixtures train, once
-
 CLASSES = ["run", "jump", "swim"]
 onnx = pytest.mark.skipif(
     not all(map(find_spec, ("onnx", "onnxruntime", "onnxscript"))),

@@ -17,8 +17,6 @@ from wtal.data.manifest import read_manifest
 from wtal.results.predictions import read_predictions
 from wtal.results.scores import read_scores
 
-pytestmark = pytest.mark.xdist_group("detection")  # its fixtures train, once
-
 TINY = str(Path(__file__).parents[1] / "nn" / "model_configs" / "tiny-clip.json")
 QUICK = ["--random-weights", "--flow", "dis", "--workers", "1"]
 

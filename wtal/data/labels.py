@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from wtal.data.records import Record, Segment
-from wtal.io.text import plain
+from wtal.io.text import few, plain
 
 __all__ = ["label_key", "tidy_labels"]
 
@@ -141,5 +141,4 @@ def _of_spellings(actions: Mapping[str, tuple[str, ...]], spelled: Mapping[str, 
 
 
 def _quoted(labels: Iterable[str]) -> str:
-    labels = list(labels)
-    return ", ".join(map(repr, labels[:3])) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
+    return few([repr(label) for label in labels])

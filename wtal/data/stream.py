@@ -68,7 +68,7 @@ class StreamDataModule(CustomDataModule):
         **options: Any,  # noqa: ANN401  the base class types them
     ) -> None:
         self._left = ""  # a sentence about an unfinished line
-        self._said: set[str] = set()  # sentences, and names of videos, that the user has been told
+        self._said: set[str] = set()  # sentences that were printed, and names of videos in them
         super().__init__(annotations, without_action=without_action, **options)
         if self.held_out:
             raise ConfigError(

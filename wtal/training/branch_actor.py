@@ -38,7 +38,7 @@ class BranchActor:
             threads: Number of threads, that of the supervising process, so that a replay there gives the same weights.
 
         Returns:
-            A mistake that another start would not mend, as one sentence; empty if the branch is trained.
+            A mistake that another start would not fix, as one sentence; empty if the branch is trained.
         """
         try:
             os.chdir(directory)

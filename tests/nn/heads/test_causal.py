@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,16 +18,8 @@ from wtal.nn.heads import (
     UMHead,
     ZeroShotHead,
 )
-from wtal.nn.text.prompts import FileText
 
 CLASSES = ["run", "jump", "throw"]
-
-
-@pytest.fixture
-def text(tmp_path):
-    path = tmp_path / "text.npy"
-    np.save(path, np.random.default_rng(0).standard_normal((3, 16)).astype(np.float32))
-    return partial(FileText, path=path)
 
 
 def shaken(head):
