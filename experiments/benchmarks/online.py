@@ -14,7 +14,7 @@ import torch
 
 import wtal
 from wtal.branches import VLPBranch
-from wtal.collaboration import OnlineScorer, emissions_of
+from wtal.collaboration import emissions_of
 from wtal.extraction.live import LiveDetector
 from wtal.extraction.pipeline import Extraction
 from wtal.functional.average_precision import mean_average_precision
@@ -22,21 +22,18 @@ from wtal.metrics import online_score
 from wtal.nn.heads import ZeroShotHead
 from wtal.nn.text.prompts import TemplateText
 from wtal.tasks import task_of
-from wtal.types import Video
 from wtal.video.live import LiveReader
 
 TIOUS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
-def offline_rows(run: "wtal.Run", lag: float = 0.0) -> np.ndarray:
-    """Detections of whole videos, put back by the lag of the scores in snippets."""
+def offline_rows(run: "wtal.Run") -> np.ndarray:
+    """Detections of whole videos."""
     rows = []
     for number, (name, scores) in enumerate(wtal.predict(run).items()):
-        video: Video = scores.video
         found = scores.detections(run.model.sources[-1])
-        late_s = lag * video.grid.step_s
         for start, end, label, score in zip(*(column.tolist() for column in found), strict=True):
-            rows.append([number, label, max(start - late_s, 0), max(end - late_s, 0), score])
+            rows.append([number, label, start, end, score])
         assert name == run.data.videos("test")[number].video_id
     return np.array(rows)
 
@@ -45,9 +42,7 @@ def scores(plain: Path, causal: Path) -> None:
     """mAP and delay of one training seed."""
     offline, online = wtal.load(plain), wtal.load(causal)
     truth = task_of(online.data.benchmark).truth(online.data, "test").numpy()
-    lag = OnlineScorer(online.model).lag
     parts = {"offline": offline_rows(offline), "causal, offline": offline_rows(online)}
-    parts["causal, offline, put back"] = offline_rows(online, lag)
     for name, rows in parts.items():
         print(f"{name}: mAP {100 * mean_average_precision(rows, truth, TIOUS).mean():.1f}")
     for chunk in (1, 4):
@@ -58,7 +53,7 @@ def scores(plain: Path, causal: Path) -> None:
         values = " ".join(f"{100 * value:.1f}" for value in score.precision.mean)
         print(
             f"online, chunk {chunk}: mAP {100 * score.precision.mean.mean():.1f} ({values}), delay "
-            f"{score.delay_s.mean():.2f} s, {len(rows)} detections, {score.early} early, lag {lag}"
+            f"{score.delay_s.mean():.2f} s, {len(rows)} detections, {score.early} early"
         )
 
 

@@ -15,7 +15,7 @@ from wtal.functional.pooling import topk_pool
 from wtal.localization import Localizer
 from wtal.nn.heads import AnchoredTextHead, AttentionMILHead
 from wtal.nn.text.prompts import FileText
-from wtal.types import SnippetBatch
+from wtal.types import SnippetBatch, TimeGrid, Video
 
 CLASSES, DIMS = ["run", "jump", "throw"], {"i3d": 6, "clip": 5}
 
@@ -125,6 +125,32 @@ def test_a_branch_alone_scores_a_stream_of_its_own_features(model):
     found = OnlineScorer(model.cbp).push({"i3d": features(9)["i3d"]})
     pair = OnlineScorer(model).push(features(9))
     torch.testing.assert_close(found["cbp"].probability, pair["cbp"].probability)
+
+
+def test_causal_scores_of_whole_videos_are_put_back_in_time(tmp_path):
+    """With the same weights, a causal head finds what the usual one finds, at the same times."""
+    torch.manual_seed(0)
+    rows = torch.zeros(40, DIMS["i3d"])
+    rows[12:22] = torch.randn(10, DIMS["i3d"])
+    batch = SnippetBatch(
+        {"i3d": rows[None]},
+        torch.ones(1, 40, dtype=torch.bool),
+        torch.arange(40)[None],
+        torch.zeros(1, 3),
+        torch.zeros(1, dtype=torch.long),
+    )
+    video, found = Video("a", 40, TimeGrid(), 25.6), {}
+    usual, causal = (branches(tmp_path, is_causal)[0](CLASSES).eval() for is_causal in (False, True))
+    for parameter in usual.head.parameters():
+        parameter.data += 0.5 * torch.randn_like(parameter)
+    usual.average.update(usual.head)
+    causal.load_state_dict(usual.state_dict())
+    for module in (usual, causal):
+        module.localizer = Localizer(thresholds=(0.4, 0.5, 0.6), min_score=0.05, video_power=0)
+        (found[module],) = module.localize(module.all_scores(batch), batch, [video])["cbp"]
+    inside = [np.stack([f.start_s, f.end_s, f.score], 1)[(f.start_s > 3) & (f.end_s < 20)] for f in found.values()]
+    assert len(inside[0]) > 3
+    np.testing.assert_allclose(*inside, atol=1e-5)
 
 
 class Whole(LocalizationModule):

@@ -141,6 +141,11 @@ class Branch(HeadModule):
         return "; ".join(filter(None, [self.head.note, self.labels.note if self.labels else ""]))
 
     @property
+    def lag(self) -> float:
+        """Number of snippets by which the head's scores come late."""
+        return self.head.lag
+
+    @property
     def untrained(self) -> tuple[str, ...]:
         """The branch's name if it has something to train and its weights were neither trained nor loaded."""
         is_random = any(p.requires_grad for p in self.head.parameters()) and not getattr(self.head, "is_trained", False)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -81,6 +82,17 @@ class LocalizationModule(LightningModule):
         return self._loaded_marks
 
     @property
+    def lag(self) -> float:
+        """Number of snippets by which the scores come late, as those of a causal head do: see :class:`Head`."""
+        return 0.0
+
+    def on_time(self, video: Video) -> Video:
+        """A video whose time grid is that of the module's scores: earlier than that of its features by the lag."""
+        if not self.lag:
+            return video
+        return replace(video, grid=replace(video.grid, offset_s=video.grid.offset_s - self.lag * video.grid.step_s))
+
+    @property
     def untrained(self) -> tuple[str, ...]:
         """Sources whose weights were neither trained nor loaded, so that their numbers mean nothing."""
         return ()
@@ -123,9 +135,9 @@ class LocalizationModule(LightningModule):
         Returns:
             For each source, the detections of each video in the order of the batch.
         """
-        rows = batch.video.tolist()
+        of_batch = [self.on_time(videos[row]) for row in batch.video.tolist()]
         return {
-            source: [self.localizer(s, videos[row]) for s, row in zip(each_video(batched, batch), rows, strict=True)]
+            source: [self.localizer(s, video) for s, video in zip(each_video(batched, batch), of_batch, strict=True)]
             for source, batched in scores.items()
         }
 

@@ -50,7 +50,7 @@ def score_videos(
         for place, row in enumerate(batch.video.tolist()):
             sources = {source: videos_of_batch[place] for source, videos_of_batch in parts.items()}
             found[known[row].video_id] = VideoScores(
-                known[row], sources, model.class_names, model.localizer, model.views
+                model.on_time(known[row]), sources, model.class_names, model.localizer, model.views
             )
     return found
 

@@ -110,6 +110,11 @@ class CollaborationModule(LocalizationModule):
         return self._was_taught is False and self.schedule.teaches
 
     @property
+    def lag(self) -> float:
+        """Mean lag of the branches, for all sources: fused scores have no other, and a figure has one axis of time."""
+        return sum(branch.lag for branch in self.branches.values()) / len(self.branches)
+
+    @property
     def untrained(self) -> tuple[str, ...]:
         """Branches whose weights were neither trained nor loaded, and the fusion with them."""
         names = tuple(name for branch in self.branches.values() for name in branch.untrained)

@@ -44,11 +44,6 @@ class OnlineScorer:
         """The largest number of earlier snippets whose features are kept."""
         return max(part.past for part in self._parts)
 
-    @property
-    def lag(self) -> float:
-        """The mean number of snippets by which the scores of the branches come late."""
-        return sum(part.branch.head.lag for part in self._parts) / len(self._parts)
-
     @torch.no_grad()
     def push(self, streams: Mapping[str, Tensor]) -> dict[str, SnippetScores]:
         """Score the next snippets.
@@ -147,7 +142,7 @@ def emissions_of(
     found: dict[str, list[Emission]] = {}
     for row, video in enumerate(videos):
         scorer = OnlineScorer(model)
-        localizer = OnlineLocalizer(len(model.class_names), video.grid, rules, model.localizer, scorer.lag)
+        localizer = OnlineLocalizer(len(model.class_names), video.grid, rules, model.localizer, model.lag)
         streams, written = dataset.collate([dataset[row]]).streams, list[Emission]()
         for begin in range(0, video.num_snippets, chunk):
             part = {name: rows[0, begin : begin + chunk] for name, rows in streams.items()}

@@ -28,6 +28,7 @@ class Description:
         making: How the features of the training were made, as far as it is known.
         digest: Digest of the run's identity.
         note: What a reader of a table must know about the weights.
+        lag: Number of snippets by which the scores come late, as those of causal heads do.
     """
 
     class_names: tuple[str, ...]
@@ -40,6 +41,7 @@ class Description:
     making: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     note: str = ""
+    lag: float = 0.0
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ class Description:
             names, sources = (tuple(map(str, content.pop(name))) for name in ("class_names", "sources"))
             streams = {str(name): int(width) for name, width in content.pop("streams").items()}
             floors = checked_floors(content.pop("floors"))
-            views = tuple(content.pop("views"))
-            return cls(names, streams, sources, floors=floors, views=views, **content)
+            views, lag = tuple(content.pop("views")), float(content.pop("lag", 0.0))
+            return cls(names, streams, sources, floors=floors, views=views, lag=lag, **content)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CheckpointError(f"{place} is no model of `wtal export-model` ({str(error)[:80]}).") from error

@@ -116,6 +116,7 @@ def describe(run: Run) -> Description:
         localizer=asdict(model.localizer),
         views=tuple(asdict(view) for view in model.views),
         floors=model.floors,
+        lag=model.lag,
         texts=text_tower(run.hyperparameters),
         making=learned_settings(run),
         digest=_digest(folder),

@@ -52,6 +52,11 @@ class ExportedModule(LocalizationModule):
         return self._views
 
     @property
+    def lag(self) -> float:
+        """Number of snippets by which the scores come late."""
+        return self.description.lag
+
+    @property
     def note(self) -> str:
         """What a reader of a table must know about the weights."""
         return self.description.note

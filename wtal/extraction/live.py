@@ -82,7 +82,7 @@ class LiveDetector:
         scorer = OnlineScorer(self.model)
         grid = replace(self.making.grid, offset_s=reader.start_s)
         model = self.model
-        localizer = OnlineLocalizer(len(model.class_names), grid, self.rules, model.localizer, scorer.lag)
+        localizer = OnlineLocalizer(len(model.class_names), grid, self.rules, model.localizer, model.lag)
         clip = self._encoders.clip
         to_image = clip.preparation(self.making.bgr) if clip else None
         snippets = cut_snippets(reader.frames(), self._encoders.cut, frozenset(self.making.streams), to_image)

@@ -81,7 +81,7 @@ class WritePredictions(Callback):
         videos = {video.video_id: video for video in data.videos("test")}
         for source, of_source in results.items():
             detections = as_table({name: result.detections for name, result in of_source.items()}, class_names)
-            grids = VideoGrids.of([videos[name] for name in of_source])
+            grids = VideoGrids.of([pl_module.on_time(videos[name]) for name in of_source])
             self._write(folder, source, detections, _joined(grids, class_names, list(of_source.values())))
         found = {name for of_source in results.values() for name in of_source}
         _write_truth(folder, data, found)
