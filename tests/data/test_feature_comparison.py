@@ -237,3 +237,17 @@ def test_the_command_prints_a_sentence_and_draws_a_figure(
     assert out.splitlines()[-1] == "A and B differ in 4 videos: B begins 2 rows later."
     assert "4 videos in both; only in B: extra;" in " ".join(out.split())
     assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("width", "panels"), [(64, 3), (40, 2)])
+def test_rows_are_drawn_only_where_their_widths_agree(
+    width: int, panels: int, written: Callable[[str, Features], Path]
+):
+    pytest.importorskip("matplotlib")
+    from wtal.report.feature_comparison import comparison_figure
+
+    a, b = written("a", A), written("b", each(lambda rows: rows[:, :width]))
+    figure = comparison_figure(compare_features(a, b))
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert len(titles) == panels
+    assert ("centred rows" in titles[0]) == (panels == 3)

@@ -21,27 +21,28 @@ _MOST_NAMES = 12  # videos that are named below their bars
 
 
 def comparison_figure(comparison: "FeatureComparison") -> Figure:
-    """Draw the similarity of all rows of one video with the line on which they meet, lengths, and cosines by video."""
-    figure = Figure(figsize=(10.5, 3.4), layout="constrained")
-    first, second, third = figure.subplots(1, 3, width_ratios=(1, 1, 1.4))
-    _rows(first, comparison)
-    _lengths(second, comparison)
-    _cosines(third, comparison)
-    for axis in (second, third):
+    """Draw lengths and cosines by video, and first, if the rows have the same width, where those of one video meet."""
+    meets = comparison.arrangement is not None
+    figure = Figure(figsize=(10.5 if meets else 7.5, 3.4), layout="constrained")
+    *first, lengths, cosines = figure.subplots(1, 2 + meets, width_ratios=(1, 1, 1.4)[1 - meets :])
+    for axis in first:
+        _rows(axis, comparison)
+    _lengths(lengths, comparison)
+    _cosines(cosines, comparison)
+    for axis in (lengths, cosines):
         axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def _rows(axis: Axes, comparison: "FeatureComparison") -> None:
-    """Centred cosines of all rows of the longest video."""
-    name = max(comparison.videos, key=lambda video: sum(comparison.videos[video].lengths))
+    """Centred cosines of all rows of the longest video whose widths agree, and the line on which they meet."""
+    known = {name: one for name, one in comparison.videos.items() if not np.isnan(one.cosine)}
+    name = max(known, key=lambda video: sum(known[video].lengths))
     alignment, a, b = comparison.videos[name].alignment, comparison.a.rows(name), comparison.b.rows(name)
-    arranged = None if comparison.arrangement is None else arrange(a, b, comparison.arrangement)
     axis.set(xlabel="row of A", ylabel="row of B")
     axis.set_title(f"{name}: cosine of centred rows", fontsize=10)
-    if arranged is None:
-        axis.text(0.5, 0.5, "other numbers of channels", ha="center", va="center", transform=axis.transAxes)
-        return
+    arranged = arrange(a, b, comparison.arrangement) if comparison.arrangement else None
+    assert arranged is not None
     similar = similarities(*arranged)
     extent = (-0.5, len(a) - 0.5, -0.5, len(b) - 0.5)
     shown = axis.imshow(similar.T, "RdBu_r", vmin=-1, vmax=1, origin="lower", aspect="auto", extent=extent)
@@ -73,7 +74,8 @@ def _cosines(axis: Axes, comparison: "FeatureComparison") -> None:
     few = len(names) <= _MOST_NAMES
     axis.set_xticks(range(len(names)) if few else [], names if few else [], rotation=60, ha="right", fontsize=7)
     axis.set_xlabel("" if few else f"{len(names)} videos")
-    axis.set_title("cosine by video (median of rows)", fontsize=10)
+    meets = comparison.arrangement is not None
+    axis.set_title("cosine by video (median of rows)" if meets else "likeness of structure, by video", fontsize=10)
     axis.legend(fontsize=7, frameon=False, loc="lower left", ncols=2, bbox_to_anchor=(0, -0.02))
 
 
