@@ -48,7 +48,14 @@ def test_exchanged_roles_keep_the_kind_of_label_and_swap_the_branches():
 
 
 @pytest.mark.parametrize(
-    ("agree", "expected"), [(False, (False, False)), (True, (True, True)), ("F", (False, True)), ("B", (True, False))]
+    ("agree", "expected"),
+    [
+        (False, (False, False)),
+        (True, (True, True)),
+        ("F", (False, True)),
+        ("B", (True, False)),
+        ("auto", (False, False)),
+    ],
 )
 def test_fused_labels_are_for_both_directions_or_one(agree, expected):
     joint = Schedule(warm_up=0, pattern="J", agree=agree).step(0)

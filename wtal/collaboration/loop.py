@@ -1,21 +1,22 @@
 """The training loop of a pair: the only code that decides who teaches when, and that extends Lightning's loops."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.progress import _BaseProgress
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
-from pytorch_lightning.utilities import rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 from torch.nn import Parameter
 from torch.utils.data import DataLoader
 
 from wtal.branches.branch import Branch
+from wtal.collaboration.better_branch import better_branch, label_precision
 from wtal.collaboration.buffer import PseudoLabelBuffer
 from wtal.collaboration.pseudo_labels import Thresholds, overridden, pseudo_labels
 from wtal.collaboration.schedule import Lesson, Schedule, Step
@@ -53,6 +54,7 @@ class _TurnProgress(_BaseProgress):
 
     turn: int = -1  # the turn for which the buffers were filled
     refreshes: int = 0
+    agree: Literal["B", "F", False] | None = None  # what was measured for `schedule.agree: auto`; None before
 
 
 class CollaborationLoop(_FitLoop):
@@ -101,6 +103,14 @@ class CollaborationLoop(_FitLoop):
         return loop
 
     @property
+    def settled_schedule(self) -> Schedule:
+        """The schedule, with what was measured in the place of ``agree: auto``."""
+        measured = self.turn_progress.agree
+        if self.schedule.agree != "auto" or measured is None:
+            return self.schedule
+        return replace(self.schedule, agree=measured)
+
+    @property
     def _pair(self) -> Pair:
         return cast(Pair, self.trainer.lightning_module)
 
@@ -128,7 +138,10 @@ class CollaborationLoop(_FitLoop):
         """Swap the students and, when a new turn begins, refresh what they learn from."""
         pair, epoch = self._pair, self.trainer.current_epoch
         first, second = pair.branches.values()
-        step, turn = self.schedule.step(epoch, (first.view, second.view)), self.schedule.turn(epoch)
+        is_open = self.schedule.agree == "auto" and self.turn_progress.agree is None
+        if is_open and self.schedule.teaches and epoch >= self.schedule.first_lesson:
+            self.turn_progress.agree = self.judge()
+        step, turn = self.settled_schedule.step(epoch, (first.view, second.view)), self.schedule.turn(epoch)
         for name, branch in pair.branches.items():
             branch.train(name in step.students)
             for parameter in self._trainable[name]:
@@ -178,9 +191,46 @@ class CollaborationLoop(_FitLoop):
         Every process labels its own share of the videos, and an element-wise maximum joins what they wrote, so the
         buffer is the same for any number of processes.
         """
-        trainer, pair, strategy = self.trainer, self._pair, self.trainer.strategy
+        pair, strategy = self._pair, self.trainer.strategy
         teacher, buffer = pair.branches[lesson.teacher], self.buffers[lesson.student]
         own = pair.branches[lesson.student].labels
+        buffer.begin()
+        for batch in self._training_videos():
+            scores = pair.all_scores(batch)[pair.sources[-1]] if lesson.agreed else teacher.scores(batch)
+            labels = pseudo_labels(scores, batch.labels, batch.mask, pair.thresholds[lesson.teacher], lesson.keep)
+            if own is not None and own.overrides:
+                labels = overridden(labels, own.completed(batch, partial(_given, scores)))
+            buffer.write(batch.video, batch.grid_index, batch.mask, labels)
+        buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))
+        self._warn_of_empty_lesson(lesson, buffer.shares())
+        self.turn_progress.refreshes += 1
+
+    @torch.no_grad()
+    def judge(self) -> Literal["B", "F", False]:
+        """Measure on the labels of all training videos in which step the better branch learns: ``agree: auto``."""
+        pair, strategy = self._pair, self.trainer.strategy
+        branches = pair.branches.values()
+        total = torch.zeros(4, dtype=torch.float64, device=strategy.root_device)  # two precisions, labels, videos
+        for batch in self._training_videos():
+            shows = batch.labels.sum(dim=1)
+            found = [label_precision(branch.scores(batch), batch.labels, batch.mask) for branch in branches]
+            total += torch.stack([*found, shows, torch.ones_like(shows)])[:, shows > 0].double().sum(dim=1)
+        summed: Tensor = strategy.reduce(total, reduce_op="sum")
+        *precisions, labels = (summed[:3] / summed[3].clamp(min=1)).tolist()
+        better = better_branch(dict(zip(pair.branches, precisions, strict=True)), labels)
+        named = ", ".join(f"{one.view.title} {value:.2f}" for one, value in zip(branches, precisions, strict=True))
+        rank_zero_info(
+            f"Average precision with which snippets show the labels of the training videos, {labels:.1f} a video: "
+            f"{named}; {pair.branches[better].view.title if better else 'no branch'} learns from both."
+        )
+        if better is None:
+            return False
+        background, _ = self.schedule.lessons(*(branch.view for branch in branches))
+        return "B" if background.student == better else "F"
+
+    def _training_videos(self) -> Iterator[SnippetBatch]:
+        """This process's share of the training videos at full length, while the pair is in evaluation mode."""
+        trainer = self.trainer
         source: DataLoader[Any] = data_of(trainer).pseudo_label_dataloader()
         mine = range(trainer.global_rank, len(source.dataset), trainer.world_size)  # type: ignore[arg-type]
         loader = DataLoader(
@@ -191,18 +241,9 @@ class CollaborationLoop(_FitLoop):
             collate_fn=source.collate_fn,
             worker_init_fn=source.worker_init_fn,
         )
-        buffer.begin()
         with evaluating(trainer.lightning_module), trainer.precision_plugin.forward_context():
-            for cpu_batch in loader:
-                batch: SnippetBatch = strategy.batch_to_device(cpu_batch)
-                scores = pair.all_scores(batch)[pair.sources[-1]] if lesson.agreed else teacher.scores(batch)
-                labels = pseudo_labels(scores, batch.labels, batch.mask, pair.thresholds[lesson.teacher], lesson.keep)
-                if own is not None and own.overrides:
-                    labels = overridden(labels, own.completed(batch, partial(_given, scores)))
-                buffer.write(batch.video, batch.grid_index, batch.mask, labels)
-        buffer.end(lambda tensor: strategy.reduce(tensor, reduce_op="max"))
-        self._warn_of_empty_lesson(lesson, buffer.shares())
-        self.turn_progress.refreshes += 1
+            for batch in loader:
+                yield trainer.strategy.batch_to_device(batch)
 
     def _warn_of_empty_lesson(self, lesson: Lesson, shares: Mapping[str, float]) -> None:
         """Warn of a turn in which the labels teach nothing."""

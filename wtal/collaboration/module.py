@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning.utilities import rank_zero_warn
@@ -22,7 +23,7 @@ from wtal.collaboration.fusion import Fusion
 from wtal.collaboration.loop import CollaborationLoop
 from wtal.collaboration.optimizer import BranchOptimizer, BranchScheduler
 from wtal.collaboration.pseudo_labels import Thresholds
-from wtal.collaboration.schedule import Schedule, Step
+from wtal.collaboration.schedule import Lesson, Schedule, Step
 from wtal.data.contract import data_of
 from wtal.errors import ConfigError
 from wtal.localization.localizer import Localizer
@@ -87,6 +88,7 @@ class CollaborationModule(LocalizationModule):
         self._lessons: Mapping[str, PseudoLabelBuffer] = {}
         self._agreement = math.nan
         self._was_taught: bool | None = None  # whether a branch has taught the other; None before a training
+        self._agree: Literal["B", "F", False] | None = None  # what was measured for `schedule.agree: auto`
 
     @property
     def branches(self) -> dict[str, Branch]:
@@ -108,6 +110,12 @@ class CollaborationModule(LocalizationModule):
     def is_warm_up_only(self) -> bool:
         """Whether the training ended, or was saved, before the first lesson: both together are a late fusion."""
         return self._was_taught is False and self.schedule.teaches
+
+    @property
+    def lessons(self) -> tuple[Lesson, Lesson]:
+        """The lessons of a B and of an F step, with what the training has measured for ``schedule.agree: auto``."""
+        schedule = self.schedule if self._agree is None else replace(self.schedule, agree=self._agree)
+        return schedule.lessons(self.cbp.view, self.vlp.view)
 
     @property
     def lag(self) -> float:
@@ -205,7 +213,8 @@ class CollaborationModule(LocalizationModule):
         """As any module, and remember whether a branch has taught the other."""
         super().on_load_checkpoint(checkpoint)
         try:
-            self._was_taught = checkpoint["loops"]["fit_loop"]["turn_progress"]["refreshes"] > 0
+            progress = checkpoint["loops"]["fit_loop"]["turn_progress"]
+            self._was_taught, self._agree = progress["refreshes"] > 0, progress.get("agree")
         except (KeyError, TypeError):  # weights alone
             self._was_taught = None
 

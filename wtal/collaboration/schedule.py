@@ -48,6 +48,10 @@ class Schedule:
         from_vlp: Labels that the second branch (VLP) hands over; only foreground in the paper.
         agree: Make the labels from the fused scores of both branches instead of the teacher's alone, so that they
             contradict the student less: in lessons of both directions (True), or only in those of ``B`` or of ``F``.
+            With ``auto``, the loop measures before the first lesson which branch is the better one, see
+            :mod:`~wtal.collaboration.better_branch`, and that one learns from both: fused labels spare it most mistakes
+            of the other one, and would add them to what it teaches. If neither is better, or the branches train
+            asynchronously and are never side by side, each teaches alone.
 
     Raises:
         ConfigError: If a letter is unknown, or a number is out of range.
@@ -65,13 +69,13 @@ class Schedule:
     exchange: bool = False
     from_cbp: Literal["background", "foreground", "both"] = "background"
     from_vlp: Literal["background", "foreground", "both"] = "foreground"
-    agree: bool | Literal["B", "F"] = False
+    agree: bool | Literal["B", "F", "auto"] = False
 
     def __post_init__(self) -> None:
         if not self.pattern or set(self.pattern) - set("BFJW"):
             raise ConfigError(f"`schedule.pattern` may contain only the letters B, F, J and W, got {self.pattern!r}.")
-        if self.agree not in (True, False, "B", "F"):
-            raise ConfigError(f"`schedule.agree` is true, false, B or F, not {self.agree!r}.")
+        if self.agree not in (True, False, "B", "F", "auto"):
+            raise ConfigError(f"`schedule.agree` is true, false, B, F or auto, not {self.agree!r}.")
         if self.warm_up < 0 or self.period < 1:
             raise ConfigError(f"`schedule` needs warm_up >= 0 and period >= 1, got {self.warm_up} and {self.period}.")
 

@@ -40,8 +40,7 @@ def teacher_curves(
         for teacher in models[0].branches:
             right, share = [], []
             for model, of_run in zip(models, scores, strict=True):
-                lessons = model.schedule.lessons(model.cbp.view, model.vlp.view)
-                agreed = any(lesson.agreed for lesson in lessons if lesson.teacher == teacher)
+                agreed = any(lesson.agreed for lesson in model.lessons if lesson.teacher == teacher)
                 source = model.sources[-1] if agreed else teacher
                 score, inside = _foreground(of_run, source, segments, labels)
                 sure = sign * score > sign * thresholds[:, None]  # (K, S)

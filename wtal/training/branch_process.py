@@ -72,7 +72,7 @@ class BranchCLI(WTALCLI):
             pair.thresholds[self.branch_name],
             pair.fusion,
             self.branch_name == pair.cbp.name,
-            bool(pair.schedule.agree),
+            pair.schedule.agree not in (False, "auto"),
         )
         former = Journal(self.run_folder.asynchronous / self.branch_name / _JOURNAL) if self.replay else None
         self._exchange = ExchangeCallback(
