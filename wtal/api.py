@@ -29,7 +29,8 @@ from wtal.errors import AnnotationError, CheckpointError, ConfigError, brief
 from wtal.io.given import numbers, one_or_more
 from wtal.localization.localizer import Localizer
 from wtal.localization.scored import VideoScores
-from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
+from wtal.metrics.rule_names import RuleSetName
+from wtal.metrics.rule_sets import RULE_SETS
 from wtal.metrics.rule_sets import evaluate as score_of
 from wtal.results.evaluation import Evaluation
 from wtal.results.ground_truth import GroundTruth, detection_rows, load_truth, unlikely_times

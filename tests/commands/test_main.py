@@ -342,3 +342,15 @@ def test_a_closed_pipe_is_no_error(tmp_path):
     command = f"{wtal} evaluate found.csv --annotations truth.csv | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(("words", "light"), [(["--help"], {"jsonargparse"}), (["evaluate", "--help"], set())])
+def test_help_loads_nothing_heavy(words: list[str], light: set[str]):
+    heavy = {"torch", "pytorch_lightning", "pandas", "numpy", "scipy", *light}
+    code = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print({heavy} & set(sys.modules)))\n"
+        f"from wtal.commands.main import main\nmain({words})"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.endswith("\nset()\n")

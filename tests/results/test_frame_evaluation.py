@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from wtal.commands import evaluate as command
+from wtal.data.anomaly_lists import read_video_list
 from wtal.data.anomaly_truth import AnnotatedVideo, Interval
 from wtal.errors import AnnotationError, ConfigError, PredictionError
 from wtal.metrics import FRAME_RULE_SETS, precision_area, roc_area
@@ -260,13 +261,13 @@ def test_a_long_array_needs_a_list_that_fits(tmp_path: Path, truth_file: Path):
         command.run([tmp_path / "all.npy"], video_list=tmp_path / "a.csv", **options)
     np.save(tmp_path / "gt.npy", np.zeros(300))
     with pytest.raises(AnnotationError, match="300 frames, the videos of the list have 384"):
-        load_frame_truth(tmp_path / "gt.npy", (), command.read_video_list(tmp_path / "a.csv"))
+        load_frame_truth(tmp_path / "gt.npy", (), read_video_list(tmp_path / "a.csv"))
 
 
 def test_list_and_annotation_must_agree(tmp_path: Path, truth_file: Path):
     (tmp_path / "a.csv").write_text("video,label\nAbuse028_x264,Abuse\nArrest001_x264,Arrest\n")
     with pytest.raises(AnnotationError, match="The list calls Arrest001_x264 abnormal"):
-        load_frame_truth(truth_file, (), command.read_video_list(tmp_path / "a.csv"))
+        load_frame_truth(truth_file, (), read_video_list(tmp_path / "a.csv"))
 
 
 def test_times_in_seconds_need_a_frame_rate(tmp_path: Path):

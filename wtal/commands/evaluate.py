@@ -1,30 +1,14 @@
 """Measure prediction files by the rules of any public evaluator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, cast, get_args
 
-from wtal.data.anomaly_lists import read_video_list
 from wtal.data.thumos14_lists import TestList
 from wtal.errors import ConfigError
-from wtal.metrics.frame_scores import FRAME_RULE_SETS, FrameRules, FrameRulesName
-from wtal.metrics.rule_sets import RULE_SETS, RuleSetName
-from wtal.results.evaluation import evaluate_file, labels_of, save_evaluations, show_evaluations
-from wtal.results.frame_evaluation import (
-    FrameEvaluation,
-    evaluate_frames,
-    save_frame_evaluations,
-    show_frame_evaluations,
-)
-from wtal.results.frame_scores import read_frame_scores
-from wtal.results.frame_truth import load_frame_truth
-from wtal.results.ground_truth import GroundTruth, load_truth
-from wtal.results.online_evaluation import evaluate_online, save_online_evaluations, show_online_evaluations
-from wtal.results.sets import each_scores, each_set, rules_for, thresholds_of_runs, truth_of_runs
+from wtal.metrics.rule_names import FrameRulesName, RuleSetName
 
 __all__ = ["run"]
-
-Rules = TypeVar("Rules")
 
 
 def run(
@@ -88,31 +72,29 @@ def run(
     Raises:
         WTALError: If a file is unreadable or does not fit the others, or an option makes no sense.
     """
-    _check(output, tious)
+    _check(output, tious, protocol, task)
+    from wtal.results.ground_truth import load_truth
+    from wtal.results.measuring import Report, measure_detections, measure_emissions, measure_frames
+    from wtal.results.sets import each_set, thresholds_of_runs, truth_of_runs
+
+    report, frame_rules = Report(output, per_class), cast(FrameRulesName, protocol or "wtal")
     if task == "anomaly":
-        frame_rules = _chosen(FRAME_RULE_SETS, protocol or "wtal", task)
-        of_frames = _of_frames(predictions, annotations, video_list, frames_per_score, frame_rules, names, fps)
-        _report_frames(of_frames, output, per_class)
+        measure_frames(predictions, annotations, video_list, frames_per_score, frame_rules, names, fps, report)
         return
-    rules = _chosen(RULE_SETS, protocol or "activitynet-official", task)
     sets = each_set(predictions)
     truth = load_truth(annotations or truth_of_runs(sets), subset, test_list, subsets, ambiguous, fps, classes)
     of_runs = thresholds_of_runs(sets) if annotations is None else ()
     thresholds = tuple(sorted(set(tious))) or of_runs or truth.tious
     if online:
-        _report_online(sets, labels_of(sets, names), truth, thresholds, protocol, output, per_class)
-        return
-    results = [
-        evaluate_file(path, label, truth, rules_for(path, rules), thresholds)
-        for path, label in zip(sets, labels_of(sets, names), strict=True)
-    ]
-    if output is not None:
-        save_evaluations(results, output, per_class)
-    show_evaluations(results, per_class)
+        measure_emissions(sets, names, truth, thresholds, protocol, report)
+    else:
+        measure_detections(
+            sets, names, truth, thresholds, cast(RuleSetName, protocol or "activitynet-official"), report
+        )
 
 
-def _check(output: Path | None, tious: Sequence[float]) -> None:
-    """Refuse an output of another format, and thresholds out of range.
+def _check(output: Path | None, tious: Sequence[float], protocol: str | None, task: str) -> None:
+    """Refuse an output of another format, thresholds out of range, and the rules of another task.
 
     Raises:
         ConfigError: If there is one.
@@ -121,71 +103,6 @@ def _check(output: Path | None, tious: Sequence[float]) -> None:
         raise ConfigError(f"{output} must end in .json, .csv or .md: results are written in these formats.")
     if not all(0 < tiou <= 1 for tiou in tious):
         raise ConfigError(f"--tious must lie in (0, 1], got {', '.join(f'{tiou:g}' for tiou in tious)}.")
-
-
-def _chosen(known: Mapping[Any, Rules], name: str, task: str) -> Rules:
-    """The rules of a name.
-
-    Raises:
-        ConfigError: If they are those of another task.
-    """
-    if name not in known:
-        raise ConfigError(f"--protocol {name} measures no {task}: choose {', '.join(known)}, or another --task.")
-    return known[name]
-
-
-def _report_online(
-    sets: Sequence[Path],
-    labels: Sequence[str],
-    truth: GroundTruth,
-    tious: Sequence[float],
-    protocol: str | None,
-    output: Path | None,
-    per_class: bool,
-) -> None:
-    """Measure detections of streams.
-
-    Raises:
-        ConfigError: If rules are chosen that do not know when a detection was made.
-        PredictionError: If a file does not say it.
-    """
-    if protocol is not None:
-        raise ConfigError(f"--protocol {protocol} knows no time of emission: leave it out with --online.")
-    results = [evaluate_online(path, label, truth, tious) for path, label in zip(sets, labels, strict=True)]
-    if output is not None:
-        save_online_evaluations(results, output, per_class)
-    show_online_evaluations(results, per_class)
-
-
-def _report_frames(results: Sequence[FrameEvaluation], output: Path | None, per_class: bool) -> None:
-    if output is not None:
-        save_frame_evaluations(results, output, per_class)
-    show_frame_evaluations(results, per_class)
-
-
-def _of_frames(
-    predictions: Sequence[Path],
-    annotations: Path | None,
-    video_list: Path | None,
-    frames_per_score: int,
-    rules: FrameRules,
-    names: Sequence[str],
-    fps: float | None,
-) -> list[FrameEvaluation]:
-    """Measure scores of frames.
-
-    Raises:
-        ConfigError: If a score stands for no frame.
-        WTALError: If a file is unreadable or does not fit the others.
-    """
-    if frames_per_score < 1:
-        raise ConfigError(f"--frames_per_score is {frames_per_score}: a score stands for 1 frame or more.")
-    sets = each_scores(predictions)
-    listed = None if video_list is None else read_video_list(video_list)
-    truth_path = annotations or truth_of_runs(sets)
-    results = []
-    for path, label in zip(sets, labels_of(sets, names), strict=True):
-        found = read_frame_scores(path, frames_per_score, listed)
-        truth = load_frame_truth(truth_path, found.scores, listed, found.fps if fps is None else fps)
-        results.append(evaluate_frames(found, label, truth, rules))
-    return results
+    known = get_args(FrameRulesName if task == "anomaly" else RuleSetName)
+    if protocol not in (None, *known):
+        raise ConfigError(f"--protocol {protocol} measures no {task}: choose {', '.join(known)}, or another --task.")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
         FRAME_RULE_SETS,
         FRAMES_OF_SNIPPET,
         FrameRules,
-        FrameRulesName,
         FrameScore,
         VideoFrames,
         frame_mask,
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     )
     from wtal.metrics.online import OnlineScore, online_score
     from wtal.metrics.prequential import faded_mean, forgetting
-    from wtal.metrics.rule_sets import RULE_SETS, RuleSet, RuleSetName, Score, evaluate
+    from wtal.metrics.rule_names import FrameRulesName, RuleSetName
+    from wtal.metrics.rule_sets import RULE_SETS, RuleSet, Score, evaluate
     from wtal.metrics.video_map import VideoMAP
 else:
     __getattr__, __dir__ = lazy(__name__)

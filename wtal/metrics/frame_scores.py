@@ -7,11 +7,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wtal.metrics.rule_names import FrameRulesName
+
 __all__ = [
     "FRAMES_OF_SNIPPET",
     "FRAME_RULE_SETS",
     "FrameRules",
-    "FrameRulesName",
     "FrameScore",
     "VideoFrames",
     "frame_mask",
@@ -23,7 +24,6 @@ __all__ = [
 FRAMES_OF_SNIPPET = 16  # in the features of all public code, whose evaluators repeat each score as often
 
 Floats = NDArray[np.float64]
-FrameRulesName = Literal["wtal", "rtfm", "ur-dmu", "vadclip-ucf", "vadclip-xd"]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from wtal.functional.average_precision import AveragePrecision, Takes, Ties, average_precision
 from wtal.functional.recall import recall_at_multiples
 from wtal.functional.segments import intersection, pairs_of_equal_key
+from wtal.metrics.rule_names import RuleSetName
 
-__all__ = ["RULE_SETS", "RuleSet", "RuleSetName", "Score", "evaluate"]
+__all__ = ["RULE_SETS", "RuleSet", "Score", "evaluate"]
 
 Floats = NDArray[np.float64]
-RuleSetName = Literal["activitynet-official", "opentad", "actionformer", "co2net", "wtalc"]
 _SNIPPETS_PER_S = 25 / 16
 
 

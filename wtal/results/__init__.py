@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wtal.results.ground_truth import GroundTruth, load_truth
     from wtal.results.identity import Identity
     from wtal.results.journal import Given, Journal, Taken
+    from wtal.results.measuring import Report, measure_detections, measure_emissions, measure_frames
     from wtal.results.online_evaluation import OnlineEvaluation, evaluate_online
     from wtal.results.predictions import read_predictions, write_predictions
     from wtal.results.pseudo_instances import PseudoInstances, read_pseudo_instances
@@ -50,6 +51,7 @@ __all__ = [
     "PseudoInstances",
     "Published",
     "Record",
+    "Report",
     "Row",
     "RunFolder",
     "RunsTable",
@@ -69,6 +71,9 @@ __all__ = [
     "export_table",
     "load_frame_truth",
     "load_truth",
+    "measure_detections",
+    "measure_emissions",
+    "measure_frames",
     "read_about",
     "read_frame_scores",
     "read_predictions",
