@@ -13,7 +13,7 @@ from wtal.io.fingerprint import checksum
 from wtal.io.text import counted
 
 if TYPE_CHECKING:
-    from wtal.data.appending import StoreAppender
+    from wtal.data.remote_store import Appender
     from wtal.extraction.writing import Outcome, WriteFeatures
     from wtal.nn.encoders.frame_tower import FrameTower
     from wtal.nn.encoders.i3d import I3D
@@ -133,7 +133,7 @@ def extract_features(
 
     Args:
         videos: Video files by name.
-        output: Folder of the features.
+        output: Folder of the features, or its address, such as ``s3://bucket/features``.
         making: How the features are made.
         running: How the work is spread.
         layout: Layout of the folder.
@@ -153,12 +153,15 @@ def extract_features(
     stores = _open_stores(output, making, layout, networks)
     jobs = _jobs(videos, stores)
     writer = WriteFeatures(stores)
-    if not jobs or _compute(jobs, making, running, networks, writer):
+    first = not jobs or _compute(jobs, making, running, networks, writer)
+    for store in stores.values():
+        store.close()
+    if first:
         _report(writer.outcome, stores, len(videos) - len(jobs), making)
     return writer.outcome
 
 
-def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], StoreAppender]") -> "list[Job]":
+def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], Appender]") -> "list[Job]":
     """The missing features, those of the largest files first, so that processes get similar shares."""
     from wtal.video.snippets import Job
 
@@ -223,7 +226,7 @@ def _say_how_long(paths: "Sequence[Path]", making: Extraction, processes: int) -
 
 
 def _report(
-    outcome: "Outcome", stores: "Mapping[tuple[Stream, ...], StoreAppender]", present: int, making: Extraction
+    outcome: "Outcome", stores: "Mapping[tuple[Stream, ...], Appender]", present: int, making: Extraction
 ) -> None:
     """Print how many videos were written and where."""
     from rich.console import Console
@@ -294,9 +297,9 @@ def load_networks(making: Extraction) -> Networks:
 
 def _open_stores(
     output: Path, making: Extraction, layout: Layout, networks: Networks
-) -> "dict[tuple[Stream, ...], StoreAppender]":
+) -> "dict[tuple[Stream, ...], Appender]":
     """The stores of the chosen streams."""
-    from wtal.data.appending import StoreAppender
+    from wtal.data.remote_store import open_appender
 
     stores = {}
     for together, folder in _FOLDERS[layout].items():
@@ -308,7 +311,7 @@ def _open_stores(
             origin["optical flow"] = making.flow
         if "clip" in streams:
             origin |= networks.seen(making) | {"colours": "bgr" if making.bgr else "rgb"}
-        stores[streams] = StoreAppender(
+        stores[streams] = open_appender(
             output / folder,
             making.grid,
             origin=origin,
