@@ -62,7 +62,7 @@ def test_only_the_arrays_that_are_read_are_downloaded_and_the_listing_is_read_on
     for method in ("find", "get_file"):
         real = getattr(MemoryFileSystem, method)
 
-        def counted(self: MemoryFileSystem, path: str, *rest: object, method=method, real=real, **named: object):  # noqa: ANN202
+        def counted(self: MemoryFileSystem, path: str, *rest: object, method=method, real=real, **named: object):
             asked.append(f"{method} {path.rpartition('/')[2]}")
             return real(self, path, *rest, **named)
 

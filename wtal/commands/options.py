@@ -49,11 +49,12 @@ def call(function: Callable[..., None], name: str, description: str, words: Sequ
             help=help_of[parameter.name],
         )
     parser.add_function_arguments(function, as_positional=False, skip={p.name for p in places})
-    values = dict(parser.instantiate(parser.parse_args(gather(function, words))))
-    output = _output(name, values.pop("output", None))
-    values = _local(values) | ({} if output is None else {"output": output})
-    placed = [values.pop(parameter.name) for parameter in places]
-    function(*placed, **values)
+    values = _with_local_paths(name, dict(parser.instantiate(parser.parse_args(gather(function, words)))))
+    function(*[values.pop(parameter.name) for parameter in places], **values)
+
+
+def _with_local_paths(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {option: _output(name, given) if option == "output" else _local(given) for option, given in values.items()}
 
 
 def _output(name: str, output: Any) -> Any:  # noqa: ANN401

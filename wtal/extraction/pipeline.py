@@ -30,6 +30,7 @@ __all__ = [
     "Stream",
     "extract_features",
     "load_networks",
+    "store_folders",
 ]
 
 I3DStream = Literal["rgb", "flow"]
@@ -116,6 +117,7 @@ class Running:
         devices: GPUs, as Lightning names them.
         nodes: Number of machines.
         strategy: Strategy, as Lightning names it.
+        cores: CPU cores to use; None for all of the machine.
     """
 
     batch_size: int = 8
@@ -124,6 +126,12 @@ class Running:
     devices: str = "auto"
     nodes: int = 1
     strategy: str = "auto"
+    cores: int | None = None
+
+    @property
+    def core_count(self) -> int:
+        """Number of CPU cores to use."""
+        return self.cores or os.cpu_count() or 1
 
 
 def extract_features(
@@ -195,11 +203,11 @@ def _compute(
         enable_model_summary=False,
         callbacks=[writer, ShowProgress(_seconds([job.path for job in jobs]))],
     )
-    workers = _workers(trainer.num_devices) if running.workers is None else running.workers
+    workers = _workers(trainer.num_devices, running.core_count) if running.workers is None else running.workers
     if making.flow == "tvl1" and trainer.is_global_zero:
         _say_how_long([job.path for job in jobs if "flow" in job.streams], making, max(1, workers) * trainer.world_size)
     if not torch.cuda.is_available():  # leave the workers their share of the cores
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
+        torch.set_num_threads(max(1, running.core_count - workers))
     module = Extractor(
         jobs,
         Cut(making.grid, making.flow, networks.together or making.images),
@@ -244,11 +252,10 @@ def _report(
         Console(stderr=True).print("These features come from random weights and mean nothing.", highlight=False)
 
 
-def _workers(devices: int) -> int:
+def _workers(devices: int, cores: int) -> int:
     """Number of processes that decode: half of the cores, or with GPUs each device's share of all of them."""
     import torch
 
-    cores = os.cpu_count() or 1
     return max(1, cores // devices if torch.cuda.is_available() else cores // 2)
 
 
@@ -295,6 +302,15 @@ def load_networks(making: Extraction) -> Networks:
     return Networks({stream: one.model for stream, one in loaded.items()}, clip, origins)
 
 
+def store_folders(making: Extraction, layout: Layout) -> dict[tuple[Stream, ...], str]:
+    """Folders of the stores, by the streams that each holds side by side."""
+    chosen = {
+        tuple(stream for stream in together if stream in making.streams): folder
+        for together, folder in _FOLDERS[layout].items()
+    }
+    return {streams: folder for streams, folder in chosen.items() if streams}
+
+
 def _open_stores(
     output: Path, making: Extraction, layout: Layout, networks: Networks
 ) -> "dict[tuple[Stream, ...], Appender]":
@@ -302,10 +318,7 @@ def _open_stores(
     from wtal.data.remote_store import open_appender
 
     stores = {}
-    for together, folder in _FOLDERS[layout].items():
-        streams = tuple(stream for stream in together if stream in making.streams)
-        if not streams:
-            continue
+    for streams, folder in store_folders(making, layout).items():
         origin: dict[str, Any] = {stream: networks.origins[stream] for stream in streams}
         if "flow" in streams:
             origin["optical flow"] = making.flow

@@ -308,8 +308,8 @@ class WTALCLI(LightningCommands):
         settings = self.instance("trainer")
         if is_remote_address(settings["default_root_dir"] or ""):
             raise ConfigError(
-                f"trainer.default_root_dir: {settings['default_root_dir']} is an address: train into a folder, and copy "
-                "the run there by `wtal push`."
+                f"trainer.default_root_dir: {settings['default_root_dir']} is an address: train into a folder, and "
+                "`wtal push` the run there."
             )
         precision = str(settings["precision"])
         if precision.startswith("transformer-engine") or precision in ("16-true", "bf16-true"):
