@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
+    ask = urllib.request.Request(f"http://127.0.0.1:{port}/moto-api/reset", method="POST")  # what another test has left
+    urllib.request.urlopen(ask).close()
     storage = Storage("s3://bucket", port)
     line = socket.create_server(("127.0.0.1", 0))
 

@@ -164,7 +164,8 @@ def fetch_remote(text: str | Path) -> Path:
         return local
     folder = RemoteFolder.listed(remote_address(text))
     is_store = any(path.count("/") <= 1 and path.rpartition("/")[2] == _MANIFEST for path in folder.files)
-    folder.fetch([path for path in folder.files if not (is_store and path.endswith(".npy"))])
+    later = (".npy", ".json") if is_store else ()  # arrays, and the entries of which the manifest was made
+    folder.fetch([path for path in folder.files if not path.endswith(later) or path.endswith(_MANIFEST)])
     names = list(folder.files)
     single = len(names) == 1 and folder.address != remote_address(text)
     return folder.home / names[0] if single else folder.home
