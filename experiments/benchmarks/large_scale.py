@@ -6,6 +6,8 @@ your collection.
 """
 
 import tempfile
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +29,14 @@ from wtal.video.flow import flow_stream
 GRID = TimeGrid()  # 25 frames a second, a snippet every 16
 SNIPPETS = 60 * GRID.fps / GRID.stride  # of a minute
 WIDTHS = {"i3d": 2048, "clip": 512}
+FRAMES = 160  # of the video that are measured
 STORES = (1000, 10_000, 50_000)
 
 
 @torch.no_grad()
 def stages(video: Path) -> dict[str, float]:
     """CPU seconds of each stage of extraction for a minute of video."""
-    frames = np.stack(list(FrameReader(video)))
+    frames = np.stack(list(islice(FrameReader(video), FRAMES)))
     minutes = len(frames) / GRID.fps / 60
     windows = torch.from_numpy(frames[: len(frames) // 16 * 16]).unflatten(0, (-1, 16))
     tower = ImageTower("ViT-B-16", "random")
@@ -45,17 +48,21 @@ def stages(video: Path) -> dict[str, float]:
         for batch in crop(windows[..., : {"rgb": 3, "flow": 2}[name]]).squeeze(1).split(8):
             networks[name](to_clip(batch))
 
-    few = frames[:9]  # TV-L1 takes long, and as long for each pair
+    few = frames[:5]  # TV-L1 takes long, and about as long for each pair
     pairs = (len(frames) - 1) / (len(few) - 1)
     ways = {
-        "decoding": (lambda: list(FrameReader(video)), 1),
+        "decoding": (lambda: list(islice(FrameReader(video), FRAMES)), 1),
         "flow, TV-L1": (lambda: list(flow_stream(iter(few), "tvl1")), pairs),
         "flow, DIS": (lambda: list(flow_stream(iter(frames), "dis")), 1),
         "I3D, frames": (lambda: i3d("rgb"), 1),
         "I3D, flow": (lambda: i3d("flow"), 1),
         "CLIP ViT-B/16, images prepared": (lambda: [prepare(frame) for frame in frames[8::16]] and tower(images), 1),
     }
-    return {name: spend(way).cpu_s * times / minutes for name, (way, times) in ways.items()}
+    table, cost = Table("a minute of video", "CPU seconds"), {}
+    for name, (way, times) in ways.items():
+        cost[name] = spend(way).cpu_s * times / minutes
+        table.row(name, cost[name])
+    return cost
 
 
 def stores(sizes: tuple[int, ...]) -> None:
@@ -68,8 +75,8 @@ def stores(sizes: tuple[int, ...]) -> None:
             Manifest(GRID, 8, "float32", videos, origin={"model": "none"}).write(folder)
             store = StoreAppender(folder, GRID, origin={"model": "none"})
             rows = np.zeros((188, 8), np.float32)
-            adding = min(spend(lambda n=n: store.add(f"new_{n}", rows)).cpu_s for n in range(3))
-            opening = spend(lambda: open_store(folder)).cpu_s
+            adding = min(spend(partial(store.add, f"new_{n}", rows)).cpu_s for n in range(3))
+            opening = spend(partial(open_store, folder)).cpu_s
             table.row(f"{size:,}", 1000 * adding, opening, (folder / "manifest.json").stat().st_size / 1e6)
 
 
@@ -98,9 +105,6 @@ def main() -> None:
         if not args.video:
             moving_noise(video, 32 if args.quick else 250)
         cost = stages(video)
-    table = Table("a minute of video", "CPU seconds")
-    for name, seconds in cost.items():
-        table.row(name, seconds)
     stores(STORES[:1] if args.quick else STORES)
     plan(cost, args.videos, args.minutes, args.flow)
 

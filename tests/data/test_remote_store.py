@@ -195,6 +195,17 @@ def test_several_writers_lose_nothing_of_each_other(memory: MemoryFileSystem) ->
     assert manifest.videos == {"a": 3, "b": 4, "c": 5}
 
 
+def test_a_store_within_a_store_is_another(memory: MemoryFileSystem) -> None:
+    """As of the layout `joint`, whose I3D features lie in OUTPUT itself and CLIP's in OUTPUT/clip."""
+    outer, inner = appender(Path("memory://joint")), appender(Path("memory://joint/clip"))
+    inner.add("a", rows(3))
+    memory.pipe_file("/joint/a.npy", b"an array whose entry was not written")
+    inner.close()
+    outer.close()
+    assert videos_in(Path("memory://joint")) == set()
+    assert videos_in(Path("memory://joint/clip")) == {"a"}
+
+
 def test_a_store_of_other_settings_is_not_added_to(memory: MemoryFileSystem) -> None:
     fill({"a": 3})
     with pytest.raises(

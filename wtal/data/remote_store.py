@@ -214,7 +214,7 @@ def videos_in(output: Path) -> set[str]:
 def _entries(listed: Iterable[str]) -> set[str]:
     """Names of the videos that have an entry and an array."""
     paths = [PurePosixPath(path) for path in listed]
-    return {path.stem for path in paths if path.parent.name == _ENTRIES and path.suffix == ".json"} & _arrays(listed)
+    return {path.stem for path in paths if str(path.parent) == _ENTRIES and path.suffix == ".json"} & _arrays(listed)
 
 
 def _arrays(listed: Iterable[str]) -> set[str]:

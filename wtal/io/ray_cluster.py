@@ -156,8 +156,8 @@ class RayTasks:
         except ray.exceptions.RayError as error:
             raise ConfigError(
                 f"Ray has lost the process of a task {_LOSSES + 1} times, or it was ended "
-                f"({one_line(str(error))[:200]}): look at the machines' memory, and start again, as what is finished is "
-                "kept."
+                f"({one_line(str(error))[:200]}): look at the machines' memory, and start again, as what is finished "
+                "is kept."
             ) from error
         finally:
             self._running.discard(place)
