@@ -97,8 +97,8 @@ def is_remote_address(text: str | Path) -> bool:
 def remote_address(text: str | Path) -> str:
     """An address as it is written; a path has lost one of the slashes.
 
-    >>> remote_address(Path("s3://bucket/run/")), remote_address(Path("file:///home/run"))
-    ('s3://bucket/run', 'file:///home/run')
+    >>> remote_address(Path("s3://bucket/run/")), remote_address(Path("file:///runs/mine"))
+    ('s3://bucket/run', 'file:///runs/mine')
     """
     scheme, _, rest = str(text).partition(":")
     return f"{scheme}://{'/' if scheme in ('file', 'local') else ''}{rest.strip('/')}"
@@ -107,8 +107,8 @@ def remote_address(text: str | Path) -> str:
 def local_of(text: str | Path) -> Path | None:
     """The path on this machine that a ``file://`` address stands for; None for any other address.
 
-    >>> str(local_of("file:///home/run")), local_of("s3://bucket/run")
-    ('/home/run', None)
+    >>> str(local_of("file:///runs/mine")), local_of("s3://bucket/run")
+    ('/runs/mine', None)
     """
     scheme, _, rest = str(text).partition(":")
     return Path("/", rest.strip("/")) if scheme in ("file", "local") else None
