@@ -10,6 +10,7 @@ __all__ = [
     "FeatureNotFoundError",
     "HubError",
     "PredictionError",
+    "RemoteError",
     "VideoError",
     "WTALError",
     "brief",
@@ -57,6 +58,10 @@ class CheckpointError(WTALError):
 
 class HubError(WTALError):
     """A repository on the Hugging Face Hub is missing or unusable, or a transfer failed."""
+
+
+class RemoteError(WTALError):
+    """What lies at an address, ``s3://`` for example, is missing or unusable, or a transfer failed."""
 
 
 def one_line(text: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from jsonargparse import ArgumentError
 
 from wtal.commands.options import call, with_shipped
+from wtal.errors import ConfigError
 
 Call = tuple[Path, Sequence[Path], int | None, bool]
 
@@ -89,3 +90,24 @@ def test_only_the_values_of_config_are_looked_up(tmp_path, monkeypatch):
     assert found[:2] == words[:2]
     assert Path(found[3]).is_file()
     assert Path(found[4].removeprefix("--config=")).is_file()
+
+
+def test_an_output_at_an_address_is_left_to_extract_and_refused_elsewhere(tmp_path):
+    written = []
+
+    def extract(*, output: Path) -> None:
+        """Write.
+
+        Args:
+            output: Where to.
+        """
+        written.append(output)
+
+    for given, place in (("s3://bucket/x", "s3:/bucket/x"), (f"file://{tmp_path}", f"file:{tmp_path}")):
+        call(extract, "extract", "", ["--output", given])
+        assert str(written[-1]) == place
+    call(extract, "table", "", ["--output", f"file://{tmp_path}"])
+    assert written[-1] == tmp_path
+    with pytest.raises(ConfigError, match=r"^`wtal table` does not write to s3://bucket/x: give a folder as `--outp"):
+        call(extract, "table", "", ["--output", "s3://bucket/x"])
+    assert len(written) == 3

@@ -125,6 +125,15 @@ def test_options_are_taken_with_dashes_and_with_underscores(toy: Path):
     assert (settings["trainer"]["max_epochs"], settings["trainer"]["log_every_n_steps"]) == (1, 2)
 
 
+def test_a_training_does_not_write_to_an_address(toy: Path, capsys):
+    assert main(["fit", "-c", str(toy), "--trainer.default_root_dir", "s3://bucket/runs"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "wtal: error: trainer.default_root_dir: s3://bucket/runs is an address: train into a folder, and `wtal push` "
+        "the run there."
+    )
+    assert not Path("s3:").exists()
+
+
 def test_dashes_reach_the_settings_of_classes(capsys):
     words = ["--model=CBPBranch", "--model.head=UMHead", "--data=SyntheticDataModule"]
     with pytest.raises(SystemExit) as stop:

@@ -1,12 +1,16 @@
 """Make I3D and CLIP features of videos."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from wtal.errors import ConfigError, VideoError
+from wtal.extraction.on_ray import extract_on_ray
 from wtal.extraction.pipeline import Extraction, Layout, Running, Stream, extract_features
 from wtal.extraction.sounds import LogMel, extract_sounds
+from wtal.extraction.writing import Outcome
+from wtal.io.ray_cluster import RaySettings
 from wtal.io.text import counted
 from wtal.video.files import SOUND_SUFFIXES, VIDEO_SUFFIXES, find_videos
 
@@ -39,6 +43,9 @@ def run(
     devices: str = "auto",
     nodes: int = 1,
     strategy: str = "auto",
+    engine: Literal["local", "ray"] = "local",
+    ray: RaySettings = RaySettings(),  # noqa: B008  frozen
+    ray_share: int = 16,
     checkpoint: Path | None = None,
     trust: Sequence[str] = (),
 ) -> None:
@@ -50,7 +57,8 @@ def run(
 
     Args:
         videos: Video files, or folders of which every video is used.
-        output: Folder of the features.
+        output: Folder of the features, or its address, such as ``s3://bucket/features`` (``wtal[remote]``): each video
+            appears there whole when it is finished.
         streams: Features to extract; `mel` are log-mels of the sound of films and recordings, and go to
             ``OUTPUT/mel``.
         layout: ``two_stream`` for programs that read ``rgb/<video>.npy`` and ``flow/<video>.npy``, ``joint`` for those
@@ -80,6 +88,10 @@ def run(
         devices: GPUs, as Lightning names them: a number, or ``auto`` for all.
         nodes: Number of machines.
         strategy: Strategy for several GPUs or machines, as Lightning names it.
+        engine: What computes: this machine, or ``ray``, processes that Ray starts on the machines of a cluster, which
+            all see the videos, the weights and OUTPUT under the same paths, or OUTPUT at its address.
+        ray: The cluster, and what it reserves for a task, such as ``--ray.address auto --ray.cpus 4 --ray.gpus 1``.
+        ray_share: Videos of a task of Ray.
         checkpoint: Checkpoint of ``wtal fit``, or the folder of a run, whose encoders were trained: they make the
             features, each of its own stream in OUTPUT, and no other option but ``trust`` applies.
         trust: Packages besides this one whose classes the checkpoint may name.
@@ -89,6 +101,10 @@ def run(
         VideoError: If there are no videos, or some could not be read.
         WTALError: As :func:`~wtal.extraction.pipeline.extract_features` does.
     """
+    if ray_share < 1:
+        raise ConfigError(f"`ray_share` is {ray_share}: give a number of videos.")
+    if engine == "ray" and (checkpoint is not None or "mel" in streams):
+        raise ConfigError("`--engine ray` makes `rgb`, `flow` and `clip`; leave out `mel` and `--checkpoint`.")
     if checkpoint is not None:
         found = find_videos(videos)
         _refuse_missing(_extract_adapted(found, output, checkpoint, trust), len(found))
@@ -116,7 +132,21 @@ def run(
     )
     running = Running(batch_size, workers, precision, devices, nodes, strategy)
     found = find_videos(videos)
-    _refuse_missing(extract_features(found, output, making, running, layout).failed, len(found))
+    if engine == "ray":
+        outcome = extract_on_ray(found, output, making, running, layout, ray, ray_share)
+        _say_written(outcome, len(found), output)
+    else:
+        outcome = extract_features(found, output, making, running, layout)
+    _refuse_missing(outcome.failed, len(found))
+
+
+def _say_written(outcome: Outcome, count: int, output: Path) -> None:
+    there = count - len(outcome.written) - len(outcome.failed)
+    print(
+        f"{counted(len(outcome.written), 'video')} written to {output}{f'; {there} already had them' if there else ''}."
+    )
+    for problem in [*outcome.damaged.values(), *outcome.failed.values()]:
+        print(problem, file=sys.stderr)
 
 
 def _extract_adapted(

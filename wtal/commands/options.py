@@ -13,8 +13,10 @@ from typing import Any, get_args, get_origin
 
 import yaml
 
-from wtal.io.hub import is_hub_address
+from wtal.errors import ConfigError
+from wtal.io.addresses import is_address
 from wtal.io.options import plain_options
+from wtal.io.remote import is_remote_address, local_of, remote_address
 from wtal.io.shipped import find_config
 
 __all__ = ["call", "gather", "with_shipped"]
@@ -47,18 +49,38 @@ def call(function: Callable[..., None], name: str, description: str, words: Sequ
             help=help_of[parameter.name],
         )
     parser.add_function_arguments(function, as_positional=False, skip={p.name for p in places})
-    values = _local(dict(parser.instantiate(parser.parse_args(gather(function, words)))))
-    placed = [values.pop(parameter.name) for parameter in places]
-    function(*placed, **values)
+    values = _with_local_paths(name, dict(parser.instantiate(parser.parse_args(gather(function, words)))))
+    function(*[values.pop(parameter.name) for parameter in places], **values)
+
+
+def _with_local_paths(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    return {option: _output(name, given) if option == "output" else _local(given) for option, given in values.items()}
+
+
+def _output(name: str, output: Any) -> Any:  # noqa: ANN401
+    """Where a command writes, as it is.
+
+    Raises:
+        ConfigError: If that is an address, and the command writes to folders alone.
+    """
+    if not isinstance(output, Path) or not is_remote_address(output) or name == "extract":
+        return output
+    local = local_of(output)
+    if local is None:
+        raise ConfigError(
+            f"`wtal {name}` does not write to {remote_address(output)}: give a folder as `--output`, and `wtal push` "
+            "that."
+        )
+    return local
 
 
 def _local(value: Any) -> Any:  # noqa: ANN401  a value of any option
-    """Paths with what lies on the Hub downloaded, also in lists and by name; any other value as it is."""
+    """Paths with what lies at an address downloaded, also in lists and by name; any other value as it is."""
     if isinstance(value, dict):
         return {name: _local(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(_local, value))
-    if not isinstance(value, Path) or not is_hub_address(value):
+    if not isinstance(value, Path) or not is_address(value):
         return value
     from wtal.training.sharing import local_path  # imports torch
 

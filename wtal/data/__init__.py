@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wtal.data.made_up import MadeUpDataModule
     from wtal.data.manifest import Manifest, read_manifest
     from wtal.data.points import Points
+    from wtal.data.remote_store import RemoteAppender
     from wtal.data.reservoir import Reservoir
     from wtal.data.resumable import EpochSampler, FixedOrder, ResumableLoader
     from wtal.data.store import FeatureStore, Grids, StoreWriter, open_store
@@ -75,6 +76,7 @@ __all__ = [
     "Manifest",
     "OwnFiles",
     "Points",
+    "RemoteAppender",
     "Reservoir",
     "ResumableLoader",
     "SnippetDataModule",

@@ -15,7 +15,7 @@ from wtal.errors import FeatureError
 from wtal.io.files import drafted
 from wtal.types import TimeGrid
 
-__all__ = ["StoreAppender"]
+__all__ = ["StoreAppender", "check_alike"]
 
 
 class StoreAppender:
@@ -85,6 +85,9 @@ class StoreAppender:
             self._manifest = replace(manifest, dim=rows.shape[1], dtype=dtype, videos=videos, offset_s=offsets)
             self._manifest.write(self.folder)
 
+    def close(self) -> None:
+        """Do nothing, as every video was written whole; a store at an address has something left to do."""
+
     def _update(self) -> None:
         """Read the current state of the store.
 
@@ -97,13 +100,7 @@ class StoreAppender:
             return
         if manifest is None:
             raise FeatureError(f"{self.folder} is in the way and is not a feature store: choose another folder.")
-        for name in ("origin", "grid", "crop"):
-            stored, wanted = getattr(manifest, name), getattr(self._manifest, name)
-            if stored != wanted:
-                raise FeatureError(
-                    f"{self.folder} was made with another {name} ({_difference(stored, wanted)}): choose another "
-                    "folder, or the same settings."
-                )
+        check_alike(self.folder, manifest, self._manifest)
         self._manifest = manifest
 
     @contextmanager
@@ -119,6 +116,26 @@ class StoreAppender:
                 f"{self.folder}: {what} cannot be written ({error.strerror}); free space or choose another folder, "
                 "then start again: finished videos are kept."
             ) from error
+
+
+def check_alike(place: Path | str, stored: Manifest, wanted: Manifest) -> None:
+    """Refuse to add to a store of other settings.
+
+    Args:
+        place: Folder or address of the store, for the message.
+        stored: Its manifest.
+        wanted: A manifest of the wanted settings.
+
+    Raises:
+        FeatureError: If origin, grid or crop differ.
+    """
+    for name in ("origin", "grid", "crop"):
+        there, here = getattr(stored, name), getattr(wanted, name)
+        if there != here:
+            raise FeatureError(
+                f"{place} was made with another {name} ({_difference(there, here)}): choose another folder, or the "
+                "same settings."
+            )
 
 
 def _difference(stored: object, wanted: object) -> str:

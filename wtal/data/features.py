@@ -17,10 +17,10 @@ from wtal.data.manifest import is_measure
 from wtal.data.selection import spread, with_columns
 from wtal.data.store import FeatureStore, Grids, open_store
 from wtal.errors import ConfigError, FeatureError, FeatureNotFoundError, brief
+from wtal.io.addresses import fetched
 from wtal.io.bounds import read_json
 from wtal.io.columns import known
 from wtal.io.folders import files_below
-from wtal.io.hub import fetched
 from wtal.io.tables import read_table
 from wtal.io.text import plain
 from wtal.types import TimeGrid
@@ -36,7 +36,8 @@ class FeatureSource:
     """The location of a stream's features, and how they were extracted.
 
     Args:
-        path: File or folder of the features, or the address ``hf://user/repo`` of a folder on the Hugging Face Hub.
+        path: File or folder of the features, or its address: ``hf://user/repo`` on the Hugging Face Hub, or one that
+            fsspec knows, such as ``s3://bucket/features``.
         layout: Layout of the files; ``auto`` detects it, except ``clip_frame``, which looks like ``clip_snippet``.
         fps: Frames per second at which the features were extracted. If each video has its own rate: a file, either
             JSON ``{video: fps}``, ActivityNet JSON with ``fps``, a table with columns ``video`` and ``fps``, or the

@@ -11,7 +11,7 @@ from wtal.io.bounds import is_file_name
 from wtal.io.files import write_text
 from wtal.types import TimeGrid
 
-__all__ = ["MANIFEST", "Manifest", "is_measure", "read_manifest"]
+__all__ = ["MANIFEST", "Manifest", "is_measure", "manifest_text", "parse_manifest", "read_manifest"]
 
 MANIFEST = "manifest.json"
 _VERSION = 1
@@ -49,11 +49,16 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the manifest into the folder of a store, whole or not at all."""
-        content = {"version": _VERSION, **asdict(self)}
-        for name in ("offset_s", "networks"):  # version 0.2 does not know them
-            if not content[name]:
-                del content[name]
-        write_text(folder / MANIFEST, json.dumps(content, indent=1))
+        write_text(folder / MANIFEST, manifest_text(self))
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """The content of a manifest's file."""
+    content = {"version": _VERSION, **asdict(manifest)}
+    for name in ("offset_s", "networks"):  # version 0.2 does not know them
+        if not content[name]:
+            del content[name]
+    return json.dumps(content, indent=1)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -64,13 +69,32 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        return _parsed(json.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise FeatureError(
-            f"{path} is not the manifest of a feature store ({error}): delete the folder and make it again."
-        ) from error
+    except (OSError, ValueError) as error:
+        raise FeatureError(_damaged(path, error)) from error
+    return parse_manifest(text, path)
+
+
+def parse_manifest(text: str, place: Path | str) -> Manifest:
+    """The manifest in a text.
+
+    Args:
+        text: Content of the file.
+        place: Its path or address, for messages.
+
+    Raises:
+        FeatureError: If it is damaged or of another version.
+    """
+    try:
+        return _parsed(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise FeatureError(_damaged(place, error)) from error
+
+
+def _damaged(place: Path | str, error: Exception) -> str:
+    return f"{place} is not the manifest of a feature store ({error}): delete the folder and make it again."
 
 
 def _parsed(content: dict[str, Any]) -> Manifest:

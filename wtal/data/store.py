@@ -1,6 +1,5 @@
 """Features by video, read on demand, and the folder that keeps them: one ``.npy`` file per video and a manifest."""
 
-import io
 import tempfile
 import unicodedata
 from collections import Counter
@@ -14,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from wtal.data.manifest import MANIFEST, Manifest, read_manifest
+from wtal.data.npy import npy_shape, read_npy, read_remote_npy, write_npy
 from wtal.errors import FeatureError, FeatureNotFoundError
-from wtal.io.bounds import is_file_name, read_npy_header
+from wtal.io.bounds import is_file_name
+from wtal.io.remote_cache import RemoteFolder
 from wtal.types import TimeGrid
 
 __all__ = [
@@ -241,44 +242,6 @@ def spellings(video_id: str) -> tuple[str, str]:
     return video_id, video_id[2:] if video_id.startswith("v_") else f"v_{video_id}"
 
 
-def read_npy(file: Path) -> np.ndarray:
-    """Read an array of numbers, memory-mapped.
-
-    Raises:
-        FeatureError: If the file is missing, damaged or not an array of numbers.
-    """
-    if 0 in npy_shape(file):
-        return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]
-    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))  # np.memmap, a subclass, is slow to slice
-
-
-def npy_shape(file: Path) -> tuple[int, ...]:
-    """Shape of an array of numbers, from the header of its file.
-
-    Raises:
-        FeatureError: If the file is missing, damaged or not an array of numbers.
-    """
-    try:
-        with file.open("rb") as opened:
-            shape, dtype = read_npy_header(file, opened, file.stat().st_size)
-    except (OSError, ValueError) as error:  # a ValueError for a name that no file can have
-        raise FeatureError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    if dtype.kind not in "fiu":
-        kind = "Python objects" if dtype.hasobject else f"an array of {dtype}"
-        raise FeatureError(f"{file} holds {kind} instead of numbers: save it again as one plain array.")
-    return shape
-
-
-def write_npy(file: Path, rows: np.ndarray) -> None:
-    """Write an array whole, or raise OSError.
-
-    ``np.save`` into a file raises nothing if the disk is full at the last block.
-    """
-    whole = io.BytesIO()
-    np.save(whole, rows)
-    file.write_bytes(whole.getbuffer())
-
-
 # On disk --------------------------------------------------------------------------------------------------------
 
 
@@ -296,9 +259,11 @@ def open_store(folder: Path, grids: Grids | None = None) -> FeatureStore:
     if manifest is None:
         raise FeatureError(f"{folder} is not a feature store, as it has no {MANIFEST}: correct `path` or `layout`.")
     files = {name: folder / f"{name}.npy" for name in manifest.videos}
+    remote = RemoteFolder.of(folder)
+    read = read_npy if remote is None else partial(read_remote_npy, remote)
     return FeatureStore(
         folder,
-        {name: partial(read_npy, file) for name, file in files.items()},
+        {name: partial(read, file) for name, file in files.items()},
         {name: partial(_shape, length, manifest.dim) for name, length in manifest.videos.items()},
         grids or Grids(manifest.grid, manifest.fps, folder / MANIFEST, manifest.offset_s),
         manifest.dim,

@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from wtal.branches import EncodedStream
-from wtal.data.appending import StoreAppender
+from wtal.data.remote_store import open_appender
 from wtal.errors import VideoError
 from wtal.extraction.writing import Outcome
 from wtal.video.decode import probe
@@ -38,7 +38,7 @@ def extract_adapted(model: nn.Module, videos: Mapping[str, Path], output: Path) 
     for stream, encoded in trained_encoders(model).items():
         encoder = encoded.encoder
         origin, fps = {**encoder.origin, "encoder": encoded.signature}, encoder.look.cut.grid.fps
-        store = StoreAppender(output / stream, encoder.look.cut.grid, origin=origin, crop=encoder.crop)
+        store = open_appender(output / stream, encoder.look.cut.grid, origin=origin, crop=encoder.crop)
         for name, path in videos.items():
             if name in store:
                 continue
@@ -49,4 +49,5 @@ def extract_adapted(model: nn.Module, videos: Mapping[str, Path], output: Path) 
                 continue
             store.add(name, rows, start_s if start_s * fps >= 0.5 else 0.0)
             outcome.written[name] = len(rows)
+        store.close()
     return outcome

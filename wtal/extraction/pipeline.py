@@ -13,7 +13,7 @@ from wtal.io.fingerprint import checksum
 from wtal.io.text import counted
 
 if TYPE_CHECKING:
-    from wtal.data.appending import StoreAppender
+    from wtal.data.remote_store import Appender
     from wtal.extraction.writing import Outcome, WriteFeatures
     from wtal.nn.encoders.frame_tower import FrameTower
     from wtal.nn.encoders.i3d import I3D
@@ -30,6 +30,7 @@ __all__ = [
     "Stream",
     "extract_features",
     "load_networks",
+    "store_folders",
 ]
 
 I3DStream = Literal["rgb", "flow"]
@@ -116,6 +117,7 @@ class Running:
         devices: GPUs, as Lightning names them.
         nodes: Number of machines.
         strategy: Strategy, as Lightning names it.
+        cores: CPU cores to use; None for all of the machine.
     """
 
     batch_size: int = 8
@@ -124,6 +126,12 @@ class Running:
     devices: str = "auto"
     nodes: int = 1
     strategy: str = "auto"
+    cores: int | None = None
+
+    @property
+    def core_count(self) -> int:
+        """Number of CPU cores to use."""
+        return self.cores or os.cpu_count() or 1
 
 
 def extract_features(
@@ -133,7 +141,7 @@ def extract_features(
 
     Args:
         videos: Video files by name.
-        output: Folder of the features.
+        output: Folder of the features, or its address, such as ``s3://bucket/features``.
         making: How the features are made.
         running: How the work is spread.
         layout: Layout of the folder.
@@ -153,12 +161,15 @@ def extract_features(
     stores = _open_stores(output, making, layout, networks)
     jobs = _jobs(videos, stores)
     writer = WriteFeatures(stores)
-    if not jobs or _compute(jobs, making, running, networks, writer):
+    first = not jobs or _compute(jobs, making, running, networks, writer)
+    for store in stores.values():
+        store.close()
+    if first:
         _report(writer.outcome, stores, len(videos) - len(jobs), making)
     return writer.outcome
 
 
-def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], StoreAppender]") -> "list[Job]":
+def _jobs(videos: Mapping[str, Path], stores: "Mapping[tuple[Stream, ...], Appender]") -> "list[Job]":
     """The missing features, those of the largest files first, so that processes get similar shares."""
     from wtal.video.snippets import Job
 
@@ -192,11 +203,11 @@ def _compute(
         enable_model_summary=False,
         callbacks=[writer, ShowProgress(_seconds([job.path for job in jobs]))],
     )
-    workers = _workers(trainer.num_devices) if running.workers is None else running.workers
+    workers = _workers(trainer.num_devices, running.core_count) if running.workers is None else running.workers
     if making.flow == "tvl1" and trainer.is_global_zero:
         _say_how_long([job.path for job in jobs if "flow" in job.streams], making, max(1, workers) * trainer.world_size)
     if not torch.cuda.is_available():  # leave the workers their share of the cores
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
+        torch.set_num_threads(max(1, running.core_count - workers))
     module = Extractor(
         jobs,
         Cut(making.grid, making.flow, networks.together or making.images),
@@ -223,7 +234,7 @@ def _say_how_long(paths: "Sequence[Path]", making: Extraction, processes: int) -
 
 
 def _report(
-    outcome: "Outcome", stores: "Mapping[tuple[Stream, ...], StoreAppender]", present: int, making: Extraction
+    outcome: "Outcome", stores: "Mapping[tuple[Stream, ...], Appender]", present: int, making: Extraction
 ) -> None:
     """Print how many videos were written and where."""
     from rich.console import Console
@@ -241,11 +252,10 @@ def _report(
         Console(stderr=True).print("These features come from random weights and mean nothing.", highlight=False)
 
 
-def _workers(devices: int) -> int:
+def _workers(devices: int, cores: int) -> int:
     """Number of processes that decode: half of the cores, or with GPUs each device's share of all of them."""
     import torch
 
-    cores = os.cpu_count() or 1
     return max(1, cores // devices if torch.cuda.is_available() else cores // 2)
 
 
@@ -292,23 +302,29 @@ def load_networks(making: Extraction) -> Networks:
     return Networks({stream: one.model for stream, one in loaded.items()}, clip, origins)
 
 
+def store_folders(making: Extraction, layout: Layout) -> dict[tuple[Stream, ...], str]:
+    """Folders of the stores, by the streams that each holds side by side."""
+    chosen = {
+        tuple(stream for stream in together if stream in making.streams): folder
+        for together, folder in _FOLDERS[layout].items()
+    }
+    return {streams: folder for streams, folder in chosen.items() if streams}
+
+
 def _open_stores(
     output: Path, making: Extraction, layout: Layout, networks: Networks
-) -> "dict[tuple[Stream, ...], StoreAppender]":
+) -> "dict[tuple[Stream, ...], Appender]":
     """The stores of the chosen streams."""
-    from wtal.data.appending import StoreAppender
+    from wtal.data.remote_store import open_appender
 
     stores = {}
-    for together, folder in _FOLDERS[layout].items():
-        streams = tuple(stream for stream in together if stream in making.streams)
-        if not streams:
-            continue
+    for streams, folder in store_folders(making, layout).items():
         origin: dict[str, Any] = {stream: networks.origins[stream] for stream in streams}
         if "flow" in streams:
             origin["optical flow"] = making.flow
         if "clip" in streams:
             origin |= networks.seen(making) | {"colours": "bgr" if making.bgr else "rgb"}
-        stores[streams] = StoreAppender(
+        stores[streams] = open_appender(
             output / folder,
             making.grid,
             origin=origin,

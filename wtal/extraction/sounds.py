@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wtal.data.appending import StoreAppender
+from wtal.data.remote_store import open_appender
 from wtal.errors import ConfigError, VideoError
 from wtal.extraction.writing import Outcome
 from wtal.functional.mel import log_mel, mel_filters
@@ -113,7 +113,7 @@ def extract_sounds(files: Mapping[str, Path], folder: Path, making: LogMel) -> O
     from wtal.video.sound import SoundReader
 
     console = Console(stderr=True)
-    store = StoreAppender(folder, making.grid, origin={"log-mel": asdict(making)}, crop="mono")
+    store = open_appender(folder, making.grid, origin={"log-mel": asdict(making)}, crop="mono")
     missing = {name: path for name, path in sorted(files.items()) if name not in store}
     outcome = Outcome()
     for name, path in track(missing.items(), "sound", console=console, disable=not console.is_terminal):
@@ -129,4 +129,5 @@ def extract_sounds(files: Mapping[str, Path], folder: Path, making: LogMel) -> O
         if reader.damage:
             outcome.damaged[name] = reader.damage
             console.print(reader.damage, soft_wrap=True, highlight=False, markup=False)
+    store.close()
     return outcome

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from wtal.data.appending import StoreAppender
+from wtal.data.remote_store import Appender
 from wtal.extraction.estimate import as_clock
 from wtal.extraction.module import Extractor
 from wtal.io.text import counted
@@ -47,7 +47,7 @@ class WriteFeatures(Callback):
         stores: Stores by the streams that they hold side by side, RGB before flow.
     """
 
-    def __init__(self, stores: Mapping[tuple[Stream, ...], StoreAppender]) -> None:
+    def __init__(self, stores: Mapping[tuple[Stream, ...], Appender]) -> None:
         self.stores, self.outcome = stores, Outcome()
         self._parts: dict[int, list[Mapping[Stream, Tensor]]] = {}
 

@@ -1,15 +1,18 @@
 """One run of a sweep: claimed by one of many processes, trained in a process of its own, never done twice."""
 
+import ctypes
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from wtal.errors import ConfigError
@@ -21,6 +24,7 @@ from wtal.sweep.definition import Assignment, Sweep
 __all__ = ["Outcome", "end_all", "is_claimed", "outcome_of", "perform"]
 
 _ENDED_FROM_OUTSIDE = (143, -signal.SIGTERM)  # as when a cluster reclaims the machine
+_PDEATHSIG = 1  # of prctl(2)
 _running: set[subprocess.Popen[bytes]] = set()
 _terminating = threading.Event()
 
@@ -62,7 +66,9 @@ def is_claimed(sweep: Sweep, assignment: Assignment, folder: Path) -> bool:
     return path.exists() and not _is_void(path)
 
 
-def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> Outcome | None:
+def perform(
+    sweep: Sweep, assignment: Assignment, folder: Path, retry: bool, ends_with_us: bool = False
+) -> Outcome | None:
     """Train one run, unless it is done or another process works on it.
 
     An interrupted run continues from its last checkpoint.
@@ -72,6 +78,8 @@ def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> 
         assignment: Values of the parameters.
         folder: Folder of all runs.
         retry: Whether to run a failed run again.
+        ends_with_us: Whether the training is to end, by SIGTERM, when this process is killed, so that no other machine
+            finds the claim void while it trains.
 
     Returns:
         The outcome; None if another process works on the run.
@@ -91,7 +99,7 @@ def perform(sweep: Sweep, assignment: Assignment, folder: Path, retry: bool) -> 
         if known.status == "done":
             return known
         (home / "outcome.json").unlink(missing_ok=True)
-        outcome = _train(sweep, assignment, home)
+        outcome = _train(sweep, assignment, home, ends_with_us)
         write_text(home / "outcome.json", json.dumps(asdict(outcome), indent=1))
         return outcome
 
@@ -103,7 +111,7 @@ def end_all() -> None:
         process.terminate()
 
 
-def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
+def _train(sweep: Sweep, assignment: Assignment, home: Path, ends_with_us: bool) -> Outcome:
     record = _newest_record(home / "run")
     if record is not None:  # the training was finished although its sweep was killed
         return Outcome(assignment, "done", "", dict(record.metrics), record.seconds)
@@ -116,7 +124,8 @@ def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
     start, words = time.monotonic(), sweep.words(assignment, extra)
     with (home / "output.txt").open("a") as output:
         try:
-            process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT)
+            before = _ends_with_parent() if ends_with_us else None
+            process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, preexec_fn=before)
         except OSError as error:
             return Outcome(assignment, "failed", f"{words[0]} cannot be started: {error.strerror}")
         write_text(home / "claim.json", _token(process.pid))
@@ -132,6 +141,13 @@ def _train(sweep: Sweep, assignment: Assignment, home: Path) -> Outcome:
         return Outcome(assignment, "done", "", dict(record.metrics), seconds)
     reason = f"exit code {code}: {_last_line(home / 'output.txt')}" if code else "it left no record.json"
     return Outcome(assignment, "failed", reason, {}, seconds)
+
+
+def _ends_with_parent() -> Callable[[], object] | None:
+    """What a child calls so that Linux sends it SIGTERM when its parent is gone; None on another system."""
+    if not sys.platform.startswith("linux"):
+        return None
+    return partial(ctypes.CDLL(None).prctl, _PDEATHSIG, signal.SIGTERM)
 
 
 def _newest_record(folder: Path) -> Record | None:

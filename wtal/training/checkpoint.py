@@ -130,7 +130,8 @@ def load(path: str | Path, model: LocalizationModule | None = None, trust: Seque
     is needed. Nothing in the file can run code.
 
     Args:
-        path: The checkpoint, a folder whose newest ``last.ckpt`` is used, or ``hf://user/repo`` on the Hub.
+        path: The checkpoint, a folder whose newest ``last.ckpt`` is used, or an address of either, such as
+            ``hf://user/repo`` or ``s3://bucket/run``.
         model: A module of the checkpoint's architecture; needed after a training in Python, as the functions that made
             its parts are not in the checkpoint.
         trust: Packages besides this one whose classes checkpoint and configuration may name, such as your own heads.

@@ -30,6 +30,7 @@ from wtal.data import SnippetDataModule
 from wtal.errors import ConfigError, WTALError
 from wtal.io.extras import from_extra
 from wtal.io.options import plain_options
+from wtal.io.remote import is_remote_address
 from wtal.io.shipped import without_home
 from wtal.io.text import counted
 from wtal.results.identity import Identity
@@ -305,6 +306,11 @@ class WTALCLI(LightningCommands):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         """Make the trainer, with the chosen logger and with this project's callbacks."""
         settings = self.instance("trainer")
+        if is_remote_address(settings["default_root_dir"] or ""):
+            raise ConfigError(
+                f"trainer.default_root_dir: {settings['default_root_dir']} is an address: train into a folder, and "
+                "`wtal push` the run there."
+            )
         precision = str(settings["precision"])
         if precision.startswith("transformer-engine") or precision in ("16-true", "bf16-true"):
             raise ConfigError(

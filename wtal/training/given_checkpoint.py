@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from wtal.errors import CheckpointError
+from wtal.io.addresses import is_address
 from wtal.io.bounds import read_checkpoint
-from wtal.io.hub import is_hub_address
 from wtal.results.run_folder import newest_checkpoint
 from wtal.training.sharing import local_path
 
@@ -23,7 +23,7 @@ def given_checkpoint(path: str, command: str) -> str:
     Raises:
         CheckpointError: If there is no such file, or it is not a checkpoint that the command can load.
     """
-    path = _without_hub(path)
+    path = _local(path)
     if "://" in path or (path in _WORDS and command != "fit"):
         return path
     if path in _WORDS:
@@ -48,8 +48,8 @@ def given_checkpoint(path: str, command: str) -> str:
     return str(file)
 
 
-def _without_hub(path: str) -> str:
-    return str(local_path(Path(path))) if is_hub_address(path) else path
+def _local(path: str) -> str:
+    return str(local_path(Path(path))) if is_address(path) else path
 
 
 def _parts(file: Path) -> set[object]:

@@ -2,10 +2,6 @@
 
 import math
 import os
-import shutil
-import signal
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,29 +13,12 @@ from pytorch_lightning.utilities import rank_zero_warn
 
 from wtal.collaboration.asynchronous import ExchangeSettings, RayExchange
 from wtal.errors import ConfigError, one_line
-from wtal.io.extras import from_extra
+from wtal.io.ray_cluster import connected, need_ray
 from wtal.results.run_folder import RunFolder
 
 __all__ = ["RayBranch", "branches_on_ray", "need_ray"]
 
-_STORE_BYTES = 100 * 2**20  # of the objects of a cluster of our own; packets are small
-_TRIES = 3  # to start Ray, which gives up after 30 s on a machine that is busy
-_ENVIRONMENT = {  # of a cluster of our own
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_worker_niceness": "0",  # otherwise 15, so that anything else on the machine would come first
-    "RAY_worker_register_timeout_seconds": "600",  # a busy machine may need longer than the minute that is usual
-}
 _PATIENCE_S = 20.0  # of an actor that is asked to end
-
-
-def need_ray() -> None:
-    """Refuse a machine without Ray.
-
-    Raises:
-        MissingPackageError: If it is not installed.
-    """
-    with from_extra("ray"):
-        import ray  # noqa: F401
 
 
 @contextmanager
@@ -62,54 +41,13 @@ def branches_on_ray(
     """
     import ray
 
-    with _connected(settings, branches):
+    with connected(settings.address, math.ceil(branches * settings.cpus), "exchange.address"):
         total = float(ray.cluster_resources().get("GPU", 0))
         gpus = settings.gpus if settings.gpus is not None else min(1.0, total / branches) if uses_gpu else 0.0
         _check(ray.cluster_resources(), settings, branches, gpus)
         exchange = RayExchange.start(run.asynchronous)
         options = {"num_cpus": settings.cpus, "num_gpus": gpus, "max_restarts": 0}
         yield lambda name: RayBranch.start(run, name, exchange, options)
-
-
-@contextmanager
-def _connected(settings: ExchangeSettings, branches: int) -> Iterator[None]:
-    import ray
-
-    handler = signal.getsignal(signal.SIGTERM)
-    folder = tempfile.mkdtemp(prefix="wtal_ray_", dir=os.environ.get("RAY_TMPDIR"))
-    try:
-        _init(settings, math.ceil(branches * settings.cpus), folder)
-        if handler is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray has put its own in the place of Lightning's
-        yield
-    finally:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _init(settings: ExchangeSettings, cpus: int, folder: str) -> None:
-    """Connect to the cluster, or start one with its files in a folder.
-
-    Raises:
-        ConfigError: If that fails.
-    """
-    import ray
-
-    common = {"log_to_driver": False, "logging_level": "ERROR"}
-    own = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": _STORE_BYTES, "_temp_dir": folder}
-    tries = 1 if settings.address else _TRIES
-    if not settings.address:
-        for name, value in _ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-    for attempt in range(1, tries + 1):
-        try:
-            ray.init(settings.address or "local", **common, **({} if settings.address else own))
-            return
-        except Exception as error:  # Ray raises a plain one where its processes are slow to start
-            ray.shutdown()
-            if attempt == tries:
-                place = f"at `exchange.address` {settings.address}" if settings.address else "on this machine"
-                raise ConfigError(f"Ray cannot be used {place}: {one_line(str(error))}") from error
 
 
 def _check(resources: dict[str, float], settings: ExchangeSettings, branches: int, gpus: float) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from wtal.data.manifest import MANIFEST
 from wtal.errors import CheckpointError, ConfigError, HubError
+from wtal.io.addresses import fetched
 from wtal.io.bounds import is_bounded, read_checkpoint, read_json, read_yaml
 from wtal.io.extras import from_extra
 from wtal.io.files import drafted, write_text
@@ -31,14 +32,14 @@ _MOST_SETTINGS = 1_000_000
 
 
 def local_path(path: Path) -> Path:
-    """A path as it is; for an address on the Hub, the folder of the downloaded run or feature store.
+    """A path as it is; for an address, the local copy of the run, checkpoint or feature store there.
 
     Raises:
-        HubError: If it cannot be downloaded, or is neither.
+        HubError, RemoteError: If it cannot be downloaded; HubError also if it is neither.
         CheckpointError: As :func:`unpack` does.
     """
     if not is_hub_address(path):
-        return path
+        return fetched(path)
     address = HubAddress.parse(path)
     found = download(address)
     inside = found / address.inside
