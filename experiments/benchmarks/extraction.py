@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -64,7 +64,7 @@ def fidelity(videos, first, weights):
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         for method in methods:
             flow_of, began = _matcher(method), time.process_time()
-            flows[method].append(np.stack([flow_of(*pair) for pair in zip(grey[:-1], grey[1:], strict=True)]))
+            flows[method].append(np.stack([flow_of(*pair) for pair in pairwise(grey)]))
             took[method] += time.process_time() - began
     network = load_i3d(weights, "flow", random=weights is None).model
     features = {
@@ -74,18 +74,20 @@ def fidelity(videos, first, weights):
     exact, mean = features["tvl1"], features["tvl1"].mean(dim=0)
     others = [torch.cosine_similarity(a, b, dim=0) for i, a in enumerate(exact) for b in exact[:i]]
     print(f"{len(videos)} snippets; cosines of different ones {min(others):.4f} to {max(others):.4f}")
-    print(
-        f"{'':<12}{'ms/pair':>9}{'times':>7}{'error px':>10}{'95 %':>8}{'cosine':>10}{'lowest':>9}{'centred':>9}{'lowest':>9}"
-    )
+    columns = ("ms/pair", "times", "error px", "95 %", "cosine", "lowest", "centred", "lowest")
+    print(" " * 12 + "".join(f"{column:>10}" for column in columns))
     for method in methods:
         parts = zip(flows[method], flows["tvl1"], strict=True)
         error = np.concatenate([np.linalg.norm(one - other, axis=-1).ravel() for one, other in parts])
         plain = torch.cosine_similarity(features[method], exact)
         centred = torch.cosine_similarity(features[method] - mean, exact - mean)
+        speed = (took[method] / 16 / len(videos) * 1e3, took["tvl1"] / took[method])
+        apart = (error.mean(), np.quantile(error, 0.95))
+        alike = (plain.mean(), plain.min(), centred.mean(), centred.min())
         print(
-            f"{method:<12}{took[method] / 16 / len(videos) * 1e3:>9.1f}{took['tvl1'] / took[method]:>7.1f}"
-            f"{error.mean():>10.4f}{np.quantile(error, 0.95):>8.4f}{plain.mean():>10.5f}{plain.min():>9.5f}"
-            f"{centred.mean():>9.4f}{centred.min():>9.4f}"
+            f"{method:<12}"
+            + "".join(f"{value:>10.1f}" for value in speed)
+            + "".join(f"{v:>10.4f}" for v in apart + alike)
         )
 
 
