@@ -68,7 +68,7 @@ def run(
         preset: ``exact``, the default, for the flow that I3D was trained on, ``tvl1``, or ``fast`` for a coarser one in
             a fraction of the time, ``tvl1_fast``.
         flow: Method of optical flow, in place of a preset: ``tvl1``; ``tvl1_torch``, the same to some thousandths of a
-            pixel in a third of the time; ``tvl1_fast``; or ``dis``, which differs most and takes a hundredth.
+            pixel in a quarter of the time; ``tvl1_fast``; or ``dis``, which differs most and takes a hundredth.
         crops: What I3D sees of a frame: its ``center``, or the mean of ``ten`` crops, which takes ten times as long and
             gains about 2 mAP.
         bgr: Swap red and blue for CLIP, to reproduce the features of public extractors that do so.
