@@ -44,7 +44,7 @@ class TVL1:
     median: bool = True
 
 
-FAST = TVL1(warps=2)  # the quickest that keeps I3D's features, measured in experiments/docs/pages/own_videos.md
+FAST = TVL1(warps=2)  # quickest of those tried that keeps I3D's features, see experiments/docs/pages/speed.md
 
 
 @torch.no_grad()
