@@ -3,6 +3,10 @@
 Decoding, flow and preparing images run in worker processes, the networks in the main one, at the same time: the whole
 should take as long as the slower of the two sides. The last line compares it with that. Random weights cost as much as
 trained ones. `--video` takes a video of your own; otherwise one of moving noise is made.
+
+`--fidelity` compares the methods of optical flow instead, on one snippet of each of some videos: CPU time in turns, and
+how far flow and I3D's features differ from those of OpenCV's TV-L1. Features of random weights resemble each other, so
+the cosine is also taken of what is left of them after their mean has been subtracted.
 """
 
 import argparse
@@ -10,9 +14,12 @@ import os
 import tempfile
 import time
 from fractions import Fraction
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import get_args
 
 import av
+import cv2
 import numpy as np
 import torch
 
@@ -20,9 +27,10 @@ import wtal  # noqa: F401
 from wtal.extraction.pipeline import Extraction, Running, extract_features
 from wtal.nn.encoders.clip_image import ImageTower, Preprocess
 from wtal.nn.encoders.i3d import load_i3d
+from wtal.nn.encoders.i3d_encoder import encode_crops
 from wtal.video.crops import crop, to_clip
 from wtal.video.decode import FrameReader
-from wtal.video.flow import flow_stream
+from wtal.video.flow import FlowMethod, _matcher, flow_stream, quantize
 
 
 def moving_noise(path, frames, size=(340, 256)):
@@ -46,14 +54,60 @@ def seconds(function):
 
 
 @torch.no_grad()
+def fidelity(videos, first, weights):
+    """Time and fidelity of each method on the 17 frames of each video from `first` on."""
+    torch.set_num_threads(1)
+    methods = get_args(FlowMethod)
+    took, flows = dict.fromkeys(methods, 0.0), {method: [] for method in methods}
+    for path in videos:
+        frames = islice(FrameReader(path), first, first + 17)
+        grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+        for method in methods:
+            flow_of, began = _matcher(method), time.process_time()
+            flows[method].append(np.stack([flow_of(*pair) for pair in pairwise(grey)]))
+            took[method] += time.process_time() - began
+    network = load_i3d(weights, "flow", random=weights is None).model
+    features = {
+        method: torch.cat([encode_crops(network, torch.from_numpy(quantize(one))[None], "flow") for one in found])
+        for method, found in flows.items()
+    }
+    exact, mean = features["tvl1"], features["tvl1"].mean(dim=0)
+    others = [torch.cosine_similarity(a, b, dim=0) for i, a in enumerate(exact) for b in exact[:i]]
+    print(f"{len(videos)} snippets; cosines of different ones {min(others):.4f} to {max(others):.4f}")
+    columns = ("ms/pair", "times", "error px", "95 %", "cosine", "lowest", "centred", "lowest")
+    print(" " * 12 + "".join(f"{column:>10}" for column in columns))
+    for method in methods:
+        parts = zip(flows[method], flows["tvl1"], strict=True)
+        error = np.concatenate([np.linalg.norm(one - other, axis=-1).ravel() for one, other in parts])
+        plain = torch.cosine_similarity(features[method], exact)
+        centred = torch.cosine_similarity(features[method] - mean, exact - mean)
+        speed = (took[method] / 16 / len(videos) * 1e3, took["tvl1"] / took[method])
+        apart = (error.mean(), np.quantile(error, 0.95))
+        alike = (plain.mean(), plain.min(), centred.mean(), centred.min())
+        print(
+            f"{method:<12}"
+            + "".join(f"{value:>10.1f}" for value in speed)
+            + "".join(f"{v:>10.4f}" for v in apart + alike)
+        )
+
+
+@torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--video", type=Path)
+    parser.add_argument(
+        "--fidelity", type=Path, nargs="+", metavar="VIDEO", help="compare the methods of flow on these"
+    )
+    parser.add_argument("--first", type=int, default=128, help="first frame of the snippets of --fidelity")
+    parser.add_argument("--flow-weights", type=Path, help="I3D's weights for --fidelity; random ones without")
     parser.add_argument("--frames", type=int, default=320, help="number of frames of the made-up video")
-    parser.add_argument("--flow", choices=["dis", "tvl1"], default="dis")
+    parser.add_argument("--flow", choices=get_args(FlowMethod), default="dis")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--quick", action="store_true", help="use 64 frames")
     args = parser.parse_args()
+    if args.fidelity:
+        fidelity(args.fidelity, args.first, args.flow_weights)
+        return
     threads = max(1, (os.cpu_count() or 2) // 2)
     torch.set_num_threads(threads)  # as the command leaves the other half to the workers
     with tempfile.TemporaryDirectory() as scratch:

@@ -256,12 +256,12 @@ def test_a_video_that_is_all_one_picture(tmp_path: Path) -> None:
 
 
 def test_the_time_of_the_flow_is_stated_before_it_begins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds = {"tvl1": 0.5, "dis": 0.01}
+    seconds = {"tvl1": 0.5, "tvl1_fast": 0.08, "dis": 0.01}
     monkeypatch.setattr("wtal.extraction.estimate.seconds_a_frame", lambda _, method: seconds[method])
     paths = [folder / "a.mp4", folder / "v_c.mp4"]
     assert remark_on_flow(paths, 600.0, 25.0, 2) == (
         "The optical flow of 2 videos, 0:10:00 long, takes about 1:02:30 with TV-L1 by 2 processes (which I3D was "
-        "trained on); with `--flow dis` about 0:01:15."
+        "trained on); with `--preset fast` about 0:10:00, with `--flow dis` about 0:01:15."
     )
     (folder / "bad.mp4").write_text("no video")
     assert remark_on_flow([folder / "bad.mp4"], 0.0, 25.0, 1) == ""

@@ -12,7 +12,7 @@ from wtal.errors import ConfigError
 from wtal.video.crops import mirror
 from wtal.video.flow import flow_stream, quantize, to_network_range
 
-METHODS = ["tvl1", "dis"]
+METHODS = ["tvl1", "tvl1_fast", "dis"]
 HALF_STEP = 20 / 255
 
 

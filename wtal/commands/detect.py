@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wtal.errors import ConfigError, VideoError
+from wtal.extraction.pipeline import Flow
+from wtal.extraction.presets import Preset, chosen_flow
 from wtal.io.text import counted
 from wtal.results.exports import Format, chosen_of, export_table, print_found
 from wtal.video.files import find_videos
@@ -38,7 +40,8 @@ def run(
     clip_model: str | None = None,
     clip_weights: str | None = None,
     random_weights: bool = False,
-    flow: Literal["tvl1", "dis"] | None = None,
+    preset: Preset | None = None,
+    flow: Flow | None = None,
     crops: Literal["center", "ten"] | None = None,
     fps: float | None = None,
     stride: int | None = None,
@@ -76,6 +79,7 @@ def run(
         clip_model: Any model that ``wtal vlp`` lists; by default that of the checkpoint's text tower, else ViT-B-16.
         clip_weights: Tag of its weights, or a file; by default those of the checkpoint's text tower, else openai.
         random_weights: Use random weights; see ``wtal extract``.
+        preset: Exact or fast features; see ``wtal extract``.
         flow: Method of optical flow; see ``wtal extract``.
         crops: What I3D sees of a frame; see ``wtal extract``.
         fps: Frames per second; see ``wtal extract``.
@@ -94,7 +98,8 @@ def run(
         loop: How many times a file is played with ``--live``, one after the other; 0 for ever.
 
     Raises:
-        ConfigError: If not exactly one of checkpoint, model and labels is given, or not either videos or a stream.
+        ConfigError: If not exactly one of checkpoint, model and labels is given, not either videos or a stream, or
+            preset and flow disagree.
         VideoError: At the end, if some videos could not be read.
         WTALError: As ``wtal extract`` and :func:`wtal.load` do.
     """
@@ -111,7 +116,7 @@ def run(
         clip_model=clip_model,
         clip_weights=clip_weights,
         random_weights=random_weights or None,
-        flow=flow,
+        flow=chosen_flow(preset, flow),
         crops=crops,
         fps=fps,
         stride=stride,

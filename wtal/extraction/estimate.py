@@ -19,7 +19,7 @@ _MEASURED = 3  # frames of which the flow is measured
 
 
 def remark_on_flow(paths: Sequence[Path], total_s: float, fps: float, processes: int) -> str:
-    """One sentence on the time that TV-L1 and DIS take; empty if no video can be read.
+    """One sentence on the time that TV-L1, the fast preset and DIS take; empty if no video can be read.
 
     Args:
         paths: Video files; the first one that can be read is measured.
@@ -30,12 +30,13 @@ def remark_on_flow(paths: Sequence[Path], total_s: float, fps: float, processes:
     frames = next((frames for frames in map(_some_frames, paths) if len(frames) > 1), None)
     if frames is None:
         return ""
-    methods: tuple[FlowMethod, ...] = ("tvl1", "dis")
-    tvl1, dis = (as_clock(total_s * fps * seconds_a_frame(frames, m) / processes) for m in methods)
+    methods: tuple[FlowMethod, ...] = ("tvl1", "tvl1_fast", "dis")
+    tvl1, fast, dis = (as_clock(total_s * fps * seconds_a_frame(frames, m) / processes) for m in methods)
     side = f" by {processes} processes" if processes > 1 else ""
     return (
         f"The optical flow of {counted(len(paths), 'video')}, {as_clock(total_s)} long, takes about {tvl1} with "
-        f"TV-L1{side} (which I3D was trained on); with `--flow dis` about {dis}."
+        f"TV-L1{side} (which I3D was trained on); with `--preset fast` about {fast}, with `--flow dis` "
+        f"about {dis}."
     )
 
 

@@ -35,7 +35,7 @@ __all__ = [
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
-Flow = Literal["tvl1", "dis"]
+Flow = Literal["tvl1", "tvl1_torch", "tvl1_fast", "dis"]
 Layout = Literal["store", "two_stream", "joint"]
 
 _FOLDERS: dict[Layout, dict[tuple[Stream, ...], str]] = {

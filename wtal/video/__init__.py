@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from wtal.video.live import LiveReader
     from wtal.video.snippets import Cut, Job, Snippet, SnippetBatches, Snippets
     from wtal.video.sound import SoundReader
+    from wtal.video.tvl1 import TVL1, tvl1_flow
 else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
+    "TVL1",
     "Cut",
     "Film",
     "Frame",
@@ -32,4 +34,5 @@ __all__ = [
     "find_videos",
     "flow_stream",
     "probe",
+    "tvl1_flow",
 ]

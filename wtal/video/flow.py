@@ -1,6 +1,7 @@
 """Optical flow between neighbouring frames, as 8-bit images like the public ones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 
 from wtal.errors import ConfigError
 from wtal.io.extras import from_extra
+from wtal.video.tvl1 import FAST, TVL1, tvl1_flow
 
 __all__ = ["FlowMethod", "flow_stream", "quantize", "to_network_range"]
 
-FlowMethod = Literal["tvl1", "dis"]
+FlowMethod = Literal["tvl1", "tvl1_torch", "tvl1_fast", "dis"]
 Frame = npt.NDArray[np.uint8]
+Flow = npt.NDArray[np.float32]
 
 BOUND = 20.0  # pixels per frame; I3D was trained on flow that is clipped there
 
@@ -30,7 +33,8 @@ def flow_stream(frames: Iterable[Frame], method: FlowMethod = "tvl1") -> Iterato
 
     Args:
         frames: RGB frames in order, ``(H, W, 3)`` each.
-        method: ``tvl1``, which the public weights were trained on, or ``dis``, which is a hundred times faster.
+        method: ``tvl1``, which the public weights were trained on, as OpenCV computes it; ``tvl1_torch``, the same to
+            some thousandths of a pixel; ``tvl1_fast``, coarser; or ``dis``, which is a hundred times faster.
 
     Yields:
         Flow images, ``(H, W, 2)``, x first: see :func:`quantize`.
@@ -45,36 +49,47 @@ def flow_stream(frames: Iterable[Frame], method: FlowMethod = "tvl1") -> Iterato
     with from_extra("video"):
         import cv2  # needed only to compute flow
 
-    matcher = _matcher(method)
+    flow_of = _matcher(method)
     before: Frame | None = None
     image: Frame | None = None
     for frame in frames:
         grey: Any = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         if before is not None:
-            image = quantize(matcher.calc(before, grey, None))
+            image = quantize(flow_of(before, grey))
             yield image
         before = grey
     if before is not None:
         yield quantize(np.zeros((*before.shape, 2), np.float32)) if image is None else image
 
 
-def _matcher(method: FlowMethod) -> Any:  # noqa: ANN401  OpenCV names no common type
-    """The algorithm that computes the flow between two grey frames."""
+def _matcher(method: FlowMethod) -> Callable[[Frame, Frame], Flow]:
+    """The function that computes the flow ``(H, W, 2)`` between two grey frames."""
     with from_extra("video"):
         import cv2
 
     cv2.setNumThreads(1)
+    if method in ("tvl1_torch", "tvl1_fast"):
+        return partial(_flow_by_torch, settings=FAST if method == "tvl1_fast" else TVL1())
     if method == "tvl1" and not hasattr(cv2, "optflow"):  # overwritten by another OpenCV package
         raise ConfigError(
             "TV-L1 flow needs OpenCV's contributed modules, which are missing: uninstall all OpenCV packages and "
             "install opencv-contrib-python-headless again, or use `dis`."
         )
-    if method == "tvl1":
-        return cv2.optflow.DualTVL1OpticalFlow.create()
-    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    matcher: Any = (
+        cv2.optflow.DualTVL1OpticalFlow.create()
+        if method == "tvl1"
+        else cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    )
+    return lambda before, after: matcher.calc(before, after, None)
 
 
-def quantize(flow: npt.NDArray[np.float32]) -> Frame:
+def _flow_by_torch(before: Frame, after: Frame, settings: TVL1) -> Flow:
+    """The flow ``(H, W, 2)`` between two grey frames."""
+    flow = tvl1_flow(torch.from_numpy(before)[None], torch.from_numpy(after)[None], settings)
+    return flow[0].permute(1, 2, 0).numpy()
+
+
+def quantize(flow: Flow) -> Frame:
     """Flow as an 8-bit image: clipped to [-20, 20] pixels, which map to 0 to 255.
 
     The error is at most half a step, 0.078 pixels; no motion, 127.5, becomes 128.

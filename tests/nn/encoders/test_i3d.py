@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from wtal.errors import CheckpointError, ConfigError
+from wtal.nn.adapters.low_rank import add_low_rank
 from wtal.nn.encoders.i3d import MaxPool, Unit, load_i3d
 
 MIXED = {
@@ -146,6 +148,51 @@ def test_layers_pad_as_tensorflow_at_any_size(size, kernel, stride):
         torch.testing.assert_close(unit(x), conv(weights, "x", x, stride), rtol=0, atol=1e-5)
     kernels, strides = (kernel, 1, max(kernel, stride)), (stride, 1, stride)
     assert torch.equal(MaxPool(kernels, strides)(x), pool(x, kernels, strides))
+
+
+def with_statistics(unit):
+    """A unit in evaluation mode with normalization that does something."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for part in (unit.bn.weight, unit.bn.running_var):
+            nn.init.uniform_(part, 0.5, 2)
+        for part in (unit.bn.bias, unit.bn.running_mean):
+            nn.init.normal_(part)
+    return unit.eval()
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (7, 2), (2, 1), (2, 2)])
+def test_the_normalization_may_be_part_of_the_convolution(kernel, stride):
+    """Without gradients the features are those that training from video sees, also with a trained correction."""
+    x = torch.rand(2, 3, 5, 8, 9, generator=torch.Generator().manual_seed(0))
+    unit = with_statistics(Unit(3, 16, kernel, stride))
+    for corrected in (False, True):
+        if corrected:
+            add_low_rank(unit.conv3d, 2)
+            nn.init.normal_(unit.conv3d.parametrizations.weight[0].up)
+        trained = unit(x)
+        with torch.no_grad():
+            torch.testing.assert_close(unit(x), trained, rtol=1e-5, atol=1e-5)
+        assert trained.requires_grad
+    with torch.no_grad():
+        alone = unit(x)
+        counted = unit.train()(x)  # normalizes by the batch
+    assert (alone - counted).abs().max() > 0.1
+
+
+def test_a_layer_in_place_of_the_convolution_is_called():
+    unit = with_statistics(Unit(3, 4))
+
+    class Doubled(nn.Module):
+        kernel_size, stride, weight = unit.conv3d.kernel_size, unit.conv3d.stride, unit.conv3d.weight
+
+        def forward(self, x):
+            return 2 * torch.nn.functional.conv3d(x, self.weight)
+
+    x = torch.rand(1, 3, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    unit.conv3d = Doubled()
+    with torch.no_grad():
+        torch.testing.assert_close(unit(x), torch.relu(unit.bn(unit.conv3d(x))))
 
 
 def test_classes_of_a_batch_are_those_of_its_clips_alone(state, loaded, clip):

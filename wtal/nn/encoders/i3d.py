@@ -41,6 +41,8 @@ _COUNTER = ".num_batches_tracked"  # not needed outside training, and missing in
 class Unit(nn.Module):
     """A convolution that pads as TensorFlow does, batch normalization and ReLU.
 
+    Where no gradient is asked for, the normalization of a network in evaluation mode becomes part of the convolution.
+
     Args:
         in_channels: Number of input channels.
         out_channels: Number of output channels.
@@ -58,6 +60,9 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, T, H, W)`` to sizes that are divided by the stride and rounded up."""
+        plain = isinstance(self.conv3d, nn.Conv3d)  # not a layer that an adapter has put in its place
+        if plain and self.bn is not None and not self.bn.training and not torch.is_grad_enabled():
+            return F.relu(_fused(x, self.conv3d, self.bn), inplace=True)
         x = self.conv3d(_pad(x, self.conv3d.kernel_size, self.conv3d.stride))
         return x if self.bn is None else F.relu(self.bn(x), inplace=True)
 
@@ -170,6 +175,19 @@ class I3D(nn.Module):
         if self.logits is None:
             raise ConfigError("These I3D weights have no classifier: use the public weights to classify.")
         return self.logits(self(x)[:, :, None, None, None]).flatten(1)  # type: ignore[no-any-return]
+
+
+def _fused(x: Tensor, convolution: nn.Conv3d, bn: nn.BatchNorm3d) -> Tensor:
+    """A convolution and the normalization after it in one pass over the data, without a padded copy if possible."""
+    assert bn.running_var is not None
+    assert bn.running_mean is not None
+    scale = bn.weight.float() * (bn.running_var.float() + bn.eps).rsqrt()
+    weight = (convolution.weight * scale.view(-1, 1, 1, 1, 1)).to(convolution.weight.dtype)
+    bias = (bn.bias - bn.running_mean * scale).to(weight.dtype)
+    odd = all(k % 2 for k in convolution.kernel_size)
+    if odd and set(convolution.stride) == {1}:  # then as much is padded in front as behind
+        return F.conv3d(x, weight, bias, padding=[k // 2 for k in convolution.kernel_size])
+    return F.conv3d(_pad(x, convolution.kernel_size, convolution.stride), weight, bias, convolution.stride)
 
 
 def _pad(x: Tensor, kernel_size: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
