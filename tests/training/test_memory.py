@@ -3,20 +3,13 @@
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import wtal
-
-FILE = Path(wtal.__file__).parent / "training" / "memory.py"
 BLOCKS, FLOATS = 8, 4_000_000  # 16 MB each
 COUNT = f"""
-import resource, runpy, sys, torch
-from types import SimpleNamespace
-# Lightning takes long to import
-sys.modules["pytorch_lightning"] = SimpleNamespace(Callback=object, LightningModule=object, Trainer=object)
-keep_freed_memory = runpy.run_path({str(FILE)!r})["keep_freed_memory"]
+import resource, torch
+from wtal.training.memory import keep_freed_memory
 def step():
     blocks = [torch.ones({FLOATS}) for _ in range({BLOCKS})]
 assert keep_freed_memory()
