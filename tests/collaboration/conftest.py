@@ -57,3 +57,9 @@ class Pair:
 @pytest.fixture
 def pair(tmp_path: Path) -> Pair:
     return Pair(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pair_of_all(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """One for all tests of a file, which leave what it makes as it is."""
+    return Pair(tmp_path_factory.mktemp("pair"))

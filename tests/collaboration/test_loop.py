@@ -68,15 +68,6 @@ def test_without_a_lesson_cbp_in_a_pair_is_cbp_alone_bit_for_bit(pair):
     assert not changed(state(together.cbp), state(alone))
 
 
-class StopAt(Callback):
-    def __init__(self, step):
-        self.step = step
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            trainer.should_stop = True
-
-
 def everything(trainer, module):
     """All state of a run: weights, averages, optimizers, schedulers, pseudo-labels."""
     loop = trainer.fit_loop
@@ -104,23 +95,31 @@ def assert_same(a, b):
         assert a == b
 
 
+IN_TURN = Schedule(warm_up=1, pattern="BF", period=1)
+
+
+@pytest.fixture(scope="module")
+def whole(pair_of_all):
+    """All state after an uninterrupted run, and the folder of its checkpoints after each step."""
+    folder, data = pair_of_all.folder / "ckpt", pair_of_all.data()
+    save = ModelCheckpoint(folder, every_n_train_steps=1, save_top_k=-1, filename="{step}")
+    trainer, module = pair_of_all.trainer(6, save, enable_checkpointing=True), pair_of_all.model(data, IN_TURN)
+    trainer.fit(module, data)
+    return everything(trainer, module), folder
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("stop", [2, 4, 6, 9, 12])  # 3 steps per epoch: inside and at the end of warm-up, B and F
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(pair, stop, workers):
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(pair, whole, stop, workers):
     if workers and stop not in (4, 6):
         pytest.skip("workers change nothing else")
-    schedule = Schedule(warm_up=1, pattern="BF", period=1)
+    expected, folder = whole
     data = pair.data(num_workers=workers)
-    whole, module = pair.trainer(6), pair.model(data, schedule)
-    whole.fit(module, data)
-
-    save = ModelCheckpoint(pair.folder / "ckpt", every_n_train_steps=1, save_top_k=-1, filename="{step}")
-    pair.trainer(6, save, StopAt(stop), enable_checkpointing=True).fit(pair.model(pair.data(), schedule), pair.data())
-    resumed, again = pair.trainer(6), pair.model(data, schedule)
-    for parameter in again.parameters():  # nothing may come from anywhere but the checkpoint
+    resumed, module = pair.trainer(6), pair.model(data, IN_TURN)
+    for parameter in module.parameters():  # nothing may come from anywhere but the checkpoint
         torch.nn.init.zeros_(parameter)
-    resumed.fit(again, pair.data(num_workers=workers), ckpt_path=pair.folder / "ckpt" / f"step={stop}.ckpt")
-    assert_same(everything(resumed, again), everything(whole, module))
+    resumed.fit(module, data, ckpt_path=folder / f"step={stop}.ckpt")
+    assert_same(everything(resumed, module), expected)
 
 
 def test_installing_twice_changes_only_the_schedule(pair):

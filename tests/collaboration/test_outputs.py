@@ -21,9 +21,10 @@ from wtal.results.scores import read_pseudo_labels, read_scores
 from wtal.training.outputs import WritePredictions, WritePseudoLabels
 
 
-@pytest.fixture
-def done(pair, tmp_path):
+@pytest.fixture(scope="module")
+def done(pair_of_all, tmp_path_factory):
     """A short fit and its test: folder, model, data, metrics, buffers."""
+    pair, tmp_path = pair_of_all, tmp_path_factory.mktemp("done")
     data = pair.data(eval_batch_size=2)
     model = pair.model(data, Schedule(warm_up=1, pattern="BF", from_cbp="both", from_vlp="both"))
     trainer = pair.trainer(3, WritePredictions(), WritePseudoLabels(), logger=CSVLogger(tmp_path, "run"))

@@ -1,5 +1,6 @@
 """Which weights are measured, and where the numbers of a test are kept."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,32 @@ SMALL = {
 }
 
 
+CONFIG = ["-c", str(ROOT / "configs" / "synthetic.yaml"), "-c", "small.yaml", "--name=a"]
+
+
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Options of a short collaboration on a small embedded benchmark, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     Path("small.yaml").write_text(yaml.safe_dump(SMALL))
-    return ["-c", str(ROOT / "configs" / "synthetic.yaml"), "-c", "small.yaml", "--name=a"]
+    return CONFIG
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a fit with seed 3."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("once"))
+        Path("small.yaml").write_text(yaml.safe_dump(SMALL))
+        assert main(["fit", *CONFIG, "--seed_everything=3"]) == 0
+        return Path.cwd() / "runs"
+
+
+@pytest.fixture
+def fitted(once: Path, words: list[str]) -> list[str]:
+    """The options after a fit with seed 3."""
+    shutil.copytree(once, "runs")
+    return words
 
 
 def run(version: int = 0) -> RunFolder:
@@ -142,13 +163,13 @@ def test_last_and_best_are_found_in_the_only_run_of_the_same_settings(words, cap
     assert record.metrics.keys() >= record.selected.keys() > {"test/fused/mAP"}
 
 
-def test_last_and_best_are_refused_where_they_are_not_clear(words, capsys):
-    assert main(["fit", *words]) == 0
+def test_last_and_best_are_refused_where_they_are_not_clear(fitted, capsys):
+    words = [*fitted, "--seed_everything=3"]
     assert main(["test", *words, "--ckpt_path=best"]) == 2
     assert f"has chosen no checkpoint on held-out videos: give {run().last}" in sentence(capsys)
     assert main(["test", *words, "--ckpt_path=last", "--seed_everything=1"]) == 2
     assert "1 runs, all of other settings" in sentence(capsys)
-    assert main(["fit", *words]) == 0
+    shutil.copytree(run().path, run(1).path)
     assert main(["test", *words, "--ckpt_path=last"]) == 2
     assert f"2 runs of these settings: give the path of a checkpoint, such as {run(1).last}" in sentence(capsys)
 
@@ -156,10 +177,9 @@ def test_last_and_best_are_refused_where_they_are_not_clear(words, capsys):
 # Where the numbers are kept -----------------------------------------------------------------------------------------
 
 
-def test_a_fit_and_its_test_are_enough_for_a_table(words, capsys):
-    assert main(["fit", *words, "--seed_everything=3"]) == 0
+def test_a_fit_and_its_test_are_enough_for_a_table(fitted, capsys):
     assert not read_record(run().record).is_tested
-    assert main(["test", *words, f"--ckpt_path={run().last}"]) == 0  # the seed of the training counts
+    assert main(["test", *fitted, f"--ckpt_path={run().last}"]) == 0  # the seed of the training counts
     record = read_record(run().record)
     assert (record.is_tested, record.seed) == (True, 3)
     assert not run(1).record.exists()
@@ -168,9 +188,8 @@ def test_a_fit_and_its_test_are_enough_for_a_table(words, capsys):
     assert "seeds: 3" in capsys.readouterr().out
 
 
-def test_a_test_with_other_settings_has_a_record_of_its_own(words):
-    assert main(["fit", *words, "--seed_everything=3"]) == 0
-    assert main(["test", *words, f"--ckpt_path={run().last}", "--model.localizer.sigma=0.9"]) == 0
+def test_a_test_with_other_settings_has_a_record_of_its_own(fitted):
+    assert main(["test", *fitted, f"--ckpt_path={run().last}", "--model.localizer.sigma=0.9"]) == 0
     assert not read_record(run().record).is_tested
     own = read_record(run(1).record)
     assert (own.is_tested, own.seed) == (True, 3)

@@ -36,20 +36,30 @@ trainer: {max_epochs: 4, accelerator: cpu, enable_progress_bar: false, enable_mo
 """
 
 
+def train(logger: str, *options: str) -> WTALCLI:
+    """Train in the working directory, with panels every second epoch."""
+    Path("config.yaml").write_text(MODEL)
+    cli = WTALCLI(["--config=config.yaml", f"--logger={logger}", *options], run=False)
+    (callback,) = (c for c in cli.trainer.callbacks if isinstance(c, LogPanels))
+    callback.every_n_epochs, callback.videos = 2, 3
+    cli.trainer.fit(cli.model, cli.datamodule)
+    return cli
+
+
 @pytest.fixture
 def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Trains, with panels every second epoch."""
+    """Trains in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    Path("config.yaml").write_text(MODEL)
+    return train
 
-    def run(logger: str, *options: str) -> WTALCLI:
-        cli = WTALCLI(["--config=config.yaml", f"--logger={logger}", *options], run=False)
-        (callback,) = (c for c in cli.trainer.callbacks if isinstance(c, LogPanels))
-        callback.every_n_epochs, callback.videos = 2, 3
-        cli.trainer.fit(cli.model, cli.datamodule)
-        return cli
 
-    return run
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> WTALCLI:
+    """A training with TensorBoard."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("panels"))
+        cli = train("tensorboard")
+        yield cli  # its files are named from here
 
 
 def events(cli: WTALCLI) -> EventAccumulator:
@@ -59,8 +69,8 @@ def events(cli: WTALCLI) -> EventAccumulator:
     return found
 
 
-def test_tensorboard_gets_timelines_and_histograms(fit):
-    cli = fit("tensorboard")
+def test_tensorboard_gets_timelines_and_histograms(shown):
+    cli = shown
     found = events(cli)
     tags = found.Tags()
     assert sorted(tags["images"]) == [f"timelines/{place}" for place in range(3)]
@@ -80,31 +90,27 @@ def test_tensorboard_gets_timelines_and_histograms(fit):
 
 
 def test_held_out_videos_are_shown_with_the_segments_that_may_be_seen(fit, monkeypatch):
-    shown = []
+    drawn: list[dict[str, np.ndarray]] = []
     draw = panels.LogPanels._timelines
-    monkeypatch.setattr(LogPanels, "_timelines", lambda *args: shown.append(draw(*args)) or shown[-1])
-    cli = fit("tensorboard", "--data.held_out=0.4", "--data.validate_on=segments")
+    monkeypatch.setattr(LogPanels, "_timelines", lambda *args: drawn.append(draw(*args)) or drawn[-1])
+    cli = fit("tensorboard", "--data.held_out=0.4", "--data.validate_on=segments", "--trainer.max_epochs=2")
     held_out = [video.video_id for video in cli.datamodule.videos("val")]
-    assert set(shown[0]) <= set(held_out)
-    heights = [image.shape[0] for image in shown[0].values()]
-    shown.clear()
-    fit("tensorboard", "--data.held_out=0.4")
-    assert max(image.shape[0] for image in shown[0].values()) < min(heights)  # without the row of the ground truth
+    assert set(drawn[0]) <= set(held_out)
+    heights = [image.shape[0] for image in drawn[0].values()]
+    drawn.clear()
+    fit("tensorboard", "--data.held_out=0.4", "--trainer.max_epochs=2")
+    assert max(image.shape[0] for image in drawn[0].values()) < min(heights)  # without the row of the ground truth
 
 
-def test_it_changes_nothing_of_the_training(fit):
-    with_panels, without = fit("tensorboard"), fit("csv")
-    assert isinstance(without.trainer.logger, CSVLogger)
-    pairs = zip(with_panels.model.state_dict().items(), without.model.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for (_, a), b in pairs)
-
-
-def test_nothing_is_computed_for_a_logger_that_cannot_show_it(fit, monkeypatch):
+def test_for_a_logger_that_cannot_show_them_nothing_is_computed_and_the_training_is_the_same(shown, fit, monkeypatch):
     def fail(*_: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr(LogPanels, "_timelines", fail)
-    fit("csv")
+    without = fit("csv")
+    assert isinstance(without.trainer.logger, CSVLogger)
+    pairs = zip(shown.model.state_dict().items(), without.model.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for (_, a), b in pairs)
 
 
 def test_zero_switches_it_off_and_the_rest_is_refused(tmp_path: Path):

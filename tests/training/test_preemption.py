@@ -19,6 +19,7 @@ from wtal.training.cli import WTALCLI
 CONFIG = Path(wtal.__file__).parents[1] / "configs" / "synthetic.yaml"
 SHORT = ["--trainer.max_epochs=5", "--trainer.enable_progress_bar=false"]
 SHORT += ["--model.init_args.schedule.warm_up=2", "--model.init_args.schedule.period=1"]
+SHORT += ["--data.params.train_videos=12", "--data.params.test_videos=4", "--data.batch_size=4"]  # 3 steps an epoch
 
 
 class Terminate(Callback):
@@ -58,7 +59,7 @@ def rows(metrics: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "at", [pytest.param(3, marks=pytest.mark.slow, id="warm-up"), 14, pytest.param(20, marks=pytest.mark.slow)]
+    "at", [pytest.param(2, marks=pytest.mark.slow, id="warm-up"), 8, pytest.param(12, marks=pytest.mark.slow)]
 )
 def test_resumed_is_as_uninterrupted_bit_for_bit(fit, at: int, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert fit("cut", "--resume", "true", at=at) == 143
@@ -84,12 +85,12 @@ def test_a_job_of_slurm_is_put_back_in_the_queue(fit, tmp_path: Path, monkeypatc
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "41")
     monkeypatch.setattr(Terminate, "by", signal.SIGUSR1)
-    assert fit("job", "--resume", "true", at=3) == 143
+    assert fit("job", "--resume", "true", at=2) == 143
     assert (tmp_path / "asked.txt").read_text() == "requeue 41\n"
     monkeypatch.setattr(Terminate, "by", signal.SIGTERM)
-    assert fit("job", "--resume", "true", at=8) == 143  # it went on: the step of the second signal is not the third
+    assert fit("job", "--resume", "true", at=5) == 143  # it went on: the step of the second signal is not the second
     saved = torch.load(tmp_path / "runs" / "job" / "version_0/checkpoints/last.ckpt", weights_only=True)
-    assert saved["global_step"] == 8
+    assert saved["global_step"] == 5
     assert (tmp_path / "asked.txt").read_text() == "requeue 41\n"
     assert not list(tmp_path.rglob("hpc_ckpt*"))
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)

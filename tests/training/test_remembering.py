@@ -47,6 +47,7 @@ class Plain(SettingsParser):
     """As if nothing were remembered."""
 
     parse_object = LightningArgumentParser.parse_object
+    dump = LightningArgumentParser.dump
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model["init_args"].get("average")))
@@ -59,6 +60,18 @@ def test_nothing_nested_is_asked_twice(asked):
     del asked[:]
     parsed(MODELS[2])
     assert len(asked) == 1  # by the new parser, of the whole
+
+
+def test_nothing_nested_is_written_twice(monkeypatch):
+    written = []
+    write = LightningArgumentParser.dump
+    monkeypatch.setattr(
+        LightningArgumentParser, "dump", lambda *args, **kwargs: written.append(1) or write(*args, **kwargs)
+    )
+    text = parsed(MODELS[2])
+    del written[:]
+    assert parsed(MODELS[2]) == text
+    assert len(written) == 1  # by the new parser, of the whole
 
 
 def test_an_answer_that_its_asker_changes_is_given_unchanged():
@@ -80,13 +93,16 @@ def test_what_may_change_is_asked_each_time(asked, value):
     assert len(asked) == 2
 
 
-def test_the_working_directory_is_part_of_the_question(asked, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("made", "count"), [("here", 2), ("elsewhere", 1)])
+def test_a_file_that_a_text_names_is_part_of_the_question(asked, tmp_path, monkeypatch, made, count):
+    """It may hold settings, and another one of its name may lie in another working directory."""
+    (tmp_path / made).write_text("{}")
     parser = RememberingParser(exit_on_error=False)
     parser.add_argument("--path", type=Path)
     for folder in (tmp_path, Path(__file__).parent, tmp_path):
         monkeypatch.chdir(folder)
         parser.parse_object({"path": "here"})
-    assert len(asked) == 2
+    assert len(asked) == count
 
 
 def test_answers_are_bounded(asked, monkeypatch):

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from lightning_fabric.plugins import CheckpointIO
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
@@ -40,7 +39,7 @@ from wtal.training.asynchronous import install_asynchronous
 from wtal.training.atomic import AtomicCheckpoints
 from wtal.training.floors import KeepFloors
 from wtal.training.folders import claim, leaves_no_files
-from wtal.training.lightning import LightningCommands, as_own_errors
+from wtal.training.lightning import LightningCommands, as_own_errors, plain_values
 from wtal.training.measuring import (
     chosen_on_held_out,
     keep_results,
@@ -159,10 +158,8 @@ class WTALCLI(LightningCommands):
         return self._as_plain_values(self.config.get(str(self.subcommand), self.config))
 
     def _as_plain_values(self, config: Any) -> dict[str, Any]:  # noqa: ANN401  a Namespace of jsonargparse
-        values: dict[str, Any] = yaml.safe_load(
-            self.command_parser.dump(config, skip_none=False, skip_validation=True)  # checked when they were read
-        )
-        return values
+        # checked when they were read
+        return plain_values(self.command_parser.dump(config, skip_none=False, skip_validation=True))
 
     @property
     def run_name(self) -> str:

@@ -21,7 +21,7 @@ from wtal.io.files import write_text
 from wtal.io.tables import read_table
 from wtal.training.given_checkpoint import given_checkpoint
 
-__all__ = ["LightningCommands", "as_own_errors", "batches_trained", "chooses_version", "write_into"]
+__all__ = ["LightningCommands", "as_own_errors", "batches_trained", "chooses_version", "plain_values", "write_into"]
 
 
 class LightningCommands(LightningCLI):
@@ -29,6 +29,8 @@ class LightningCommands(LightningCLI):
 
     Takes the arguments of ``LightningCLI``.
     """
+
+    _words: list[str]  # after `wtal`; those of the process are not known here
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -50,7 +52,12 @@ class LightningCommands(LightningCLI):
         return parser
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:  # noqa: ANN401
-        """Switch off Lightning's long table of results, as this project prints a short one."""
+        """Give options to the command that is called, as each takes a while, and leave the others by their names.
+
+        Lightning's long table of results is off, as this project prints a short one.
+        """
+        if self._words and self._words[0] != subcommand and self._words[0] in self.subcommands():
+            return self.init_parser(**kwargs)
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
         if "verbose" in self._subcommand_method_arguments[subcommand]:
             parser.set_defaults(verbose=False)
@@ -62,7 +69,7 @@ class LightningCommands(LightningCLI):
             text = self.parser.dump(
                 self.config, skip_link_targets=False, skip_none=False, format="yaml", skip_validation=True
             )
-            values = yaml.safe_load(text)
+            values = plain_values(text)
             self.config_dump = values[self.config.subcommand] if "subcommand" in self.config else values
 
     def _parse_ckpt_path(self) -> None:
@@ -71,6 +78,12 @@ class LightningCommands(LightningCLI):
         settings = self.config[command] if command else {}
         if settings.get("ckpt_path"):
             settings["ckpt_path"] = given_checkpoint(str(settings["ckpt_path"]), command)
+
+
+def plain_values(text: str) -> dict[str, Any]:
+    """The settings in a text that jsonargparse has written, read by libyaml where it is there."""
+    values: dict[str, Any] = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return values
 
 
 def batches_trained(trainer: Trainer) -> int:

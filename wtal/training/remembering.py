@@ -3,10 +3,12 @@
 jsonargparse checks a class's arguments when it applies them, when it adds defaults and when it validates, and each
 time begins again with the classes inside, so that its work grows with the power of their depth. A collaboration, whose
 branches have heads that have texts, takes a second of processor time; again with other options, a seventh of that.
+Settings are also written as text several times: for checkpoints, for the identity of a run and into its folder.
 """
 
 import os
 import re
+from collections.abc import Callable
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ __all__ = ["RememberingParser"]
 _MOST_ANSWERS = 1000  # of a parser
 _SCALARS = (type(None), bool, int, str)
 _FILES = (".yaml", ".yml", ".json")  # of settings, whose content may change
+_DATA = (".npy", ".npz", ".pt", ".pth", ".ckpt", ".csv", ".tsv")  # files that nobody takes for settings
 _LASTING = ("wtal.", "torch.", "pytorch_lightning.")  # packages whose classes stay the same in a process
 
 
@@ -33,23 +36,29 @@ class RememberingParser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
-        self._answers: dict[Any, Namespace] = {}
+        self._answers: dict[Any, Any] = {}
 
     def parse_object(self, *args: Any, **kwargs: Any) -> Namespace:  # noqa: ANN401  what jsonargparse takes
         """Parse settings that are given as an object."""
-        answer: Namespace
+        answer: Namespace = self._remembered(super().parse_object, args, kwargs)
+        return answer.clone()  # the caller may change its own
+
+    def dump(self, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401  what jsonargparse takes
+        """Write settings as text."""
+        text: str = self._remembered(super().dump, args, kwargs)
+        return text
+
+    def _remembered(self, ask: Callable[..., Any], args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         try:
-            key = _frozen(args), _frozen(kwargs), _surroundings()
+            key = ask.__name__, _frozen(args), _frozen(kwargs), _surroundings()
         except _NotRememberedError:
-            answer = super().parse_object(*args, **kwargs)
-            return answer
+            return ask(*args, **kwargs)
         if key not in self._answers:
-            answer = super().parse_object(*args, **kwargs)
+            answer = ask(*args, **kwargs)
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
-            self._answers[key] = answer.clone()  # the caller may change its own
-            return answer
-        return self._answers[key].clone()
+            self._answers[key] = answer
+        return self._answers[key]
 
 
 class _NotRememberedError(Exception):
@@ -69,7 +78,13 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401
         return float, repr(value)  # 0.0 is not -0.0
     if not isinstance(value, (*_SCALARS, Path)) or str(value).endswith(_FILES) or _names_other_class(value):
         raise _NotRememberedError
-    return type(value), value
+    return type(value), value, _place(value)
+
+
+def _place(value: Any) -> str | None:  # noqa: ANN401
+    """Where the file of unknown kind lies that a text names, as the working directory may change; None without one."""
+    is_file = isinstance(value, str) and not value.endswith(_DATA) and os.path.isfile(value)
+    return os.path.abspath(value) if is_file else None
 
 
 def _names_other_class(value: Any) -> bool:  # noqa: ANN401
@@ -78,6 +93,5 @@ def _names_other_class(value: Any) -> bool:  # noqa: ANN401
 
 
 def _surroundings() -> Any:  # noqa: ANN401
-    """What else an answer may depend on: the working directory, and what jsonargparse tells nested calls."""
-    switches = ((one.name, repr(value)) for one, value in copy_context().items() if isinstance(value, _SCALARS))
-    return os.getcwd(), tuple(sorted(switches))
+    """What else an answer may depend on: what jsonargparse tells nested calls."""
+    return tuple(sorted((one.name, repr(v)) for one, v in copy_context().items() if isinstance(v, _SCALARS)))

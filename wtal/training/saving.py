@@ -27,7 +27,7 @@ class SaveConfig(SaveConfigCallback):
         """Write ``config.yaml``, unless nothing is to be left; Lightning calls this on one process."""
         if leaves_no_files(trainer):
             return
-        text = self.parser.dump(self.config, skip_none=False)
+        text = self.parser.dump(self.config, skip_none=False, skip_validation=True)  # checked when it was read
         write_text(RunFolder.of(trainer).config, text)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

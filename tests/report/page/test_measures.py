@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wtal.functional.segments import elementwise_iou
 from wtal.metrics.detection_map import TemporalMAP
 from wtal.metrics.error_analysis import error_profile
 from wtal.report.page.material import gather
@@ -51,37 +50,32 @@ def test_all_numbers_are_those_of_the_metrics(made, source):
 spans = st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(0, 12), st.integers(1, 6))
 
 
+def tiou(one, other):
+    """Of two spans, given by start and length."""
+    (start, length), (begin, extent) = one, other
+    shared = max(0, min(start + length, begin + extent) - max(start, begin))
+    return shared / (length + extent - shared)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(spans, max_size=12), st.lists(spans, min_size=1, max_size=6))
 def test_detections_are_judged_one_after_another(found, true):
     """Against taking turns: the best first, each the free instance of largest tIoU, if that is enough."""
-    table = pd.DataFrame(
-        [(f"v{v}", f"c{c}", float(s), float(s + n), 1.0 / (i + 2)) for i, (v, c, s, n) in enumerate(found)],
-        columns=["video_id", "label", "start_s", "end_s", "score"],
-    )
-    segments = pd.DataFrame(
-        [(f"v{v}", f"c{c}", float(s), float(s + n)) for v, c, s, n in true],
-        columns=["video_id", "label", "start_s", "end_s"],
-    )
-    videos, classes = ("v0", "v1"), ("c0", "c1", "c2")
-    rows = [(videos.index(v), classes.index(c), start, end) for v, c, start, end in segments.itertuples(index=False)]
-    judged = judge(table, GroundTruth(Path("truth"), "all", videos, classes, np.full(2, 99.0), np.array(rows)))
+    columns = ["video_id", "label", "start_s", "end_s", "score"]
+    rows = [(f"v{v}", f"c{c}", float(s), float(s + n), 1.0 / (i + 2)) for i, (v, c, s, n) in enumerate(found)]
+    segments = np.array([(v, c, s, s + n) for v, c, s, n in true], float)
+    truth = GroundTruth(Path("truth"), "all", ("v0", "v1"), ("c0", "c1", "c2"), np.full(2, 99.0), segments)
+    judged = judge(pd.DataFrame(rows, columns=columns), truth)
     taken, seen = set(), {}
-    for i, row in enumerate(table.itertuples()):
-        same = segments[(segments["video_id"] == row.video_id) & (segments["label"] == row.label)]
-        span = np.array([[row.start_s, row.end_s]])
-        tious = {
-            j: elementwise_iou(span, np.array([[s.start_s, s.end_s]])).item()
-            for j, s in zip(same.index, same.itertuples(), strict=True)
-        }
+    for i, (*place, start, length) in enumerate(found):
+        tious = {j: tiou((start, length), (s, n)) for j, (v, c, s, n) in enumerate(true) if [v, c] == place}
         assert judged.tiou[i] == pytest.approx(max(tious.values(), default=0.0))
-        free = [(tiou, j) for j, tiou in tious.items() if j not in taken and tiou >= 0.5]
+        free = [(value, j) for j, value in tious.items() if j not in taken and value >= 0.5]
         assert judged.true[i] == bool(free)
         if free:
             taken.add(max(free)[1])
-        key = (row.video_id, row.label)
-        assert judged.counted[i] == (seen.get(key, 0) < len(same))
-        seen[key] = seen.get(key, 0) + 1
+        assert judged.counted[i] == (seen.get(tuple(place), 0) < len(tious))
+        seen[tuple(place)] = seen.get(tuple(place), 0) + 1
 
 
 def test_without_detections_nothing_is_found(made):
