@@ -79,3 +79,10 @@ def test_what_is_damaged_or_newer_is_one_sentence(tmp_path, change, message):
         read_record(tmp_path / "record.json")
     assert "record.json" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("max_time", [{"days": 1, "hours": 2}, "01:02:00:00", None, []])
+def test_a_length_is_equal_to_itself_and_can_be_looked_up_whatever_limits_it(max_time):
+    lengths = {Record({}, config={"trainer": {"max_epochs": 3, "max_time": limit}}).length for limit in (max_time, "x")}
+    assert len(lengths) == 2
+    assert Record({}, config={"trainer": {"max_epochs": 3, "max_time": max_time}}).length in lengths

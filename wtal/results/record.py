@@ -89,7 +89,8 @@ def length_of(config: Mapping[str, Any]) -> tuple[object, ...]:
     """The length of a training in a configuration: largest numbers of epochs and steps, and the time limit."""
     trainer = config.get("trainer")
     trainer = trainer if isinstance(trainer, Mapping) else {}
-    return tuple(trainer.get(name) for name in ("max_epochs", "max_steps", "max_time"))
+    limits = [trainer.get(name) for name in ("max_epochs", "max_steps", "max_time")]
+    return tuple(json.dumps(one, sort_keys=True) if isinstance(one, dict | list) else one for one in limits)
 
 
 def config_texts_digest(texts: object) -> str:
