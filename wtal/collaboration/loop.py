@@ -210,11 +210,11 @@ class CollaborationLoop(_FitLoop):
         """Measure on the labels of all training videos in which step the better branch learns: ``agree: auto``."""
         pair, strategy = self._pair, self.trainer.strategy
         branches = pair.branches.values()
-        total = torch.zeros(4, dtype=torch.float64, device=strategy.root_device)  # two precisions, labels, videos
+        total = torch.zeros(4, device=strategy.root_device)  # two precisions, labels, videos
         for batch in self._training_videos():
             shows = batch.labels.sum(dim=1)
             found = [label_precision(branch.scores(batch), batch.labels, batch.mask) for branch in branches]
-            total += torch.stack([*found, shows, torch.ones_like(shows)])[:, shows > 0].double().sum(dim=1)
+            total += torch.stack([*found, shows, torch.ones_like(shows)])[:, shows > 0].sum(dim=1)
         summed: Tensor = strategy.reduce(total, reduce_op="sum")
         *precisions, labels = (summed[:3] / summed[3].clamp(min=1)).tolist()
         better = better_branch(dict(zip(pair.branches, precisions, strict=True)), labels)
