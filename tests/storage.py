@@ -1,4 +1,4 @@
-"""A local S3 server, and a line to it that can be cut."""
+"""Storage for tests: in memory, and a local S3 server with a line to it that can be cut."""
 
 import os
 import socket
@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from wtal.io import remote_cache
 
 
 @dataclass
@@ -30,8 +34,6 @@ class Storage:
 
     def files(self) -> set[str]:
         """What is in the bucket."""
-        import fsspec
-
         storage = fsspec.filesystem("s3")
         storage.invalidate_cache()
         top = self.bucket.removeprefix("s3://")
@@ -105,3 +107,15 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
 def _safely(storage: Storage, client: socket.socket) -> None:
     with suppress(OSError):  # one of both has gone
         _forward(storage, client)
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryFileSystem:
+    """An empty storage, and an empty cache of 1 MiB."""
+    monkeypatch.setenv("WTAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("WTAL_CACHE_GIB", str(1 / 1024))
+    monkeypatch.setattr(remote_cache, "_locks", {})
+    storage = fsspec.filesystem("memory")
+    storage.store.clear()
+    storage.pseudo_dirs[:] = [""]
+    return storage

@@ -4,34 +4,23 @@ import gc
 import json
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from storage import memory
 
 from wtal.commands.main import main
 from wtal.data import FeatureSource, open_features, read_manifest
 from wtal.data.appending import StoreAppender
 from wtal.data.remote_store import RemoteAppender, open_appender, videos_in
 from wtal.errors import FeatureError, RemoteError
-from wtal.io import remote_cache
 from wtal.io.remote_cache import RemoteFolder, fetch_remote
 from wtal.types import TimeGrid
 
+__all__ = ["memory"]  # a fixture of a module of its own
+
 PLACE = Path("memory://bucket/features/i3d")
 DIM = 32
-
-
-@pytest.fixture
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryFileSystem:
-    """An empty storage, and an empty cache of 1 MiB."""
-    monkeypatch.setenv("WTAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("WTAL_CACHE_GIB", str(1 / 1024))
-    monkeypatch.setattr(remote_cache, "_locks", {})
-    storage = fsspec.filesystem("memory")
-    storage.store.clear()
-    storage.pseudo_dirs[:] = [""]
-    return storage
 
 
 def rows(length: int, seed: int = 0) -> np.ndarray:

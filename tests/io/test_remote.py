@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import IO
 
-import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from storage import memory
 
 from wtal.errors import ConfigError, RemoteError
 from wtal.io import remote_cache
@@ -17,19 +17,9 @@ from wtal.io.extras import MissingPackageError
 from wtal.io.remote import download_folder, list_remote, read_remote, upload_file, upload_folder, upload_text
 from wtal.io.remote_cache import RemoteFolder, cache_bytes, fetch_remote
 
+__all__ = ["memory"]  # a fixture of a module of its own
+
 MIB = 2**20
-
-
-@pytest.fixture
-def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryFileSystem:
-    """An empty storage, and an empty cache of 1 MiB."""
-    monkeypatch.setenv("WTAL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("WTAL_CACHE_GIB", str(1 / 1024))
-    monkeypatch.setattr(remote_cache, "_locks", {})
-    storage = fsspec.filesystem("memory")
-    storage.store.clear()
-    storage.pseudo_dirs[:] = [""]
-    return storage
 
 
 def put(storage: MemoryFileSystem, files: dict[str, bytes]) -> None:

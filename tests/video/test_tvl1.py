@@ -1,5 +1,4 @@
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +9,6 @@ from wtal.video.decode import FrameReader
 from wtal.video.flow import flow_stream
 from wtal.video.tvl1 import FAST, TVL1, _Descent, _median, _settle, _warp, tvl1_flow
 
-VIDEOS = Path("/work/shared/data/videos")
 HEIGHT, WIDTH = 72, 96
 needs_contrib = pytest.mark.skipif(not hasattr(cv2, "optflow"), reason="OpenCV lacks its contributed modules")
 
@@ -75,10 +73,10 @@ def test_is_that_of_opencv(name):
 
 @needs_contrib
 @pytest.mark.slow
-@pytest.mark.skipif(not VIDEOS.is_dir(), reason="the three videos are not here")
 @pytest.mark.parametrize("name", ["plastering.avi", "v_GGSY1Qvo990.mp4", "v_ZNVhz7ctTq0.mp4"])
-def test_is_that_of_opencv_on_real_frames(name):
-    frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in islice(FrameReader(VIDEOS / name), 40, 42)]
+def test_is_that_of_opencv_on_real_frames(name, shared):
+    reader = FrameReader(shared / "data" / "videos" / name)
+    frames = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in islice(reader, 40, 42)]
     mean, most = error_between(flow_between(*frames), opencv_flow(*frames))
     assert mean < 0.03
     assert most < 0.06

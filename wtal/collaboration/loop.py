@@ -1,7 +1,7 @@
 """The training loop of a pair: the only code that decides who teaches when, and that extends Lightning's loops."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol, cast
 
@@ -103,14 +103,6 @@ class CollaborationLoop(_FitLoop):
         return loop
 
     @property
-    def settled_schedule(self) -> Schedule:
-        """The schedule, with what was measured in the place of ``agree: auto``."""
-        measured = self.turn_progress.agree
-        if self.schedule.agree != "auto" or measured is None:
-            return self.schedule
-        return replace(self.schedule, agree=measured)
-
-    @property
     def _pair(self) -> Pair:
         return cast(Pair, self.trainer.lightning_module)
 
@@ -141,7 +133,8 @@ class CollaborationLoop(_FitLoop):
         is_open = self.schedule.agree == "auto" and self.turn_progress.agree is None
         if is_open and self.schedule.teaches and epoch >= self.schedule.first_lesson:
             self.turn_progress.agree = self.judge()
-        step, turn = self.settled_schedule.step(epoch, (first.view, second.view)), self.schedule.turn(epoch)
+        settled, turn = self.schedule.settled(self.turn_progress.agree), self.schedule.turn(epoch)
+        step = settled.step(epoch, (first.view, second.view))
         for name, branch in pair.branches.items():
             branch.train(name in step.students)
             for parameter in self._trainable[name]:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -114,8 +113,7 @@ class CollaborationModule(LocalizationModule):
     @property
     def lessons(self) -> tuple[Lesson, Lesson]:
         """The lessons of a B and of an F step, with what the training has measured for ``schedule.agree: auto``."""
-        schedule = self.schedule if self._agree is None else replace(self.schedule, agree=self._agree)
-        return schedule.lessons(self.cbp.view, self.vlp.view)
+        return self.schedule.settled(self._agree).lessons(self.cbp.view, self.vlp.view)
 
     @property
     def lag(self) -> float:

@@ -1,6 +1,6 @@
 """Which branch teaches and which learns, epoch by epoch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from wtal.errors import ConfigError
@@ -112,6 +112,10 @@ class Schedule:
             Lesson(*forth, _KINDS[self.from_cbp], self.agree in (True, "B")),
             Lesson(*back, _KINDS[self.from_vlp], self.agree in (True, "F")),
         )
+
+    def settled(self, measured: bool | Literal["B", "F"] | None) -> "Schedule":
+        """The schedule with what was measured in the place of ``agree: auto``; None before it was."""
+        return replace(self, agree=measured) if self.agree == "auto" and measured is not None else self
 
     def _step(self, letter: str, first: View, second: View) -> Step:
         background, foreground = self.lessons(first, second)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wtal.errors import ConfigError, VideoError
-from wtal.extraction.pipeline import Flow
 from wtal.extraction.presets import Preset, chosen_flow
 from wtal.io.text import counted
 from wtal.results.exports import Format, chosen_of, export_table, print_found
 from wtal.video.files import find_videos
+from wtal.video.flow_methods import FlowMethod
 
 if TYPE_CHECKING:
     from wtal.branches import LocalizationModule
@@ -41,7 +41,7 @@ def run(
     clip_weights: str | None = None,
     random_weights: bool = False,
     preset: Preset | None = None,
-    flow: Flow | None = None,
+    flow: FlowMethod | None = None,
     crops: Literal["center", "ten"] | None = None,
     fps: float | None = None,
     stride: int | None = None,

@@ -7,13 +7,14 @@ from typing import Literal
 
 from wtal.errors import ConfigError, VideoError
 from wtal.extraction.on_ray import extract_on_ray
-from wtal.extraction.pipeline import Extraction, Flow, Layout, Running, Stream, extract_features
+from wtal.extraction.pipeline import Extraction, Layout, Running, Stream, extract_features
 from wtal.extraction.presets import Preset, chosen_flow
 from wtal.extraction.sounds import LogMel, extract_sounds
 from wtal.extraction.writing import Outcome
 from wtal.io.ray_cluster import RaySettings
 from wtal.io.text import counted
 from wtal.video.files import SOUND_SUFFIXES, VIDEO_SUFFIXES, find_videos
+from wtal.video.flow_methods import FlowMethod
 
 __all__ = ["run"]
 
@@ -30,7 +31,7 @@ def run(
     clip_weights: str = "openai",
     random_weights: bool = False,
     preset: Preset | None = None,
-    flow: Flow | None = None,
+    flow: FlowMethod | None = None,
     crops: Literal["center", "ten"] = "center",
     bgr: bool = False,
     fps: float = 25.0,
@@ -140,16 +141,19 @@ def run(
     if engine == "ray":
         outcome = extract_on_ray(found, output, making, running, layout, ray, ray_share)
         _say_written(outcome, len(found), output)
+        _show_problems(outcome)
     else:
         outcome = extract_features(found, output, making, running, layout)
     _refuse_missing(outcome.failed, len(found))
 
 
-def _say_written(outcome: Outcome, count: int, output: Path) -> None:
+def _say_written(outcome: Outcome, count: int, place: Path, what: str = "video") -> None:
     there = count - len(outcome.written) - len(outcome.failed)
-    print(
-        f"{counted(len(outcome.written), 'video')} written to {output}{f'; {there} already had them' if there else ''}."
-    )
+    remark = f"; {there} already had them." if there else "."
+    print(f"{counted(len(outcome.written), what)} written to {place}{remark}")
+
+
+def _show_problems(outcome: Outcome) -> None:
     for problem in [*outcome.damaged.values(), *outcome.failed.values()]:
         print(problem, file=sys.stderr)
 
@@ -174,9 +178,7 @@ def _extract_adapted(
 def _extract_sounds(paths: Sequence[Path], folder: Path, making: LogMel) -> None:
     found = find_videos(paths, (*VIDEO_SUFFIXES, *SOUND_SUFFIXES))
     outcome = extract_sounds(found, folder, making)
-    there = len(found) - len(outcome.written) - len(outcome.failed)
-    remark = f"; {there} already had them." if there else "."
-    print(f"{counted(len(outcome.written), 'sound')} written to {folder}{remark}")
+    _say_written(outcome, len(found), folder, "sound")
     _refuse_missing(outcome.failed, len(found), "file")
 
 

@@ -72,11 +72,7 @@ class StoreAppender:
         with self._writing(f"video {video_id}"):
             self._update()
             manifest, dtype = self._manifest, str(rows.dtype)
-            if manifest.videos and (manifest.dim, manifest.dtype) != (rows.shape[1], dtype):
-                raise FeatureError(
-                    f"{self.folder} holds {manifest.dim} channels of {manifest.dtype}, but video {video_id} has "
-                    f"{rows.shape[1]} of {dtype}: choose another folder."
-                )
+            check_form(self.folder, manifest, video_id, rows)
             with drafted(self.folder / f"{video_id}.npy") as draft:
                 write_npy(draft, rows)
             videos = {**manifest.videos, video_id: len(rows)}
@@ -136,6 +132,25 @@ def check_alike(place: Path | str, stored: Manifest, wanted: Manifest) -> None:
                 f"{place} was made with another {name} ({_difference(there, here)}): choose another folder, or the "
                 "same settings."
             )
+
+
+def check_form(place: Path | str, manifest: Manifest, video_id: str, rows: np.ndarray) -> None:
+    """Refuse an array of another form than the others of a store; the first one may have any.
+
+    Args:
+        place: Folder or address of the store, for the message.
+        manifest: Its manifest.
+        video_id: Name of the video.
+        rows: Its features, ``(T, D)``.
+
+    Raises:
+        FeatureError: If the number of channels, or their type, differs.
+    """
+    if manifest.dim and (manifest.dim, manifest.dtype) != (rows.shape[1], str(rows.dtype)):
+        raise FeatureError(
+            f"{place} holds {manifest.dim} channels of {manifest.dtype}, but video {video_id} has {rows.shape[1]} of "
+            f"{rows.dtype}: choose another folder."
+        )
 
 
 def _difference(stored: object, wanted: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wtal.data.appending import StoreAppender, check_alike
+from wtal.data.appending import StoreAppender, check_alike, check_form
 from wtal.data.manifest import MANIFEST, Manifest, manifest_text, parse_manifest, read_manifest
 from wtal.data.npy import read_npy, write_npy
 from wtal.errors import FeatureError
@@ -78,12 +78,7 @@ class RemoteAppender:
             FeatureError: If the array does not fit the others in the store.
             RemoteError: If it cannot be written.
         """
-        form = self._manifest.dim, self._manifest.dtype
-        if self._manifest.dim and form != (rows.shape[1], str(rows.dtype)):
-            raise FeatureError(
-                f"{self.folder} holds {form[0]} channels of {form[1]}, but video {video_id} has {rows.shape[1]} of "
-                f"{rows.dtype}: choose another folder."
-            )
+        check_form(self.folder, self._manifest, video_id, rows)
         with tempfile.TemporaryDirectory(prefix="wtal-") as folder:
             file = Path(folder, "rows.npy")
             write_npy(file, rows)

@@ -10,7 +10,8 @@ import numpy as np
 from wtal.errors import VideoError
 from wtal.io.text import counted
 from wtal.video.decode import FrameReader
-from wtal.video.flow import FlowMethod, flow_stream
+from wtal.video.flow import flow_stream
+from wtal.video.flow_methods import FlowMethod
 
 __all__ = ["as_clock", "remark_on_flow", "seconds_a_frame"]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from wtal.errors import ConfigError, VideoError
 from wtal.io.fingerprint import checksum
 from wtal.io.text import counted
+from wtal.video.flow_methods import FlowMethod
 
 if TYPE_CHECKING:
     from wtal.data.remote_store import Appender
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CROPS",
     "Extraction",
-    "Flow",
     "Layout",
     "Networks",
     "Running",
@@ -35,7 +35,6 @@ __all__ = [
 
 I3DStream = Literal["rgb", "flow"]
 Stream = Literal["rgb", "flow", "clip"]
-Flow = Literal["tvl1", "tvl1_torch", "tvl1_fast", "dis"]
 Layout = Literal["store", "two_stream", "joint"]
 
 _FOLDERS: dict[Layout, dict[tuple[Stream, ...], str]] = {
@@ -75,7 +74,7 @@ class Extraction:
     clip_model: str = "ViT-B-16"
     clip_weights: str = "openai"
     random_weights: bool = False
-    flow: Flow = "tvl1"
+    flow: FlowMethod = "tvl1"
     crops: Literal["center", "ten"] = "center"
     bgr: bool = False
     fps: float = 25.0

@@ -3,16 +3,16 @@
 from typing import Literal
 
 from wtal.errors import ConfigError
-from wtal.extraction.pipeline import Flow
+from wtal.video.flow_methods import FlowMethod
 
 __all__ = ["FLOWS", "Preset", "chosen_flow"]
 
 Preset = Literal["exact", "fast"]
 
-FLOWS: dict[Preset, Flow] = {"exact": "tvl1", "fast": "tvl1_fast"}
+FLOWS: dict[Preset, FlowMethod] = {"exact": "tvl1", "fast": "tvl1_fast"}
 
 
-def chosen_flow(preset: Preset | None, flow: Flow | None) -> Flow | None:
+def chosen_flow(preset: Preset | None, flow: FlowMethod | None) -> FlowMethod | None:
     """The method of optical flow that two options choose; None if neither is given.
 
     Args:

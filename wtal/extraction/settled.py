@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, get_args
 from wtal.data.features import FeatureSource, part_of
 from wtal.data.manifest import Manifest, read_manifest
 from wtal.errors import WTALError
-from wtal.extraction.pipeline import CROPS, Extraction, Flow
+from wtal.extraction.pipeline import CROPS, Extraction
 from wtal.training.checkpoint import Run
+from wtal.video.flow_methods import FlowMethod
 
 __all__ = ["Settled", "known_settings", "learned_settings", "settle"]
 
@@ -98,7 +99,7 @@ def _of_store(manifest: Manifest) -> dict[str, Any]:
 
 def _of_i3d(manifest: Manifest) -> dict[str, Any]:
     flow, crops = manifest.origin.get("optical flow"), {text: name for name, text in CROPS.items()}
-    known: dict[str, Any] = {"flow": flow} if flow in get_args(Flow) else {}
+    known: dict[str, Any] = {"flow": flow} if flow in get_args(FlowMethod) else {}
     return known | ({"crops": crops[manifest.crop]} if manifest.crop in crops else {})
 
 

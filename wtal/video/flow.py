@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,11 @@ import torch
 
 from wtal.errors import ConfigError
 from wtal.io.extras import from_extra
+from wtal.video.flow_methods import FlowMethod
 from wtal.video.tvl1 import FAST, TVL1, tvl1_flow
 
-__all__ = ["FlowMethod", "flow_stream", "quantize", "to_network_range"]
+__all__ = ["flow_stream", "quantize", "to_network_range"]
 
-FlowMethod = Literal["tvl1", "tvl1_torch", "tvl1_fast", "dis"]
 Frame = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
 

@@ -14,7 +14,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 from wtal.errors import WTALError
 from wtal.types import TimeGrid
 from wtal.video.decode import Frame, FrameReader
-from wtal.video.flow import FlowMethod, flow_stream
+from wtal.video.flow import flow_stream
+from wtal.video.flow_methods import FlowMethod
 
 __all__ = ["Cut", "Job", "Snippet", "SnippetBatches", "Snippets", "Stream", "cut_snippets"]
 

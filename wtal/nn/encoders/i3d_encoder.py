@@ -13,7 +13,7 @@ from wtal.nn.encoders.snippet_encoder import SnippetEncoder
 from wtal.types import Pixels, TimeGrid
 from wtal.video.crops import Crops, crop, to_clip
 from wtal.video.film import Look
-from wtal.video.flow import FlowMethod
+from wtal.video.flow_methods import FlowMethod
 from wtal.video.snippets import Cut
 
 __all__ = ["I3DEncoder", "encode_crops"]
